@@ -1,0 +1,37 @@
+"""jpegjax: byte-exact JPEG files, coefficients and batches on JAX devices and CPUs.
+
+The doors load on first use, so that `import jpegjax` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from typing import Any
+
+from .errors import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
+from .options import Limits
+from .types import Coefficients, ColorSpace, Component, Frame, Process
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    name: "api"
+    for name in ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "write_coefficients")
+}
+
+__all__ = [
+    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
+    "Limits", "Process", "UnsupportedJpeg", *_LAZY,
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(_import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,32 @@
+"""What can go wrong with a JPEG file, as types."""
+
+from __future__ import annotations
+
+__all__ = ["CorruptJpeg", "JpegError", "JpegWarning", "LimitExceeded", "UnsupportedJpeg"]
+
+
+class JpegError(ValueError):
+    """A file that cannot be decoded. `offset` is the byte offset of the trouble in the file, or None."""
+
+    def __init__(self, message: str, offset: int | None = None):
+        self.message, self.offset = message, offset
+        super().__init__(message if offset is None else f"{message} (byte offset {offset})")
+
+    def __reduce__(self):
+        return type(self), (self.message, self.offset)
+
+
+class CorruptJpeg(JpegError):
+    """The file breaks the standard so that no picture can be saved from it."""
+
+
+class UnsupportedJpeg(JpegError):
+    """The file is valid, but of a process or layout that this library does not decode."""
+
+
+class LimitExceeded(JpegError):
+    """Decoding would take more pixels, scans or memory than `Limits` allows."""
+
+
+class JpegWarning(UserWarning):
+    """The file is damaged; what could be saved was decoded. With `strict=True` it is a `CorruptJpeg` instead."""

@@ -1,0 +1,192 @@
+"""The options of the public doors, validated when they are made."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .types import ColorSpace, Component, Frame, Process
+
+__all__ = ["DecodeOptions", "EncodeOptions", "Limits", "check_choice", "parse_subsampling"]
+
+SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
+MAX_SIDE = 65_535
+ENGINES = ("auto", "host", "xla")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a file may cost before `LimitExceeded` stops it; None lifts a limit.
+
+    pixels: width × height that a header may claim.
+    scans: scans that a progressive or multi-scan file may hold.
+    memory: bytes for pixels and coefficients together.
+    pixels_per_byte: claimed pixels per byte of file, checked above 4 Mpixel. Entropy coding spends at least one bit a
+        block, so that a complete file holds at most 512; files beyond the limit are bombs or cut to a stub.
+    """
+
+    pixels: int | None = 1 << 28
+    scans: int | None = 500
+    memory: int | None = 2 << 30
+    pixels_per_byte: int | None = 1024
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Raise ValueError naming argument, value and choices."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: must be one of {', '.join(repr(a) for a in allowed)}")
+
+
+def check_int(name: str, value: Any, low: int, high: int) -> int:
+    """The value as int; TypeError for what is no integer (bool included), ValueError outside low..high."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r}: must be an integer {low}..{high}, not {type(value).__name__}") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r}: must be an integer {low}..{high}, not bool")
+    if not low <= number <= high:
+        raise ValueError(f"{name}={number}: must be {low}..{high}")
+    return number
+
+
+def parse_subsampling(value: Any) -> tuple[tuple[int, int], ...]:
+    """Sampling factors (h, v) of the three components.
+
+    Takes "4:2:0" and its kin, cjpeg's "2x2" (luma) or "2x2,1x1,1x1", or a sequence of three (h, v) pairs, 1..4 each.
+    """
+    known = ", ".join(SUBSAMPLING)
+    message = f"subsampling={value!r}: must be one of {known}, cjpeg's 'HxV[,HxV,HxV]', or three (h, v) pairs with factors 1..4"
+    if isinstance(value, str):
+        if value in SUBSAMPLING:
+            return SUBSAMPLING[value], (1, 1), (1, 1)
+        pairs = []
+        for part in value.split(","):
+            h, x, v = part.partition("x")
+            if not (x and h.isdecimal() and v.isdecimal()):
+                raise ValueError(message)
+            pairs.append((int(h), int(v)))
+        pairs += [(1, 1)] * (3 - len(pairs)) if len(pairs) == 1 else []
+    else:
+        try:
+            pairs = [(operator.index(h), operator.index(v)) for h, v in value]
+        except TypeError:
+            raise TypeError(message) from None
+        except ValueError:
+            raise ValueError(message) from None
+    if len(pairs) != 3 or not all(1 <= f <= 4 for p in pairs for f in p):
+        raise ValueError(message)
+    hmax, vmax = max(h for h, _ in pairs), max(v for _, v in pairs)
+    if any(hmax % h or vmax % v for h, v in pairs):
+        raise ValueError(f"subsampling={value!r}: every factor must divide the largest one")
+    if sum(h * v for h, v in pairs) > 10:
+        raise ValueError(f"subsampling={value!r}: an MCU may hold at most 10 blocks (T.81 B.2.3)")
+    return tuple(pairs)
+
+
+def parse_qtables(value: Any) -> tuple[np.ndarray, ...]:
+    """One to four quantisation tables, uint16 [64] in natural order, values 1..65535."""
+    tables = list(value.values()) if isinstance(value, dict) else value
+    try:
+        array = np.asarray(tables)
+        array = array.reshape((1, 64) if array.size == 64 else (-1, 64))
+    except ValueError:
+        raise ValueError("qtables: must be 1 to 4 tables of 64 (or 8×8) steps in natural order") from None
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"qtables: must hold integers, not {array.dtype}")
+    if not 1 <= len(array) <= 4:
+        raise ValueError(f"qtables: {len(array)} tables given; must be 1 to 4")
+    if array.min() < 1 or array.max() > 65_535:
+        raise ValueError(f"qtables: steps {array.min()}..{array.max()} given; must be 1..65535")
+    return tuple(np.ascontiguousarray(t, dtype=np.uint16) for t in array)
+
+
+def _check_bytes(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{name}: must be bytes, not {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeOptions:
+    """Keyword arguments of `encode`; `api.encode` documents them."""
+
+    quality: int = 75
+    subsampling: Any = "4:2:0"
+    qtables: Any = None
+    optimize: bool = False
+    progressive: bool = False
+    arithmetic: bool = False
+    restart_rows: int = 0
+    restart_blocks: int = 0
+    tune: Any = None
+    target_bytes: int | None = None
+    target_metric: Any = None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    comment: bytes | str | None = None
+    dpi: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("quality", check_int("quality", self.quality, 1, 100))
+        put("subsampling", parse_subsampling(self.subsampling))
+        if self.qtables is not None:
+            put("qtables", parse_qtables(self.qtables))
+        for name in ("optimize", "progressive", "arithmetic"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")
+        put("restart_rows", check_int("restart_rows", self.restart_rows, 0, MAX_SIDE))
+        put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
+        if self.restart_rows and self.restart_blocks:
+            raise ValueError("restart_rows and restart_blocks: give one of them, not both")
+        for name in ("arithmetic", "tune", "target_bytes", "target_metric"):
+            if getattr(self, name):
+                raise NotImplementedError(f"{name}={getattr(self, name)!r}: not available yet")
+        for name in ("icc_profile", "exif", "xmp"):
+            _check_bytes(name, getattr(self, name))
+        if isinstance(self.comment, str):
+            put("comment", self.comment.encode())
+        _check_bytes("comment", self.comment)
+        if self.dpi is not None:
+            try:
+                x, y = self.dpi
+            except TypeError:
+                raise TypeError(f"dpi={self.dpi!r}: must be a pair (x, y) of integers") from None
+            put("dpi", (check_int("dpi[0]", x, 1, 65_535), check_int("dpi[1]", y, 1, 65_535)))
+
+    def frame(self, height: int, width: int, channels: int) -> Frame:
+        """The frame of one image: grey for 1 channel, YCbCr for 3."""
+        process = Process.PROGRESSIVE if self.progressive else Process.BASELINE
+        if channels == 1:
+            return Frame(height, width, (Component(1, 1, 1, 0),), process, color=ColorSpace.GRAY)
+        count = len(self.qtables) if self.qtables is not None else 2
+        selectors = (0, min(1, count - 1), min(1 if count == 2 else 2, count - 1))
+        components = tuple(
+            Component(i + 1, h, v, t) for i, ((h, v), t) in enumerate(zip(self.subsampling, selectors, strict=True))
+        )
+        return Frame(height, width, components, process)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """Keyword arguments of `decode`; `api.decode` documents them."""
+
+    mode: str | None = None
+    scale: Any = 1
+    upsample: str = "fancy"
+    apply_exif_orientation: bool = False
+    strict: bool = False
+    limits: Limits = Limits()
+
+    def __post_init__(self):
+        check_choice("mode", self.mode, (None, "L", "RGB"))
+        check_choice("upsample", self.upsample, ("fancy", "nearest"))
+        if self.scale != 1:
+            raise NotImplementedError(f"scale={self.scale!r}: not available yet, only 1")
+        if not isinstance(self.limits, Limits):
+            raise TypeError(f"limits={self.limits!r}: must be a jpegjax.Limits")

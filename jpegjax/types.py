@@ -1,0 +1,144 @@
+"""What crosses a door: frames, scans, tables and quantised coefficients."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ZIGZAG", "Coefficients", "ColorSpace", "Component", "Frame", "HuffmanSpec", "Process", "Scan"]
+
+ZIGZAG = np.array(
+    [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63],
+    dtype=np.uint8,
+)  # fmt: skip
+"""Natural index (8*v + u) of each zigzag position (T.81 figure 5)."""
+ZIGZAG.flags.writeable = False
+
+
+class Process(enum.Enum):
+    """Coding process by its frame marker (T.81 table B.1)."""
+
+    BASELINE = 0xC0
+    EXTENDED = 0xC1
+    PROGRESSIVE = 0xC2
+    LOSSLESS = 0xC3
+    EXTENDED_ARITHMETIC = 0xC9
+    PROGRESSIVE_ARITHMETIC = 0xCA
+    LOSSLESS_ARITHMETIC = 0xCB
+
+    @property
+    def progressive(self) -> bool:
+        return self in (Process.PROGRESSIVE, Process.PROGRESSIVE_ARITHMETIC)
+
+    @property
+    def lossless(self) -> bool:
+        return self in (Process.LOSSLESS, Process.LOSSLESS_ARITHMETIC)
+
+    @property
+    def arithmetic(self) -> bool:
+        return self.value >= 0xC9
+
+
+class ColorSpace(enum.Enum):
+    """Meaning of a file's components."""
+
+    GRAY = "gray"
+    YCBCR = "ycbcr"
+    RGB = "rgb"
+    CMYK = "cmyk"
+    YCCK = "ycck"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component of a frame: identifier byte, sampling factors 1..4 and quantisation table selector 0..3."""
+
+    id: int
+    h: int
+    v: int
+    tq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Geometry of a JPEG frame (T.81 A.1, A.2). Hashable and static under jit."""
+
+    height: int
+    width: int
+    components: tuple[Component, ...]
+    process: Process = Process.BASELINE
+    precision: int = 8
+    color: ColorSpace = ColorSpace.YCBCR
+
+    @property
+    def hmax(self) -> int:
+        return max(c.h for c in self.components)
+
+    @property
+    def vmax(self) -> int:
+        return max(c.v for c in self.components)
+
+    @property
+    def mcus(self) -> tuple[int, int]:
+        """(rows, columns) of MCUs in a scan that interleaves all components."""
+        return -(-self.height // (8 * self.vmax)), -(-self.width // (8 * self.hmax))
+
+    def samples(self, c: int) -> tuple[int, int]:
+        """(height, width) of component c's true samples: ⌈H·v/vmax⌉, ⌈W·h/hmax⌉."""
+        k = self.components[c]
+        return -(-self.height * k.v // self.vmax), -(-self.width * k.h // self.hmax)
+
+    def blocks(self, c: int) -> tuple[int, int]:
+        """(rows, columns) of component c's real 8×8 blocks, those that a non-interleaved scan codes."""
+        h, w = self.samples(c)
+        return -(-h // 8), -(-w // 8)
+
+
+@dataclass(frozen=True, slots=True)
+class HuffmanSpec:
+    """A Huffman table as DHT carries it: `counts`, 16 bytes, codes of each length 1..16; `symbols`, in code order."""
+
+    counts: bytes
+    symbols: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan header and the state it is read or written with (T.81 B.2.3)."""
+
+    components: tuple[int, ...]  # indices into Frame.components, in scan order
+    dc_tables: tuple[HuffmanSpec | None, ...] = ()  # per scan component; None where the scan needs none
+    ac_tables: tuple[HuffmanSpec | None, ...] = ()
+    spectral: tuple[int, int] = (0, 63)  # Ss, Se
+    approximation: tuple[int, int] = (0, 0)  # Ah, Al
+    restart_interval: int = 0  # MCUs; 0 = none
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """Quantised DCT coefficients of N images of one frame, a JAX pytree.
+
+    planes: per component int16 [N, rows, columns, 8, 8] in natural order ([v, u]), real blocks only (`Frame.blocks`).
+    qtables: per component uint16 [8, 8] in natural order, or [N, 8, 8].
+    frame: static. NumPy or JAX arrays.
+    """
+
+    planes: tuple[Any, ...]
+    qtables: tuple[Any, ...]
+    frame: Frame
+
+    @property
+    def batch(self) -> int:
+        """N, the number of images."""
+        return self.planes[0].shape[0]
+
+    def __getitem__(self, i: int) -> Coefficients:
+        """Image i, as a batch of one."""
+        n = range(self.batch)[i]
+        tables = tuple(q if q.ndim == 2 else q[n : n + 1] for q in self.qtables)
+        return Coefficients(tuple(p[n : n + 1] for p in self.planes), tables, self.frame)
