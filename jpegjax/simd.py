@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -40,17 +40,29 @@ def has_avx2() -> bool:
     return "+avx2" in features.split(",")
 
 
-def _source_stamp() -> str:
-    """Digest of every source that machine code may come from: IR is inlined across files, which numba's cache ignores."""
+@cache
+def _sources(path: Path) -> frozenset[Path]:
+    """A kernel's file and every file that it imports by relative imports, itself included."""
+    found, todo = {path}, [path]
+    while todo:
+        here = todo.pop()
+        for dots, name, listed in re.findall(r"^from (\.+)([\w.]*) import \(?([^)\n]*)", here.read_text(), re.M):
+            folder = here.parents[len(dots) - 1].joinpath(*name.split("."))
+            names = [folder, *(folder / n.strip() for n in listed.split(","))]
+            for target in (n.with_suffix(".py") for n in names):
+                if target not in found and target.is_file():
+                    found.add(target)
+                    todo.append(target)
+    return frozenset(found)
+
+
+@cache
+def _source_stamp(path: Path) -> str:
+    """Digest of every source that a file's machine code comes from: inlining crosses files, which numba's cache ignores."""
     digest = hashlib.sha256(repr((has_avx2(), config.OPT)).encode())
-    root = Path(__file__).parent
-    for path in [root / "simd.py", *sorted(root.glob("coding/**/*.py")), *sorted(root.glob("engine/**/*.py"))]:
-        stat = os.stat(path)
-        digest.update(f"{path.relative_to(root)} {stat.st_mtime_ns} {stat.st_size}\n".encode())
+    for source in sorted(_sources(path)):
+        digest.update(source.read_bytes())
     return digest.hexdigest()
-
-
-_STAMP = _source_stamp()
 
 
 def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
@@ -62,7 +74,7 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
         return lambda f: kernel(f, inline=inline)
     options = {"forceinline": True} if inline else {}
     dispatcher = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
-    dispatcher._cache._cache_file._source_stamp = _STAMP
+    dispatcher._cache._cache_file._source_stamp = _source_stamp(Path(function.__code__.co_filename))
     return dispatcher
 
 
