@@ -27,7 +27,7 @@ __all__ = [
     "Int", "Vec", "bitcast_mask", "bswap64", "clz64", "constant", "count_trailing_zeros", "ctz64", "has_avx2", "join",
     "kernel", "load", "load_i16", "load_i32", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
     "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch", "select", "store", "store_i16", "store_u8",
-    "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "zero",
+    "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "with_sign", "zero",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
@@ -288,6 +288,14 @@ def mulhi(a: Vec, b: Vec) -> Vec:
 def mulhi_u(a: Vec, b: Vec) -> Vec:
     """High halves of unsigned int16 products."""
     return (a.zero_extend(32) * b.zero_extend(32)).shift_right_logical(16).truncate(16)
+
+
+def with_sign(magnitude: Vec, x: Vec) -> Vec:
+    """magnitude, negated where x is negative; int16, and magnitude is 0 wherever x is."""
+    if _wide(magnitude, x):
+        return Vec(x.builder, _call(x.builder, "llvm.x86.avx2.psign.w", x.value.type, (magnitude.value, x.value)))
+    sign = x >> (x.bits - 1)
+    return (magnitude ^ sign) - sign
 
 
 def _pack(a: Vec, b: Vec, low: int, high: int) -> Vec:

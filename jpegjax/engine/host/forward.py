@@ -1,0 +1,289 @@
+"""Pixels to quantised coefficients, strip by strip: colour, chroma downsampling, FDCT, quantisation.
+
+A strip is one row of MCUs. Its samples and blocks stay in cache, so that the entropy coder reads them from there.
+Exact: libjpeg's "islow" integers throughout. Two neighbouring blocks share a 256-bit register, one in each half.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ...simd import (
+    Vec,
+    constant,
+    join,
+    kernel,
+    load,
+    load_u8,
+    madd,
+    mulhi_u,
+    pack_i16,
+    pack_u8,
+    store,
+    store_u8,
+    unpack_high,
+    unpack_low,
+    vectorized,
+    with_sign,
+)
+
+__all__ = ["fill_strip", "quantiser", "transform_strip"]
+
+
+def pairs(a: Vec, b: Vec) -> tuple[Vec, Vec]:
+    """a and b interleaved, ready for `madd` with (coefficient of a, coefficient of b)."""
+    return unpack_low(a, b), unpack_high(a, b)
+
+
+def dot(pair: tuple[Vec, Vec], ca: int, cb: int) -> tuple[Vec, Vec]:
+    """ca·a + cb·b in int32."""
+    weights = constant(pair[0], [ca, cb] * (pair[0].lanes // 2))
+    return madd(pair[0], weights), madd(pair[1], weights)
+
+
+def plus(a: tuple[Vec, Vec], b: tuple[Vec, Vec] | int) -> tuple[Vec, Vec]:
+    return (a[0] + b[0], a[1] + b[1]) if isinstance(b, tuple) else (a[0] + b, a[1] + b)
+
+
+def descaled(x: tuple[Vec, Vec], n: int) -> Vec:
+    """(x >> n) as int16, saturating; the caller has added the rounding 2^(n-1)."""
+    return pack_i16(x[0] >> n, x[1] >> n)
+
+
+def transposed(rows: list[Vec]) -> list[Vec]:
+    """The 8×8 transposes of the int16 blocks in the 128-bit halves of eight registers."""
+    a = [f(rows[i], rows[i + 1]) for i in (0, 2, 4, 6) for f in (unpack_low, unpack_high)]
+    a = [v.bitcast(32) for v in a]
+    b = [f(a[i], a[i + 2]) for i in (0, 1, 4, 5) for f in (unpack_low, unpack_high)]
+    b = [v.bitcast(64) for v in b]
+    return [f(b[i], b[i + 4]).bitcast(16) for i in range(4) for f in (unpack_low, unpack_high)]
+
+
+def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
+    """One 1-D pass, descaled by n (11 rows, 15 columns); facts: Loeffler–Ligtenberg–Moschytz with 13-bit constants."""
+    half = 1 << (n - 1)
+    s0, s1, s2, s3 = (x[k] + x[7 - k] for k in range(4))
+    d, c, b, a = (x[k] - x[7 - k] for k in range(4))
+    e0, e3, e1, e2 = s0 + s3, s0 - s3, s1 + s2, s1 - s2
+    if n == 11:
+        y0, y4 = (e0 + e1) << 2, (e0 - e1) << 2
+    else:
+        y0, y4 = (e0 + e1 + 2) >> 2, (e0 - e1 + 2) >> 2
+    even = pairs(e2, e3)
+    y2 = descaled(plus(dot(even, 4433, 10703), half), n)
+    y6 = descaled(plus(dot(even, -10704, 4433), half), n)
+    z = pairs(a + c, b + d)
+    r, s = plus(dot(z, -6436, 9633), half), plus(dot(z, 9633, 6437), half)
+    ad, bc = pairs(a, d), pairs(b, c)
+    y7 = descaled(plus(dot(ad, -4927, -7373), r), n)
+    y1 = descaled(plus(dot(ad, -7373, 4926), s), n)
+    y5 = descaled(plus(dot(bc, -4176, -20995), s), n)
+    y3 = descaled(plus(dot(bc, -20995, 4177), r), n)
+    return [y0, y1, y2, y3, y4, y5, y6, y7]
+
+
+@vectorized
+def _transform_pair(samples, stride, table, out0, out1):
+    """Two neighbouring 8×8 uint8 blocks to quantised int16 [64] blocks in natural order."""
+    x = [load(samples + stride * i, 16, 8).zero_extend(16) - 128 for i in range(8)]
+    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    for v in range(8):
+        corr, recip, scale = (load(table + (96 * v + 32 * i), 16, 16) for i in range(3))
+        q = with_sign(mulhi_u(mulhi_u(y[v].abs() + corr, recip), scale), y[v])
+        store(out0 + 16 * v, q.shuffle(range(8)))
+        store(out1 + 16 * v, q.shuffle(range(8, 16)))
+
+
+@lru_cache(maxsize=256)
+def _quantiser(steps: bytes) -> np.ndarray:
+    table = np.zeros((64, 3), np.uint16)
+    for i, step in enumerate(np.frombuffer(steps, np.uint16).tolist()):
+        divisor = 8 * step
+        if divisor > 65535:
+            continue  # |8·DCT| stays below half of it: always 0
+        r = 16 + divisor.bit_length() - 1
+        quotient, rest = divmod(1 << r, divisor)
+        correction = divisor // 2
+        if rest == 0:
+            quotient, r = quotient >> 1, r - 1
+        elif rest <= divisor // 2:
+            correction += 1
+        else:
+            quotient += 1
+        table[i] = correction, quotient, 1 << (32 - r)
+    rows = table.reshape(8, 8, 3).transpose(0, 2, 1)
+    return np.ascontiguousarray(np.concatenate([rows, rows], axis=2))
+
+
+def quantiser(qtable: np.ndarray) -> np.ndarray:
+    """uint16 [8, 3, 16]: per row of coefficients the correction, reciprocal and scale of x → round(x / (8·step)).
+
+    qtable: uint16 [64], natural order. |x|·2 + 8·step < 2^17; exact for every step below 8192, 0 from there on.
+    """
+    return _quantiser(np.ascontiguousarray(qtable, np.uint16).tobytes())
+
+
+@kernel
+def transform_strip(samples, stride, rows, columns, table, out, spare):
+    """FDCT and quantisation of rows × columns blocks.
+
+    samples: address of uint8, `stride` bytes a row, readable to an even number of block columns. out: address of int16
+    [rows, columns, 64]. spare: address of 128 bytes that take the block beside an odd last column.
+    """
+    for r in range(rows):
+        source, target = samples + r * 8 * stride, out + r * columns * 128
+        for c in range(0, columns - 1, 2):
+            _transform_pair(source + 8 * c, stride, table, target + 128 * c, target + 128 * c + 128)
+        if columns & 1:
+            c = columns - 1
+            _transform_pair(source + 8 * c, stride, table, target + 128 * c, spare)
+
+
+@vectorized
+def _ycc_32(rgb, y, cb, cr):
+    """32 pixels RGB to Y, Cb, Cr. Cb and Cr add one half minus one unit, so that they need no clamp."""
+    pixels = load(rgb, 96, 8)
+    out = []
+    for half in (0, 1):
+        r, g, b = (pixels.shuffle(range(48 * half + k, 48 * half + 48, 3)).zero_extend(16) for k in range(3))
+        rg, bg = pairs(r, g), pairs(b, g)
+        minus = lambda p, q: (p[0] - q[0], p[1] - q[1])  # noqa: E731
+        luma = plus(plus(dot(rg, 19595, 22086), dot(bg, 7471, 16384)), 32768)
+        blue = plus(minus(dot(rg, -11059, -21709), dot(bg, -32768, 0)), 8421375)
+        red = plus(minus(dot(bg, -5329, -27439), dot(rg, -32768, 0)), 8421375)
+        out.append([descaled(v, 16) for v in (luma, blue, red)])
+    for address, low, high in zip((y, cb, cr), *out, strict=True):
+        packed = pack_u8(low, high).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(8)
+        store(address, packed)
+
+
+def _pair_sums(x: Vec) -> Vec:
+    wide = x.bitcast(16)
+    return (wide & 255) + wide.shift_right_logical(8)
+
+
+@vectorized
+def _halve_h2v2(above, below, out):
+    """2×32 samples to 16: (a + b + c + d + bias) >> 2, bias 1, 2, 1, 2… along the row."""
+    sums = _pair_sums(load(above, 32, 8)) + _pair_sums(load(below, 32, 8))
+    store(out, ((sums + constant(sums, [1, 2] * 8)) >> 2).truncate(8))
+
+
+@vectorized
+def _halve_h2v1(row, out):
+    """32 samples to 16: (a + b + bias) >> 1, bias 0, 1, 0, 1… along the row."""
+    sums = _pair_sums(load(row, 32, 8))
+    store(out, ((sums + constant(sums, [0, 1] * 8)) >> 1).truncate(8))
+
+
+@vectorized
+def _copy_32(source, target):
+    store(target, load(source, 32, 8))
+
+
+@vectorized
+def _fill_32(target, value):
+    store(target, value.splat(32, 8))
+
+
+@kernel
+def copy_bytes(target, source, n):
+    """Copy n bytes; writes up to 31 beyond them, reads none beyond. Regions must not overlap."""
+    whole = n & ~31
+    for i in range(0, whole, 32):
+        _copy_32(source + i, target + i)
+    for i in range(whole, n):
+        store_u8(target + i, load_u8(source + i))
+
+
+@kernel
+def extend_row(row, width, padded):
+    """Repeat sample width-1 up to `padded`; writes up to 31 bytes beyond it."""
+    last = load_u8(row + width - 1)
+    i = width
+    while i < padded:
+        _fill_32(row + i, last)
+        i += 32
+
+
+@kernel
+def ycc_row(rgb, y, cb, cr, width, padded, tail):
+    """One row of RGB to three rows, extended to `padded` samples. tail: address of 96 bytes of scratch."""
+    whole = width & ~31
+    for x in range(0, whole, 32):
+        _ycc_32(rgb + 3 * x, y + x, cb + x, cr + x)
+    if whole < width:
+        for i in range(3 * (width - whole)):
+            store_u8(tail + i, load_u8(rgb + 3 * whole + i))
+        _ycc_32(tail, y + whole, cb + whole, cr + whole)
+    extend_row(y, width, padded)
+    extend_row(cb, width, padded)
+    extend_row(cr, width, padded)
+
+
+@kernel
+def downsample_row(rows, stride, h, v, out, width):
+    """v full-resolution rows to one of `width` samples, h:1 by v:1; writes up to 31 samples beyond."""
+    if h == 2 and v == 2:
+        for x in range(0, width, 16):
+            _halve_h2v2(rows + 2 * x, rows + stride + 2 * x, out + x)
+    elif h == 2 and v == 1:
+        for x in range(0, width, 16):
+            _halve_h2v1(rows + 2 * x, out + x)
+    elif h == 1 and v == 1:
+        copy_bytes(out, rows, width)
+    else:
+        n = h * v
+        for x in range(width):
+            total = n // 2
+            for j in range(v):
+                for i in range(h):
+                    total += np.int64(load_u8(rows + j * stride + x * h + i))
+            store_u8(out + x, total // n)
+
+
+@kernel
+def fill_strip(image, height, width, channels, mcu_row, sampling, planes, strides, full, full_stride):
+    """Cut MCU row `mcu_row` out of an image into the strips of its components, downsampled and padded (libjpeg's edges).
+
+    image: address of uint8 [height, width, channels]. sampling: int64 [n, 2] (h, v). planes, strides: address and row
+    bytes of each component's strip, 8·v rows. full: address of 3·4 rows of `full_stride` bytes for the full-resolution
+    rows of one vertical group (vmax of them; a fourth quarter is scratch).
+    """
+    n = len(sampling)
+    hmax, vmax = 1, 1
+    for c in range(n):
+        hmax, vmax = max(hmax, sampling[c, 0]), max(vmax, sampling[c, 1])
+    if n == 1:
+        hmax, vmax = 1, 1
+    padded = -(-width // (8 * hmax)) * 8 * hmax
+    top = mcu_row * 8 * vmax
+    groups = min(8, -(-(height - top) // vmax))
+    for g in range(groups):
+        for j in range(vmax):
+            source = image + min(top + g * vmax + j, height - 1) * width * channels
+            if channels == 1:
+                copy_bytes(planes[0] + g * strides[0], source, width)
+                extend_row(planes[0] + g * strides[0], width, padded)
+                continue
+            r0 = full + j * full_stride
+            # components at full resolution go straight to their strips, the others wait in `full` for downsampling
+            y = planes[0] + (g * vmax + j) * strides[0] if sampling[0, 0] == hmax and sampling[0, 1] == vmax else r0
+            cb = planes[1] + (g * vmax + j) * strides[1] if sampling[1, 0] == hmax and sampling[1, 1] == vmax else r0 + 4 * full_stride
+            cr = planes[2] + (g * vmax + j) * strides[2] if sampling[2, 0] == hmax and sampling[2, 1] == vmax else r0 + 8 * full_stride
+            ycc_row(source, y, cb, cr, width, padded, full + 12 * full_stride)
+        if channels > 1:
+            for c in range(n):
+                h, v = hmax // sampling[c, 0], vmax // sampling[c, 1]
+                if h * v > 1:
+                    for k in range(sampling[c, 1]):
+                        downsample_row(full + (4 * c + k * v) * full_stride, full_stride, h, v,
+                                       planes[c] + (g * sampling[c, 1] + k) * strides[c], padded // h)
+    for c in range(n):
+        v = sampling[c, 1] if n > 1 else 1
+        # rows below the image repeat the last downsampled row
+        last = planes[c] + (groups * v - 1) * strides[c]
+        for r in range(groups * v, 8 * v):
+            copy_bytes(planes[c] + r * strides[c], last, strides[c])

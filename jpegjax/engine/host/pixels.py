@@ -1,0 +1,203 @@
+"""Component samples to pixels, row by row: chroma upsampling and colour (libjpeg's defaults, exact)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...simd import (
+    constant,
+    join,
+    kernel,
+    load,
+    load_u8,
+    madd,
+    mulhi,
+    pack_i16,
+    pack_u8,
+    store,
+    store_i16,
+    store_u8,
+    unpack_high,
+    unpack_low,
+    vectorized,
+)
+from .forward import copy_bytes
+
+__all__ = [
+    "CHEIGHT", "COPY", "CWIDTH", "FANCY_H2V1", "FANCY_H1V2", "FANCY_H2V2", "FIELDS", "HRATIO", "KIND", "REPLICATE", "SAMPLES",
+    "STRIDE", "VRATIO", "emit_rows",
+]  # fmt: skip
+
+# columns of the int64 table of components
+SAMPLES = 0  # address of uint8 row 0 of the strip; the row before it holds the last one of the strip before
+STRIDE = 1  # bytes a row
+KIND = 2  # how it is upsampled, below
+HRATIO, VRATIO = 3, 4  # hmax / h, vmax / v
+CWIDTH, CHEIGHT = 5, 6  # true samples of the component
+FIELDS = 8
+
+COPY, FANCY_H2V1, FANCY_H1V2, FANCY_H2V2, REPLICATE = range(5)
+
+
+@vectorized
+def _weigh_16(near, far, out):
+    """3·near + far of 16 samples, to int16."""
+    n = load(near, 16, 8).zero_extend(16)
+    store(out, (n << 1) + n + load(far, 16, 8).zero_extend(16))
+
+
+@vectorized
+def _widen_16(row, out):
+    store(out, load(row, 16, 8).zero_extend(16))
+
+
+@vectorized
+def _triangle_16(row, out):
+    """16 int16 sums 3·near + far to 32 samples: (3c + left + 8) >> 4, (3c + right + 7) >> 4."""
+    c = load(row, 16, 16)
+    three = (c << 1) + c
+    even = (three + load(row - 2, 16, 16) + 8).shift_right_logical(4)
+    odd = (three + load(row + 2, 16, 16) + 7).shift_right_logical(4)
+    store(out, even | (odd << 8))
+
+
+@vectorized
+def _triangle_h_16(row, out):
+    """16 samples as int16 to 32: (3s + left + 1) >> 2, (3s + right + 2) >> 2."""
+    c = load(row, 16, 16)
+    three = (c << 1) + c
+    even = (three + load(row - 2, 16, 16) + 1).shift_right_logical(2)
+    odd = (three + load(row + 2, 16, 16) + 2).shift_right_logical(2)
+    store(out, even | (odd << 8))
+
+
+@vectorized
+def _triangle_v_32(near, far, bias, out):
+    """32 samples between two rows: (3·near + far + bias) >> 2."""
+    halves = []
+    for half in (0, 16):
+        n = load(near + half, 16, 8).zero_extend(16)
+        total = (n << 1) + n + load(far + half, 16, 8).zero_extend(16) + bias.splat(16, 16)
+        halves.append(total.shift_right_logical(2).truncate(8))
+    store(out, join(halves[0], halves[1]))
+
+
+@vectorized
+def _rgb_32(y, cb, cr, out):
+    """32 pixels YCbCr to RGB: R = Y + (91881·cr + 2^15 >> 16) and so on, each clamped."""
+    planes = []
+    for half in (0, 16):
+        luma = load(y + half, 16, 8).zero_extend(16)
+        blue = load(cb + half, 16, 8).zero_extend(16) - 128
+        red = load(cr + half, 16, 8).zero_extend(16) - 128
+        blue2, red2 = blue + blue, red + red
+        r = luma + red + ((mulhi(red2, constant(red2, 26345)) + 1) >> 1)
+        b = luma + blue2 + ((mulhi(blue2, constant(blue2, -14942)) + 1) >> 1)
+        weights = constant(blue, [-22554, 18734] * 8)
+        low = (madd(unpack_low(blue, red), weights) + 32768) >> 16
+        high = (madd(unpack_high(blue, red), weights) + 32768) >> 16
+        planes.append((r, luma - red + pack_i16(low, high), b))
+    r, g, b = (pack_u8(p, q).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(8) for p, q in zip(*planes, strict=True))
+    _interleave(r, g, b, out)
+
+
+def _interleave(r, g, b, out):
+    rg = join(r, g)
+    rest = join(b, b)
+    store(out, rg.shuffle([i // 3 + 32 * (i % 3) for i in range(96)], rest))
+
+
+@vectorized
+def _interleave_32(r, g, b, out):
+    _interleave(load(r, 32, 8), load(g, 32, 8), load(b, 32, 8), out)
+
+
+@kernel
+def _upsample(t, row, out, sums, top, vmax):
+    """Row `row` of the image, one component: address of its full-width samples, `out` where they had to be made.
+
+    t: the component's row of the table. top: first image row of the strip. sums: address of int16 scratch with 32 bytes
+    before and 64 behind.
+    """
+    kind, stride, vratio, cwidth = t[KIND], t[STRIDE], t[VRATIO], t[CWIDTH]
+    j = row // vratio  # component row, also outside the strip: only the row before it is kept
+    first = top // vratio
+    near = t[SAMPLES] + (j - first) * stride
+    if kind == COPY:
+        return near
+    if kind == REPLICATE:
+        h = t[HRATIO]
+        if h == 1:
+            return near
+        for x in range(cwidth):
+            value = load_u8(near + x)
+            for i in range(h):
+                store_u8(out + x * h + i, value)
+        return out
+    if kind == FANCY_H2V1:
+        for x in range(0, cwidth, 16):
+            _widen_16(near + x, sums + 2 * x)
+        store_i16(sums - 2, load_u8(near))
+        store_i16(sums + 2 * cwidth, load_u8(near + cwidth - 1))
+        for x in range(0, cwidth, 16):
+            _triangle_h_16(sums + 2 * x, out + 2 * x)
+        return out
+    odd = row % 2
+    other = j + 1 if odd else j - 1
+    other = min(max(other, 0), t[CHEIGHT] - 1)
+    far = t[SAMPLES] + (other - first) * stride
+    if kind == FANCY_H1V2:
+        for x in range(0, cwidth, 32):
+            _triangle_v_32(near + x, far + x, 1 + odd, out + x)
+        return out
+    for x in range(0, cwidth, 16):
+        _weigh_16(near + x, far + x, sums + 2 * x)
+    store_i16(sums - 2, 3 * np.int64(load_u8(near)) + np.int64(load_u8(far)))
+    store_i16(sums + 2 * cwidth, 3 * np.int64(load_u8(near + cwidth - 1)) + np.int64(load_u8(far + cwidth - 1)))
+    for x in range(0, cwidth, 16):
+        _triangle_16(sums + 2 * x, out + 2 * x)
+    return out
+
+
+@kernel
+def _copy_exact(target, source, n):
+    for i in range(n):
+        store_u8(target + i, load_u8(source + i))
+
+
+@kernel
+def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scratch, span):
+    """Write image rows row0..row1-1.
+
+    table: int64 [n, FIELDS]. top: image row where the strip starts. color: 1 where three components are YCbCr, 0 where
+    they are the output's own. channels: 1 writes the first component, 3 RGB (a single component is repeated). pixels:
+    address of uint8 [height, width, channels]. scratch: address of 8 parts of `span` >= width + 128 bytes.
+    """
+    n = len(table)
+    whole = width & ~31
+    sums = scratch + 4 * span + 64
+    tail = scratch + 7 * span
+    for row in range(row0, row1):
+        target = pixels + row * width * channels
+        a = _upsample(table[0], row, scratch, sums, top, vmax)
+        if channels == 1:
+            copied = width & ~31
+            copy_bytes(target, a, copied)
+            _copy_exact(target + copied, a + copied, width - copied)
+            continue
+        b, c = a, a
+        if n > 1:
+            b = _upsample(table[1], row, scratch + span, sums, top, vmax)
+            c = _upsample(table[2], row, scratch + 2 * span, sums, top, vmax)
+        if n > 1 and color == 1:
+            for x in range(0, whole, 32):
+                _rgb_32(a + x, b + x, c + x, target + 3 * x)
+            if whole < width:
+                _rgb_32(a + whole, b + whole, c + whole, tail)
+        else:
+            for x in range(0, whole, 32):
+                _interleave_32(a + x, b + x, c + x, target + 3 * x)
+            if whole < width:
+                _interleave_32(a + whole, b + whole, c + whole, tail)
+        if whole < width:
+            _copy_exact(target + 3 * whole, tail, 3 * (width - whole))
