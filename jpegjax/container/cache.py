@@ -1,0 +1,59 @@
+"""A front to the Reader that remembers headers: files of one encoder differ in little but their data."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from ..options import Limits
+from .parse import DEFAULT_LIMITS, Reader
+
+__all__ = ["parse_header"]
+
+_CACHE_ENTRIES = 128
+_CACHED_HEADER = 8192
+_cache: OrderedDict[tuple[bytes, Limits, bool], Reader] = OrderedDict()
+_cache_lock = threading.Lock()
+
+
+def _plain_header(data: bytes | memoryview) -> int:
+    """Offset behind the first SOS segment when plain segments fill the bytes up to there, else 0."""
+    p, size = 2, min(len(data), _CACHED_HEADER)
+    while p + 4 <= size:
+        code = data[p + 1]
+        if data[p] != 0xFF or code < 0xC0 or 0xD0 <= code <= 0xD9 or code == 0xFF:
+            return 0
+        p += 2 + (data[p + 2] << 8 | data[p + 3])
+        if code == 0xDA:
+            return p if p <= size else 0
+    return 0
+
+
+def parse_header(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False) -> Reader:
+    """A Reader behind the first scan header, which is its `scan`. Raises like `Reader.next_scan`.
+
+    Headers seen lately (128 of at most 8 KB) are not parsed again: files of one encoder differ in little but size.
+    Thread-safe; the Reader is the caller's own.
+    """
+    if not isinstance(data, bytes):
+        data = memoryview(data).cast("B")
+    end = _plain_header(data)
+    if end:
+        key = (bytes(data[:end]), limits, strict)
+        with _cache_lock:
+            known = _cache.get(key)
+            if known is not None:
+                _cache.move_to_end(key)
+        if known is not None:
+            reader = known.copy(data)
+            reader.check_pixels(reader.require_frame())
+            return reader
+    reader = Reader(data, limits, strict)
+    reader.next_scan()
+    if end and reader.position == end:
+        stored = reader.copy(key[0])
+        with _cache_lock:
+            _cache[key] = stored
+            while len(_cache) > _CACHE_ENTRIES:
+                _cache.popitem(last=False)
+    return reader

@@ -1,0 +1,116 @@
+"""What APPn and COM segments say beside the picture: comments, EXIF, ICC, XMP, density (JFIF, Exif 2.3, ICC.1 B.4)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["EXIF_PREFIX", "ICC_PREFIX", "XMP_PREFIX", "Metadata", "read_metadata", "read_orientation"]
+
+EXIF_PREFIX = b"Exif\0\0"
+ICC_PREFIX = b"ICC_PROFILE\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+
+_INTEGERS = {1: "B", 3: "H", 4: "I"}
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Metadata of one file; None where it has none or where it is damaged (`warnings` then says so).
+
+    comments: bodies of the COM segments. exif: with its "Exif\\0\\0" prefix, as `encode(exif=...)` takes it.
+    orientation: EXIF orientation 1..8. icc_profile, xmp: without their prefixes.
+    jfif_version: (major, minor). density: JFIF (unit, x, y); unit 0 is an aspect ratio, 1 dots an inch, 2 dots a cm.
+    adobe_transform: colour transform flag of the Adobe marker. warnings: (message, byte offset).
+    """
+
+    comments: tuple[bytes, ...] = ()
+    exif: bytes | None = None
+    orientation: int | None = None
+    icc_profile: bytes | None = None
+    xmp: bytes | None = None
+    jfif_version: tuple[int, int] | None = None
+    density: tuple[int, int, int] | None = None
+    adobe_transform: int | None = None
+    warnings: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """(x, y) dots an inch of the JFIF marker, or None where it has no unit."""
+        if self.density is None or self.density[0] not in (1, 2):
+            return None
+        unit, x, y = self.density
+        return (x, y) if unit == 1 else (x * 2.54, y * 2.54)
+
+
+def read_orientation(exif: bytes) -> int | None:
+    """EXIF orientation 1..8 of an APP1 body, or None where it has none; ValueError where the body is damaged."""
+    tiff = exif[len(EXIF_PREFIX) :] if exif.startswith(EXIF_PREFIX) else exif
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        raise ValueError("no TIFF header")
+    try:
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, start)
+        for p in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", tiff, p)
+            if tag == 0x0112:
+                if kind not in _INTEGERS or count != 1:
+                    raise ValueError(f"orientation has type {kind} and count {count}")
+                (value,) = struct.unpack_from(order + _INTEGERS[kind], tiff, p + 8)
+                if not 1 <= value <= 8:
+                    raise ValueError(f"orientation is {value}, not 1..8")
+                return value
+    except struct.error:
+        raise ValueError("directory ends early") from None
+    return None
+
+
+def _join_icc(chunks: list[tuple[int, int, bytes]]) -> bytes:
+    """The profile of (number, count, part) chunks; ValueError where one is missing, doubled or miscounted."""
+    counts = {count for _, count, _ in chunks}
+    numbers = sorted(number for number, _, _ in chunks)
+    if len(counts) != 1 or numbers != list(range(1, counts.pop() + 1)):
+        raise ValueError(f"chunks {numbers} do not make a whole")
+    return b"".join(part for _, _, part in sorted(chunks))
+
+
+def read_metadata(data: bytes | memoryview, segments: Sequence[tuple[int, int, int]]) -> Metadata:
+    """Metadata from (marker code, offset of the marker, offset of the end) of APPn and COM segments in `data`."""
+    comments: list[bytes] = []
+    exif: list[bytes] = []
+    icc: list[tuple[int, int, bytes]] = []
+    found: dict = {}
+    warnings: list[tuple[str, int]] = []
+    first: dict[str, int] = {}
+    for code, at, stop in segments:
+        body = bytes(data[at + 4 : stop])
+        if code == 0xFE:
+            comments.append(body)
+        elif code == 0xE0 and body[:5] == b"JFIF\0" and len(body) >= 14:
+            found["jfif_version"] = body[5], body[6]
+            found["density"] = struct.unpack_from(">BHH", body, 7)
+        elif code == 0xE1 and body.startswith(EXIF_PREFIX):
+            # A body too long for one segment goes on in the next one.
+            exif.append(body[len(EXIF_PREFIX) :] if exif else body)
+            first.setdefault("exif", at)
+        elif code == 0xE1 and body.startswith(XMP_PREFIX):
+            found["xmp"] = body[len(XMP_PREFIX) :]
+        elif code == 0xE2 and body.startswith(ICC_PREFIX) and len(body) >= 14:
+            icc.append((body[12], body[13], body[14:]))
+            first.setdefault("icc", at)
+        elif code == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
+            found["adobe_transform"] = body[11]
+    if exif:
+        found["exif"] = b"".join(exif)
+        try:
+            found["orientation"] = read_orientation(found["exif"])
+        except ValueError as error:
+            warnings.append((f"EXIF is damaged: {error}", first["exif"]))
+    if icc:
+        try:
+            found["icc_profile"] = _join_icc(icc)
+        except ValueError as error:
+            warnings.append((f"ICC profile is damaged: {error}", first["icc"]))
+    return Metadata(comments=tuple(comments), warnings=tuple(warnings), **found)

@@ -1,0 +1,346 @@
+"""Reading markers: from bytes to frames, tables and scans, with libjpeg-turbo's recovery (T.81 B.1, B.2).
+
+data ──▶ Reader.next_scan ──▶ Scan ──▶ entropy decoder ──▶ Reader.resume ──▶ next_scan … None
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import NoReturn
+
+import numpy as np
+
+from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
+from ..options import Limits
+from ..types import Frame, HuffmanSpec, Process, Scan
+from .metadata import Metadata, read_metadata
+from .segments import (
+    ScanHeader,
+    guess_color,
+    huffman_fault,
+    marker_name,
+    parse_dac,
+    parse_dht,
+    parse_dqt,
+    parse_sof,
+    parse_sos,
+    quantization_table,
+)
+
+__all__ = ["DEFAULT_LIMITS", "PROCESS_NAMES", "Reader"]
+
+PROCESS_NAMES = {
+    Process.BASELINE: "baseline",
+    Process.EXTENDED: "extended sequential",
+    Process.PROGRESSIVE: "progressive",
+    Process.LOSSLESS: "lossless",
+    Process.EXTENDED_ARITHMETIC: "extended sequential arithmetic",
+    Process.PROGRESSIVE_ARITHMETIC: "progressive arithmetic",
+    Process.LOSSLESS_ARITHMETIC: "lossless arithmetic",
+}
+
+# RSTn and TEM carry nothing and may stand anywhere between segments; one search passes over all of them.
+_SEGMENT = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+_HARMLESS = re.compile(rb"(?:\xff++[\x01\xd0-\xd7])*+\xff*+")
+_STANDARD_DC = (STANDARD_DC_LUMA, STANDARD_DC_CHROMA)
+_STANDARD_AC = (STANDARD_AC_LUMA, STANDARD_AC_CHROMA)
+_REFUSED = frozenset([*range(0x02, 0xC0), 0xC8, 0xD8, 0xDE, 0xDF, *range(0xF0, 0xFE)])
+DEFAULT_LIMITS = Limits()
+_DENSITY_FREE_PIXELS = 4_000_000
+_MAX_WARNINGS = 100
+_MAX_SEGMENTS = 1 << 16
+
+
+class Reader:
+    """Incremental reader of one JPEG stream. Not thread-safe.
+
+    frame: the Frame once a SOFn marker was read; its colour space is final with the first scan.
+    qtables: per component uint16 [64] in natural order, latched at the component's first scan; None before.
+    scan: the scan that was read last. scans: how many were read.
+    position: offset of the byte to read next; after `next_scan` the first entropy-coded byte.
+    restart_interval: MCUs, as in force. jfif: whether a JFIF marker was read. adobe: its transform flag, or None.
+    conditioning: arithmetic coding conditioning, 16 DC bytes (U·16 + L), then 16 AC bytes.
+    coefficient_bits: progressive only: per component 64 ints, Al of the last scan of each zigzag index, -1 for none.
+    warnings: (message, byte offset) of what was damaged. With `strict` each is a CorruptJpeg instead.
+
+    data: bytes, or anything with a contiguous buffer. limits: pixels, pixels_per_byte and scans are checked here.
+    """
+
+    def __init__(self, data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False):
+        self.data = data if isinstance(data, bytes) else memoryview(data).cast("B")
+        self.size = len(self.data)
+        self.limits, self.strict = limits, strict
+        self.position = 2
+        self.frame: Frame | None = None
+        self.qtables: list[np.ndarray | None] = []
+        self.scan: Scan | None = None
+        self.scans = 0
+        self.restart_interval = 0
+        self.jfif = False
+        self.adobe: int | None = None
+        self.conditioning: tuple[int, ...] = (0x10,) * 16 + (5,) * 16
+        self.coefficient_bits: list[list[int]] = []
+        self.warnings: list[tuple[str, int]] = []
+        self.segments: list[tuple[int, int, int]] = []
+        self._quantization: list[tuple[bytes, bool] | None] = [None] * 4
+        self._dc: list[HuffmanSpec | None] = [None] * 4
+        self._ac: list[HuffmanSpec | None] = [None] * 4
+        self._frame_offset = 0
+        self._ended = False
+        self._whole = False
+        if self.data[:2] != b"\xff\xd8":
+            start = bytes(self.data[:4]).hex(" ") or "nothing"
+            raise CorruptJpeg(f"no JPEG stream: it starts with {start}, not with SOI (ff d8)", 0)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the APPn and COM segments read so far say; assembled at each call."""
+        return read_metadata(self.data, self.segments)
+
+    @property
+    def multiple_scans(self) -> bool:
+        """Whether the frame takes more than the first scan (progressive, or components apart). Known after it."""
+        return not self._whole
+
+    def next_scan(self) -> Scan | None:
+        """Read markers up to and including the next SOS; None at EOI or, with a warning, at the end of the data.
+
+        Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded. Behind the only scan of a sequential frame the picture
+        is whole, so that damage there is no more than a warning.
+        """
+        try:
+            if not self.seek_scan():
+                return None
+            return self._read_scan()
+        except (CorruptJpeg, UnsupportedJpeg) as error:
+            if self.strict or not self._whole:
+                raise
+            self._ended = True
+            self.warn(f"ignored after the last scan: {error.message}", error.offset or self.position)
+            return None
+
+    def resume(self, position: int) -> None:
+        """Go on behind entropy-coded data. position: offset of the marker that ended it, or the length of the data."""
+        self.position = position
+
+    def warn(self, message: str, offset: int) -> None:
+        """Note damage; with `strict`, raise it as CorruptJpeg."""
+        if self.strict:
+            raise CorruptJpeg(message, offset)
+        if len(self.warnings) < _MAX_WARNINGS:
+            self.warnings.append((message, offset))
+        elif len(self.warnings) == _MAX_WARNINGS:
+            self.warnings.append(("further warnings left out", offset))
+
+    def seek_scan(self) -> bool:
+        """Read markers up to the next SOS, where `position` then stands; False at EOI or the end of the data."""
+        data, size = self.data, self.size
+        while not self._ended:
+            p = self.position
+            code = data[p + 1] if p + 1 < size and data[p] == 0xFF else 0
+            if code < 0xC0 or code == 0xFF or 0xD0 <= code <= 0xD7:
+                found = _SEGMENT.search(data, p)
+                self._report_skipped(p, found.start() if found else size)
+                if found is None:
+                    return self._end("the data end without EOI", size)
+                p = found.start()
+                code = data[p + 1]
+            if code == 0xD9:
+                self.position = p + 2
+                return self._end(None, p)
+            if code in _REFUSED:
+                self._refuse(code, p)
+            if p + 4 > size:
+                return self._end(f"the data end inside a {marker_name(code)} segment", p)
+            length = data[p + 2] << 8 | data[p + 3]
+            stop = p + 2 + length
+            if stop > size:
+                return self._end(f"the data end inside a {marker_name(code)} segment", p)
+            if code == 0xDA:
+                self.position = p
+                self._settle_frame(p)
+                return True
+            if code >= 0xE0 or code == 0xDC:
+                self.position = max(stop, p + 4)
+                self._application(code, p, stop)
+                continue
+            self.position = stop
+            if length < 2:
+                raise CorruptJpeg(f"{marker_name(code)} segment has length {length}; at least 2 are needed", p)
+            self._table(code, bytes(data[p + 4 : stop]), p)
+        return False
+
+    def require_frame(self) -> Frame:
+        """The frame; CorruptJpeg where no header gave one before `position`."""
+        if self.frame is None:
+            raise CorruptJpeg("SOS before any frame header", self.position)
+        return self.frame
+
+    def defined_table(self, slot: int) -> np.ndarray | None:
+        """The quantisation table that slot holds now: uint16 [64] in natural order, or None."""
+        table = self._quantization[slot] if slot < 4 else None
+        return None if table is None else quantization_table(*table).copy()
+
+    def scan_header_end(self) -> int:
+        """Offset behind the SOS segment at `position`."""
+        p = self.position
+        return p + 2 + (self.data[p + 2] << 8 | self.data[p + 3])
+
+    def _report_skipped(self, start: int, stop: int) -> None:
+        if not _HARMLESS.fullmatch(self.data, start, stop):
+            self.warn(f"{stop - start} bytes skipped before a marker", start)
+
+    def _end(self, trouble: str | None, at: int) -> bool:
+        if self.scans == 0:
+            what = "no frame" if self.frame is None else "a frame but no scan"
+            raise CorruptJpeg(f"no image: {trouble or 'EOI reached'}, {what} read", at)
+        self._ended = True
+        if trouble:
+            self.position = self.size
+            self.warn(trouble, at)
+        return False
+
+    def _refuse(self, code: int, at: int) -> NoReturn:
+        if code in (0xC8, 0xDE, 0xDF) or code >= 0xF0:
+            kind = "a hierarchical process" if code in (0xDE, 0xDF) else "JPEG-LS" if code == 0xF7 else "an extension"
+            raise UnsupportedJpeg(f"marker {marker_name(code)} announces {kind}, which is not decoded", at)
+        raise CorruptJpeg(f"marker {marker_name(code)} has no place here", at)
+
+    def _application(self, code: int, at: int, stop: int) -> None:
+        if code == 0xDC:
+            return
+        if len(self.segments) < _MAX_SEGMENTS:
+            self.segments.append((code, at, stop))
+        data = self.data
+        if code == 0xE0 and stop - at >= 18 and data[at + 4 : at + 9] == b"JFIF\0":
+            self.jfif = True
+            if data[at + 9] != 1:
+                self.warn(f"JFIF version {data[at + 9]}.{data[at + 10]:02d} is unknown", at)
+        elif code == 0xEE and stop - at >= 16 and data[at + 4 : at + 9] == b"Adobe":
+            self.adobe = data[at + 15]
+
+    def _table(self, code: int, body: bytes, at: int) -> None:
+        if code == 0xC4:
+            parse_dht(body, at, self._dc, self._ac)
+        elif code == 0xDB:
+            parse_dqt(body, at, self._quantization)
+        elif code == 0xDD:
+            if len(body) != 2:
+                raise CorruptJpeg(f"DRI segment has length {len(body) + 2}; 4 are needed", at)
+            self.restart_interval = body[0] << 8 | body[1]
+        elif code == 0xCC:
+            self.conditioning = parse_dac(body, at, self.conditioning)
+        else:
+            if self.frame is not None:
+                raise CorruptJpeg(f"second frame header ({marker_name(code)})", at)
+            frame = parse_sof(code, body, at)
+            self._frame_offset = at
+            self.check_pixels(frame)
+            self.frame = replace(frame, color=guess_color(frame, self.jfif, self.adobe)[0])
+            self.qtables = [None] * len(frame.components)
+            if frame.process.progressive:
+                self.coefficient_bits = [[-1] * 64 for _ in frame.components]
+
+    def check_pixels(self, frame: Frame) -> None:
+        """LimitExceeded where a frame's claim is beyond `limits`, before anything is allocated for it."""
+        pixels, limits, at = frame.width * frame.height, self.limits, self._frame_offset
+        what = f"{frame.width}×{frame.height} = {pixels} pixels"
+        if limits.pixels is not None and pixels > limits.pixels:
+            raise LimitExceeded(f"the header claims {what}; Limits.pixels is {limits.pixels}; raise it or pass "
+                                "limits=Limits(pixels=None) to decode the file", at)  # fmt: skip
+        density = limits.pixels_per_byte
+        if density is not None and pixels > max(density * self.size, _DENSITY_FREE_PIXELS):
+            raise LimitExceeded(f"the header claims {what} in a file of {self.size} bytes; Limits.pixels_per_byte is "
+                                f"{density}; raise it or pass limits=Limits(pixels_per_byte=None) to "
+                                "decode the file", at)  # fmt: skip
+
+    def _settle_frame(self, at: int) -> None:
+        if self.scans or self.frame is None:
+            return
+        color, warning = guess_color(self.frame, self.jfif, self.adobe)
+        if color is not self.frame.color:
+            self.frame = replace(self.frame, color=color)
+        if warning:
+            self.warn(warning, at)
+
+    def _read_scan(self) -> Scan:
+        at, frame = self.position, self.require_frame()
+        if self._whole:
+            raise CorruptJpeg("another scan after the only one of a sequential frame", at)
+        process = frame.process
+        if process.arithmetic or process.lossless or frame.precision != 8:
+            kind = f"{frame.precision}-bit {PROCESS_NAMES[process]} process ({marker_name(process.value)})"
+            raise UnsupportedJpeg(f"{kind} is not decoded", at)
+        limit = self.limits.scans
+        if limit is not None and self.scans >= limit:
+            raise LimitExceeded(f"the file holds more than {limit} scans, which is Limits.scans; raise it or pass "
+                                "limits=Limits(scans=None) to decode the file", at)  # fmt: skip
+        stop = self.scan_header_end()
+        header = parse_sos(bytes(self.data[at + 4 : stop]), at, frame)
+        for c in header[0]:
+            if self.qtables[c] is None:
+                self.qtables[c] = self._latch(frame.components[c].tq, at)
+        scan = (self._progressive_scan if process.progressive else self._sequential_scan)(header, at)
+        self._whole = not process.progressive and self.scans == 0 and len(header[0]) == len(frame.components)
+        self.scans += 1
+        self.scan, self.position = scan, stop
+        return scan
+
+    def _latch(self, slot: int, at: int) -> np.ndarray:
+        table = self.defined_table(slot)
+        if table is None:
+            raise CorruptJpeg(f"quantisation table {slot} is used by the scan but was never defined", at)
+        return table
+
+    def _huffman(self, kind: str, slot: int, at: int, progressive: bool = False) -> HuffmanSpec:
+        tables, standard, limit = (self._dc, _STANDARD_DC, 15) if kind == "DC" else (self._ac, _STANDARD_AC, 255)
+        spec = tables[slot] if slot < 4 else None
+        if spec is None:
+            if progressive or slot > 1:
+                raise CorruptJpeg(f"{kind} Huffman table {slot} is used by the scan but was never defined", at)
+            return standard[slot]  # Motion JPEG frames leave DHT out
+        fault = huffman_fault(spec, limit)
+        if fault:
+            raise CorruptJpeg(f"{kind} Huffman table {slot} {fault}", at)
+        return spec
+
+    def _sequential_scan(self, header: ScanHeader, at: int) -> Scan:
+        components, selectors, spectral, approximation = header
+        if spectral != (0, 63) or approximation != (0, 0):
+            self.warn(f"sequential scan with Ss, Se = {spectral}, Ah, Al = {approximation}; read as 0, 63, 0, 0", at)
+        dc = tuple([self._huffman("DC", s >> 4, at) for s in selectors])
+        ac = tuple([self._huffman("AC", s & 15, at) for s in selectors])
+        return Scan(components, dc, ac, restart_interval=self.restart_interval)
+
+    def _progressive_scan(self, header: ScanHeader, at: int) -> Scan:
+        components, selectors, (ss, se), (ah, al) = header
+        band = (se == 0) if ss == 0 else (ss <= se <= 63 and len(components) == 1)
+        if not band or al > 13 or (ah and al != ah - 1):
+            raise CorruptJpeg(f"progressive scan of {len(components)} components has invalid Ss={ss} Se={se} Ah={ah} "
+                              f"Al={al}", at)  # fmt: skip
+        for c in components:
+            bits = self.coefficient_bits[c]
+            if (ss and bits[0] < 0) or any(max(b, 0) != ah for b in bits[ss : se + 1]):
+                self.warn(f"progressive scan Ss={ss} Se={se} Ah={ah} Al={al} of component {c} comes out of order", at)
+            bits[ss : se + 1] = [al] * (se + 1 - ss)
+        nothing = (None,) * len(components)
+        dc = ac = nothing
+        if ss:
+            ac = tuple([self._huffman("AC", s & 15, at, True) for s in selectors])
+        elif not ah:
+            dc = tuple([self._huffman("DC", s >> 4, at, True) for s in selectors])
+        return Scan(components, dc, ac, (ss, se), (ah, al), self.restart_interval)
+
+    def copy(self, data: bytes | memoryview) -> Reader:
+        """This state over other data that start with the same bytes up to `position`."""
+        other = object.__new__(Reader)
+        state = other.__dict__
+        state.update(self.__dict__)
+        for name in ("warnings", "segments", "_quantization", "_dc", "_ac"):
+            state[name] = state[name].copy()
+        other.qtables = [None if q is None else q.copy() for q in self.qtables]
+        other.coefficient_bits = [bits.copy() for bits in self.coefficient_bits]
+        other.data, other.size = data, len(data)
+        return other
