@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ZIGZAG", "Coefficients", "ColorSpace", "Component", "Frame", "HuffmanSpec", "Process", "Scan"]
+__all__ = [
+    "ZIGZAG", "Coefficients", "ColorSpace", "Component", "Frame", "HuffmanSpec", "Process", "Scan", "register_pytree",
+]  # fmt: skip
 
 ZIGZAG = np.array(
     [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
@@ -142,3 +145,11 @@ class Coefficients:
         n = range(self.batch)[i]
         tables = tuple(q if q.ndim == 2 else q[n : n + 1] for q in self.qtables)
         return Coefficients(tuple(p[n : n + 1] for p in self.planes), tables, self.frame)
+
+
+@cache
+def register_pytree() -> None:
+    """Make `Coefficients` a JAX pytree: planes and qtables are children, the frame is static. Needs JAX; repeatable."""
+    from jax.tree_util import register_dataclass
+
+    register_dataclass(Coefficients, data_fields=["planes", "qtables"], meta_fields=["frame"])

@@ -1,0 +1,47 @@
+"""What are the numbers? Pure JAX functions: batched over leading axes, safe under jit, vmap, grad and sharding.
+
+Each operation stands beside its inverse and says whether it is *exact* (integers, equal to libjpeg's "islow" path bit
+for bit on every backend) or *float* (the same mathematics without rounding, differentiable):
+
+    color     RGB ↔ YCbCr, RGB → grey                   exact and float
+    sampling  edge padding, chroma down- and upsampling  exact and float downsampling
+    blocks    planes ↔ 8×8 blocks                        both
+    dct       forward and inverse DCT, blockwise DFT     exact (islow) and float (orthonormal)
+    quant     quantisation, tables by quality            exact and float
+    planes    pixels ↔ quantised coefficients            exact, the composition of all
+
+Nothing imports JAX until a name is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "blocks": ("merge_blocks", "split_blocks"),
+    "color": (
+        "rgb_to_gray",
+        "rgb_to_ycbcr",
+        "rgb_to_ycbcr_float",
+        "ycbcr_to_rgb",
+        "ycbcr_to_rgb_float",
+    ),
+    "dct": ("fdct_float", "fdct_islow", "idct_float", "idct_islow", "idft", "rdft"),
+    "planes": ("decode_planes", "encode_planes"),
+    "quant": ("dequantise", "dequantise_float", "quality_table", "quantise", "quantise_float"),
+    "sampling": ("downsample", "downsample_float", "pad_plane", "upsample"),
+}
+_WHERE = {name: home for home, names in _HOME.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -1,0 +1,138 @@
+"""The 8×8 DCT: libjpeg's integer "islow" transform, and the orthonormal one in floating point.
+
+libjpeg factors each 1-D pass into Loeffler-Ligtenberg-Moschytz butterflies with 13-bit constants and rounds once, at
+the end. A pass therefore equals an integer matrix product followed by one rounding shift, and that is how it stands
+here: scaled slices and their sum along one axis. The block's axes may be anywhere; with them in front and the blocks
+along the last axis each step is plain vector arithmetic. Where the decoder's 16-bit SIMD lanes wrap or saturate, so do
+ours, so that corrupt coefficients decode to the same pixels too.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+__all__ = ["fdct_float", "fdct_islow", "idct_float", "idct_islow", "idft", "rdft"]
+
+Axes = tuple[int, int]  # (vertical, horizontal)
+
+# Row u: weights of x[0..3] in output u. Output u is even or odd about the block's middle, which gives x[7..4].
+_HALF = np.array(
+    [
+        [8192, 8192, 8192, 8192],
+        [11363, 9633, 6437, 2260],
+        [10703, 4433, -4433, -10703],
+        [9633, -2259, -11362, -6436],
+        [8192, -8192, -8192, 8192],
+        [6437, -11362, 2261, 9633],
+        [4433, -10704, 10704, -4433],
+        [2260, -6436, 9633, -11363],
+    ],
+    np.int32,
+)
+_FORWARD = np.concatenate([_HALF, _HALF[:, ::-1] * np.array([[1], [-1]] * 4, np.int32)], 1)
+
+# Row j: weights of (x0+x4, x0-x4, x2, x6) and of (x1, x3, x5, x7, x1+x5, x3+x7) in samples j and 7-j, the latter with
+# the second group's sign turned. The sums are inputs because they wrap to 16 bits.
+_EVEN = np.array([[8192, 0, 10703, 4433], [0, 8192, 4433, -10704], [0, 8192, -4433, 10704], [8192, 0, -10703, -4433]])
+_ODD = np.array(
+    [
+        [4926, 0, 0, -7373, 6437, 9633],
+        [0, 4177, -20995, 0, 9633, -6436],
+        [0, -20995, -4176, 0, 6437, 9633],
+        [-7373, 0, 0, -4927, 9633, -6436],
+    ]
+)
+_EVEN = np.concatenate([_EVEN, _EVEN[::-1]]).astype(np.int32)
+_ODD = np.concatenate([_ODD, -_ODD[::-1]]).astype(np.int32)
+
+
+def _weighted(weights: np.ndarray, terms: list[jax.Array], axis: int) -> jax.Array:
+    """Σ_k weights[:, k]·terms[k]; the terms have length 1 on `axis`, the result as many as `weights` has rows."""
+    shape = [1] * terms[0].ndim
+    shape[axis] = len(weights)
+    return sum(jnp.asarray(w).reshape(shape) * t.astype(jnp.int32) for w, t in zip(weights.T, terms, strict=True))
+
+
+def _slices(x: jax.Array, axis: int) -> list[jax.Array]:
+    return [lax.slice_in_dim(x, k, k + 1, axis=axis % x.ndim) for k in range(8)]
+
+
+def _descale(x: jax.Array, bits: int) -> jax.Array:
+    return (x + (1 << (bits - 1))) >> bits
+
+
+def fdct_islow(samples: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+    """Forward islow DCT of integer samples 0..255: int32, 8 × the orthonormal coefficients of samples - 128.
+
+    axes: (vertical, horizontal), 8 long each. Exact (jfdctint, 8-bit).
+    """
+    vertical, horizontal = axes
+    x = (jnp.asarray(samples).astype(jnp.int32) - 128).astype(jnp.int16)
+    x = _descale(_weighted(_FORWARD, _slices(x, horizontal), horizontal), 11).astype(jnp.int16)
+    return _descale(_weighted(_FORWARD, _slices(x, vertical), vertical), 15)
+
+
+def _inverse_pass(x: jax.Array, axis: int) -> jax.Array:
+    x0, x1, x2, x3, x4, x5, x6, x7 = _slices(x, axis)
+    even = _weighted(_EVEN, [x0 + x4, x0 - x4, x2, x6], axis)
+    return even + _weighted(_ODD, [x1, x3, x5, x7, x1 + x5, x3 + x7], axis)
+
+
+def idct_islow(coefficients: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+    """Inverse islow DCT of dequantised int16 coefficients: uint8 samples, level-shifted and clamped.
+
+    axes: (vertical, horizontal), 8 long each. Exact (jidctint as x86-64 SIMD computes it: int16 sums wrap, both passes
+    saturate to int16, and a block whose rows 1..7 are all zero takes 4·DC modulo 2^16 as its first pass).
+    """
+    vertical, horizontal = axes
+    x = jnp.asarray(coefficients)
+    if x.dtype != jnp.int16:
+        raise TypeError(f"coefficients: must be int16, not {x.dtype}")
+    first, *others = _slices(x, vertical)
+    columns = others[0]
+    for row in others[1:]:
+        columns = columns | row
+    parts = _slices(columns, horizontal)
+    busy = parts[0]
+    for part in parts[1:]:
+        busy = busy | part
+    y = jnp.clip(_descale(_inverse_pass(x, vertical), 11), -32768, 32767).astype(jnp.int16)
+    y = jnp.where(busy != 0, y, first * jnp.int16(4))
+    y = _descale(_inverse_pass(y, horizontal), 18)
+    return (jnp.clip(y, -128, 127) + 128).astype(jnp.uint8)
+
+
+def _basis() -> np.ndarray:
+    u, x = np.mgrid[:8, :8]
+    return np.cos((2 * x + 1) * u * np.pi / 16) * np.where(u == 0, np.sqrt(1 / 8), 1 / 2)
+
+
+def _separable(x: jax.Array, matrix: np.ndarray, axes: Axes) -> jax.Array:
+    moved = jnp.moveaxis(jnp.asarray(x), axes, (-2, -1))
+    weights = jnp.asarray(matrix, moved.dtype)
+    exact = lax.Precision.HIGHEST
+    moved = jnp.matmul(jnp.matmul(weights, moved, precision=exact), weights.T, precision=exact)
+    return jnp.moveaxis(moved, (-2, -1), axes)
+
+
+def fdct_float(samples: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+    """Orthonormal 8×8 DCT-II of float samples (no level shift). Differentiable (T.81 A.3.3)."""
+    return _separable(samples, _basis(), axes)
+
+
+def idct_float(coefficients: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+    """Inverse of `fdct_float`: orthonormal 8×8 DCT-III. Differentiable (T.81 A.3.3)."""
+    return _separable(coefficients, _basis().T, axes)
+
+
+def rdft(samples: jax.Array) -> jax.Array:
+    """Unitary 2-D DFT of real blocks [..., 8, 8]: complex [..., 8, 5]. Differentiable."""
+    return jnp.fft.rfft2(jnp.asarray(samples), norm="ortho")
+
+
+def idft(spectrum: jax.Array) -> jax.Array:
+    """Inverse of `rdft`: complex [..., 8, 5] → real [..., 8, 8]. Differentiable."""
+    return jnp.fft.irfft2(jnp.asarray(spectrum), s=(8, 8), norm="ortho")
