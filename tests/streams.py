@@ -1,0 +1,49 @@
+"""Files made by Pillow, and the scans in a file."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+from PIL import Image
+
+from jpegjax import Limits
+from jpegjax.container import Reader
+
+__all__ = ["BASE", "SOF", "SOS", "UNLIMITED", "entropy_end", "patched", "pillow_file", "scans"]
+
+UNLIMITED = Limits(None, None, None, None)
+
+
+def pillow_file(mode: str = "RGB", size: tuple[int, int] = (40, 24), **options) -> bytes:
+    noise = np.random.default_rng(7).integers(0, 256, (size[1], size[0], 4), np.uint8)
+    bands = {"L": noise[..., 0], "RGB": noise[..., :3], "CMYK": noise}
+    out = io.BytesIO()
+    Image.fromarray(bands[mode], mode if mode == "CMYK" else None).save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def entropy_end(data: bytes, position: int, restarts: bool) -> int:
+    """Offset of the marker that ends entropy-coded data; among restarts, bytes below SOF0 are passed over (libjpeg)."""
+    pattern = rb"\xff[\xc0-\xcf\xd8-\xfe]" if restarts else rb"\xff[\x01-\xcf\xd8-\xfe]"
+    found = re.compile(pattern).search(data, position)
+    return found.start() if found else len(data)
+
+
+def scans(data: bytes, **options) -> list:
+    """(Scan, position) of every scan of a file."""
+    reader, found = Reader(data, UNLIMITED, **options), []
+    while (scan := reader.next_scan()) is not None:
+        found.append((scan, reader.position))
+        reader.resume(entropy_end(data, reader.position, scan.restart_interval > 0))
+    return found
+
+
+BASE = pillow_file(dpi=(72, 72), comment=b"c")
+SOF, SOS = BASE.index(b"\xff\xc0"), BASE.index(b"\xff\xda")
+
+
+def patched(at: int, *values: int) -> bytes:
+    """BASE with other bytes from offset `at` on."""
+    return BASE[:at] + bytes(values) + BASE[at + len(values) :]
