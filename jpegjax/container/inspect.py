@@ -49,12 +49,13 @@ def estimate_quality(frame: Frame, qtables: tuple[np.ndarray | None, ...]) -> tu
 
     qtables: per component uint16 [64] in natural order. Nearest: the least sum of absolute differences of steps.
     """
-    if not qtables or any(q is None for q in qtables):
+    tables = [q for q in qtables if q is not None]
+    if not tables or len(tables) < len(qtables):
         return None
     chroma = _CHROMA.get(frame.color, ())
-    baseline = all(int(q.max()) <= 255 for q in qtables)
+    baseline = all(int(q.max()) <= 255 for q in tables)
     distance = np.zeros(100, np.int64)
-    for c, table in enumerate(qtables):
+    for c, table in enumerate(tables):
         distance += np.abs(_ladder(c in chroma, baseline) - table.astype(np.int64)).sum(1)
     best = int(distance.argmin())
     return best + 1, bool(distance[best] == 0)

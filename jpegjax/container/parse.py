@@ -325,8 +325,8 @@ class Reader:
             if (ss and bits[0] < 0) or any(max(b, 0) != ah for b in bits[ss : se + 1]):
                 self.warn(f"progressive scan Ss={ss} Se={se} Ah={ah} Al={al} of component {c} comes out of order", at)
             bits[ss : se + 1] = [al] * (se + 1 - ss)
-        nothing = (None,) * len(components)
-        dc = ac = nothing
+        dc: tuple[HuffmanSpec | None, ...] = (None,) * len(components)
+        ac = dc
         if ss:
             ac = tuple([self._huffman("AC", s & 15, at, True) for s in selectors])
         elif not ah:

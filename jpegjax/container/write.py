@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,7 +29,9 @@ def _segment(code: int, body: bytes, name: str) -> bytes:
     return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
 
 
-def _dqt(slot: int, table: np.ndarray) -> bytes:
+@lru_cache(maxsize=256)
+def _dqt(slot: int, steps16: bytes) -> bytes:
+    table = np.frombuffer(steps16, np.uint16)
     wide = bool(table.max() > 255)
     steps = table[ZIGZAG].astype(">u2" if wide else "u1").tobytes()
     return _segment(0xDB, bytes([wide << 4 | slot]) + steps, "qtables")
@@ -39,7 +42,7 @@ def _used_tables(frame: Frame, qtables: Sequence[np.ndarray]) -> dict[int, np.nd
         raise ValueError(f"qtables: {len(qtables)} given for {len(frame.components)} components; one each is needed")
     used: dict[int, np.ndarray] = {}
     for k, steps in zip(frame.components, qtables, strict=True):
-        table = np.asarray(steps).reshape(64)
+        table = np.asarray(steps, np.uint16).reshape(64)
         known = used.setdefault(k.tq, table)
         if known is not table and not np.array_equal(known, table):
             raise ValueError(f"qtables: components that share table {k.tq} have different steps")
@@ -70,9 +73,11 @@ def header(
 
     qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
     dpi: JFIF density (x, y), dots an inch, 1..65535. exif: the APP1 body as it stands ("Exif\\0\\0" first).
-    Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, and a JFIF one besides where dpi is given.
+    Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
     A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
     """
+    if dpi is not None and frame.color is ColorSpace.RGB:
+        raise ValueError(f"dpi={dpi!r}: the JFIF marker that carries it makes decoders read RGB as YCbCr")
     parts = [SOI]
     if dpi is not None or frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR):
         x, y = dpi or (1, 1)
@@ -89,7 +94,7 @@ def header(
         parts.append(_segment(0xFE, bytes(comment), "comment"))
     process = frame.process
     for slot, table in _used_tables(frame, qtables).items():
-        parts.append(_dqt(slot, table))
+        parts.append(_dqt(slot, table.tobytes()))
         if process is Process.BASELINE and parts[-1][4] >> 4:
             process = Process.EXTENDED
     sof = struct.pack(">BHHB", frame.precision, frame.height, frame.width, len(frame.components))
