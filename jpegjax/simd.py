@@ -73,7 +73,11 @@ def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
     if function is None:
         return lambda f: kernel(f, inline=inline)
     options = {"forceinline": True} if inline else {}
-    dispatcher = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+    dispatcher = njit(nogil=True, error_model="numpy", **options)(function)
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError:  # no folder can hold the cache: compile anew in each process
+        return dispatcher
     dispatcher._cache._cache_file._source_stamp = _source_stamp(Path(function.__code__.co_filename))
     return dispatcher
 
@@ -282,11 +286,15 @@ def madd(a: Vec, b: Vec) -> Vec:
 
 def mulhi(a: Vec, b: Vec) -> Vec:
     """High halves of signed int16 products."""
+    if _wide(a, b):
+        return Vec(a.builder, _call(a.builder, "llvm.x86.avx2.pmulh.w", a.value.type, (a.value, b.value)))
     return ((a.sign_extend(32) * b.sign_extend(32)) >> 16).truncate(16)
 
 
 def mulhi_u(a: Vec, b: Vec) -> Vec:
     """High halves of unsigned int16 products."""
+    if _wide(a, b):
+        return Vec(a.builder, _call(a.builder, "llvm.x86.avx2.pmulhu.w", a.value.type, (a.value, b.value)))
     return (a.zero_extend(32) * b.zero_extend(32)).shift_right_logical(16).truncate(16)
 
 

@@ -27,6 +27,7 @@ from ...simd import (
     unpack_low,
     vectorized,
     with_sign,
+    zero,
 )
 
 __all__ = ["fill_strip", "quantiser", "transform_strip"]
@@ -141,22 +142,37 @@ def transform_strip(samples, stride, rows, columns, table, out, spare):
             _transform_pair(source + 8 * c, stride, table, target + 128 * c, spare)
 
 
+def deinterleaved(a: Vec, b: Vec, c: Vec) -> list[Vec]:
+    """R, G, B of 2×16 pixels whose 48 bytes lie in three 128-bit parts; 3 and 16 are coprime, so blends never collide."""
+    channels = []
+    for k in range(3):
+        at = [(3 * p + k) for p in range(16)]  # byte of pixel p in the 48
+        part = [0] * 16
+        for byte in at:
+            part[byte % 16] = byte // 16
+        ab = a.shuffle([i + 32 * (part[i % 16] == 1) for i in range(32)], b)
+        abc = ab.shuffle([i + 32 * (part[i % 16] == 2) for i in range(32)], c)
+        channels.append(abc.shuffle([16 * half + byte % 16 for half in (0, 1) for byte in at]))
+    return channels
+
+
 @vectorized
 def _ycc_32(rgb, y, cb, cr):
     """32 pixels RGB to Y, Cb, Cr. Cb and Cr add one half minus one unit, so that they need no clamp."""
-    pixels = load(rgb, 96, 8)
-    out = []
-    for half in (0, 1):
-        r, g, b = (pixels.shuffle(range(48 * half + k, 48 * half + 48, 3)).zero_extend(16) for k in range(3))
-        rg, bg = pairs(r, g), pairs(b, g)
+    r, g, b = deinterleaved(*(join(load(rgb + 16 * i, 16, 8), load(rgb + (48 + 16 * i), 16, 8)) for i in range(3)))
+    none = zero(rgb, 32, 8)
+    planes: list[list[Vec]] = [[], [], []]
+    for half in (unpack_low, unpack_high):
+        # byte pairs widen to int16 pairs in the same step that splits them
+        rg, bg = (tuple(f(half(p, g), none).bitcast(16) for f in (unpack_low, unpack_high)) for p in (r, b))
         minus = lambda p, q: (p[0] - q[0], p[1] - q[1])  # noqa: E731
         luma = plus(plus(dot(rg, 19595, 22086), dot(bg, 7471, 16384)), 32768)
         blue = plus(minus(dot(rg, -11059, -21709), dot(bg, -32768, 0)), 8421375)
         red = plus(minus(dot(bg, -5329, -27439), dot(rg, -32768, 0)), 8421375)
-        out.append([descaled(v, 16) for v in (luma, blue, red)])
-    for address, low, high in zip((y, cb, cr), *out, strict=True):
-        packed = pack_u8(low, high).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(8)
-        store(address, packed)
+        for plane, value in zip(planes, (luma, blue, red), strict=True):
+            plane.append(descaled(value, 16))
+    for address, (low, high) in zip((y, cb, cr), planes, strict=True):
+        store(address, pack_u8(low, high))
 
 
 def _pair_sums(x: Vec) -> Vec:

@@ -20,6 +20,7 @@ from ...simd import (
     unpack_high,
     unpack_low,
     vectorized,
+    zero,
 )
 from .forward import copy_bytes
 
@@ -85,11 +86,12 @@ def _triangle_v_32(near, far, bias, out):
 @vectorized
 def _rgb_32(y, cb, cr, out):
     """32 pixels YCbCr to RGB: R = Y + (91881·cr + 2^15 >> 16) and so on, each clamped."""
+    none = zero(y, 32, 8)
+    luma32, blue32, red32 = load(y, 32, 8), load(cb, 32, 8), load(cr, 32, 8)
     planes = []
-    for half in (0, 16):
-        luma = load(y + half, 16, 8).zero_extend(16)
-        blue = load(cb + half, 16, 8).zero_extend(16) - 128
-        red = load(cr + half, 16, 8).zero_extend(16) - 128
+    for half in (unpack_low, unpack_high):
+        luma = half(luma32, none).bitcast(16)
+        blue, red = half(blue32, none).bitcast(16) - 128, half(red32, none).bitcast(16) - 128
         blue2, red2 = blue + blue, red + red
         r = luma + red + ((mulhi(red2, constant(red2, 26345)) + 1) >> 1)
         b = luma + blue2 + ((mulhi(blue2, constant(blue2, -14942)) + 1) >> 1)
@@ -97,14 +99,24 @@ def _rgb_32(y, cb, cr, out):
         low = (madd(unpack_low(blue, red), weights) + 32768) >> 16
         high = (madd(unpack_high(blue, red), weights) + 32768) >> 16
         planes.append((r, luma - red + pack_i16(low, high), b))
-    r, g, b = (pack_u8(p, q).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(8) for p, q in zip(*planes, strict=True))
+    r, g, b = (pack_u8(p, q) for p, q in zip(*planes, strict=True))
     _interleave(r, g, b, out)
 
 
 def _interleave(r, g, b, out):
-    rg = join(r, g)
-    rest = join(b, b)
-    store(out, rg.shuffle([i // 3 + 32 * (i % 3) for i in range(96)], rest))
+    """32 pixels to 96 bytes: each channel takes its places modulo 16 by one shuffle, then blends pick the parts."""
+    turned = []
+    for k, channel in enumerate((r, g, b)):
+        place = [0] * 16
+        for p in range(16):
+            place[(3 * p + k) % 16] = p
+        turned.append(channel.shuffle([16 * half + p for half in (0, 1) for p in place]))
+    for part in range(3):
+        owner = [(16 * part + i) % 3 for i in range(16)]
+        rg = turned[0].shuffle([i + 32 * (owner[i % 16] == 1) for i in range(32)], turned[1])
+        rgb = rg.shuffle([i + 32 * (owner[i % 16] == 2) for i in range(32)], turned[2])
+        store(out + 16 * part, rgb.shuffle(range(16)))
+        store(out + (48 + 16 * part), rgb.shuffle(range(16, 32)))
 
 
 @vectorized

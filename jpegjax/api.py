@@ -1,0 +1,279 @@
+"""The functions people call."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .container import JpegInfo, inspect, read_metadata
+from .errors import JpegError, JpegWarning
+from .options import ENGINES, MAX_SIDE, DecodeOptions, EncodeOptions, Limits, check_choice
+from .types import Coefficients, register_pytree
+
+__all__ = ["decode", "encode", "imread", "imwrite", "info", "read_coefficients", "write_coefficients"]
+
+Source = bytes | bytearray | memoryview | str | os.PathLike | BinaryIO
+
+
+def _is_jax(x: Any) -> bool:
+    return type(x).__module__.startswith(("jax", "jaxlib"))
+
+
+def _image(x: Any, name: str) -> Any:
+    """An image as a C-contiguous NumPy array or a JAX array, uint8 [H, W] or [H, W, 3]."""
+    if not _is_jax(x):
+        if isinstance(x, (str, bytes, bytearray, list, tuple, os.PathLike)) or not hasattr(x, "__array__"):
+            raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(x).__name__}")
+        x = np.asarray(x)
+    if x.dtype != np.uint8:
+        raise TypeError(f"{name}: dtype {x.dtype}; must be uint8 (values 0..255)")
+    if x.ndim == 3 and x.shape[2] == 1:
+        x = x[:, :, 0]
+    if x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] != 3):
+        raise ValueError(f"{name}: shape {x.shape}; must be [H, W], [H, W, 1] or [H, W, 3] (grey or RGB)")
+    if not all(1 <= side <= MAX_SIDE for side in x.shape[:2]):
+        raise ValueError(f"{name}: {x.shape[1]}×{x.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
+    return x if _is_jax(x) else np.ascontiguousarray(x)
+
+
+def _images(images: Any) -> tuple[list[Any], bool]:
+    """(images, whether the caller gave a single one)."""
+    if isinstance(images, (list, tuple)):
+        return [_image(x, f"images[{i}]") for i, x in enumerate(images)], False
+    if getattr(images, "ndim", None) == 4:
+        if images.shape[3] not in (1, 3):
+            raise ValueError(f"images: shape {images.shape}; a batch must be [N, H, W, 1] or [N, H, W, 3]")
+        return [_image(x, f"images[{i}]") for i, x in enumerate(images)], False
+    return [_image(images, "images")], True
+
+
+def _bytes(data: Any, name: str) -> bytes | memoryview:
+    """The bytes of a file given as bytes, buffer, path or binary file object."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        view = memoryview(data)
+        return view.cast("B") if view.contiguous else view.tobytes()
+    if isinstance(data, (str, os.PathLike)):
+        return Path(data).read_bytes()
+    if hasattr(data, "read"):
+        content = data.read()
+        if isinstance(content, (bytes, bytearray, memoryview)):
+            return _bytes(content, name)
+        raise TypeError(f"{name}: the file object must be opened in binary mode")
+    if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1:
+        return memoryview(np.ascontiguousarray(data))
+    raise TypeError(f"{name}: must be bytes, a buffer, a path or a binary file, not {type(data).__name__}")
+
+
+def _sources(data: Any) -> tuple[list[bytes | memoryview], bool]:
+    if isinstance(data, (list, tuple)):
+        return [_bytes(d, f"data[{i}]") for i, d in enumerate(data)], False
+    return [_bytes(data, "data")], True
+
+
+def _warn(found: Sequence[tuple[str, int]], single: bool, index: int) -> None:
+    for message, offset in found:
+        where = "" if single else f"data[{index}]: "
+        warnings.warn(f"{where}{message} (byte offset {offset})", JpegWarning, stacklevel=3)
+
+
+def encode(
+    images: Any,
+    *,
+    quality: int = 75,
+    subsampling: Any = "4:2:0",
+    qtables: Any = None,
+    optimize: bool = False,
+    progressive: bool = False,
+    arithmetic: bool = False,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    tune: Any = None,
+    target_bytes: int | None = None,
+    target_metric: Any = None,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    comment: bytes | str | None = None,
+    dpi: tuple[int, int] | None = None,
+    engine: str = "auto",
+    device: Any = None,
+) -> bytes | list[bytes]:
+    """JPEG files of images, byte-identical to libjpeg-turbo's (cjpeg, Pillow) with the same settings.
+
+    images: uint8, values 0..255, NumPy or JAX: one image [H, W], [H, W, 1] or [H, W, 3] (RGB) gives bytes; a list of
+        images, or a batch [N, H, W, C], gives a list. Sides 1..65,535.
+    quality: IJG quality 1..100 (T.81 Annex K tables, scaled).
+    subsampling: "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", cjpeg's "2x2" or "2x2,1x1,1x1", or three (h, v)
+        pairs. Grey images ignore it.
+    qtables: one to four tables of 64 steps 1..65535 in natural order, used as they are in place of quality's; component
+        i takes table min(i, last), with two tables luma the first and chroma the second. Steps above 255 make the file
+        extended sequential.
+    optimize: Huffman tables fitted to each file. progressive: libjpeg's default scan script (implies optimize).
+    restart_rows, restart_blocks: a restart marker every so many MCU rows or MCUs; 0 for none.
+    icc_profile, exif, xmp: bytes to embed (exif with its leading b"Exif\\0\\0"). comment: bytes, or str as UTF-8.
+    dpi: (x, y) dots an inch, 1..65,535.
+    engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
+        is named. device: a jax.Device, platform name, Mesh or Sharding for xla; all local devices by default.
+
+    arithmetic, tune, target_bytes and target_metric are not available yet: NotImplementedError. TypeError and ValueError
+    name the argument, its value and what is allowed.
+    """
+    options = EncodeOptions(
+        quality, subsampling, qtables, optimize, progressive, arithmetic, restart_rows, restart_blocks, tune, target_bytes,
+        target_metric, icc_profile, exif, xmp, comment, dpi,
+    )  # fmt: skip
+    check_choice("engine", engine, ENGINES)
+    batch, single = _images(images)
+    from .engine import codec
+
+    files = codec.encode(batch, options, engine, device)
+    return files[0] if single else files
+
+
+def decode(
+    data: Source | Sequence[Source],
+    *,
+    mode: str | None = None,
+    scale: Any = 1,
+    upsample: str = "fancy",
+    apply_exif_orientation: bool = False,
+    strict: bool = False,
+    limits: Limits = Limits(),
+    engine: str = "auto",
+    device: Any = None,
+) -> Any:
+    """Pixels of JPEG files, identical to libjpeg-turbo's (islow IDCT, fancy upsampling).
+
+    data: bytes, buffer, path or binary file; a list of them gives a list.
+    mode: None as the file is, "L" grey (luma) or "RGB". upsample: "fancy" (triangle filter) or "nearest" (djpeg -nosmooth).
+    apply_exif_orientation: turn the picture upright as its EXIF orientation says.
+    strict: damage raises CorruptJpeg; otherwise what can be saved is decoded, with a JpegWarning for each trouble.
+    limits: bounds on pixels, scans and memory, see `Limits`.
+    engine, device: as for `encode`; where a device is named the pixels stay there as jax.Array.
+
+    Returns uint8 [H, W] (grey) or [H, W, 3] (RGB). Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError,
+    with the byte offset. scale other than 1 is not available yet: NotImplementedError.
+    """
+    options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits)
+    check_choice("engine", engine, ENGINES)
+    files, single = _sources(data)
+    from .engine import codec
+
+    results = codec.decode(files, options, engine, device)
+    images = []
+    for i, (pixels, found) in enumerate(results):
+        if isinstance(pixels, JpegError):
+            if not single:
+                pixels.add_note(f"in data[{i}]")
+            raise pixels
+        _warn(found, single, i)
+        images.append(_upright(pixels, files[i]) if apply_exif_orientation else pixels)
+    return images[0] if single else images
+
+
+def _upright(pixels: Any, data: bytes | memoryview) -> Any:
+    orientation = inspect(data).metadata.orientation or 1
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels if _is_jax(pixels) else np.ascontiguousarray(pixels)
+
+
+def info(data: Source, *, limits: Limits = Limits()) -> JpegInfo:
+    """What a file's headers say: size, process, sampling, tables, quality estimate, metadata. Reads no image data.
+
+    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded as `decode` does.
+    """
+    return inspect(_bytes(data, "data"), limits)
+
+
+def read_coefficients(
+    data: Source | Sequence[Source], *, strict: bool = False, limits: Limits = Limits()
+) -> Coefficients | list[Coefficients]:
+    """Quantised DCT coefficients of JPEG files, without decoding to pixels.
+
+    data, strict, limits, errors and warnings: as for `decode`. A single file gives `Coefficients` with N = 1, a list a list.
+    Planes are NumPy int16 [1, rows, columns, 8, 8] in natural order, real blocks only.
+    """
+    register_pytree()
+    options = DecodeOptions(strict=strict, limits=limits)
+    files, single = _sources(data)
+    from .engine import codec
+
+    out = []
+    for i, (found, noted) in enumerate(codec.read(files, options)):
+        if isinstance(found, JpegError):
+            if not single:
+                found.add_note(f"in data[{i}]")
+            raise found
+        _warn(noted, single, i)
+        out.append(found)
+    return out[0] if single else out
+
+
+def write_coefficients(
+    coefficients: Coefficients | Sequence[Coefficients],
+    *,
+    optimize: bool = False,
+    progressive: bool = False,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    comment: bytes | str | None = None,
+    dpi: tuple[int, int] | None = None,
+) -> bytes | list[bytes]:
+    """JPEG files of quantised coefficients: the inverse of `read_coefficients`.
+
+    coefficients: planes int16 (or integers in its range) as `Coefficients` says, NumPy or JAX; N = 1 gives bytes, more or
+    a list of them gives a list. AC within ±1023, DC differences within ±2047, as baseline tables allow: ValueError
+    otherwise, and for planes that do not fit the frame. Options as for `encode`.
+    """
+    options = EncodeOptions(
+        optimize=optimize, progressive=progressive, restart_rows=restart_rows, restart_blocks=restart_blocks,
+        icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi,
+    )  # fmt: skip
+    single = isinstance(coefficients, Coefficients)
+    items: Iterable[Any] = [coefficients] if single else coefficients
+    one_by_one = []
+    for i, c in enumerate(items):
+        name = "coefficients" if single else f"coefficients[{i}]"
+        if not isinstance(c, Coefficients):
+            raise TypeError(f"{name}: must be jpegjax.Coefficients, not {type(c).__name__}")
+        one_by_one += [c[n] for n in range(c.batch)]
+    from .engine import codec
+
+    files = codec.write(one_by_one, options)
+    return files[0] if single and len(files) == 1 else files
+
+
+def imread(path: Source, **options: Any) -> Any:
+    """`decode` of one file by path: uint8 [H, W] or [H, W, 3]. Options as for `decode`."""
+    if isinstance(path, (list, tuple)):
+        raise TypeError("path: imread takes one file; decode takes lists")
+    return decode(path, **options)
+
+
+def imwrite(path: str | os.PathLike, image: Any, **options: Any) -> None:
+    """`encode` of one image to a file, replaced as a whole or not at all. Options as for `encode`."""
+    if isinstance(image, (list, tuple)) or getattr(image, "ndim", 2) == 4:
+        raise TypeError("image: imwrite takes one image; encode takes batches")
+    content = encode(image, **options)
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)  # type: ignore[arg-type]
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

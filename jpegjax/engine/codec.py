@@ -1,0 +1,129 @@
+"""The door of the engine room: images to files and back, by whichever engine was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
+from ..errors import JpegError
+from ..options import DecodeOptions, EncodeOptions
+from ..types import Coefficients, ColorSpace, Frame, Process
+from . import entropy, pick, run_parallel, submit
+
+__all__ = ["decode", "encode", "plan", "read", "write"]
+
+Notes = list[tuple[str, int]]
+
+
+def plan(shape: Sequence[int], options: EncodeOptions) -> tuple[Frame, tuple[np.ndarray, ...]]:
+    """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
+    frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
+    if options.qtables is not None:
+        return frame, tuple(options.qtables[k.tq] for k in frame.components)
+    luma = quality_table(LUMA_QUANTIZATION, options.quality)
+    chroma = quality_table(CHROMA_QUANTIZATION, options.quality)
+    return frame, (luma, chroma, chroma)[: len(frame.components)]
+
+
+def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
+    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX."""
+    if pick(engine, device) == "host":
+        from .host import encode_image
+
+        return run_parallel(lambda image: encode_image(np.ascontiguousarray(image), options), images)
+    from .xla import transform_batch
+
+    plans = [plan(image.shape, options) for image in images]
+    frames, tables = [p[0] for p in plans], [p[1] for p in plans]
+    pending: list[Any] = [None] * len(images)
+    for i, planes in transform_batch(images, frames, tables, device=device):
+        pending[i] = submit(entropy.encode_image, planes, frames[i], tables[i], options)
+    return [p.result() for p in pending]
+
+
+def _caught(function: Callable[..., tuple[Any, Notes]]) -> Callable[..., tuple[Any, Notes]]:
+    """The JpegError of one file as its result, so that the others go on."""
+
+    def run(*arguments: Any) -> tuple[Any, Notes]:
+        try:
+            return function(*arguments)
+        except JpegError as error:
+            return error, []
+
+    return run
+
+
+def decode(files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any) -> list[tuple[Any, Notes]]:
+    """(pixels or the JpegError, warnings) of each file."""
+    if pick(engine, device) == "host":
+        from .host import decode_image
+
+        return run_parallel(_caught(lambda data: decode_image(data, options)), files)
+    from .host import picture_planes
+    from .xla import reconstruct_batch
+
+    opened = run_parallel(_caught(lambda data: _flat(picture_planes(data, options))), files)
+    results: list[tuple[Any, Notes]] = list(opened)
+    good = [i for i, (found, _) in enumerate(opened) if not isinstance(found, JpegError)]
+    frames = [opened[i][0][0].frame for i in good]
+    tables = [opened[i][0][0].qtables for i in good]
+    planes = [opened[i][0][1] for i in good]
+    rebuilt = reconstruct_batch(planes, frames, tables, mode=options.mode, upsample=options.upsample, device=device)
+    for k, pixels in rebuilt:
+        results[good[k]] = pixels, opened[good[k]][1]
+    return results
+
+
+def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
+    return triple[:2], triple[2]
+
+
+def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+    """(Coefficients or the JpegError, warnings) of each file."""
+
+    def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
+        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict)
+        tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
+        return Coefficients(tuple(p[None] for p in planes), tables, reader.frame), notes
+
+    return run_parallel(_caught(one), files)
+
+
+def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]]:
+    """Planes int16 [rows, columns, 8, 8], frame and tables of a batch of one; ValueError or TypeError where they do not fit."""
+    frame = c.frame
+    if frame.precision != 8 or frame.color not in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB, ColorSpace.UNKNOWN):
+        raise NotImplementedError(f"frame: {frame.precision}-bit {frame.color.value} files are not written yet")
+    if not len(c.planes) == len(c.qtables) == len(frame.components):
+        raise ValueError(f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components")
+    planes, tables = [], []
+    for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):
+        plane, table = np.asarray(plane), np.asarray(table)
+        want = (1, *frame.blocks(k), 8, 8)
+        if plane.shape != want:
+            raise ValueError(f"planes[{k}]: shape {plane.shape}; the frame needs {want}")
+        if plane.dtype.kind not in "iu":
+            raise TypeError(f"planes[{k}]: dtype {plane.dtype}; must be integer")
+        if plane.dtype != np.int16 and (plane.min() < -32768 or plane.max() > 32767):
+            raise ValueError(f"planes[{k}]: values {plane.min()}..{plane.max()}; must fit int16")
+        if table.size != 64 or table.dtype.kind not in "iu" or table.min() < 1 or table.max() > 65_535:
+            raise ValueError(f"qtables[{k}]: must hold 64 integer steps 1..65535")
+        planes.append(np.ascontiguousarray(plane[0], np.int16))
+        tables.append(np.ascontiguousarray(table.reshape(64), np.uint16))
+    return planes, frame, tables
+
+
+def write(items: Sequence[Coefficients], options: EncodeOptions) -> list[bytes]:
+    """Files of coefficients, each a batch of one."""
+
+    def one(c: Coefficients) -> bytes:
+        planes, frame, tables = _checked(c)
+        process = Process.PROGRESSIVE if options.progressive else Process.BASELINE
+        if frame.process is not process:
+            frame = Frame(frame.height, frame.width, frame.components, process, frame.precision, frame.color)
+        return entropy.encode_image(planes, frame, tables, options)
+
+    return run_parallel(one, items)
