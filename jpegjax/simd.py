@@ -25,9 +25,9 @@ from numba.extending import intrinsic
 
 __all__ = [
     "Int", "Vec", "bitcast_mask", "bswap64", "clz64", "constant", "count_trailing_zeros", "ctz64", "has_avx2", "join",
-    "kernel", "load", "load_i16", "load_i32", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
-    "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch", "select", "store", "store_i16", "store_u8",
-    "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "with_sign", "zero",
+    "kernel", "load", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
+    "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch", "select", "shift_right", "store", "store_i16",
+    "store_u8", "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "with_sign", "zero",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
@@ -415,6 +415,18 @@ def load_i16(context, address):
 def load_i32(context, address):
     """int32 at an address, as int64."""
     return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 32, True).value
+
+
+@intrinsic
+def load_i64(context, address):
+    """int64 at an address."""
+    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 64, True).value
+
+
+@intrinsic
+def shift_right(context, x, n):
+    """Logical shift of 64 bits by n modulo 64, as int64."""
+    return types.int64(types.int64, types.int64), lambda c, b, s, a: b.lshr(a[0], b.and_(a[1], ir.Constant(I64, 63)))
 
 
 @vectorized

@@ -1,0 +1,492 @@
+"""Huffman encoding of sequential scans (T.81 F.1.2).
+
+Three passes over a batch of blocks, none of which branches on the data in the common case: blocks become a list of code
+words (one table lookup for each nonzero coefficient: run and int8 value give code, value bits and length), the list becomes
+bits, the bits of a MCU row get their stuffing on the way out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ..simd import (
+    bitcast_mask, bswap64, clz64, ctz64, join, kernel, load, load_i16, load_i64, load_u8, load_u32, load_u64, pack_i8, popcount64,
+    shift_right, store, store_u8, store_u32, store_u64, vectorized, zero,
+)  # fmt: skip
+from ..types import ZIGZAG, HuffmanSpec
+from .geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
+from .stuffing import PADDING, stuff
+
+__all__ = ["ENCODE_STATE", "ERROR", "ERRORS", "WRITTEN", "EncodeTables", "encode_rows", "encode_scan", "encode_state",
+    "encode_tables", "finish_encode", "row_bytes", "scratch_bytes"]  # fmt: skip
+
+WRITTEN = 0  # bytes in `out`
+BITS, PENDING = 1, 2  # fewer than 8 bits that wait for a byte, how many
+INTERVAL, TO_GO, NEXT_RESTART = 3, 4, 5  # MCUs between restarts (0: none), MCUs left before one, its number 0..7
+ERROR = 6  # index into ERRORS
+PREDICTORS = 7  # of up to four components
+ENCODE_STATE = PREDICTORS + 4
+
+ERRORS = ("", "a quantised coefficient is out of the process's range", "a Huffman table has no code for a symbol")
+"""What state[ERROR] says."""
+
+# A code word is bits << 5 | length, at most 26 bits; 0 stands for what needs the slow path.
+_RUNS = 65  # runs -1..63: more than 15 hold a ZRL, and the loop reads behind the last coefficient, for value 0
+_AC_AUX = 4 * 256 * _RUNS  # behind the words of [run][value]: 256 symbols, then the largest category
+_DC_REACH = 1024  # differences -1024..1023 have their own words
+_DC_AUX = 4 * 2 * _DC_REACH
+
+_BATCH = 96  # blocks
+_SLOT = 32  # bytes: block address (0: outside the picture), DC table, AC table, address of the predictor
+_WORDS = 132  # of one block at most: two for DC, two or a ZRL for each AC, an end of block, room to run over
+_BLOCK_BYTES = 248  # at most: 64 coefficients of 16 + 15 bits
+_ZIGZAG_AT = 0
+_SLOTS_AT = 128
+_WORDS_AT = _SLOTS_AT + _BATCH * _SLOT
+_BITS_AT = _WORDS_AT + 4 * _BATCH * _WORDS
+
+
+@kernel
+def _words_of_symbols(counts, symbols, aux):
+    """Code word of each symbol, 0 where the table has none (T.81 C.2)."""
+    aux[:256] = 0
+    code = np.int64(0)
+    used = np.int64(0)
+    for length in range(1, 17):
+        for _ in range(counts[length - 1]):
+            if used < len(symbols) and code < (np.int64(1) << length):
+                aux[symbols[used]] = code << 5 | length
+            used += 1
+            code += 1
+        code <<= 1
+
+
+@kernel
+def _build_dc(counts, symbols, largest, table):
+    aux = table[2 * _DC_REACH :]
+    _words_of_symbols(counts, symbols, aux)
+    aux[256] = largest
+    table[0] = 0
+    table[_DC_REACH] = aux[0]
+    for size in range(1, 11):
+        word = np.int64(aux[size]) if size <= largest else np.int64(0)
+        length = (word & 31) + size
+        low = np.int64(1) << (size - 1)
+        for value in range(low, 2 * low):
+            bits = (word >> 5) << size
+            table[_DC_REACH + value] = (bits | value) << 5 | length if word else 0
+            table[_DC_REACH - value] = (bits | (2 * low - 1 - value)) << 5 | length if word else 0
+
+
+@kernel
+def _build_ac(counts, symbols, largest, table):
+    aux = table[256 * _RUNS :]
+    _words_of_symbols(counts, symbols, aux)
+    aux[256] = largest
+    table[: 256 * _RUNS] = 0
+    zeros = np.int64(aux[0xF0])
+    for run in range(64):
+        table[256 * run] = 1
+        skips = run >> 4
+        if skips > 0 and zeros == 0:
+            continue
+        head = np.int64(0)
+        head_length = np.int64(0)
+        for _ in range(skips):
+            head = head << (zeros & 31) | zeros >> 5
+            head_length += zeros & 31
+        for size in range(1, 8):
+            word = np.int64(aux[(run & 15) << 4 | size]) if size <= largest else np.int64(0)
+            length = head_length + (word & 31) + size
+            if word == 0 or length > 26:
+                continue
+            bits = (head << (word & 31) | word >> 5) << size
+            low = np.int64(1) << (size - 1)
+            row = 256 * (run + 1)
+            for value in range(low, min(2 * low, 127)):
+                table[row + value] = (bits | value) << 5 | length
+                table[row + 256 - value] = (bits | (2 * low - 1 - value)) << 5 | length
+    table[256 * 64] = 1
+
+
+def _bytes(data: bytes) -> np.ndarray:
+    return np.frombuffer(bytearray(data), np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _dc_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
+    table = np.empty(2 * _DC_REACH + 257, np.uint32)
+    _build_dc(_bytes(spec.counts), _bytes(spec.symbols), precision + 3, table)
+    return table
+
+
+@lru_cache(maxsize=64)
+def _ac_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
+    table = np.empty(256 * _RUNS + 257, np.uint32)
+    _build_ac(_bytes(spec.counts), _bytes(spec.symbols), precision + 2, table)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeTables:
+    """addresses: int64 [components, 2], the DC and AC words of each scan component. `arrays` hold what they point at."""
+
+    addresses: np.ndarray
+    arrays: tuple[np.ndarray, ...]
+
+
+@lru_cache(maxsize=64)
+def encode_tables(dc: tuple[HuffmanSpec, ...], ac: tuple[HuffmanSpec, ...], precision: int = 8) -> EncodeTables:
+    """Code words of a scan, cached. dc, ac: one specification per scan component; precision: 8 or 12 bits a sample.
+
+    Keep the result alive while kernels use it.
+    """
+    arrays = tuple((_dc_words(d, precision), _ac_words(a, precision)) for d, a in zip(dc, ac, strict=True))
+    addresses = np.array([[d.ctypes.data, a.ctypes.data] for d, a in arrays], np.int64)
+    return EncodeTables(addresses, tuple(t for pair in arrays for t in pair))
+
+
+def encode_state(restart_interval: int = 0, written: int = 0) -> np.ndarray:
+    """State int64 [ENCODE_STATE] of a scan. restart_interval: MCUs, 0 for none; written: bytes already in `out`."""
+    state = np.zeros(ENCODE_STATE, np.int64)
+    state[WRITTEN] = written
+    state[INTERVAL] = state[TO_GO] = restart_interval
+    return state
+
+
+@kernel
+def row_bytes(scan: np.ndarray, mcus_wide: int) -> int:
+    """Room in `out` that encoding one MCU row never exceeds, restart markers and 64 bytes of slack included."""
+    blocks = np.int64(0)
+    for c in range(scan.shape[0]):
+        blocks += scan[c, H] * scan[c, V]
+    return mcus_wide * (2 * _BLOCK_BYTES * blocks + 4) + 2 * PADDING
+
+
+@kernel
+def scratch_bytes(scan: np.ndarray, mcus_wide: int) -> int:
+    """Bytes of scratch that `encode_rows` needs, of any content."""
+    return _BITS_AT + row_bytes(scan, mcus_wide) // 2 + 2 * PADDING
+
+
+def _natural_to_zigzag() -> list[int]:
+    """Lanes of four packed 16-lane vectors, which hold 128-bit lanes of a, b, a, b, in zigzag order."""
+    packed = [0, 2, 1, 3, 4, 6, 5, 7]
+    return [8 * packed.index(n // 8) + n % 8 for n in ZIGZAG.tolist()]
+
+
+@vectorized
+def _zigzag_block(block, target) -> int:
+    """Store the block as int8 [64] in zigzag order, saturated; returns the mask of its nonzero lanes."""
+    rows = [load(block + 32 * i, 16, 16) for i in range(4)]
+    packed = join(pack_i8(rows[0], rows[1]), pack_i8(rows[2], rows[3])).shuffle(_natural_to_zigzag())
+    store(target, packed)
+    return bitcast_mask(packed.compare("!=", 0))
+
+
+@vectorized
+def _clear_behind(target):
+    store(target + 64, zero(target, 32, 8))
+
+
+@kernel(inline=True)
+def _category(value):
+    return 64 - np.int64(clz64(abs(value)))
+
+
+@kernel
+def _put_value(words, word, value, size):
+    """Append a code and, apart, its value bits."""
+    store_u32(words, word)
+    if size > 0:
+        bits = value if value > 0 else value + (np.int64(1) << size) - 1
+        store_u32(words + 4, bits << 5 | size)
+        return words + 8
+    return words + 4
+
+
+@kernel
+def _slow_block(block, difference, dc, ac, words):
+    """Code words of any block; a negative error where it has none."""
+    size = _category(difference)
+    if size > np.int64(load_u32(dc + _DC_AUX + 1024)):
+        return np.int64(-1)
+    word = np.int64(load_u32(dc + _DC_AUX + 4 * size))
+    if word == 0:
+        return np.int64(-2)
+    words = _put_value(words, word, difference, size)
+    aux = ac + _AC_AUX
+    largest = np.int64(load_u32(aux + 1024))
+    run = np.int64(0)
+    for k in range(1, 64):
+        value = np.int64(load_i16(block + 2 * np.int64(ZIGZAG[k])))
+        if value == 0:
+            run += 1
+            continue
+        while run > 15:
+            word = np.int64(load_u32(aux + 4 * 0xF0))
+            if word == 0:
+                return np.int64(-2)
+            store_u32(words, word)
+            words += 4
+            run -= 16
+        size = _category(value)
+        if size > largest:
+            return np.int64(-1)
+        word = np.int64(load_u32(aux + 4 * (run << 4 | size)))
+        if word == 0:
+            return np.int64(-2)
+        words = _put_value(words, word, value, size)
+        run = np.int64(0)
+    if run > 0:
+        word = np.int64(load_u32(aux))
+        if word == 0:
+            return np.int64(-2)
+        store_u32(words, word)
+        words += 4
+    return words
+
+
+@kernel
+def _list_words(slot, n, zigzag, words):
+    """Code words of the blocks in n slots: the address behind the last word, or a negative error."""
+    _clear_behind(zigzag)
+    for _ in range(n):
+        block = load_i64(slot)
+        dc = load_i64(slot + 8)
+        ac = load_i64(slot + 16)
+        predictor = load_i64(slot + 24)
+        slot += _SLOT
+        if block == 0:
+            store_u32(words, load_u32(dc + 4 * _DC_REACH))
+            store_u32(words + 4, load_u32(ac + _AC_AUX))
+            if load_u32(words) == 0 or load_u32(words + 4) == 0:
+                return np.int64(-2)
+            words += 8
+            continue
+        mask = np.int64(_zigzag_block(block, zigzag)) & ~np.int64(1)
+        value = load_i16(block)
+        difference = value - load_i64(predictor)
+        store_u64(predictor, value)
+        start = words
+        slow = abs(difference) >= _DC_REACH
+        if not slow:
+            word = load_u32(dc + 4 * (_DC_REACH + difference))
+            slow = word == 0
+            store_u32(words, word)
+            words += 4
+        end = words + 4 * np.int64(popcount64(mask))
+        previous = np.int64(0)
+        while mask != 0 and not slow:
+            for i in range(4):
+                at = np.int64(ctz64(mask))
+                mask &= mask - 1
+                value = np.int64(load_u8(zigzag + at))
+                word = load_u32(ac + (((at - previous) << 8 | value) << 2))
+                if word == 0:
+                    slow = True
+                    break
+                store_u32(words, word)
+                words += 4
+                previous = at
+        words = end
+        if not slow and load_u8(zigzag + 63) == 0:
+            word = load_u32(ac + _AC_AUX)
+            slow = word == 0
+            store_u32(words, word)
+            words += 4
+        if slow:
+            words = _slow_block(block, difference, dc, ac, start)
+            if words < 0:
+                return words
+    return words
+
+
+@kernel
+def _pack_words(words, end, bits, pending, target):
+    """Append code words to a bit string of `pending` bits: (bits, pending, address of the next byte).
+
+    Writes up to 8 bytes from `target` on; a word is read behind an odd list.
+    """
+    store_u32(end, 0)
+    while words < end:
+        pair = np.int64(load_u64(words))
+        words += 8
+        second = shift_right(pair, 32)
+        first_length = pair & 31
+        second_length = second & 31
+        both = ((pair & 0xFFFFFFFF) >> 5) << second_length | second >> 5
+        bits = bits << (first_length + second_length) | both
+        pending += first_length + second_length
+        store_u64(target, bswap64(bits << ((64 - pending) & 63)))
+        target += pending >> 3
+        pending &= 7
+    return bits, pending, target
+
+
+@kernel
+def _place_slots(scan, wide, mcu, n, slots):
+    """Point the slots of n MCUs of one row at their blocks."""
+    row, column = mcu // wide, mcu % wide
+    per_mcu = np.int64(0)
+    for c in range(scan.shape[0]):
+        per_mcu += scan[c, H] * scan[c, V]
+    first = np.int64(0)
+    for c in range(scan.shape[0]):
+        h, v, columns = scan[c, H], scan[c, V], scan[c, COLUMNS]
+        for y in range(v):
+            at_row = row * v + y
+            line = scan[c, ADDRESS] + (at_row - scan[c, FIRST_ROW]) * columns * 128
+            for x in range(h):
+                at = column * h + x
+                real = np.int64(0)
+                if at_row < scan[c, ROWS]:
+                    real = min(n, max((columns - at + h - 1) // h, np.int64(0)))
+                block = line + at * 128
+                slot = slots + first * _SLOT
+                for _ in range(real):
+                    store_u64(slot, block)
+                    block += h * 128
+                    slot += per_mcu * _SLOT
+                for _ in range(real, n):
+                    store_u64(slot, 0)
+                    slot += per_mcu * _SLOT
+                first += 1
+
+
+@kernel
+def _link_slots(scan, codes, per_mcu, state, slots):
+    """Tables and predictors of a full list of slots; they repeat every MCU."""
+    slot = np.int64(0)
+    while slot + per_mcu <= _BATCH:
+        for c in range(scan.shape[0]):
+            for _ in range(scan[c, H] * scan[c, V]):
+                at = slots + slot * _SLOT
+                store_u64(at + 8, codes[c, 0])
+                store_u64(at + 16, codes[c, 1])
+                store_u64(at + 24, state.ctypes.data + 8 * (PREDICTORS + c))
+                slot += 1
+
+
+@kernel
+def _pad_bits(bits, pending, target):
+    """Fill the last byte with ones (T.81 F.1.2.3): the address behind it."""
+    if pending > 0:
+        store_u8(target, (bits << (8 - pending)) | ((np.int64(1) << (8 - pending)) - 1))
+        target += 1
+    return target
+
+
+@kernel
+def _encode_row(scan, wide, mcu, last, per_mcu, state, slots, zigzag, words, base, out, capacity):
+    """Encode MCUs mcu..last-1 of one row: 1 done, 0 no room in `out`, negative an error."""
+    bits, pending, written = state[BITS], state[PENDING], state[WRITTEN]
+    target = base
+    while mcu < last:
+        n = min(last - mcu, _BATCH // per_mcu)
+        if state[INTERVAL] > 0:
+            if state[TO_GO] == 0:
+                count = _pad_bits(bits, pending, target) - base
+                if written + 2 * count + PADDING + 2 > capacity:
+                    return np.int64(0)
+                written += stuff(base, count, out + written)
+                store_u8(out + written, 0xFF)
+                store_u8(out + written + 1, 0xD0 + state[NEXT_RESTART])
+                written += 2
+                target = base
+                bits = pending = np.int64(0)
+                state[NEXT_RESTART] = (state[NEXT_RESTART] + 1) & 7
+                state[TO_GO] = state[INTERVAL]
+                for c in range(scan.shape[0]):
+                    state[PREDICTORS + c] = 0
+            n = min(n, state[TO_GO])
+            state[TO_GO] -= n
+        _place_slots(scan, wide, mcu, n, slots)
+        end = _list_words(slots, n * per_mcu, zigzag, words)
+        if end < 0:
+            return end
+        bits, pending, target = _pack_words(words, end, bits, pending, target)
+        mcu += n
+    count = target - base
+    if written + 2 * count + PADDING > capacity:
+        return np.int64(0)
+    state[WRITTEN] = written + stuff(base, count, out + written)
+    state[BITS] = bits & 255
+    state[PENDING] = pending
+    return np.int64(1)
+
+
+@kernel
+def encode_rows(
+    scan: np.ndarray, mcus_wide: int, row0: int, row1: int, codes: np.ndarray, state: np.ndarray, scratch: np.ndarray,
+    out: np.ndarray,
+) -> int:  # fmt: skip
+    """Encode MCU rows row0..row1-1 of a scan; returns the row reached: row1, or less where `out` is full, or -1.
+
+    scan: int64 [components, FIELDS], see geometry.py. codes: EncodeTables.addresses. state: from `encode_state`. scratch:
+    uint8 [scratch_bytes(scan, mcus_wide)]. out: uint8 [n], written from state[WRITTEN] on.
+
+    Where `out` is full, go on from the row returned with a longer `out` of the same beginning; room for `row_bytes` always
+    takes one row more. On -1, state[ERROR] is 1 for a coefficient out of range, 2 for a symbol without a code.
+    Blocks that only complete an MCU are coded as zero difference and end of block (T.81 A.2.4).
+    """
+    slots = scratch.ctypes.data + _SLOTS_AT
+    zigzag = scratch.ctypes.data + _ZIGZAG_AT
+    words = scratch.ctypes.data + _WORDS_AT
+    base = scratch.ctypes.data + _BITS_AT
+    per_mcu = np.int64(0)
+    for c in range(scan.shape[0]):
+        per_mcu += scan[c, H] * scan[c, V]
+    _link_slots(scan, codes, per_mcu, state, slots)
+    before = np.empty(ENCODE_STATE, np.int64)
+    for row in range(row0, row1):
+        before[:] = state
+        done = _encode_row(
+            scan, mcus_wide, row * mcus_wide, (row + 1) * mcus_wide, per_mcu, state, slots, zigzag, words, base,
+            out.ctypes.data, out.size,
+        )  # fmt: skip
+        if done != 1:
+            state[:] = before
+            if done < 0:
+                state[ERROR] = -done
+                return -1
+            return row
+    return row1
+
+
+@kernel
+def finish_encode(state: np.ndarray, out: np.ndarray) -> int:
+    """Pad the last byte with ones and write it, without EOI: the bytes in `out`, or -1 where it lacks room for two."""
+    if out.size - state[WRITTEN] < 2:
+        return -1
+    if state[PENDING] > 0:
+        at = out.ctypes.data + state[WRITTEN]
+        _pad_bits(state[BITS], state[PENDING], at)
+        state[WRITTEN] += 1
+        if load_u8(at) == 0xFF:
+            store_u8(at + 1, 0)
+            state[WRITTEN] += 1
+        state[PENDING] = 0
+    return state[WRITTEN]
+
+
+def encode_scan(scan: np.ndarray, mcu_rows: int, mcus_wide: int, tables: EncodeTables, restart_interval: int = 0) -> bytes:
+    """Entropy-coded data of a whole scan, restart markers included, from the planes behind `scan` (see `scan_geometry`).
+
+    Raises ValueError where a coefficient is out of range, or a table lacks a symbol.
+    """
+    state = encode_state(restart_interval)
+    need = row_bytes(scan, mcus_wide)
+    scratch = np.empty(scratch_bytes(scan, mcus_wide), np.uint8)
+    out = np.empty(need + mcus_wide * mcu_rows * 32, np.uint8)
+    row = 0
+    while True:
+        row = encode_rows(scan, mcus_wide, row, mcu_rows, tables.addresses, state, scratch, out)
+        if row < 0:
+            raise ValueError(ERRORS[state[ERROR]])
+        if row == mcu_rows and finish_encode(state, out) >= 0:
+            return out[: state[WRITTEN]].tobytes()
+        out = np.concatenate([out, np.empty(need + out.size // 2, np.uint8)])
