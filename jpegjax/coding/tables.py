@@ -13,7 +13,16 @@ from ..errors import CorruptJpeg
 from ..simd import kernel
 from ..types import HuffmanSpec
 
-__all__ = ["LOOKAHEAD", "LOOKUP_SIZE", "MAX_CODE", "SYMBOLS", "VALUE_OFFSET", "decode_lookup", "encode_codes", "optimal_spec"]
+__all__ = [
+    "LOOKAHEAD",
+    "LOOKUP_SIZE",
+    "MAX_CODE",
+    "SYMBOLS",
+    "VALUE_OFFSET",
+    "decode_lookup",
+    "encode_codes",
+    "optimal_spec",
+]
 
 LOOKAHEAD = 9  # bits that the first look-up resolves
 MAX_CODE = 1 << LOOKAHEAD  # + length: largest code of that length, -1 for none; + 17 ends every search
@@ -105,9 +114,9 @@ def _arrays(spec: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=64)
 def encode_codes(spec: HuffmanSpec, dc: bool = False) -> np.ndarray:
-    """Code of each symbol: read-only uint32 [256], code << 8 | length in bits; 0 where a symbol has none (T.81 C.2, C.3).
+    """Code of each symbol: read-only uint32 [256], code << 8 | length in bits; 0 for those without (T.81 C.2, C.3).
 
-    dc: symbols are DC categories, 0..15. Raises CorruptJpeg for a table that is no prefix code without the all-ones code.
+    dc: symbols are DC categories, 0..15. Raises CorruptJpeg for what is no prefix code, or has a code of all ones.
     """
     table = np.zeros(256, np.uint32)
     _checked(_fill_codes(*_arrays(spec), dc, table))
@@ -194,8 +203,8 @@ def _optimal(counts, bits, symbols):
 def optimal_spec(counts: np.ndarray) -> HuffmanSpec:
     """The table that libjpeg-turbo makes for these counts (T.81 K.2, figures K.1–K.4).
 
-    counts: int64 [256] or [257], how often each symbol occurs, below 2^30 in sum; not changed. Symbol 256, which reserves
-    the code of all ones, counts once. Raises ValueError where a code would be longer than 32 bits.
+    counts: int64 [256] or [257], how often each symbol occurs, below 2^30 in sum; not changed. Symbol 256, which
+    reserves the code of all ones, counts once. Raises ValueError where a code would be longer than 32 bits.
     """
     bits = np.empty(33, np.int64)
     symbols = np.empty(256, np.uint8)

@@ -1,0 +1,319 @@
+"""Decoding progressive Huffman scans into coefficient planes (T.81 G.2), with libjpeg-turbo's view of damaged data.
+
+entropy-coded bytes ──▶ segments.next_segment ──▶ bit reader ──▶ int16 planes in natural order, and masks of nonzeros
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..simd import bswap64, ctz64, kernel, load_i16, load_u64, store_i16
+from ..types import ZIGZAG, Frame, Scan
+from .geometry import ADDRESS, COLUMNS, H, V, scan_geometry
+from .segments import (
+    BAD_CODE_AT,
+    INSUFFICIENT,
+    OVER,
+    START,
+    SegmentReport,
+    close_segment,
+    new_state,
+    next_segment,
+    scratch_for,
+)
+from .tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+
+__all__ = ["ScanDecoder"]
+
+STORED = 7  # geometry field: block rows that memory holds, those that only fill an MCU included
+
+# Zigzag index → byte offset in a block; damaged runs end up to 16 indices behind the block and land on its last one.
+OFFSETS = np.concatenate([ZIGZAG.astype(np.int64) * 2, np.full(16, 126)])
+
+
+@kernel(inline=True)
+def _refill(bits, held, at):
+    """Top up the bit buffer (first bit highest) to at least 56 bits."""
+    bits |= bswap64(load_u64(at)) >> np.uint64(held)
+    return bits, held | 56, at + ((63 - held) >> 3)
+
+
+@kernel(inline=True)
+def _symbol(table, bits):
+    """(symbol, length of its code) of the next code; (0, 17) where none matches."""
+    entry = np.int64(table[np.int64(bits >> np.uint64(64 - LOOKAHEAD))])
+    if entry:
+        return entry & 255, entry >> 8
+    length = LOOKAHEAD + 1
+    code = np.int64(bits >> np.uint64(64 - length))
+    while code > table[MAX_CODE + length]:
+        length += 1
+        code = np.int64(bits >> np.uint64(64 - length))
+    if length > 16:
+        return 0, 17
+    return np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)]), length
+
+
+@kernel(inline=True)
+def _extend(bits, size):
+    """Signed value of the next `size` bits, 1..15 (T.81 F.2.2.1)."""
+    value = np.int64(bits >> np.uint64(64 - size))
+    return value + ((value - (1 << (size - 1))) >> 63 & (1 - (1 << size)))
+
+
+@kernel
+def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables, shift, refine):
+    """DC first or DC refinement scan of interleaved or single components."""
+    mcus = high * wide
+    last = np.zeros(4, np.int64)
+    mcu = 0
+    while mcu < mcus:
+        before = state[INSUFFICIENT]
+        length = next_segment(data, size, scratch, state, mcu == 0)
+        if state[INSUFFICIENT] and state[OVER]:
+            break
+        first = mcu
+        stop = min(mcus, mcu + restart) if restart else mcus
+        if state[INSUFFICIENT]:
+            mcu = stop
+            continue
+        for i in range(4):
+            last[i] = 0
+        bits = np.uint64(0)
+        held = used = np.int64(0)
+        at = scratch
+        y, x = mcu // wide, mcu % wide
+        while mcu < stop:
+            for i in range(geometry.shape[0]):
+                h, v, columns, stored = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, STORED]
+                table = tables[i]
+                for row in range(y * v, y * v + v):
+                    for column in range(x * h, x * h + h):
+                        address = geometry[i, ADDRESS] + 128 * (row * columns + column)
+                        real = row < stored and column < columns
+                        if held < 32:
+                            bits, held, at = _refill(bits, held, at)
+                        if refine:
+                            if real and bits >> np.uint64(63):
+                                store_i16(address, load_i16(address) | 1 << shift)
+                            bits <<= np.uint64(1)
+                            held -= 1
+                            continue
+                        symbol, code_length = _symbol(table, bits)
+                        if code_length == 17 and state[BAD_CODE_AT] < 0:
+                            state[BAD_CODE_AT] = state[START]
+                        bits <<= np.uint64(code_length)
+                        held -= code_length
+                        if symbol:
+                            last[i] += _extend(bits, symbol)
+                            bits <<= np.uint64(symbol)
+                            held -= symbol
+                        if real:
+                            store_i16(address, last[i] << shift)
+            mcu += 1
+            x += 1
+            if x == wide:
+                x = 0
+                y += 1
+            used = 8 * (at - scratch) - held
+            if used > 8 * length:
+                break
+        close_segment(state, first, mcu - 1, used, length, before)
+        mcu = stop
+
+
+@kernel
+def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+    block = 0
+    one = np.uint64(1)
+    while block < blocks:
+        before = state[INSUFFICIENT]
+        length = next_segment(data, size, scratch, state, block == 0)
+        if state[INSUFFICIENT] and state[OVER]:
+            break
+        first = block
+        stop = min(blocks, block + restart) if restart else blocks
+        if state[INSUFFICIENT]:
+            block = stop
+            continue
+        bits = np.uint64(0)
+        held = used = np.int64(0)
+        at = scratch
+        while block < stop:
+            address = plane + 128 * block
+            mask = masks[block]
+            k = np.int64(first_index)
+            run = np.int64(1)
+            while k <= last_index:
+                if held < 32:
+                    bits, held, at = _refill(bits, held, at)
+                symbol, code_length = _symbol(table, bits)
+                if code_length == 17 and state[BAD_CODE_AT] < 0:
+                    state[BAD_CODE_AT] = state[START]
+                bits <<= np.uint64(code_length)
+                held -= code_length
+                zeros = symbol >> 4
+                category = symbol & 15
+                if category:
+                    k += zeros
+                    value = _extend(bits, category) << shift
+                    bits <<= np.uint64(category)
+                    held -= category
+                    store_i16(address + OFFSETS[k], value)
+                    # A shift may push all bits out of 16, which leaves a zero.
+                    flag = one << np.uint64(min(k, 63))
+                    mask = mask | flag if value & 0xFFFF else mask & ~flag
+                    k += 1
+                elif zeros == 15:
+                    k += 16
+                else:
+                    run = 1 << zeros
+                    if zeros:
+                        run += np.int64(bits >> np.uint64(64 - zeros))
+                        bits <<= np.uint64(zeros)
+                        held -= zeros
+                    break
+            masks[block] = mask
+            used = 8 * (at - scratch) - held
+            if used > 8 * length:
+                block += 1
+                break
+            block = min(stop, block + run)
+        close_segment(state, first, block - 1, used, length, before)
+        block = stop
+
+
+@kernel(inline=True)
+def _correct(address, todo, bits, held, at, plus):
+    """Read a correction bit for each coefficient of the mask `todo`, in zigzag order (T.81 G.1.2.3)."""
+    while todo:
+        k = np.int64(ctz64(todo))
+        todo &= todo - np.uint64(1)
+        if held < 32:
+            bits, held, at = _refill(bits, held, at)
+        if bits >> np.uint64(63):
+            value = load_i16(address + OFFSETS[k])
+            if not value & plus:
+                store_i16(address + OFFSETS[k], value + plus if value >= 0 else value - plus)
+        bits <<= np.uint64(1)
+        held -= 1
+    return bits, held, at
+
+
+@kernel
+def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+    block = 0
+    one = np.uint64(1)
+    plus = np.int64(1) << shift
+    inside = ~np.uint64(0) >> np.uint64(63 - last_index)
+    band = inside & (~np.uint64(0) << np.uint64(first_index))
+    while block < blocks:
+        before = state[INSUFFICIENT]
+        length = next_segment(data, size, scratch, state, block == 0)
+        if state[INSUFFICIENT] and state[OVER]:
+            break
+        first = block
+        stop = min(blocks, block + restart) if restart else blocks
+        if state[INSUFFICIENT]:
+            block = stop
+            continue
+        bits = np.uint64(0)
+        held = used = run = np.int64(0)
+        at = scratch
+        while block < stop:
+            mask = masks[block]
+            if run:
+                if not mask & band:
+                    run -= 1
+                    block += 1
+                    continue
+                bits, held, at = _correct(plane + 128 * block, mask & band, bits, held, at, plus)
+                run -= 1
+            else:
+                address = plane + 128 * block
+                ahead = band  # what is left of the band
+                while ahead:
+                    if held < 32:
+                        bits, held, at = _refill(bits, held, at)
+                    symbol, code_length = _symbol(table, bits)
+                    bits <<= np.uint64(code_length)
+                    held -= code_length
+                    zeros = symbol >> 4
+                    new = np.int64(0)
+                    if symbol & 15:
+                        new = plus if bits >> np.uint64(63) else -plus
+                        bits <<= np.uint64(1)
+                        held -= 1
+                    elif zeros != 15:
+                        run = 1 << zeros
+                        if zeros:
+                            run += np.int64(bits >> np.uint64(64 - zeros))
+                            bits <<= np.uint64(zeros)
+                            held -= zeros
+                    if (code_length == 17 or symbol & 15 > 1) and state[BAD_CODE_AT] < 0:
+                        state[BAD_CODE_AT] = state[START]
+                    if run:
+                        break
+                    free = ahead & ~mask
+                    while zeros and free:
+                        free &= free - one
+                        zeros -= 1
+                    target = free & (~free + one)
+                    passed = ahead & (target - one) if target else ahead
+                    bits, held, at = _correct(address, passed & mask, bits, held, at, plus)
+                    ahead &= ~(passed | target)
+                    if new:
+                        k = np.int64(ctz64(target)) if target else np.int64(last_index) + 1
+                        store_i16(address + OFFSETS[k], new)
+                        mask |= one << np.uint64(min(k, 63))
+                masks[block] = mask
+                if run:
+                    bits, held, at = _correct(address, ahead & mask, bits, held, at, plus)
+                    run -= 1
+            block += 1
+            used = 8 * (at - scratch) - held
+            if used > 8 * length:
+                break
+        close_segment(state, first, block - 1, used, length, before)
+        block = stop
+
+
+class ScanDecoder:
+    """Decodes the scans of one progressive image into its planes. Not thread-safe.
+
+    frame: its geometry. data: the whole file as uint8 [n]. planes: per frame component, C-contiguous int16
+    [rows, columns, 8, 8], zeros at first; more rows than `Frame.blocks` says take the blocks that only fill an MCU.
+    """
+
+    def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
+        self.frame, self.data, self.planes = frame, data, planes
+        self._scratch = scratch_for(data.size)
+        self._masks: dict[int, np.ndarray] = {}
+
+    def decode(self, scan: Scan, position: int) -> SegmentReport:
+        """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
+
+        Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
+        """
+        frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
+        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
+        for row, c in zip(geometry, scan.components, strict=True):
+            row[STORED] = len(self.planes[c])
+        state = new_state(position)
+        data, size, scratch = self.data.ctypes.data, self.data.size, self._scratch.ctypes.data
+        restart = scan.restart_interval
+        if first == 0:
+            tables = np.zeros((len(scan.components), SYMBOLS + 256), np.int32)
+            if not high:
+                for i, spec in enumerate(scan.dc_tables):
+                    tables[i] = decode_lookup(spec, True)
+            _decode_dc(data, size, scratch, state, geometry, rows, columns, restart, tables, shift, high > 0)
+        else:
+            c = scan.components[0]
+            blocks = rows * columns
+            if c not in self._masks:
+                self._masks[c] = np.zeros(blocks, np.uint64)
+            address, table = self.planes[c].ctypes.data, decode_lookup(scan.ac_tables[0])
+            kernel_for = _decode_ac_refine if high else _decode_ac_first
+            kernel_for(data, size, scratch, state, address, blocks, self._masks[c], restart, table, first, last, shift)
+        return SegmentReport(state)

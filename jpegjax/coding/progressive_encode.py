@@ -1,0 +1,310 @@
+"""Progressive Huffman scans as tokens (T.81 G.1.2), byte for byte what libjpeg-turbo writes.
+
+Scan + planes ──▶ ScanEncoder.tokens ──▶ symbols.Tokens
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..simd import ctz64, kernel, load_i16
+from ..types import ColorSpace, Frame, Scan
+from .geometry import ADDRESS, COLUMNS, ROWS, H, V, scan_geometry
+from .symbols import (
+    AC_SLOT,
+    BIT,
+    DC_SLOT,
+    LARGER,
+    NATURAL,
+    NEGATIVE,
+    NONZERO,
+    RAW,
+    Tokens,
+    block_masks,
+    category,
+    check_range,
+    put,
+    put_value,
+    segment_count,
+    sequential_tokens,
+)
+
+__all__ = ["ScanEncoder", "default_script"]
+
+_MAX_RUN = 0x7FFF  # blocks in an end-of-band run
+_MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
+_CHUNK = 15  # value bits that a token holds
+
+
+@kernel
+def _dc_first(geometry, high, wide, restart, shift, words, segments, seen):
+    start = np.int64(words.ctypes.data)
+    at = start
+    last = np.zeros(4, np.int64)
+    largest = np.int64(0)
+    segment = left = 0
+    for y in range(high):
+        for x in range(wide):
+            if left == 0:
+                segments[segment] = (at - start) >> 2
+                segment += 1
+                left = restart if restart else high * wide
+                for i in range(4):
+                    last[i] = 0
+            left -= 1
+            for i in range(geometry.shape[0]):
+                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
+                for row in range(y * v, y * v + v):
+                    for column in range(x * h, x * h + h):
+                        difference = np.int64(0)
+                        if row < rows and column < columns:
+                            dc = load_i16(geometry[i, ADDRESS] + 128 * (row * columns + column)) >> shift
+                            difference = dc - last[i]
+                            last[i] = dc
+                        largest |= abs(difference)
+                        size = category(difference)
+                        at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
+    segments[segment] = (at - start) >> 2
+    seen[0] = largest
+    return segments[segment]
+
+
+@kernel
+def _dc_refine(geometry, high, wide, restart, shift, words, segments):
+    start = np.int64(words.ctypes.data)
+    at = start
+    segment = left = 0
+    held = bits = np.int64(0)
+    for y in range(high):
+        for x in range(wide):
+            if left == 0:
+                if held:
+                    at = put(at, RAW, 0, held, bits)
+                    held = np.int64(0)
+                segments[segment] = (at - start) >> 2
+                segment += 1
+                left = restart if restart else high * wide
+            left -= 1
+            for i in range(geometry.shape[0]):
+                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
+                bit = np.int64(0)
+                for row in range(y * v, y * v + v):
+                    for column in range(x * h, x * h + h):
+                        if row < rows and column < columns:
+                            bit = load_i16(geometry[i, ADDRESS] + 128 * (row * columns + column)) >> shift & 1
+                        bits = bits << 1 | bit
+                        held += 1
+                        if held == _CHUNK:
+                            at = put(at, RAW, 0, held, bits)
+                            held = np.int64(0)
+    if held:
+        at = put(at, RAW, 0, held, bits)
+    segments[segment] = (at - start) >> 2
+    return segments[segment]
+
+
+@kernel(inline=True)
+def _end_of_band(at, run):
+    """The token of `run` blocks without further new coefficients (T.81 G.1.2.2)."""
+    size = category(run) - 1
+    return put(at, AC_SLOT, size << 4, size, run)
+
+
+@kernel
+def _ac_first(plane, blocks, restart, masks, first, last, shift, words, segments, seen):
+    start = np.int64(words.ctypes.data)
+    at = start
+    band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
+    segment = left = 0
+    run = largest = np.int64(0)
+    for index in range(blocks):
+        if left == 0:
+            if run:
+                at = _end_of_band(at, run)
+                run = np.int64(0)
+            segments[segment] = (at - start) >> 2
+            segment += 1
+            left = restart if restart else blocks
+        left -= 1
+        todo = masks[index, NONZERO] & band
+        before = first - 1
+        if todo and run:
+            at = _end_of_band(at, run)
+            run = np.int64(0)
+        while todo:
+            k = np.int64(ctz64(todo))
+            todo &= todo - np.uint64(1)
+            zeros = k - before - 1
+            before = k
+            while zeros > 15:
+                at = put(at, AC_SLOT, 0xF0, 0, 0)
+                zeros -= 16
+            value = load_i16(plane + 128 * index + 2 * NATURAL[k])
+            magnitude = abs(value)
+            largest |= magnitude
+            magnitude >>= shift
+            at = put_value(at, AC_SLOT, zeros, -magnitude if value < 0 else magnitude)
+        if before < last:
+            run += 1
+            if run == _MAX_RUN:
+                at = _end_of_band(at, run)
+                run = np.int64(0)
+    if run:
+        at = _end_of_band(at, run)
+    segments[segment] = (at - start) >> 2
+    seen[1] = largest
+    return segments[segment]
+
+
+@kernel(inline=True)
+def _put_bits(at, bits, count):
+    """`count` correction bits, first one highest."""
+    while count > _CHUNK:
+        count -= _CHUNK
+        at = put(at, RAW, 0, _CHUNK, np.int64(bits >> np.uint64(count)))
+    if count:
+        at = put(at, RAW, 0, count, np.int64(bits))
+    return at
+
+
+@kernel
+def _ac_refine(blocks, restart, masks, first, last, words, segments):
+    start = np.int64(words.ctypes.data)
+    at = start
+    band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
+    one = np.uint64(1)
+    segment = left = 0
+    # A run's token stands before the correction bits of its blocks: its place is kept until its length is known.
+    place = run = held = np.int64(0)
+    for index in range(blocks):
+        if left == 0:
+            if run:
+                _end_of_band(place, run)
+                run = held = np.int64(0)
+            segments[segment] = (at - start) >> 2
+            segment += 1
+            left = restart if restart else blocks
+        left -= 1
+        todo = masks[index, NONZERO] & band
+        larger = masks[index, LARGER]
+        ones = masks[index, BIT]
+        new = todo & ~larger
+        if new and run:
+            _end_of_band(place, run)
+            run = held = np.int64(0)
+        ends = new >> np.uint64(last) != 0
+        bits = np.uint64(0)
+        count = zeros = np.int64(0)
+        expected = np.int64(first)
+        while new:
+            k = np.int64(ctz64(todo))
+            bit = todo & (~todo + one)
+            todo ^= bit
+            zeros += k - expected
+            expected = k + 1
+            while zeros > 15:
+                at = put(at, AC_SLOT, 0xF0, 0, 0)
+                zeros -= 16
+                at = _put_bits(at, bits, count)
+                count = np.int64(0)
+            if new & bit:
+                new ^= bit
+                positive = 0 if masks[index, NEGATIVE] & bit else 1
+                at = put(at, AC_SLOT, zeros << 4 | 1, 1, positive)
+                at = _put_bits(at, bits, count)
+                count = zeros = np.int64(0)
+            else:
+                bits = bits << one | np.uint64(ones & bit != 0)
+                count += 1
+        if ends:
+            continue
+        while todo:
+            bit = todo & (~todo + one)
+            todo ^= bit
+            bits = bits << one | np.uint64(ones & bit != 0)
+            count += 1
+        if run == 0:
+            place = at
+            at += 4
+        at = _put_bits(at, bits, count)
+        run += 1
+        held += count
+        if run == _MAX_RUN or held > _MAX_HELD:
+            _end_of_band(place, run)
+            run = held = np.int64(0)
+    if run:
+        _end_of_band(place, run)
+    segments[segment] = (at - start) >> 2
+    return segments[segment]
+
+
+class ScanEncoder:
+    """Symbolises the scans of one image, sequential or progressive.
+
+    planes: per frame component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
+    """
+
+    def __init__(self, frame: Frame, planes: list[np.ndarray]):
+        self.frame, self.planes = frame, planes
+        self._masks: dict[int, tuple[int, np.ndarray, int]] = {}
+
+    def _block_masks(self, c: int, shift: int) -> tuple[np.ndarray, int]:
+        if c not in self._masks or self._masks[c][0] != shift:
+            self._masks[c] = (shift, *block_masks(self.planes[c], shift))
+        return self._masks[c][1:]
+
+    def tokens(self, scan: Scan) -> Tokens:
+        """Tokens of a scan; its Huffman tables are not looked at. Slots: DC_SLOT + i, AC_SLOT + i of scan component i.
+
+        Raises ValueError for coefficients that have no category, or a band, shift or number of components that a
+        progressive scan must not have (T.81 G.1.1.1).
+        """
+        frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
+        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
+        mcus, restart = rows * columns, scan.restart_interval
+        if not frame.process.progressive:
+            planes = [self.planes[c] for c in scan.components]
+            return sequential_tokens(geometry, (rows, columns), planes, restart, frame.precision)
+        if not (last == 0 if first == 0 else first <= last <= 63 and len(scan.components) == 1):
+            raise ValueError(f"scan: spectral={scan.spectral} for {len(scan.components)} components is not progressive")
+        if not 0 <= shift <= 13 or high not in (0, shift + 1):
+            raise ValueError(f"scan: approximation={scan.approximation}; must be (0, Al) or (Al + 1, Al), Al 0..13")
+        segments = np.empty(segment_count(mcus, restart) + 1, np.int64)
+        seen = np.zeros(2, np.int64)
+        if first == 0:
+            words = np.empty(mcus * int((geometry[:, H] * geometry[:, V]).sum()) + segments.size, np.uint32)
+            if high:
+                used = _dc_refine(geometry, rows, columns, restart, shift, words, segments)
+            else:
+                used = _dc_first(geometry, rows, columns, restart, shift, words, segments, seen)
+        else:
+            c = scan.components[0]
+            masks, some = self._block_masks(c, shift)
+            if high:
+                words = np.empty(9 * mcus + 3 * some, np.uint32)
+                used = _ac_refine(mcus, restart, masks, first, last, words, segments)
+            else:
+                words = np.empty(4 * mcus + some, np.uint32)
+                address = self.planes[c].ctypes.data
+                used = _ac_first(address, mcus, restart, masks, first, last, shift, words, segments, seen)
+        check_range(int(seen[0]), int(seen[1]), frame.precision)
+        return Tokens(words[:used], segments)
+
+
+def default_script(frame: Frame) -> tuple[Scan, ...]:
+    """libjpeg's scans for progressive files, without tables: ten for YCbCr, else 2 + 4 a component."""
+    dc = tuple(range(len(frame.components)))
+
+    def band(components: tuple[int, ...], spectral: tuple[int, int], approximation: tuple[int, int]) -> list[Scan]:
+        return [Scan((c,), spectral=spectral, approximation=approximation) for c in components]
+
+    start, end = (
+        Scan(dc, spectral=(0, 0), approximation=(0, 1)),
+        Scan(dc, spectral=(0, 0), approximation=(1, 0)),
+    )
+    if frame.color is ColorSpace.YCBCR and len(dc) == 3:
+        middle = [*band((0,), (1, 5), (0, 2)), *band((2, 1), (1, 63), (0, 1)), *band((0,), (6, 63), (0, 2))]
+        middle += band((0,), (1, 63), (2, 1))
+        return (start, *middle, end, *band((2, 1, 0), (1, 63), (1, 0)))
+    middle = [*band(dc, (1, 5), (0, 2)), *band(dc, (6, 63), (0, 2)), *band(dc, (1, 63), (2, 1))]
+    return (start, *middle, end, *band(dc, (1, 63), (1, 0)))

@@ -1,0 +1,298 @@
+"""From blocks to Huffman symbols, from symbols to bits: what optimised and progressive encoding share.
+
+planes ──▶ block_masks ──▶ a symboliser (here the sequential one) ──▶ Tokens ──▶ counts ──▶ tables ──▶ Tokens.encode
+
+A token is a uint32: symbol (bits 0..7), slot of its Huffman table (8..11), number of value bits (12..15), value bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..simd import (
+    Vec,
+    bitcast_mask,
+    bswap64,
+    clz64,
+    ctz64,
+    join,
+    kernel,
+    load,
+    load_i16,
+    pack_u8,
+    popcount64,
+    store,
+    store_u8,
+    store_u32,
+    vectorized,
+)
+from ..types import ZIGZAG
+from .geometry import ADDRESS, COLUMNS, ROWS, H, V
+
+__all__ = ["AC_SLOT", "DC_SLOT", "RAW", "Tokens", "block_masks", "check_range", "segment_count", "sequential_tokens"]
+
+DC_SLOT = 0  # + scan component
+AC_SLOT = 4  # + scan component
+RAW = 8  # a slot without codes: value bits alone
+SLOTS = 16
+
+NONZERO, LARGER, BIT, NEGATIVE = 0, 1, 2, 3  # columns of block_masks
+
+
+def _packed_zigzag() -> list[int]:
+    """Where each zigzag index stands after packing pairs of 16 int16 lanes, 128-bit lane by lane."""
+    picks = []
+    for n in ZIGZAG.tolist():
+        pair, source, lane = n // 32, n // 16 % 2, n % 16
+        picks.append(32 * pair + 16 * (lane // 8) + 8 * source + lane % 8)
+    return picks
+
+
+_PICKS = _packed_zigzag()
+NATURAL = ZIGZAG.astype(np.int64)
+
+
+@vectorized
+def _store_masks(block, shift, out):
+    """The four masks of a block, uint64 at `out`."""
+    flags = []
+    for i in range(4):
+        c = load(block + 32 * i, 16, 16)
+        v = c.abs()._op("lshr", shift.splat(16, 16))
+        some = v.compare("!=", 0).sign_extend(16) & 0x80
+        larger = v.shift_right_logical(1).compare("!=", 0).sign_extend(16) & 0x40
+        flags.append(some | larger | (v & 1) << 5 | c.shift_right_logical(15) << 4)
+    z = join(pack_u8(flags[0], flags[1]), pack_u8(flags[2], flags[3])).shuffle(_PICKS)
+    for i in range(4):
+        mask: Vec = z.compare("<", 0)
+        store(out + 8 * i, bitcast_mask(mask).splat(1, 64))
+        z = z + z
+
+
+@kernel
+def _fill_masks(plane, blocks, shift, out):
+    address = np.int64(out.ctypes.data)
+    total = np.int64(0)
+    for i in range(blocks):
+        _store_masks(plane + 128 * i, shift, address + 32 * i)
+        total += np.int64(popcount64(out[i, NONZERO] & ~np.uint64(1)))
+    return total
+
+
+def block_masks(plane: np.ndarray, shift: int = 0) -> tuple[np.ndarray, int]:
+    """(masks uint64 [blocks, 4], number of AC coefficients with |c| >> shift nonzero).
+
+    plane: C-contiguous int16 [rows, columns, 8, 8] in natural order. Bit k of a mask stands for zigzag index k:
+    [0] m = |c| >> shift is nonzero, [1] m is above 1, [2] lowest bit of m, [3] c is negative. shift: Al of a
+    progressive scan, 0..13.
+    """
+    blocks = plane.shape[0] * plane.shape[1]
+    masks = np.empty((blocks, 4), np.uint64)
+    return masks, _fill_masks(plane.ctypes.data, blocks, shift, masks)
+
+
+def segment_count(mcus: int, restart: int) -> int:
+    """Restart segments of a scan (T.81 E.1.3). restart: interval in MCUs, 0 for none."""
+    return -(-mcus // restart) if restart else 1
+
+
+def check_range(largest_dc: int, largest_ac: int, precision: int = 8) -> None:
+    """ValueError where coefficients have no category (T.81 F.1.2).
+
+    largest_dc, largest_ac: bitwise or of the magnitudes of DC differences and of AC coefficients.
+    """
+    for kind, seen, bits in (("DC difference", largest_dc, precision + 3), ("AC", largest_ac, precision + 2)):
+        if seen >> bits:
+            raise ValueError(f"coefficients: {kind} out of range; magnitudes must be below {1 << bits}")
+
+
+@kernel(inline=True)
+def put(at, slot, symbol, count, value):
+    """Store a token and return the address of the next."""
+    store_u32(at, symbol | slot << 8 | count << 12 | (value & ((1 << count) - 1)) << 16)
+    return at + 4
+
+
+@kernel(inline=True)
+def category(value):
+    """Bits of a magnitude (T.81 table F.1)."""
+    return 64 - np.int64(clz64(abs(value)))
+
+
+@kernel(inline=True)
+def put_value(at, slot, run, value):
+    """A run of zeros, below 16, and a nonzero value, in ones' complement where negative."""
+    size = category(value)
+    return put(at, slot, run << 4 | size, size, value + (value >> 63))
+
+
+@kernel
+def _sequential(geometry, high, wide, restart, masks, offsets, words, segments, seen):
+    start = np.int64(words.ctypes.data)
+    at = start
+    last_dc = np.zeros(4, np.int64)
+    largest_dc = largest_ac = np.int64(0)
+    segment = left = 0
+    for y in range(high):
+        for x in range(wide):
+            if left == 0:
+                segments[segment] = (at - start) >> 2
+                segment += 1
+                left = restart if restart else high * wide
+                for i in range(4):
+                    last_dc[i] = 0
+            left -= 1
+            for i in range(geometry.shape[0]):
+                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
+                for row in range(y * v, y * v + v):
+                    for column in range(x * h, x * h + h):
+                        if row >= rows or column >= columns:
+                            at = put(at, DC_SLOT + i, 0, 0, 0)
+                            at = put(at, AC_SLOT + i, 0, 0, 0)
+                            continue
+                        index = row * columns + column
+                        block = geometry[i, ADDRESS] + 128 * index
+                        dc = load_i16(block)
+                        difference = dc - last_dc[i]
+                        last_dc[i] = dc
+                        largest_dc |= abs(difference)
+                        size = category(difference)
+                        at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
+                        left_over = masks[offsets[i] + index, NONZERO] & ~np.uint64(1)
+                        before = 0
+                        while left_over:
+                            k = np.int64(ctz64(left_over))
+                            left_over &= left_over - np.uint64(1)
+                            run = k - before - 1
+                            before = k
+                            while run > 15:
+                                at = put(at, AC_SLOT + i, 0xF0, 0, 0)
+                                run -= 16
+                            value = load_i16(block + 2 * NATURAL[k])
+                            largest_ac |= abs(value)
+                            at = put_value(at, AC_SLOT + i, run, value)
+                        if before < 63:
+                            at = put(at, AC_SLOT + i, 0, 0, 0)
+    segments[segment] = (at - start) >> 2
+    seen[0] = largest_dc
+    seen[1] = largest_ac
+    return segments[segment]
+
+
+@kernel
+def _histogram(words, counts):
+    """Add to counts [SLOTS × 256]; returns the number of value bits."""
+    bits = np.int64(0)
+    for word in words:
+        counts[word & np.uint32(0xFFF)] += 1
+        bits += np.int64((word >> np.uint32(12)) & np.uint32(15))
+    return bits
+
+
+@kernel(inline=True)
+def _store_byte(at, value):
+    store_u8(at, value)
+    if value == 0xFF:
+        store_u8(at + 1, 0)
+        return at + 2
+    return at + 1
+
+
+@kernel
+def _emit(words, segments, codes, out):
+    """Bits of every segment, stuffed, padded with ones, and the restart markers between them; returns the bytes."""
+    start = np.int64(out.ctypes.data)
+    at = start
+    for segment in range(segments.size - 1):
+        if segment:
+            store_u8(at, 0xFF)
+            store_u8(at + 1, 0xD0 | (segment - 1) & 7)
+            at += 2
+        bits = np.uint64(0)
+        held = np.int64(0)
+        for i in range(segments[segment], segments[segment + 1]):
+            word = np.uint64(words[i])
+            code = np.uint64(codes[word & np.uint64(0xFFF)])
+            size = (word >> np.uint64(12)) & np.uint64(15)
+            length = (code & np.uint64(255)) + size
+            bits = bits << length | (code >> np.uint64(8)) << size | word >> np.uint64(16)
+            held += np.int64(length)
+            if held >= 32:
+                held -= 32
+                four = (bits >> np.uint64(held)) & np.uint64(0xFFFFFFFF)
+                if four & np.uint64(0x80808080) & ~(four + np.uint64(0x01010101)):
+                    for shift in (24, 16, 8, 0):
+                        at = _store_byte(at, np.int64(four >> np.uint64(shift)) & 255)
+                else:
+                    store_u32(at, bswap64(four) >> np.uint64(32))
+                    at += 4
+        if held & 7:
+            padding = 8 - (held & 7)
+            bits = bits << np.uint64(padding) | np.uint64((1 << padding) - 1)
+            held += padding
+        while held:
+            held -= 8
+            at = _store_byte(at, np.int64(bits >> np.uint64(held)) & 255)
+    return at - start
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The symbols of one scan. words: uint32 [n]. segments: int64, first token of each restart segment, then n."""
+
+    words: np.ndarray
+    segments: np.ndarray
+
+    def counts(self) -> np.ndarray:
+        """How often each symbol of each table slot occurs: int64 [SLOTS, 256]."""
+        counts = np.zeros(SLOTS * 256, np.int64)
+        _histogram(self.words, counts)
+        return counts.reshape(SLOTS, 256)
+
+    def encode(self, codes: dict[int, np.ndarray]) -> memoryview:
+        """Entropy-coded bytes with stuffing, restart markers and final padding (T.81 F.1.2.3, E.1.3), no EOI.
+
+        codes: per slot in use, `tables.encode_codes`. Raises ValueError for a symbol that has no code.
+        """
+        table = np.zeros((SLOTS, 256), np.uint32)
+        for slot, code in codes.items():
+            table[slot] = code
+        counts = np.zeros(SLOTS * 256, np.int64)
+        bits = _histogram(self.words, counts)
+        counts = counts.reshape(SLOTS, 256)
+        lengths = (table & 255).astype(np.int64)
+        missing = np.argwhere((counts > 0) & (lengths == 0))
+        for slot, symbol in missing:
+            if slot != RAW:
+                raise ValueError(f"Huffman table has no code for symbol {symbol:#04x}, which the image needs")
+        bits += int((counts * lengths).sum())
+        out = np.empty(2 * (bits // 8) + 5 * self.segments.size + 16, np.uint8)
+        size = _emit(self.words, self.segments, table.reshape(-1), out)
+        return memoryview(out)[:size]
+
+
+def sequential_tokens(
+    geometry: np.ndarray,
+    mcus: tuple[int, int],
+    planes: list[np.ndarray],
+    restart: int = 0,
+    precision: int = 8,
+) -> Tokens:
+    """Tokens of a sequential scan (T.81 F.1.2); slots DC_SLOT + i and AC_SLOT + i belong to scan component i.
+
+    geometry, mcus (rows, columns): `geometry.scan_geometry`. planes: per scan component, int16 [rows, columns, 8, 8].
+    restart: interval in MCUs, 0 for none. Blocks that only fill an MCU repeat the DC before them and have no AC.
+    Raises ValueError for coefficients that have no category.
+    """
+    parts = [block_masks(plane) for plane in planes]
+    masks = parts[0][0] if len(parts) == 1 else np.concatenate([m for m, _ in parts])
+    offsets = np.cumsum([0] + [len(m) for m, _ in parts[:-1]])
+    blocks = mcus[0] * mcus[1] * int((geometry[:, H] * geometry[:, V]).sum())
+    words = np.empty(5 * blocks + sum(n for _, n in parts), np.uint32)
+    segments = np.empty(segment_count(mcus[0] * mcus[1], restart) + 1, np.int64)
+    seen = np.zeros(2, np.int64)
+    used = _sequential(geometry, *mcus, restart, masks, offsets, words, segments, seen)
+    check_range(int(seen[0]), int(seen[1]), precision)
+    return Tokens(words[:used], segments)

@@ -1,0 +1,228 @@
+"""Files to coefficient planes and back: the entropy coders of `coding` joined to the markers of `container`.
+
+planes ──▶ encode_image ──▶ bytes          bytes ──▶ decode_image ──▶ planes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ..coding.progressive_decode import ScanDecoder
+from ..coding.progressive_encode import ScanEncoder, default_script
+from ..coding.symbols import AC_SLOT, DC_SLOT, Tokens
+from ..coding.tables import encode_codes, optimal_spec
+from ..container import EOI, Reader, dht, dri, header, parse_header, sos
+from ..container.parse import DEFAULT_LIMITS
+from ..errors import LimitExceeded
+from ..options import EncodeOptions, Limits
+from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
+from .smoothing import Progress
+from .smoothing import smooth as smooth_planes
+
+__all__ = ["decode_image", "encode_image", "sequential_script", "write_scans"]
+
+_MAX_INTERVAL = 65_535
+_MAX_MCU_BLOCKS = 10
+_STANDARD = {
+    (0, 0): STANDARD_DC_LUMA,
+    (0, 1): STANDARD_DC_CHROMA,
+    (1, 0): STANDARD_AC_LUMA,
+    (1, 1): STANDARD_AC_CHROMA,
+}
+
+
+def table_slot(frame: Frame, c: int) -> int:
+    """Huffman tables of a component, as libjpeg assigns them: 1 for chroma, else 0."""
+    return int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK) and c in (1, 2))
+
+
+def sequential_script(frame: Frame) -> tuple[Scan, ...]:
+    """One interleaved scan, or one a component where an MCU would be too large (T.81 B.2.3)."""
+    everything = range(len(frame.components))
+    if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > _MAX_MCU_BLOCKS):
+        return tuple(Scan((c,)) for c in everything)
+    return (Scan(tuple(everything)),)
+
+
+def _used_slots(frame: Frame, scan: Scan) -> list[tuple[int, int, int]]:
+    """(kind 0 DC or 1 AC, table, token slot) in the order of DHT segments."""
+    used = []
+    for i, c in enumerate(scan.components):
+        table = table_slot(frame, c)
+        if scan.spectral[0] == 0 and scan.approximation[0] == 0:
+            used.append((0, table, DC_SLOT + i))
+        if scan.spectral[1] > 0:
+            used.append((1, table, AC_SLOT + i))
+    return used
+
+
+def _optimal(used: list[tuple[int, int, int]], tokens: Tokens) -> dict[tuple[int, int], HuffmanSpec]:
+    counts, sums = tokens.counts(), {}
+    for kind, table, slot in used:
+        sums[kind, table] = sums.get((kind, table), 0) + counts[slot]
+    return {key: optimal_spec(total) for key, total in sums.items()}
+
+
+def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
+    columns = frame.mcus[1] if len(scan.components) > 1 else frame.blocks(scan.components[0])[1]
+    return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
+
+
+def write_scans(
+    planes: Sequence[np.ndarray],
+    frame: Frame,
+    script: Sequence[Scan],
+    *,
+    optimize: bool = True,
+) -> bytes:
+    """The file's part from the first DHT to EOI: every scan of the script with its tables and restart interval.
+
+    planes: per component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
+    optimize: the best tables for each scan; else Annex K's, which have no codes for end-of-band runs.
+    Raises ValueError for scans that the frame's process does not allow, and for coefficients that have no code.
+    """
+    encoder = ScanEncoder(frame, list(planes))
+    parts: list[bytes | memoryview] = []
+    sent: dict[tuple[int, int], HuffmanSpec] = {}
+    interval = 0
+    for scan in script:
+        tokens = encoder.tokens(scan)
+        used = _used_slots(frame, scan)
+        specs = _optimal(used, tokens) if optimize else _STANDARD
+        for kind, table, _ in used:
+            if sent.get((kind, table)) is not specs[kind, table]:
+                sent[kind, table] = specs[kind, table]
+                parts.append(dht(kind, table, specs[kind, table]))
+        if scan.restart_interval != interval:
+            interval = scan.restart_interval
+            parts.append(dri(interval))
+        slots = {(kind, slot): table for kind, table, slot in used}
+        selectors = [
+            (frame.components[c].id, slots.get((0, DC_SLOT + i), 0), slots.get((1, AC_SLOT + i), 0))
+            for i, c in enumerate(scan.components)
+        ]
+        parts.append(sos(selectors, scan.spectral, scan.approximation))
+        parts.append(tokens.encode({slot: encode_codes(specs[kind, table], kind == 0) for kind, table, slot in used}))
+    parts.append(EOI)
+    return b"".join(parts)
+
+
+def encode_image(
+    planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions
+) -> bytes:
+    """A whole file, byte for byte what Pillow writes from these coefficients.
+
+    planes: per component, int16 [rows, columns, 8, 8] in natural order, real blocks only (`Frame.blocks`). frame:
+    geometry and colour; its process gives way to options.progressive. qtables: per component uint16 [64] in natural
+    order. Of the options, those on tables, progression, restarts and metadata count. Raises ValueError for planes that
+    do not fit the frame and for coefficients out of range.
+    """
+    if options.progressive:
+        frame = replace(frame, process=Process.PROGRESSIVE)
+    elif frame.process.progressive or frame.process.arithmetic:
+        frame = replace(frame, process=Process.BASELINE if frame.precision == 8 else Process.EXTENDED)
+    planes = [np.ascontiguousarray(p, np.int16) for p in planes]
+    for c, plane in enumerate(planes):
+        if plane.shape != (*frame.blocks(c), 8, 8):
+            raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
+    comment = options.comment.encode() if isinstance(options.comment, str) else options.comment
+    head = header(
+        frame,
+        qtables,
+        dpi=options.dpi,
+        icc_profile=options.icc_profile,
+        exif=options.exif,
+        xmp=options.xmp,
+        comment=comment,
+    )
+    script = default_script(frame) if options.progressive else sequential_script(frame)
+    script = [replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script]
+    return head + write_scans(planes, frame, script, optimize=options.optimize or options.progressive)
+
+
+def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
+    """Zeroed planes with room for the block rows that only fill an MCU; LimitExceeded before anything is allocated."""
+    shapes = []
+    for c, k in enumerate(frame.components):
+        rows, columns = frame.blocks(c)
+        shapes.append((-(-rows // k.v) * k.v, columns, 8, 8))
+    coefficients = sum(128 * rows * columns for rows, columns, _, _ in shapes)
+    needed = coefficients + frame.width * frame.height * len(frame.components)
+    if limits.memory is not None and needed > limits.memory:
+        raise LimitExceeded(
+            f"pixels and coefficients take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass "
+            "limits=Limits(memory=None) to decode the file",
+            at,
+        )
+    return [np.zeros(shape, np.int16) for shape in shapes]
+
+
+class _ProgressTracker:
+    """Keeps what `smoothing` must know of the scans so far."""
+
+    def __init__(self, frame: Frame):
+        self.frame = frame
+        self.bits = [[-1] * 64 for _ in frame.components]
+        self.previous = [[-1] * 64 for _ in frame.components]
+        self.last_good_row = 0
+
+    def scan_read(self, scan: Scan, number: int, bits: list[list[int]]) -> None:
+        """bits: `Reader.coefficient_bits`, which has the scan in it."""
+        first, last = scan.spectral
+        for c in scan.components:
+            for k in range(min(first, 1), max(last, 9) + 1):
+                self.previous[c][k] = self.bits[c][k] if number > 1 else 0
+        self.bits = [b.copy() for b in bits]
+
+    def scan_decoded(self, scan: Scan, last_good_mcu: int) -> None:
+        if last_good_mcu >= 0:
+            alone = len(scan.components) == 1
+            c = scan.components[0]
+            columns = self.frame.blocks(c)[1] if alone else self.frame.mcus[1]
+            self.last_good_row = last_good_mcu // columns // (self.frame.components[c].v if alone else 1)
+
+
+def decode_image(
+    data: bytes | memoryview,
+    limits: Limits = DEFAULT_LIMITS,
+    strict: bool = False,
+    reader: Reader | None = None,
+    smooth: bool = False,
+) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
+    """(reader at the end of the stream, planes, warnings) of a sequential or progressive Huffman file, all its scans.
+
+    data: the whole file. reader: `container.parse_header`'s, behind the first scan header, if the caller has it.
+    planes: per component int16 [rows, columns, 8, 8] in natural order, C-contiguous, real blocks only; with `smooth`,
+    as a decoder that shows unfinished progressive pictures should transform them. warnings: (message, byte offset);
+    with `strict` the first one is a CorruptJpeg instead. A component without a scan is all zeros, its table all ones.
+    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded; no data end otherwise.
+    """
+    if reader is None:
+        reader = parse_header(data, limits, strict)
+    frame, scan = reader.frame, reader.scan
+    assert frame is not None and scan is not None
+    planes = _allocate(frame, limits, reader.position)
+    octets = np.frombuffer(data, np.uint8)
+    decoder, tracker = ScanDecoder(frame, octets, planes), _ProgressTracker(frame)
+    while scan is not None:
+        tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
+        report = decoder.decode(scan, reader.position)
+        tracker.scan_decoded(scan, report.last_good_mcu)
+        for message, offset in report.warnings:
+            reader.warn(message, offset)
+        reader.resume(report.position)
+        scan = reader.next_scan()
+    for c, table in enumerate(reader.qtables):
+        if table is None:
+            reader.warn(f"component {c} has no scan; it is all zeros", reader.position)
+    if smooth and frame.process.progressive:
+        progress = Progress(tracker.bits, tracker.previous, tracker.last_good_row)
+        result = smooth_planes(planes, frame, reader.qtables, progress)
+    else:
+        result = [plane[: frame.blocks(c)[0]] for c, plane in enumerate(planes)]
+    reader.qtables = [np.ones(64, np.uint16) if table is None else table for table in reader.qtables]
+    return reader, result, reader.warnings

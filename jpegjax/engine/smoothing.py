@@ -1,0 +1,137 @@
+"""Interblock smoothing of unfinished progressive pictures, as libjpeg-turbo ≥ 2.1 decodes them by default.
+
+Where low AC coefficients are not yet known to full precision, they are estimated from the DC of the 5×5 blocks around
+(after T.81 K.8). Complete files and sequential ones are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..types import ZIGZAG, Frame
+
+__all__ = ["Progress", "smooth"]
+
+_LOW = 10  # DC and the nine coefficients that can be estimated
+_NATURAL = ZIGZAG[:_LOW].tolist()
+
+Weights = dict[int, np.ndarray]
+
+
+def _with_mirrors(half: dict[int, list[list[int]]]) -> Weights:
+    """Weights by zigzag index; those of transposed coefficients are transposed."""
+    mirror = {0: 0, 1: 2, 4: 4, 5: 3, 6: 9, 7: 8}
+    weights = {}
+    for index, rows in half.items():
+        full = np.zeros((5, 5), np.int64)
+        margin = (5 - len(rows)) // 2
+        full[margin : 5 - margin, 2 - len(rows[0]) // 2 : 3 + len(rows[0]) // 2] = rows
+        weights[index] = full
+        weights[mirror[index]] = full.T
+    return weights
+
+
+_WITH_AC = _with_mirrors(
+    {
+        1: [[-7, 50, 0, -50, 7]],
+        5: [[-1, 13, -24, 13, -1]],
+        4: [[0, -1, 0, 1, 0], [-1, 10, 0, -10, 1], [0, 0, 0, 0, 0], [1, -10, 0, 10, -1], [0, 1, 0, -1, 0]],
+    }
+)
+_DC_ONLY = _with_mirrors(
+    {
+        0: [[-2, -6, -8, -6, -2], [-6, 6, 42, 6, -6], [-8, 42, 152, 42, -8], [-6, 6, 42, 6, -6], [-2, -6, -8, -6, -2]],
+        1: [[-1, -1, 0, 1, 1], [-3, 13, 0, -13, 3], [-3, 38, 0, -38, 3], [-3, 13, 0, -13, 3], [-1, -1, 0, 1, 1]],
+        5: [[0, 2, -5, 2, 0], [1, 7, -14, 7, 1], [0, 2, -5, 2, 0]],
+        4: [[-1, 0, 0, 0, 1], [0, 9, 0, -9, 0], [0, 0, 0, 0, 0], [0, -9, 0, 9, 0], [1, 0, 0, 0, -1]],
+        6: [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
+        7: [[1, -3, 1], [0, 0, 0], [-1, 3, -1]],
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a progressive file came.
+
+    bits, previous_bits: per component, Al of each zigzag index 0..9 after its last scan and before that scan; -1 where
+    nothing was known. last_good_row: the last MCU row (of all components) that the last scan had data for.
+    """
+
+    bits: list[list[int]]
+    previous_bits: list[list[int]]
+    last_good_row: int
+
+
+def _neighbours(rows: int, stored: int, v: int) -> np.ndarray:
+    """Block rows two above to two below each row, int64 [5, rows], as libjpeg-turbo picks them at the edges."""
+    r = np.arange(rows)
+    mcu_rows = stored // v
+    in_last = r // v == mcu_rows - 1
+    # In the last MCU row, both counts are made with the rows that it really has.
+    height = np.where(in_last, rows - (mcu_rows - 1) * v, v)
+    number, total = r // v * height + r % v, height * mcu_rows
+    above = np.where(number > 0, r - 1, r)
+    above_2 = np.where(number > 1, r - 2, above)
+    below = np.where(number < total - 1, r + 1, r)
+    below_2 = np.where(number < total - 2, r + 2, below)
+    return np.stack([above_2, above, r, below, below_2])
+
+
+def _estimate(weights: np.ndarray, around: np.ndarray, dc_step: int, step: int) -> np.ndarray:
+    """Coefficient estimates int64 [rows, columns]. around: DC int64 [5, rows, columns + 4]."""
+    columns = around.shape[2] - 4
+    total = np.zeros((around.shape[1], columns), np.int64)
+    for i, j in np.argwhere(weights):
+        total += weights[i, j] * around[i, :, j : j + columns]
+    total *= dc_step
+    return np.sign(total) * (((step << 7) + np.abs(total)) // (step << 8))
+
+
+def _smooth_rows(out: np.ndarray, around: np.ndarray, steps: Sequence[int], bits: Sequence[int]) -> None:
+    """Fill in the estimates of some block rows. out: int16 [rows, columns, 64], changed in place."""
+    dc_only = all(b == -1 for b in bits[1:])
+    for index, weights in (_DC_ONLY if dc_only else _WITH_AC).items():
+        position, known = _NATURAL[index], bits[index]
+        if index and known == 0:
+            continue
+        estimate = _estimate(weights, around, steps[0], steps[index])
+        if index == 0:
+            out[..., 0] = estimate.astype(np.int16)
+            continue
+        if known > 0:
+            largest = (1 << known) - 1
+            estimate = np.clip(estimate, -largest, largest)
+        target = out[..., position]
+        target[...] = np.where(target == 0, estimate.astype(np.int16), target)
+
+
+def smooth(
+    planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray | None], progress: Progress
+) -> list[np.ndarray]:
+    """Planes as the inverse transform should see them: int16 [rows, columns, 8, 8]; the given ones where none changes.
+
+    planes: per component, decoded coefficients with the block rows that only fill an MCU. qtables: per component uint16
+    [64] in natural order. Applied, like libjpeg-turbo does, when some DC is known of every component, but not every
+    coefficient up to zigzag index 9 to its last bit.
+    """
+    rows = [frame.blocks(c)[0] for c in range(len(planes))]
+    plain = [plane[:n] for plane, n in zip(planes, rows, strict=True)]
+    if any(q is None or 0 in q[_NATURAL] for q in qtables) or any(b[0] < 0 for b in progress.bits):
+        return plain
+    if not any(any(b[1:_LOW]) for b in progress.bits):
+        return plain
+    smoothed = []
+    for c, plane in enumerate(planes):
+        v, steps = frame.components[c].v, [int(s) for s in qtables[c][_NATURAL]]
+        dc = np.pad(plane[..., 0, 0].astype(np.int64), ((0, 0), (2, 2)), mode="edge")
+        around = dc[_neighbours(rows[c], len(plane), v)]
+        out = plain[c].copy().reshape(rows[c], -1, 64)
+        good = min(rows[c], (progress.last_good_row + 1) * v)
+        for part, bits in ((slice(0, good), progress.bits[c]), (slice(good, None), progress.previous_bits[c])):
+            _smooth_rows(out[part], around[:, part], steps, bits[:_LOW])
+        smoothed.append(out.reshape(plain[c].shape))
+    return smoothed
