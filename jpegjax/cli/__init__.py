@@ -1,0 +1,31 @@
+"""The command line: `jpegjax encode|decode|info|demo`. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+# cjpeg's and djpeg's spelling of what this program has, so that their command lines run unchanged.
+_CJPEG = {
+    "-outfile": "--output", "-quality": "--quality", "-sample": "--subsampling", "-optimize": "--optimize",
+    "-optimise": "--optimize", "-progressive": "--progressive", "-restart": "--restart", "-grayscale": "--grayscale",
+    "-greyscale": "--grayscale", "-qtables": "--qtables", "-icc": "--icc", "-nosmooth": "--upsample=nearest",
+    "-bmp": "--format=bmp", "-pnm": "--format=ppm", "-strict": "--strict", "-rgb": "--mode=RGB",
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 when all went well, 1 when a file failed, 2 for wrong usage."""
+    from .app import app
+
+    words = [_CJPEG.get(word, word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app(words or ["--help"], prog_name="jpegjax")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

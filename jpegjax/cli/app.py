@@ -1,0 +1,289 @@
+"""The verbs and their flags."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import JpegError
+from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
+from . import settings
+from .paths import JPEG_SUFFIXES, Job, UsageError, find, plan, shown
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
+
+Inputs = Annotated[
+    list[str], typer.Argument(help="Files, folders, globs in quotes, or - for stdin.", show_default=False)
+]
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout. [default: beside each input]"),
+]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No table and no progress bar.")]
+Engine = Annotated[str, typer.Option(help="host (CPU kernels), xla (any JAX device) or auto.")]
+Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, tpu, gpu:1…")]
+LimitPixels = Annotated[
+    int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
+]
+Upright = Annotated[
+    bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"jpegjax {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=False)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, look inside."""
+
+
+def _usage(error: Exception) -> typer.Exit:
+    print(f"jpegjax: {shown(str(error))}", file=sys.stderr)
+    return typer.Exit(2)
+
+
+def _run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool) -> int:
+    """Run, show the table (on stderr where stdout carries a picture), list failures; the exit code."""
+    from . import report
+    from .work import run
+
+    if not jobs:
+        return report.failures([], lost)
+    with report.progress(0 if quiet else len(jobs), work.verb) as tick:
+        rows, totals = run(work, jobs, tick)
+    piped = jobs[0].target is None
+    asked = any(row.verdict or row.notes or row.psnr_db is not None for row in rows)
+    if not quiet and (asked or not piped):
+        report.show(rows, totals, report.console(stderr=piped))
+    return report.failures(rows, lost)
+
+
+def _no_binary_to_terminal(jobs: Sequence[Job]) -> None:
+    if any(job.target is None for job in jobs) and sys.stdout.isatty():
+        raise UsageError("a picture on the terminal helps nobody: redirect stdout or give -o FILE")
+
+
+@app.command()
+def encode(
+    inputs: Inputs,
+    output: Output = None,
+    quality: Annotated[int | None, typer.Option("-q", "--quality", help="IJG quality 1..100. [default: 75]")] = None,
+    subsampling: Annotated[
+        str, typer.Option("--subsampling", "--sample", help="4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2.")
+    ] = "4:2:0",
+    optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
+    progressive: Annotated[bool, typer.Option("--progressive", help="Progressive scans.")] = False,
+    restart: Annotated[
+        str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
+    ] = None,
+    grayscale: Annotated[
+        bool, typer.Option("--grayscale", "--greyscale", help="Grey files of colour pictures.")
+    ] = False,
+    qtables: Annotated[
+        Path | None, typer.Option(help="File of quantisation tables as for cjpeg, used as they are.")
+    ] = None,
+    comment: Annotated[str | None, typer.Option(help="Comment to embed.")] = None,
+    icc: Annotated[str | None, typer.Option(help="ICC profile to embed, or 'keep' for each input's own.")] = None,
+    background: Annotated[
+        str | None, typer.Option(help="Colour under transparent pixels; without it they are refused.")
+    ] = None,
+    exif_transpose: Upright = False,
+    psnr: Annotated[bool, typer.Option("--psnr", help="Decode again and report PSNR.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare bytes and decoded pixels with libjpeg-turbo's.")
+    ] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    engine: Engine = "auto",
+    device: Device = None,
+    limit_pixels: LimitPixels = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make JPEG files of pictures of any format that Pillow reads."""
+    try:
+        check_choice("--engine", engine, ENGINES)
+        if qtables and quality is not None:
+            raise UsageError("--qtables and --quality: give one of them")
+        options = EncodeOptions(
+            quality=75 if quality is None else quality,
+            subsampling=subsampling,
+            qtables=settings.qtables(qtables),
+            optimize=optimize,
+            progressive=progressive,
+            icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
+            comment=comment,
+            **settings.restart(restart),  # type: ignore[arg-type]
+        )
+        from . import oracle, pictures
+        from .work import EncodeJob
+
+        if background is not None:
+            pictures.check_color(background)
+        if verify and oracle.turbo_version() is None:
+            raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
+        suffixes = pictures.picture_suffixes()
+        if output is None:
+            suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
+        jobs = plan(sources, output, ".jpg")
+        _no_binary_to_terminal(jobs)
+        work = EncodeJob(
+            options,
+            engine=engine,
+            device=settings.device(device, engine),
+            background=background,
+            transpose=exif_transpose,
+            gray=grayscale,
+            keep_icc=icc == "keep",
+            psnr=psnr,
+            verify=verify,
+            overwrite=overwrite,
+            limit_pixels=settings.limits(limit_pixels, None).pixels,
+        )
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise _usage(error) from None
+    raise typer.Exit(_run(work, jobs, lost, quiet))
+
+
+@app.command()
+def decode(
+    inputs: Inputs,
+    output: Output = None,
+    format: Annotated[
+        str | None, typer.Option("-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png]")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="L for grey, RGB for colour. [default: as the file is]")] = None,
+    grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
+    upsample: Annotated[str, typer.Option(help="fancy, or nearest as djpeg -nosmooth.")] = "fancy",
+    exif_transpose: Upright = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Damaged files fail instead of giving what can be saved.")
+    ] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    engine: Engine = "auto",
+    device: Device = None,
+    limit_pixels: LimitPixels = None,
+    limit_memory: Annotated[
+        int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn JPEG files into pictures."""
+    try:
+        check_choice("--engine", engine, ENGINES)
+        if grayscale and mode not in (None, "L"):
+            raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
+        options = DecodeOptions(
+            mode="L" if grayscale else mode,
+            upsample=upsample,
+            strict=strict,
+            limits=settings.limits(limit_pixels, limit_memory),
+        )
+        if format is None:
+            named = Path(output).suffix.lower().lstrip(".") if output else ""
+            format = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
+        check_choice("--format", format, _FORMATS)
+        from .work import DecodeJob
+
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
+        jobs = plan(sources, output, f".{format}")
+        _no_binary_to_terminal(jobs)
+        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise _usage(error) from None
+    raise typer.Exit(_run(work, jobs, lost, quiet))
+
+
+@app.command()
+def info(
+    inputs: Inputs,
+    recursive: Recursive = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Say what JPEG files are, from their headers alone."""
+    from ..container import inspect
+    from . import report
+
+    try:
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
+    except UsageError as error:
+        raise _usage(error) from None
+    for source in sources:
+        try:
+            data = source.path.read_bytes() if source.path else sys.stdin.buffer.read()
+            found = inspect(data)
+        except (JpegError, OSError) as error:
+            lost.append((source.name, str(error.strerror if isinstance(error, OSError) else error)))
+            continue
+        if as_json:
+            print(json.dumps({"file": source.name, **found.as_dict()}))
+        else:
+            print(source.name, *(f"  {shown(line)}" for line in str(found).splitlines()), sep="\n")
+    raise typer.Exit(report.failures([], lost))
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        str | None, typer.Argument(help="Pictures to use. [default: the photographs inside scikit-image]")
+    ] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Folder to keep the JPEG files in.")] = None,
+    quality: Annotated[int, typer.Option("-q", "--quality", help="IJG quality 1..100.")] = 75,
+    engine: Annotated[str, typer.Option(help="host, xla, auto, or both.")] = "both",
+) -> None:
+    """Encode and decode photographs and check every byte and pixel against libjpeg-turbo."""
+    from . import oracle, report
+    from .samples import photographs
+    from .work import EncodeJob, pictures, run
+
+    try:
+        check_choice("--engine", engine, (*ENGINES, "both"))
+        options = EncodeOptions(quality=quality)
+        version = oracle.turbo_version()
+        if version is None:
+            raise UsageError("this Pillow was not built with libjpeg-turbo")
+        inputs = [folder] if folder else [str(path) for path in photographs()]
+        if not inputs:
+            raise UsageError('no photographs: install "jpegjax[samples]", or name a folder')
+        suffixes = pictures.picture_suffixes()
+        sources, lost = find(inputs, True, lambda path: path.suffix.lower() in suffixes)
+        jobs = plan(sources, output or "demo/", ".jpg")
+    except (UsageError, ValueError, TypeError) as error:
+        raise _usage(error) from None
+    if not jobs:
+        raise typer.Exit(report.failures([], lost))
+    code, screen = 0, report.console()
+    for number, name in enumerate(("host", "xla") if engine == "both" else (engine,)):
+        work = EncodeJob(
+            options, name, psnr=True, verify=True, keep_icc=True, overwrite=True, discard=output is None or number > 0
+        )
+        with report.progress(len(jobs), f"{name} engine") as tick:
+            rows, totals = run(work, jobs, tick)
+        report.show(rows, totals, screen)
+        same = sum(not row.failed for row in rows)
+        screen.print(
+            f"{totals.engine}: {same} of {len(rows)} files and their pixels identical to libjpeg-turbo {version}'s\n"
+        )
+        code |= report.failures(rows, lost)
+    raise typer.Exit(code)

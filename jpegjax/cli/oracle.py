@@ -1,0 +1,72 @@
+"""Is it the same? Files and pixels compared with libjpeg-turbo, which Pillow brings along."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, features
+
+from ..options import SUBSAMPLING, EncodeOptions
+
+__all__ = ["compare", "psnr_db", "turbo_decode", "turbo_encode", "turbo_version"]
+
+_PILLOW_SAMPLING = {SUBSAMPLING[name]: number for number, name in enumerate(("4:4:4", "4:2:2", "4:2:0"))}
+
+
+def turbo_version() -> str | None:
+    """libjpeg-turbo's version in this Pillow, None for one built on another libjpeg."""
+    return features.version("libjpeg_turbo") if features.check("libjpeg_turbo") else None
+
+
+def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
+    """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the sampling."""
+    settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
+    if image.ndim == 3:
+        luma, *chroma = options.subsampling
+        if luma not in _PILLOW_SAMPLING or any(c != (1, 1) for c in chroma):
+            return None
+        settings["subsampling"] = _PILLOW_SAMPLING[luma]
+    if options.qtables is not None:
+        settings["qtables"] = [table.tolist() for table in options.qtables]
+    else:
+        settings["quality"] = options.quality
+    optional = {
+        "comment": options.comment,
+        "icc_profile": options.icc_profile,
+        "restart_marker_rows": options.restart_rows,
+        "restart_marker_blocks": options.restart_blocks,
+    }
+    settings.update({name: value for name, value in optional.items() if value})
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", **settings)
+    return out.getvalue()
+
+
+def turbo_decode(data: bytes) -> np.ndarray:
+    """libjpeg-turbo's pixels of a file: uint8 [H, W] or [H, W, 3]."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture)
+
+
+def compare(image: np.ndarray, data: bytes, pixels: np.ndarray, options: EncodeOptions) -> tuple[str, bool]:
+    """(verdict in words, whether all that can be compared is the same) of a file and the pixels decoded from it."""
+    theirs, their_pixels = turbo_encode(image, options), turbo_decode(data)
+    if theirs is not None and theirs != data:
+        both = min(len(theirs), len(data))
+        differ = np.frombuffer(theirs, np.uint8, both) != np.frombuffer(data, np.uint8, both)
+        return f"bytes differ from offset {int(differ.argmax()) if differ.any() else both} on", False
+    if their_pixels.shape != pixels.shape:
+        return f"pixels {pixels.shape} instead of {their_pixels.shape}", False
+    if not np.array_equal(their_pixels, pixels):
+        return f"{np.count_nonzero(their_pixels != pixels)} samples differ", False
+    return (
+        "identical bytes and pixels" if theirs is not None else "identical pixels (Pillow cannot write this sampling)"
+    ), True
+
+
+def psnr_db(reference: np.ndarray, image: np.ndarray) -> float:
+    """Peak signal-to-noise ratio over all samples, peak 255; infinite for equal images."""
+    difference = reference.astype(np.int32) - image
+    error = np.mean(np.square(difference, out=difference), dtype=np.float64)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

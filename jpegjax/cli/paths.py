@@ -1,0 +1,151 @@
+"""Which files: inputs found from files, folders, globs and `-`; outputs planned so that none is written twice."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "plan", "shown", "write_whole"]
+
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
+
+
+class UsageError(Exception):
+    """A command line that cannot be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input: its path (None for stdin), and its name below the folder or glob that it was found by."""
+
+    path: Path | None
+    relative: Path
+    listed: bool = False  # found in a folder or by a glob, not named itself
+
+    @property
+    def name(self) -> str:
+        return shown(self.path) if self.path else "stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and where its output goes; None for stdout."""
+
+    source: Source
+    target: Path | None
+
+
+def shown(path: Path | str) -> str:
+    """A path as it may be printed: no control characters, no undecodable bytes."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(path))
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
+        yield from (Path(here, f) for f in sorted(files) if not f.startswith("."))
+
+
+def _matches(pattern: str) -> Iterator[Source]:
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    for found in sorted(glob.glob(pattern, recursive=True)):
+        if os.path.isfile(found):
+            path = Path(found)
+            yield Source(path, Path(*path.parts[fixed:]), listed=True)
+
+
+def find(
+    inputs: Sequence[str], recursive: bool, accept: Callable[[Path], bool]
+) -> tuple[list[Source], list[tuple[str, str]]]:
+    """(inputs, each once and in order; arguments that lead nowhere, each with the reason).
+
+    accept: which files of a folder count; files named on the command line and matches of globs always do.
+    """
+    found: dict[str, Source] = {}
+    lost: list[tuple[str, str]] = []
+    for word in inputs:
+        path = Path(word)
+        if word == "-":
+            if len(inputs) > 1:
+                raise UsageError("'-' reads stdin and must be the only input")
+            return [Source(None, Path("stdin"))], []
+        if path.is_dir():
+            here = [Source(p, p.relative_to(path), True) for p in _walk(path, recursive) if accept(p)]
+            reason = "no image files in this folder" + ("" if recursive else " (-r looks into folders inside)")
+        elif path.exists():
+            here, reason = [Source(path, Path(path.name))], ""
+        elif glob.has_magic(word):
+            here, reason = list(_matches(word)), "no file matches"
+        else:
+            here, reason = [], "no such file or folder"
+        if not here:
+            lost.append((shown(word), reason))
+        for source in here:
+            found.setdefault(os.path.abspath(source.path or ""), source)
+    return list(found.values()), lost
+
+
+def _is_folder(output: str, sources: Sequence[Source]) -> bool:
+    return (
+        Path(output).is_dir()
+        or output.endswith(("/", os.sep))
+        or len(sources) != 1
+        or any(source.listed for source in sources)
+    )
+
+
+def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job]:
+    """Where each output goes. UsageError where two would be one file, one is an input, or stdout takes several.
+
+    output: None beside each input (stdin to stdout), "-" stdout, a file for a single input, else a folder that keeps
+    the relative folders of what was found by a folder or glob.
+    """
+    if output == "-":
+        if len(sources) > 1:
+            raise UsageError(f"-o - takes one input, not {len(sources)}")
+        return [Job(source, None) for source in sources]
+    if output is not None and _is_folder(output, sources):
+        if Path(output).exists() and not Path(output).is_dir():
+            raise UsageError(f"-o {shown(output)}: is a file; several outputs need a folder")
+        jobs = [Job(s, Path(output) / s.relative.with_suffix(suffix)) for s in sources]
+    elif output is not None:
+        jobs = [Job(s, Path(output)) for s in sources]
+    else:
+        jobs = [Job(s, s.path.with_suffix(suffix) if s.path else None) for s in sources]
+
+    taken: dict[str, Source] = {}
+    inputs = {os.path.realpath(s.path): s for s in sources if s.path}
+    for job in jobs:
+        if job.target is None:
+            continue
+        key = os.path.normcase(os.path.realpath(job.target))
+        if key in taken:
+            both = f"{taken[key].name} and {job.source.name}"
+            raise UsageError(f"{both} would both become {shown(job.target)}; give their folders, or one -o each")
+        if key in inputs:
+            raise UsageError(f"{job.source.name} would replace the input {inputs[key].name}; give -o")
+        taken[key] = job.source
+    return jobs
+
+
+def write_whole(target: Path, content: bytes | memoryview, overwrite: bool) -> None:
+    """Write a file as a whole or not at all. FileExistsError where it exists and may not be replaced.
+
+    What is no regular file (a pipe, /dev/null) is written to, never replaced.
+    """
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{shown(target)} exists; --overwrite replaces it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""What a person sees: the progress bar, the final table and the list of what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from .paths import shown
+
+__all__ = ["Row", "Totals", "announce_compilation", "console", "failures", "progress", "show"]
+
+_LONGEST_TABLE = 100
+
+
+@dataclass(slots=True)
+class Row:
+    """One file's line. nbytes: of the JPEG file. verdict: compared with libjpeg-turbo; ok: False for a difference."""
+
+    name: str
+    width: int = 0
+    height: int = 0
+    nbytes: int = 0
+    psnr_db: float | None = None
+    verdict: str | None = None
+    notes: list[str] = field(default_factory=list)
+    error: str | None = None
+    ok: bool = True
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None or not self.ok
+
+
+@dataclass(slots=True)
+class Totals:
+    """Wall-clock seconds: of coding alone, of decoding again to check, and of everything with files."""
+
+    verb: str
+    engine: str
+    coding_seconds: float = 0.0
+    decoding_seconds: float = 0.0
+    all_seconds: float = 0.0
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that prints text as it is; 160 columns where there is no terminal to ask."""
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return made if made.is_terminal else Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=160)
+
+
+@contextlib.contextmanager
+def progress(total: int, verb: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr where that is a terminal; the value counts one file done."""
+    screen = console(stderr=True)
+    if not screen.is_terminal or total < 2:
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def announce_compilation(after_seconds: float = 4.0) -> Iterator[None]:
+    """Says on stderr that kernels are being compiled, when the first call takes long enough to wonder."""
+
+    def say() -> None:
+        print("jpegjax: compiling kernels, once per machine…", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(after_seconds, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _bpp(nbytes: int, pixels: int) -> str:
+    return f"{8 * nbytes / pixels:.3f}"
+
+
+def _psnr(value: float | None) -> str:
+    return "" if value is None else "∞" if value == float("inf") else f"{value:.2f}"
+
+
+def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
+    """The table of what was done, its totals, and the speed."""
+    done = [row for row in rows if row.error is None]
+    if not done:
+        return
+    psnr, verdict = any(r.psnr_db is not None for r in done), any(r.verdict for r in done)
+    notes = any(r.notes for r in done)
+    folders = {os.path.dirname(r.name) for r in done}
+    folder = folders.pop() if len(done) > 1 and len(folders) == 1 else ""
+    if folder:
+        screen.print(f"{shown(folder)}:", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, show_footer=len(done) > 1, pad_edge=False)
+    pixels, nbytes = sum(r.pixels for r in done), sum(r.nbytes for r in done)
+    table.add_column("file", f"{len(done)} files", overflow="fold")
+    table.add_column("size", f"{pixels / 1e6:.2f} Mpixel", justify="right", no_wrap=True)
+    table.add_column("bytes", f"{nbytes}", justify="right", no_wrap=True)
+    table.add_column("bpp", _bpp(nbytes, pixels), justify="right", no_wrap=True)
+    if psnr:
+        known = [r.psnr_db for r in done if r.psnr_db is not None]
+        table.add_column("PSNR dB", _psnr(sum(known) / len(known)), justify="right", no_wrap=True)
+    if verdict:
+        same = sum(r.ok for r in done)
+        table.add_column("libjpeg-turbo", f"{same} of {len(done)}", overflow="fold")
+    if notes:
+        table.add_column("notes", overflow="fold")
+    for row in _excerpt(done):
+        if row is None:
+            table.add_row(Text(f"… {len(done) - _LONGEST_TABLE} more …"))
+            continue
+        cells = [
+            shown(os.path.basename(row.name) if folder else row.name),
+            f"{row.width}×{row.height}",
+            f"{row.nbytes}",
+            _bpp(row.nbytes, row.pixels),
+        ]
+        cells += [_psnr(row.psnr_db)] if psnr else []
+        cells += [row.verdict or ""] if verdict else []
+        cells += [shown("; ".join(row.notes))] if notes else []
+        table.add_row(*map(Text, cells))
+    screen.print(table)
+    screen.print(_speed(totals, pixels), soft_wrap=True)
+
+
+def _excerpt(rows: Sequence[Row]) -> list[Row | None]:
+    if len(rows) <= _LONGEST_TABLE:
+        return list(rows)
+    half = _LONGEST_TABLE // 2
+    return [*rows[:half], None, *rows[-half:]]
+
+
+def _speed(totals: Totals, pixels: int) -> str:
+    def rate(seconds: float) -> str:
+        return f"{pixels / 1e6 / max(seconds, 1e-9):.1f} Mpixel/s"
+
+    back = f", decoded at {rate(totals.decoding_seconds)}" if totals.decoding_seconds else ""
+    compiling = ", compilation included" if totals.engine == "xla" else ""
+    return (
+        f"{totals.verb} at {rate(totals.coding_seconds)}{back} by the {totals.engine} engine{compiling}; "
+        f"{totals.all_seconds:.2f} s ({rate(totals.all_seconds)}) with files read, checked and written"
+    )
+
+
+def failures(rows: Sequence[Row], lost: Sequence[tuple[str, str]]) -> int:
+    """List what failed, on stderr; the exit code."""
+    bad = [*lost, *((r.name, r.error or f"differs from libjpeg-turbo: {r.verdict}") for r in rows if r.failed)]
+    if len(bad) == 1 and len(rows) + len(lost) == 1:
+        print(f"jpegjax: {shown(bad[0][0])}: {shown(bad[0][1])}", file=sys.stderr)
+    elif bad:
+        print(f"jpegjax: {len(bad)} of {len(rows) + len(lost)} failed:", file=sys.stderr)
+        for name, reason in bad:
+            print(f"  {shown(name)}: {shown(reason)}", file=sys.stderr)
+    return 1 if bad else 0

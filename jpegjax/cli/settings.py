@@ -1,0 +1,67 @@
+"""Flags as cjpeg and djpeg write them, turned into the library's options."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..options import Limits
+from .paths import UsageError, shown
+
+__all__ = ["device", "file_bytes", "limits", "qtables", "restart"]
+
+
+def restart(value: str | None) -> dict[str, int]:
+    """cjpeg's -restart: "N" for every N MCU rows, "NB" for every N MCUs."""
+    if value is None:
+        return {}
+    match = re.fullmatch(r"(\d{1,5})([bB]?)", value)
+    if not match:
+        raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
+    return {"restart_blocks" if match[2] else "restart_rows": int(match[1])}
+
+
+def qtables(path: Path | None) -> list[list[int]] | None:
+    """cjpeg's -qtables file: 64 numbers a table in natural order, comments after #. The tables are used as they are."""
+    if path is None:
+        return None
+    lines = file_bytes("--qtables", path).decode("utf-8", "replace").splitlines()
+    words = [word for line in lines for word in line.split("#")[0].split()]
+    if not all(re.fullmatch(r"\d{1,9}", word) for word in words) or len(words) % 64 or not 1 <= len(words) // 64 <= 4:
+        raise UsageError(f"--qtables {shown(path)}: must hold 1 to 4 tables of 64 whole numbers each")
+    numbers = [int(word) for word in words]
+    return [numbers[i : i + 64] for i in range(0, len(numbers), 64)]
+
+
+def file_bytes(flag: str, path: Path) -> bytes:
+    """A file that a flag names."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{flag} {shown(path)}: {error.strerror}") from None
+
+
+def limits(pixels: int | None, memory: int | None) -> Limits:
+    """Limits with what the flags change; 0 lifts one. memory: MiB."""
+    standard = Limits()
+    return Limits(
+        pixels=standard.pixels if pixels is None else pixels or None,
+        memory=standard.memory if memory is None else (memory << 20) or None,
+    )
+
+
+def device(name: str | None, engine: str) -> Any:
+    """None, or what --device names: "gpu" all GPUs, "gpu:1" one, "cpu:0" the CPU as a JAX device."""
+    if name is None:
+        return None
+    if engine == "host":
+        raise UsageError(f"--device {shown(name)}: the host engine has no devices; use --engine xla")
+    import jax
+
+    platform, colon, number = name.partition(":")
+    try:
+        found = jax.devices(platform)
+        return found[int(number)] if colon else platform
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise UsageError(f"--device {shown(name)}: no such device ({str(error).splitlines()[0]})") from None

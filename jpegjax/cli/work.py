@@ -1,0 +1,253 @@
+"""Many files through the engine: read, code, write, in batches that bound memory."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..container import inspect
+from ..engine import codec, cores, pick
+from ..errors import JpegError
+from ..options import DecodeOptions, EncodeOptions, Limits
+from . import oracle, pictures
+from .paths import Job, shown, write_whole
+from .report import Row, Totals, announce_compilation
+
+__all__ = ["DecodeJob", "EncodeJob", "run"]
+
+_BATCH_PIXELS = 32_000_000
+_BATCH_FILES = 256
+
+
+@dataclass(slots=True)
+class _Item:
+    """A file on its way: where from, what was read, what came of it, and its row."""
+
+    job: Job
+    row: Row
+    source: Path | bytes
+    picture: Any = None
+    profile: bytes | None = None
+    orientation: int = 1
+    result: Any = None
+    decoded: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """What `jpegjax encode` does with every picture. discard: code and check, but write nothing."""
+
+    options: EncodeOptions
+    engine: str = "auto"
+    device: Any = None
+    background: str | None = None
+    transpose: bool = False
+    gray: bool = False
+    keep_icc: bool = False
+    psnr: bool = False
+    verify: bool = False
+    overwrite: bool = False
+    discard: bool = False
+    limit_pixels: int | None = Limits().pixels
+
+    verb: ClassVar = "encoded"
+
+    def warm_up(self) -> None:
+        files = codec.encode(_TINY, self.options, self.engine, self.device)
+        if self.psnr or self.verify:
+            codec.decode(files, _ANY, self.engine, self.device)
+
+    def measure(self, item: _Item) -> int:
+        width, height = pictures.size_of(item.source)
+        return width * height
+
+    def load(self, item: _Item) -> None:
+        item.picture, profile, notes = pictures.load(
+            item.source,
+            background=self.background,
+            transpose=self.transpose,
+            gray=self.gray,
+            limit_pixels=self.limit_pixels,
+        )
+        item.row.height, item.row.width = item.picture.shape[:2]
+        item.row.notes += notes
+        if profile and self.keep_icc:
+            item.profile = profile
+        elif profile and not self.options.icc_profile:
+            item.row.notes.append("ICC profile left out (--icc keep)")
+
+    def settings(self, profile: bytes | None) -> EncodeOptions:
+        return replace(self.options, icc_profile=profile) if profile else self.options
+
+    def code(self, items: Sequence[_Item], totals: Totals) -> None:
+        start = time.perf_counter()
+        for profile, group in itertools.groupby(items, key=lambda item: item.profile):
+            same = list(group)
+            files = codec.encode([i.picture for i in same], self.settings(profile), self.engine, self.device)
+            for item, item.result in zip(same, files, strict=True):
+                item.row.nbytes = len(item.result)
+        totals.coding_seconds += time.perf_counter() - start
+        if self.psnr or self.verify:
+            start = time.perf_counter()
+            decoded = codec.decode([item.result for item in items], _ANY, self.engine, self.device)
+            totals.decoding_seconds += time.perf_counter() - start
+            for item, (pixels, _) in zip(items, decoded, strict=True):
+                item.decoded = pixels if isinstance(pixels, JpegError) else np.asarray(pixels)
+
+    def finish(self, item: _Item) -> bytes | None:
+        row = item.row
+        if isinstance(item.decoded, JpegError):
+            row.verdict, row.ok = f"does not decode: {item.decoded}", False
+        elif self.verify:
+            settings = self.settings(item.profile)
+            row.verdict, row.ok = oracle.compare(item.picture, item.result, item.decoded, settings)
+        if self.psnr and row.ok:
+            row.psnr_db = oracle.psnr_db(item.picture, item.decoded)
+        return None if self.discard else item.result
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`."""
+
+    options: DecodeOptions
+    format: str = "png"
+    engine: str = "auto"
+    device: Any = None
+    transpose: bool = False
+    overwrite: bool = False
+
+    verb: ClassVar = "decoded"
+
+    def warm_up(self) -> None:
+        codec.decode(
+            codec.encode(_TINY, EncodeOptions(), self.engine, self.device), self.options, self.engine, self.device
+        )
+
+    def measure(self, item: _Item) -> int:
+        row = item.row
+        item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
+        found = inspect(item.source, self.options.limits)
+        row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
+        item.profile = found.metadata.icc_profile
+        orientation = found.metadata.orientation or 1
+        if self.transpose:
+            item.orientation = orientation
+        elif orientation != 1:
+            row.notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
+        return row.pixels
+
+    def load(self, item: _Item) -> None:
+        """`measure` has read the file already."""
+
+    def code(self, items: Sequence[_Item], totals: Totals) -> None:
+        start = time.perf_counter()
+        results = codec.decode([item.source for item in items], self.options, self.engine, self.device)
+        totals.coding_seconds += time.perf_counter() - start
+        for item, (pixels, found) in zip(items, results, strict=True):
+            if isinstance(pixels, JpegError):
+                item.row.error = str(pixels)
+                continue
+            item.result = pixels
+            item.row.notes += [f"{message} (byte offset {offset})" for message, offset in found]
+
+    def finish(self, item: _Item) -> bytes | memoryview:
+        return pictures.save(np.asarray(item.result), self.format, item.profile, item.orientation)
+
+
+_TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
+_ANY = DecodeOptions(limits=Limits(None, None, None, None))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _open(work: EncodeJob | DecodeJob, job: Job) -> tuple[_Item, int]:
+    """(item, pixels that its header claims); an item with an error claims none."""
+    item = _Item(job, Row(job.source.name), job.source.path or b"")
+    try:
+        if job.target is not None and job.target.is_file() and not work.overwrite:
+            raise FileExistsError(f"{shown(job.target)} exists; --overwrite replaces it")
+        if job.source.path is None:
+            item.source = sys.stdin.buffer.read()
+        return item, work.measure(item)
+    except Exception as error:  # readers of foreign formats raise whatever they like
+        item.row.error = _reason(error)
+        return item, 0
+
+
+def _batches(opened: Iterable[tuple[_Item, int]]) -> Iterator[list[_Item]]:
+    batch: list[_Item] = []
+    pixels = 0
+    for item, claimed in opened:
+        if batch and (pixels + claimed > _BATCH_PIXELS or len(batch) == _BATCH_FILES):
+            yield batch
+            batch, pixels = [], 0
+        batch.append(item)
+        pixels += claimed
+    if batch:
+        yield batch
+
+
+def _load(work: EncodeJob | DecodeJob, item: _Item) -> None:
+    if item.row.error is None:
+        try:
+            work.load(item)
+        except Exception as error:  # as in _open
+            item.row.error = _reason(error)
+
+
+def _finish(work: EncodeJob | DecodeJob, item: _Item) -> Row:
+    if item.row.error is None:
+        try:
+            content = work.finish(item)
+            if content is not None and item.job.target is not None:
+                write_whole(item.job.target, content, work.overwrite)
+            elif content is not None:
+                sys.stdout.buffer.write(content)
+                sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            item.row.error = _reason(error)
+    return item.row
+
+
+def run(work: EncodeJob | DecodeJob, jobs: Sequence[Job], tick: Callable[[], None]) -> tuple[list[Row], Totals]:
+    """Rows in the order of jobs. One batch at a time is read, coded and written, each step on all cores.
+
+    The steps take turns so that the reported speed is that of coding alone. The host engine is loaded and, the first
+    time, compiled before the clock starts; xla compiles as shapes come, on the clock.
+    """
+    totals = Totals(work.verb, pick(work.engine, work.device))
+    rows: list[Row] = []
+    with ThreadPoolExecutor(cores()) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
+        if totals.engine == "host":
+            with announce_compilation():
+                work.warm_up()
+        start = time.perf_counter()
+        for number, batch in enumerate(_batches(_open(work, job) for job in jobs)):
+            list(pool.map(lambda item: _load(work, item), batch))
+            good = [item for item in batch if item.row.error is None]
+            if good:
+                with announce_compilation() if number == 0 and totals.engine == "xla" else contextlib.nullcontext():
+                    work.code(good, totals)
+            for row in pool.map(lambda item: _finish(work, item), batch):
+                rows.append(row)
+                tick()
+        totals.all_seconds = time.perf_counter() - start
+    return rows, totals
