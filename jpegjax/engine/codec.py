@@ -33,7 +33,7 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     if pick(engine, device) == "host":
         from .host import encode_image
 
-        return run_parallel(lambda image: encode_image(np.ascontiguousarray(image), options), images)
+        return run_parallel(lambda image: encode_image(np.ascontiguousarray(image), *plan(image.shape, options), options), images)
     from .xla import transform_batch
 
     plans = [plan(image.shape, options) for image in images]

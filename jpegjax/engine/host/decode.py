@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ...coding.geometry import ADDRESS, COLUMNS, FIRST_ROW, LAST
-from ...errors import UnsupportedJpeg
+from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, LAST, ROWS, H, V
+from ...coding.sequential_decode import (
+    DECODE_SCRATCH,
+    decode_rows,
+    decode_state,
+    decode_tables,
+    finish_decode,
+    scan_warnings,
+)
+from ...container import Reader, parse_header
+from ...errors import LimitExceeded, UnsupportedJpeg
+from ...options import DecodeOptions, Limits
 from ...simd import kernel
 from ...types import ColorSpace, Frame
+from .. import entropy
+from . import pixels as px
 from .forward import copy_bytes
 from .inverse import dequantiser, inverse_strip
-from .pixels import (
-    CHEIGHT,
-    COPY,
-    CWIDTH,
-    FANCY_H1V2,
-    FANCY_H2V1,
-    FANCY_H2V2,
-    FIELDS,
-    HRATIO,
-    KIND,
-    REPLICATE,
-    SAMPLES,
-    STRIDE,
-    VRATIO,
-    emit_rows,
-)
-from .scratch import Strips, scratch
+from .pixels import emit_rows
+from .scratch import Strips, address, kept, scratch
 
-__all__ = ["output_channels", "reconstruct"]
+__all__ = ["decode_image", "picture_planes", "reconstruct"]
 
 _NOTHING = np.zeros(64, np.int16)
 
 
-def output_channels(frame: Frame, mode: str | None) -> int:
+def _channels(frame: Frame, mode: str | None) -> int:
     """1 or 3 channels of the decoded picture; UnsupportedJpeg for frames that are neither grey nor of three colours."""
-    if frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB):
-        grey = frame.color is ColorSpace.GRAY if mode is None else mode == "L"
-        return 1 if grey else 3
-    raise UnsupportedJpeg(f"{frame.color.value} pictures of {len(frame.components)} components are not decoded to pixels yet")
+    if len(frame.components) not in (1, 3) or frame.color not in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB):
+        raise UnsupportedJpeg(f"{frame.color.value} pictures of {len(frame.components)} components are not decoded to pixels yet")
+    grey = frame.color is ColorSpace.GRAY if mode is None else mode == "L"
+    return 1 if grey else 3
 
 
 def _upsampling(frame: Frame, c: int, strips: Strips, fancy: bool) -> tuple[int, int, int]:
@@ -48,54 +47,61 @@ def _upsampling(frame: Frame, c: int, strips: Strips, fancy: bool) -> tuple[int,
         raise UnsupportedJpeg(f"component {c}: sampling {h}x{v} does not divide {strips.hmax}x{strips.vmax}")
     ratio = strips.hmax // h, strips.vmax // v
     wide = frame.samples(c)[1] > 2
-    kind = REPLICATE
+    kind = px.REPLICATE
     if ratio == (1, 1):
-        kind = COPY
+        kind = px.COPY
     elif fancy and ratio == (1, 2):
-        kind = FANCY_H1V2
+        kind = px.FANCY_H1V2
     elif fancy and wide and ratio == (2, 1):
-        kind = FANCY_H2V1
+        kind = px.FANCY_H2V1
     elif fancy and wide and ratio == (2, 2):
-        kind = FANCY_H2V2
+        kind = px.FANCY_H2V2
     return kind, *ratio
 
 
-class Target:
-    """Everything the kernels need to turn a frame's strips into one picture."""
+class Layout:
+    """What files of one frame share on their way to pixels: strips, scan geometry, upsampling."""
 
-    def __init__(self, frame: Frame, qtables, mode: str | None, upsample: str, out: np.ndarray | None = None):
-        self.strips = strips = Strips(frame)
-        self.channels = output_channels(frame, mode)
-        if self.channels == 1 and frame.color is ColorSpace.RGB:
-            raise UnsupportedJpeg("an RGB file is not decoded to grey; decode it to RGB")
+    def __init__(self, frame: Frame, mode: str | None, upsample: str):
+        self.channels = _channels(frame, mode)
+        self.convert_grey = self.channels == 1 and frame.color is ColorSpace.RGB
+        if self.convert_grey:
+            self.channels = 3
+        self.strips = s = Strips(frame)
         self.used = 1 if self.channels == 1 else len(frame.components)
-        self.color = int(frame.color is ColorSpace.YCBCR)
-        self.table = np.zeros((self.used, FIELDS), np.int64)
-        for c, row in enumerate(self.table):
-            kind, hratio, vratio = _upsampling(frame, c, strips, upsample == "fancy")
-            row[SAMPLES], row[STRIDE] = strips.samples[c], strips.strides[c]
-            row[KIND], row[HRATIO], row[VRATIO] = kind, hratio, vratio
-            row[CHEIGHT], row[CWIDTH] = frame.samples(c)
-        self.lag = int(any(row[KIND] in (FANCY_H1V2, FANCY_H2V2) for row in self.table))
-        self.dequantisers = [dequantiser(np.asarray(q)) for q in qtables[: self.used]]
-        self.steps = np.array([d.ctypes.data for d in self.dequantisers], np.int64)
-        shape = (frame.height, frame.width) if self.channels == 1 else (frame.height, frame.width, 3)
-        self.pixels = np.empty(shape, np.uint8) if out is None else out
-        self.span = int(strips.strides.max()) + 256
-        self.rows = scratch("rows", 8 * self.span)
+        color = int(frame.color is ColorSpace.YCBCR)
+        table = np.zeros((self.used, px.FIELDS), np.int64)
+        for c, row in enumerate(table):
+            row[px.KIND], row[px.HRATIO], row[px.VRATIO] = _upsampling(frame, c, s, upsample == "fancy")
+            row[px.SAMPLES], row[px.STRIDE] = s.samples[c], s.strides[c]
+            row[px.CHEIGHT], row[px.CWIDTH] = frame.samples(c)
+        lag = int(any(row[px.KIND] in (px.FANCY_H1V2, px.FANCY_H2V2) for row in table))
+        self.shape = (frame.height, frame.width) if self.channels == 1 else (frame.height, frame.width, 3)
+        span = int(s.strides.max()) + 256
+        self.rows = scratch("rows", 8 * span)
+        self.scan = np.zeros((len(frame.components), FIELDS), np.int64)
+        self.scan[:, ADDRESS], self.scan[:, LAST] = s.blocks, s.last
+        self.scan[:, ROWS], self.scan[:, COLUMNS] = s.grid[:, 0], s.grid[:, 1]
+        self.scan[:, H], self.scan[:, V] = s.sampling[:, 0], s.sampling[:, 1]
+        # what finish_strip takes between the blocks and the picture
+        self.memory = (
+            s.grid, s.sampling, table, s.vmax, lag, frame.height, frame.width, color, self.channels, address(self.rows), span,
+            address(_NOTHING),
+        )  # fmt: skip
 
 
 @kernel
-def finish_strip(m, last_row, blocks, extents, grid, sampling, steps, table, vmax, lag, height, width, color, channels, pixels,
-                 rows, span, nothing):
+def finish_strip(m, blocks, extents, steps, memory, pixels):
     """Inverse DCT of MCU row m and the picture rows that it completes; keeps the last rows as context for the next strip.
 
-    blocks, extents: int64 [n], addresses of the strip's blocks and of their last indices (0: not known).
+    blocks, extents: int64 [n], addresses of the strip's blocks and of their last indices (0: not known). steps: int64 [n],
+    addresses of `dequantiser`s.
     """
+    grid, sampling, table, vmax, lag, height, width, color, channels, rows, span, nothing = memory
     for c in range(len(table)):
         v = sampling[c, 1]
         here = min(v, grid[c, 0] - m * v)
-        inverse_strip(blocks[c], extents[c], here, grid[c, 1], steps[c], table[c, SAMPLES], table[c, STRIDE], nothing)
+        inverse_strip(blocks[c], extents[c], here, grid[c, 1], steps[c], table[c, px.SAMPLES], table[c, px.STRIDE], nothing)
     top = m * 8 * vmax
     row0 = max(top - lag, 0)
     end = top + 8 * vmax
@@ -103,32 +109,105 @@ def finish_strip(m, last_row, blocks, extents, grid, sampling, steps, table, vma
     emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, rows, span)
     if lag:
         for c in range(len(table)):
-            first, stride = table[c, SAMPLES], table[c, STRIDE]
+            first, stride = table[c, px.SAMPLES], table[c, px.STRIDE]
             copy_bytes(first - stride, first + (8 * sampling[c, 1] - 1) * stride, stride - 64)
 
 
 @kernel
-def reconstruct_rows(row0, row1, planes, grid, sampling, steps, table, vmax, lag, height, width, color, channels, pixels, rows,
-                     span, nothing):
+def reconstruct_rows(row0, row1, planes, steps, memory, pixels):
     """MCU rows row0..row1-1 of whole coefficient planes to pixels. planes: int64 [n], addresses of int16 [rows, columns, 64]."""
-    n = len(table)
+    grid, sampling = memory[0], memory[1]
+    n = len(planes)
     blocks, extents = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for m in range(row0, row1):
         for c in range(n):
             blocks[c] = planes[c] + m * sampling[c, 1] * grid[c, 1] * 128
-        finish_strip(m, 0, blocks, extents, grid, sampling, steps, table, vmax, lag, height, width, color, channels, pixels,
-                     rows, span, nothing)
+        finish_strip(m, blocks, extents, steps, memory, pixels)
 
 
-def reconstruct(planes: list[np.ndarray], frame: Frame, qtables, *, mode: str | None = None, upsample: str = "fancy") -> np.ndarray:
+@kernel
+def decode_strips(row0, row1, scan, mcus_wide, tables, state, work, steps, memory, pixels):
+    """MCU rows row0..row1-1 of a sequential scan of all components to pixels."""
+    sampling = memory[1]
+    blocks, extents = scan[:, ADDRESS].copy(), scan[:, LAST].copy()
+    for m in range(row0, row1):
+        for c in range(len(scan)):
+            scan[c, FIRST_ROW] = m * sampling[c, 1]
+        decode_rows(scan, mcus_wide, m, m + 1, tables, state, work)
+        finish_strip(m, blocks, extents, steps, memory, pixels)
+    finish_decode(state)
+
+
+def _dequantisers(qtables: Sequence[np.ndarray], used: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(int64 [used] addresses, the tables they point into)."""
+    tables = [dequantiser(q) for q in qtables[:used]]
+    return np.array([address(t) for t in tables], np.int64), tables
+
+
+def _layout(frame: Frame, mode: str | None, upsample: str) -> Layout:
+    return kept(("decode", frame, mode, upsample), lambda: Layout(frame, mode, upsample))
+
+
+def _grey(rgb: np.ndarray) -> np.ndarray:
+    """libjpeg's luma of RGB, uint8 [H, W]."""
+    r, g, b = (rgb[..., c].astype(np.uint32) for c in range(3))
+    return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(np.uint8)
+
+
+def reconstruct(
+    planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], mode: str | None = None, upsample: str = "fancy"
+) -> np.ndarray:
     """Pixels of one image from its coefficients.
 
     planes: per component C-contiguous int16 [rows, columns, 8, 8]. qtables: per component uint16 [64]. Returns uint8
     [H, W] or [H, W, 3]. UnsupportedJpeg for colour spaces and sampling ratios without a rule.
     """
-    t = Target(frame, qtables, mode, upsample)
-    addresses = np.array([p.ctypes.data for p in planes[: t.used]], np.int64)
-    s = t.strips
-    reconstruct_rows(0, s.mcus_high, addresses, s.grid, s.sampling, t.steps, t.table, s.vmax, t.lag, frame.height, frame.width,
-                     t.color, t.channels, t.pixels.ctypes.data, t.rows.ctypes.data, t.span, _NOTHING.ctypes.data)
-    return t.pixels
+    layout = _layout(frame, mode, upsample)
+    steps, alive = _dequantisers(qtables, layout.used)
+    pixels = np.empty(layout.shape, np.uint8)
+    addresses = np.array([address(p) for p in planes[: layout.used]], np.int64)
+    reconstruct_rows(0, layout.strips.mcus_high, addresses, steps, layout.memory, address(pixels))
+    del alive
+    return _grey(pixels) if layout.convert_grey else pixels
+
+
+def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
+    """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
+    reader = parse_header(data, options.limits, options.strict)
+    _channels(reader.require_frame(), options.mode)
+    return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
+
+
+def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
+    needed = frame.height * frame.width * channels
+    if limits.memory is not None and needed > limits.memory:
+        raise LimitExceeded(
+            f"pixels take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass limits=Limits(memory=None)", at
+        )
+
+
+def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
+    """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
+    reader = parse_header(data, options.limits, options.strict)
+    frame, scan = reader.require_frame(), reader.scan
+    assert scan is not None
+    if reader.multiple_scans or frame.process.progressive or scan.components != tuple(range(len(frame.components))):
+        _channels(frame, options.mode)
+        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
+        return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample), notes
+    layout = _layout(frame, options.mode, options.upsample)
+    _check_memory(frame, options.limits, layout.channels, reader.position)
+    octets = np.frombuffer(data, np.uint8)
+    tables = decode_tables(scan.dc_tables, scan.ac_tables)
+    state = decode_state(octets, reader.position, scan.restart_interval)
+    steps, alive = _dequantisers(reader.qtables, layout.used)
+    pixels = np.empty(layout.shape, np.uint8)
+    s = layout.strips
+    decode_strips(
+        0, s.mcus_high, layout.scan, s.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,
+        layout.memory, address(pixels),
+    )  # fmt: skip
+    del alive
+    for message, count, offset in scan_warnings(state):
+        reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
+    return (_grey(pixels) if layout.convert_grey else pixels), reader.warnings

@@ -2,62 +2,162 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 
-from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, H, ROWS, V
+from ...annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, ROWS, H, V
+from ...coding.sequential_encode import (
+    ERROR,
+    ERRORS,
+    WRITTEN,
+    encode_rows,
+    encode_state,
+    encode_tables,
+    finish_encode,
+    row_bytes,
+    scratch_bytes,
+)
+from ...container import EOI, dht, dri, header, sos
+from ...options import EncodeOptions
 from ...simd import kernel
 from ...types import Frame
+from .. import entropy
 from .forward import fill_strip, quantiser, transform_strip
-from .scratch import Strips, scratch
+from .scratch import Strips, address, kept, scratch
 
-__all__ = ["transform"]
+__all__ = ["encode_image", "transform"]
 
 
-class Source:
-    """Everything the kernels need to turn one picture into a frame's strips of blocks."""
+class Layout:
+    """What images of one frame share on their way to blocks: strips, and the scan geometry over them."""
 
-    def __init__(self, image: np.ndarray, frame: Frame, qtables):
-        self.image, self.strips = image, Strips(frame)
-        s = self.strips
-        self.height, self.width = frame.height, frame.width
-        self.channels = len(frame.components)
-        self.quantisers = [quantiser(q) for q in qtables]
-        self.tables = np.array([q.ctypes.data for q in self.quantisers], np.int64)
+    def __init__(self, frame: Frame):
+        self.strips = s = Strips(frame)
         self.full_stride = -(-s.mcus_wide * 8 * s.hmax // 64) * 64 + 64
         self.full = scratch("full", 13 * self.full_stride + 256)
-        self.spare = scratch("spare", 128)
+        self.spare = np.zeros(64, np.int16)
+        n = len(frame.components)
+        self.scan = np.zeros((n, FIELDS), np.int64)
+        self.scan[:, ADDRESS] = s.blocks
+        self.scan[:, ROWS], self.scan[:, COLUMNS] = s.grid[:, 0], s.grid[:, 1]
+        self.scan[:, H], self.scan[:, V] = s.sampling[:, 0], s.sampling[:, 1]
+        self.row_bytes = int(row_bytes(self.scan, s.mcus_wide))
+        self.scratch_bytes = int(scratch_bytes(self.scan, s.mcus_wide))
+        # what load_strip takes between the picture and the tables
+        self.memory = (n, s.sampling, s.samples, s.strides, address(self.full), self.full_stride, s.grid, address(self.spare))
 
 
 @kernel
-def load_strip(m, image, height, width, channels, sampling, samples, strides, full, full_stride, tables, grid, out, spare):
-    """MCU row m of an image to quantised blocks. out: int64 [n], address of the component's first block of that row."""
-    fill_strip(image, height, width, channels, m, sampling, samples, strides, full, full_stride)
-    for c in range(len(sampling)):
+def load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, out):
+    """MCU row m of an image to quantised blocks.
+
+    tables: int64 [n], addresses of `quantiser`s. out: int64 [n], address of each component's first block of that row.
+    """
+    fill_strip(image, height, width, n, m, sampling, samples, strides, full, full_stride)
+    for c in range(n):
         rows = min(sampling[c, 1], grid[c, 0] - m * sampling[c, 1])
         transform_strip(samples[c], strides[c], rows, grid[c, 1], tables[c], out[c], spare)
 
 
 @kernel
-def transform_rows(row0, row1, image, height, width, channels, sampling, samples, strides, full, full_stride, tables, grid, planes,
-                   spare):
+def transform_rows(row0, row1, image, height, width, memory, tables, planes):
     """MCU rows row0..row1-1 to whole planes. planes: int64 [n], addresses of int16 [rows, columns, 64]."""
-    n = len(sampling)
+    n, sampling, samples, strides, full, full_stride, grid, spare = memory
     out = np.zeros(n, np.int64)
     for m in range(row0, row1):
         for c in range(n):
             out[c] = planes[c] + m * sampling[c, 1] * grid[c, 1] * 128
-        load_strip(m, image, height, width, channels, sampling, samples, strides, full, full_stride, tables, grid, out, spare)
+        load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, out)
 
 
-def transform(image: np.ndarray, frame: Frame, qtables) -> list[np.ndarray]:
+@kernel
+def encode_strips(row0, row1, image, height, width, memory, tables, scan, mcus_wide, codes, state, work, out):
+    """MCU rows row0..row1-1 to entropy-coded data; answers as `encode_rows` does."""
+    n, sampling, samples, strides, full, full_stride, grid, spare = memory
+    blocks = scan[:, ADDRESS].copy()
+    for m in range(row0, row1):
+        load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, blocks)
+        for c in range(n):
+            scan[c, FIRST_ROW] = m * sampling[c, 1]
+        reached = encode_rows(scan, mcus_wide, m, m + 1, codes, state, work, out)
+        if reached != m + 1:
+            return reached
+    return row1
+
+
+@lru_cache(maxsize=256)
+def _addresses(steps: tuple[bytes, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
+    tables = [quantiser(np.frombuffer(s, np.uint16)) for s in steps]
+    return np.array([address(t) for t in tables], np.int64), tables
+
+
+def _quantisers(qtables: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(int64 [n] addresses, the tables they point into)."""
+    return _addresses(tuple(np.asarray(q, np.uint16).tobytes() for q in qtables))
+
+
+def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
     image: C-contiguous uint8 [H, W] or [H, W, 3]. qtables: per component uint16 [64].
     """
-    s = Source(image, frame, qtables)
-    t = s.strips
-    planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(s.channels)]
-    addresses = np.array([p.ctypes.data for p in planes], np.int64)
-    transform_rows(0, t.mcus_high, image.ctypes.data, s.height, s.width, s.channels, t.sampling, t.samples, t.strides,
-                   s.full.ctypes.data, s.full_stride, s.tables, t.grid, addresses, s.spare.ctypes.data)
+    layout = kept(("encode", frame), lambda: Layout(frame))
+    tables, alive = _quantisers(qtables)
+    planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
+    addresses = np.array([address(p) for p in planes], np.int64)
+    transform_rows(
+        0, layout.strips.mcus_high, address(image), frame.height, frame.width, layout.memory, tables, addresses
+    )
+    del alive
     return planes
+
+
+@lru_cache(maxsize=64)
+def _scan_head(n: int, interval: int) -> bytes:
+    """Everything between SOFn and the data: standard tables, restart interval, scan header."""
+    parts = [dht(0, 0, STANDARD_DC_LUMA), dht(1, 0, STANDARD_AC_LUMA)]
+    if n > 1:
+        parts += [dht(0, 1, STANDARD_DC_CHROMA), dht(1, 1, STANDARD_AC_CHROMA)]
+    if interval:
+        parts.append(dri(interval))
+    parts.append(sos([(c + 1, min(c, 1), min(c, 1)) for c in range(n)]))
+    return b"".join(parts)
+
+
+def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
+    """The file of one image. image: C-contiguous uint8 [H, W] or [H, W, 3]; frame, qtables: as `codec.plan` gives them."""
+    if options.optimize or options.progressive:
+        return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
+    layout = kept(("encode", frame), lambda: Layout(frame))
+    tables, alive = _quantisers(qtables)
+    n, wide, high = len(frame.components), layout.strips.mcus_wide, layout.strips.mcus_high
+    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
+    chroma = n - 1
+    codes = encode_tables(
+        (STANDARD_DC_LUMA, *(STANDARD_DC_CHROMA,) * chroma), (STANDARD_AC_LUMA, *(STANDARD_AC_CHROMA,) * chroma)
+    )
+    state = encode_state(interval)
+    work = scratch("work", layout.scratch_bytes)
+    out = scratch("file", 2 * layout.row_bytes + image.size // 4)
+    row = 0
+    while True:
+        row = encode_strips(
+            row, high, address(image), frame.height, frame.width, layout.memory, tables, layout.scan, wide, codes.addresses,
+            state, work, out,
+        )  # fmt: skip
+        if row == high and finish_encode(state, out) >= 0:
+            break
+        if row < 0:
+            raise ValueError(ERRORS[state[ERROR]])
+        longer = np.empty(2 * out.size + layout.row_bytes, np.uint8)
+        longer[: state[WRITTEN]] = out[: state[WRITTEN]]
+        out = longer
+    del alive
+    head = header(
+        frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
+        comment=options.comment,
+    )  # fmt: skip
+    return b"".join([head, _scan_head(n, interval), memoryview(out)[: state[WRITTEN]], EOI])

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import numpy as np
 
 from ...types import Frame
 
-__all__ = ["Strips", "scratch"]
+__all__ = ["Strips", "address", "kept", "scratch"]
 
 KEPT_BYTES = 1 << 26  # larger buffers are given back after use
+KEPT_PLANS = 16
 
+T = TypeVar("T")
 _local = threading.local()
 
 
 def scratch(name: str, nbytes: int) -> np.ndarray:
     """A uint8 buffer of at least nbytes that this thread owns until it asks for the same name again; contents are stale."""
-    store = _local.__dict__
+    store = _local.__dict__.setdefault("buffers", {})
     found = store.get(name)
     if found is None or found.size < nbytes:
         found = np.zeros(nbytes + nbytes // 4 + 64, np.uint8)
         if found.size <= KEPT_BYTES:
             store[name] = found
     return found
+
+
+def kept(key: Hashable, make: Callable[[], T]) -> T:
+    """make(), remembered by this thread for the last few keys: images of one size share their layout."""
+    store: OrderedDict[Hashable, T] = _local.__dict__.setdefault("plans", OrderedDict())
+    found = store.get(key)
+    if found is None:
+        found = store[key] = make()
+        if len(store) > KEPT_PLANS:
+            store.popitem(last=False)
+    else:
+        store.move_to_end(key)
+    return found
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's data start; the caller keeps it alive."""
+    return array.__array_interface__["data"][0]
 
 
 class Strips:
@@ -48,7 +71,7 @@ class Strips:
         sizes = np.concatenate([self.strides * rows + 64, blocks * 128 + 128, blocks + 64])
         sizes = (sizes + 63) // 64 * 64
         self.buffer = scratch("strips", int(sizes.sum()) + 64)
-        start = -(-self.buffer.ctypes.data // 64) * 64
+        start = -(-address(self.buffer) // 64) * 64
         at = start + np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self.samples = at[:n] + self.strides
         self.blocks = np.ascontiguousarray(at[n : 2 * n])
