@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..simd import bitcast_mask, ctz64, kernel, load, load_u8, store, store_u8, store_u64, vectorized
+from ..simd import kernel, store_u64
+from .stuffing import PADDING, find_marker, unstuff
 
 __all__ = ["PAD", "SegmentReport", "new_state", "next_segment", "scratch_for"]
 
@@ -24,7 +25,8 @@ ENDED_AT = 7  # offsets of damage, -1 for none: the data ended early,
 BAD_CODE_AT = 8  # no Huffman code matches (the segment's offset),
 SKIPPED_AT = 9  # bytes were left over,
 RESYNC_AT = 10  # a restart marker was missing or wrong.
-FIELDS = 11
+CODE = 11  # of the marker, stuffing.END for none
+FIELDS = 12
 
 _MESSAGES = {
     ENDED_AT: "entropy-coded data end early; what is missing reads as zero",
@@ -34,76 +36,11 @@ _MESSAGES = {
 }
 
 
-@vectorized
-def _copy_32(source, target) -> int:
-    """Copy 32 bytes; bit i of the result says that byte i is FF."""
-    v = load(source, 32, 8)
-    store(target, v)
-    return bitcast_mask(v.compare("==", -1))
-
-
-@kernel
-def _find_marker(data, size, p):
-    """Offset of the next marker's first FF from p on, or size. A marker is FF bytes followed by neither FF nor 00."""
-    while p < size:
-        if load_u8(data + p) != 0xFF:
-            p += 1
-            continue
-        q = p + 1
-        while q < size and load_u8(data + q) == 0xFF:
-            q += 1
-        if q < size and load_u8(data + q) != 0:
-            return p
-        p = q + 1
-    return size
-
-
-@kernel
-def _unstuff(data, size, p, target, state):
-    """Copy data from p to the next marker without stuffing; returns the bytes written and sets MARKER."""
-    out = target
-    while True:
-        if p + 32 <= size:
-            mask = _copy_32(data + p, out)
-            if mask == 0:
-                p += 32
-                out += 32
-                continue
-            skip = np.int64(ctz64(mask))
-            p += skip
-            out += skip
-        elif p < size:
-            byte = load_u8(data + p)
-            if byte != 0xFF:
-                store_u8(out, byte)
-                p += 1
-                out += 1
-                continue
-        else:
-            break
-        q = p + 1
-        while q < size and load_u8(data + q) == 0xFF:
-            q += 1
-        if q >= size:
-            p = size
-            break
-        if load_u8(data + q) != 0:
-            break
-        store_u8(out, 0xFF)
-        out += 1
-        p = q + 1
-    state[MARKER] = p
-    return out - target
-
-
 @kernel
 def _restart(data, size, state):
     """Pass the marker that is due, or decide what stands in for it, as libjpeg's jpeg_resync_to_restart does."""
     while True:
-        p = state[MARKER]
-        while p < size and load_u8(data + p) == 0xFF:
-            p += 1
-        code = np.int64(load_u8(data + p)) if p < size else 0xD9
+        p, code = state[MARKER], state[CODE]
         if code == 0xD0 + state[EXPECTED]:
             state[PENDING] = 0
             break
@@ -111,7 +48,7 @@ def _restart(data, size, state):
             state[RESYNC_AT] = state[MARKER]
         ahead = (code - 0xD0 - state[EXPECTED]) & 7
         if code < 0xC0 or (0xD0 <= code <= 0xD7 and ahead >= 6):
-            state[MARKER] = _find_marker(data, size, p + 1)
+            state[MARKER], state[CODE] = find_marker(data, p + 2, size)
             continue
         is_restart = 0xD0 <= code <= 0xD7
         state[OVER] = 0 if is_restart else 1
@@ -120,20 +57,20 @@ def _restart(data, size, state):
     state[EXPECTED] = (state[EXPECTED] + 1) & 7
     if not state[PENDING]:
         state[INSUFFICIENT] = 0
-        state[START] = p + 1
+        state[START] = p + 2
 
 
 @kernel
 def next_segment(data, size, target, state, first):
     """Unstuff the next segment to `target`, with PAD zero bytes behind it; returns its length in bytes.
 
-    data, target: addresses; size: bytes of data. first: whether no restart is due. Sets MARKER, PENDING and OVER.
+    data, target: addresses; size: bytes of data; target from `scratch_for`. first: whether no restart is due.
     """
     if not first:
         _restart(data, size, state)
     length = np.int64(0)
     if not state[PENDING]:
-        length = _unstuff(data, size, state[START], target, state)
+        length, state[MARKER], state[CODE] = unstuff(data, state[START], size, target, size + PADDING)
     for i in range(0, PAD, 8):
         store_u64(target + length + i, 0)
     return length
@@ -160,13 +97,13 @@ def new_state(position: int) -> np.ndarray:
     state = np.zeros(FIELDS, np.int64)
     state[START] = state[MARKER] = position
     state[LAST_GOOD] = -1
-    state[ENDED_AT:] = -1
+    state[ENDED_AT:CODE] = -1
     return state
 
 
 def scratch_for(size: int) -> np.ndarray:
     """Room for any unstuffed segment of `size` bytes of data: uint8, contents undefined."""
-    return np.empty(size + PAD + 64, np.uint8)
+    return np.empty(size + 2 * PADDING + PAD, np.uint8)
 
 
 class SegmentReport:

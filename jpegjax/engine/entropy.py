@@ -11,8 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
 from ..coding.progressive_encode import ScanEncoder, default_script
+from ..coding.sequential_decode import POSITION, decode_scan, decode_tables, scan_warnings
+from ..coding.sequential_encode import encode_scan, encode_tables
 from ..coding.symbols import AC_SLOT, DC_SLOT, Tokens
 from ..coding.tables import encode_codes, optimal_spec
 from ..container import EOI, Reader, dht, dri, header, parse_header, sos
@@ -72,6 +75,16 @@ def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
     return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
 
 
+def _encode_direct(planes: list[np.ndarray], frame: Frame, scan: Scan) -> bytes:
+    """A sequential scan with Annex K's tables: no need to look at its symbols first."""
+    geometry, rows, columns = scan_geometry(frame, scan.components, planes)
+    slots = [table_slot(frame, c) for c in scan.components]
+    tables = encode_tables(
+        tuple(_STANDARD[0, s] for s in slots), tuple(_STANDARD[1, s] for s in slots), frame.precision
+    )
+    return encode_scan(geometry, rows, columns, tables, scan.restart_interval)
+
+
 def write_scans(
     planes: Sequence[np.ndarray],
     frame: Frame,
@@ -85,14 +98,16 @@ def write_scans(
     optimize: the best tables for each scan; else Annex K's, which have no codes for end-of-band runs.
     Raises ValueError for scans that the frame's process does not allow, and for coefficients that have no code.
     """
-    encoder = ScanEncoder(frame, list(planes))
+    planes = list(planes)
+    encoder = ScanEncoder(frame, planes)
     parts: list[bytes | memoryview] = []
     sent: dict[tuple[int, int], HuffmanSpec] = {}
     interval = 0
     for scan in script:
-        tokens = encoder.tokens(scan)
         used = _used_slots(frame, scan)
-        specs = _optimal(used, tokens) if optimize else _STANDARD
+        direct = not optimize and not frame.process.progressive
+        tokens = None if direct else encoder.tokens(scan)
+        specs = _STANDARD if tokens is None or not optimize else _optimal(used, tokens)
         for kind, table, _ in used:
             if sent.get((kind, table)) is not specs[kind, table]:
                 sent[kind, table] = specs[kind, table]
@@ -106,6 +121,9 @@ def write_scans(
             for i, c in enumerate(scan.components)
         ]
         parts.append(sos(selectors, scan.spectral, scan.approximation))
+        if tokens is None:
+            parts.append(_encode_direct(planes, frame, scan))
+            continue
         parts.append(tokens.encode({slot: encode_codes(specs[kind, table], kind == 0) for kind, table, slot in used}))
     parts.append(EOI)
     return b"".join(parts)
@@ -145,11 +163,12 @@ def encode_image(
 
 
 def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
-    """Zeroed planes with room for the block rows that only fill an MCU; LimitExceeded before anything is allocated."""
+    """Zeroed planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating."""
     shapes = []
     for c, k in enumerate(frame.components):
         rows, columns = frame.blocks(c)
-        shapes.append((-(-rows // k.v) * k.v, columns, 8, 8))
+        stored = -(-rows // k.v) * k.v if frame.process.progressive else rows
+        shapes.append((stored, columns, 8, 8))
     coefficients = sum(128 * rows * columns for rows, columns, _, _ in shapes)
     needed = coefficients + frame.width * frame.height * len(frame.components)
     if limits.memory is not None and needed > limits.memory:
@@ -159,6 +178,16 @@ def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
             at,
         )
     return [np.zeros(shape, np.int16) for shape in shapes]
+
+
+def _decode_sequential(
+    frame: Frame, scan: Scan, planes: list[np.ndarray], data: np.ndarray, position: int
+) -> tuple[int, list[tuple[str, int]]]:
+    """(position behind the scan, warnings)."""
+    geometry, rows, columns = scan_geometry(frame, scan.components, planes)
+    tables = decode_tables(scan.dc_tables, scan.ac_tables)
+    state = decode_scan(geometry, rows, columns, tables, data, position, scan.restart_interval)
+    return int(state[POSITION]), [(message, offset) for message, _, offset in scan_warnings(state)]
 
 
 class _ProgressTracker:
@@ -185,6 +214,10 @@ class _ProgressTracker:
             columns = self.frame.blocks(c)[1] if alone else self.frame.mcus[1]
             self.last_good_row = last_good_mcu // columns // (self.frame.components[c].v if alone else 1)
 
+    def progress(self, scans: int) -> Progress:
+        previous = self.previous if scans > 1 else [[-1] * 64 for _ in self.previous]
+        return Progress(self.bits, previous, self.last_good_row)
+
 
 def decode_image(
     data: bytes | memoryview,
@@ -207,21 +240,25 @@ def decode_image(
     assert frame is not None and scan is not None
     planes = _allocate(frame, limits, reader.position)
     octets = np.frombuffer(data, np.uint8)
-    decoder, tracker = ScanDecoder(frame, octets, planes), _ProgressTracker(frame)
+    progressive = frame.process.progressive
+    decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
     while scan is not None:
-        tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
-        report = decoder.decode(scan, reader.position)
-        tracker.scan_decoded(scan, report.last_good_mcu)
-        for message, offset in report.warnings:
+        if decoder is None:
+            position, found = _decode_sequential(frame, scan, planes, octets, reader.position)
+        else:
+            tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
+            report = decoder.decode(scan, reader.position)
+            tracker.scan_decoded(scan, report.last_good_mcu)
+            position, found = report.position, report.warnings
+        for message, offset in found:
             reader.warn(message, offset)
-        reader.resume(report.position)
+        reader.resume(position)
         scan = reader.next_scan()
     for c, table in enumerate(reader.qtables):
         if table is None:
             reader.warn(f"component {c} has no scan; it is all zeros", reader.position)
-    if smooth and frame.process.progressive:
-        progress = Progress(tracker.bits, tracker.previous, tracker.last_good_row)
-        result = smooth_planes(planes, frame, reader.qtables, progress)
+    if smooth and progressive:
+        result = smooth_planes(planes, frame, reader.qtables, tracker.progress(reader.scans))
     else:
         result = [plane[: frame.blocks(c)[0]] for c, plane in enumerate(planes)]
     reader.qtables = [np.ones(64, np.uint16) if table is None else table for table in reader.qtables]
