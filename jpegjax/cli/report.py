@@ -106,8 +106,7 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
         return
     psnr, verdict = any(r.psnr_db is not None for r in done), any(r.verdict for r in done)
     notes = any(r.notes for r in done)
-    folders = {os.path.dirname(r.name) for r in done}
-    folder = folders.pop() if len(done) > 1 and len(folders) == 1 else ""
+    folder = _common_folder([r.name for r in done])
     if folder:
         screen.print(f"{shown(folder)}:", soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, show_footer=len(done) > 1, pad_edge=False)
@@ -129,17 +128,28 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
             table.add_row(Text(f"… {len(done) - _LONGEST_TABLE} more …"))
             continue
         cells = [
-            shown(os.path.basename(row.name) if folder else row.name),
+            shown(os.path.relpath(row.name, folder) if folder else row.name),
             f"{row.width}×{row.height}",
             f"{row.nbytes}",
             _bpp(row.nbytes, row.pixels),
         ]
         cells += [_psnr(row.psnr_db)] if psnr else []
         cells += [row.verdict or ""] if verdict else []
-        cells += [shown("; ".join(row.notes))] if notes else []
+        cells += [shown(_few(row.notes))] if notes else []
         table.add_row(*map(Text, cells))
     screen.print(table)
     screen.print(_speed(totals, pixels), soft_wrap=True)
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """The folder that all files lie in, "" where there is none to name."""
+    if len(names) < 2 or len({os.path.isabs(name) for name in names}) > 1:
+        return ""
+    return os.path.commonpath([os.path.dirname(name) for name in names])
+
+
+def _few(notes: Sequence[str]) -> str:
+    return "; ".join([*notes[:3], f"{len(notes) - 3} more"] if len(notes) > 3 else notes)
 
 
 def _excerpt(rows: Sequence[Row]) -> list[Row | None]:

@@ -43,9 +43,13 @@ def file_bytes(flag: str, path: Path) -> bytes:
 
 
 def limits(pixels: int | None, memory: int | None) -> Limits:
-    """Limits with what the flags change; 0 lifts one. memory: MiB."""
+    """Limits with what the flags change; 0 lifts one. memory: MiB.
+
+    Who names a number of pixels also accepts them from a small file.
+    """
     standard = Limits()
     return Limits(
+        pixels_per_byte=standard.pixels_per_byte if pixels is None else None,
         pixels=standard.pixels if pixels is None else pixels or None,
         memory=standard.memory if memory is None else (memory << 20) or None,
     )

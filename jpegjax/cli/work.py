@@ -17,7 +17,7 @@ import numpy as np
 
 from ..container import inspect
 from ..engine import codec, cores, pick
-from ..errors import JpegError
+from ..errors import JpegError, LimitExceeded
 from ..options import DecodeOptions, EncodeOptions, Limits
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
@@ -35,7 +35,7 @@ class _Item:
 
     job: Job
     row: Row
-    source: Path | bytes
+    source: Any  # path, or the content
     picture: Any = None
     profile: bytes | None = None
     orientation: int = 1
@@ -94,8 +94,8 @@ class EncodeJob:
         for profile, group in itertools.groupby(items, key=lambda item: item.profile):
             same = list(group)
             files = codec.encode([i.picture for i in same], self.settings(profile), self.engine, self.device)
-            for item, item.result in zip(same, files, strict=True):
-                item.row.nbytes = len(item.result)
+            for item, data in zip(same, files, strict=True):
+                item.result, item.row.nbytes = data, len(data)
         totals.coding_seconds += time.perf_counter() - start
         if self.psnr or self.verify:
             start = time.perf_counter()
@@ -156,7 +156,7 @@ class DecodeJob:
         totals.coding_seconds += time.perf_counter() - start
         for item, (pixels, found) in zip(items, results, strict=True):
             if isinstance(pixels, JpegError):
-                item.row.error = str(pixels)
+                item.row.error = _reason(pixels)
                 continue
             item.result = pixels
             item.row.notes += [f"{message} (byte offset {offset})" for message, offset in found]
@@ -170,6 +170,8 @@ _ANY = DecodeOptions(limits=Limits(None, None, None, None))
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, LimitExceeded):
+        return f"{error}; here: --limit-pixels, --limit-memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

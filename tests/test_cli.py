@@ -1,0 +1,338 @@
+"""The command line as people use it: real runs, wrong input included. Oracle: Pillow's libjpeg-turbo."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jpegjax.cli import main
+from jpegjax.cli.oracle import turbo_decode
+from jpegjax.cli.samples import photographs
+
+
+class Answer(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """The command line in an empty folder; stdin's content as `given`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object, given: bytes = b"") -> Answer:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capfdbinary.readouterr()
+        return Answer(left.value.code, out, err.decode())
+
+    return call
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (50, 35)) -> Image.Image:
+    """A smooth colour picture with some noise."""
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    noise = np.random.default_rng(seed).integers(0, 40, (*x.shape, 3))
+    return Image.fromarray((np.stack([x * 3, y * 4, x + y], -1) % 200 + noise).astype(np.uint8))
+
+
+def turbo(image: Image.Image, **settings: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", **{"quality": 75, **settings})
+    return out.getvalue()
+
+
+def opened(path: str) -> Image.Image:
+    """A picture, its file closed."""
+    with Image.open(path) as image:
+        image.load()
+    return image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """photos/: a.png, b.bmp, inner/a.png, a text file and a hidden file."""
+    photos = tmp_path / "photos"
+    (photos / "inner").mkdir(parents=True)
+    picture(1).save(photos / "a.png")
+    picture(2).save(photos / "b.bmp")
+    picture(3).save(photos / "inner" / "a.png")
+    (photos / "notes.txt").write_text("not a picture")
+    (photos / ".hidden.png").write_bytes(b"no")
+    return photos
+
+
+def test_folder_to_files_identical_to_turbos(run: Run, folder: Path) -> None:
+    answer = run("encode", folder, "-r", "-o", "out", "--psnr", "--verify")
+    assert answer.code == 0 and answer.err == ""
+    found = {str(p.relative_to("out")) for p in Path("out").rglob("*.*")}
+    assert found == {"a.jpg", "b.jpg", "inner/a.jpg"}
+    assert Path("out/inner/a.jpg").read_bytes() == turbo(picture(3))
+    table = answer.out.decode()
+    assert table.count("identical bytes and pixels") == 3
+    assert "3 files" in table and "Mpixel/s" in table and "PSNR dB" in table and "50×35" in table
+
+
+def test_without_recursion_inner_folders_stay_out(run: Run, folder: Path) -> None:
+    assert run("encode", folder, "-o", "out").code == 0
+    assert sorted(p.name for p in Path("out").rglob("*")) == ["a.jpg", "b.jpg"]
+
+
+def test_beside_the_inputs_and_a_second_time(run: Run, folder: Path) -> None:
+    assert run("encode", folder).code == 0
+    before = (folder / "a.jpg").read_bytes()
+    again = run("encode", folder, "-q", "10")
+    assert again.code == 1 and "a.jpg exists; --overwrite replaces it" in again.err and "2 of 2 failed" in again.err
+    assert (folder / "a.jpg").read_bytes() == before
+    assert run("encode", folder, "-q", "10", "--overwrite").code == 0
+    assert (folder / "a.jpg").read_bytes() == turbo(picture(1), quality=10)
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings"),
+    [
+        (["-quality", "90", "-sample", "2x1"], {"quality": 90, "subsampling": 1}),
+        (["--subsampling", "4:4:4", "--optimize"], {"subsampling": 0, "optimize": True}),
+        (["-progressive"], {"progressive": True}),
+        (["-restart", "1"], {"restart_marker_rows": 1}),
+        (["-restart", "3B"], {"restart_marker_blocks": 3}),
+        (["--comment", "grün"], {"comment": "grün".encode()}),
+        (["--icc", "profile"], {"icc_profile": bytes(range(200))}),
+        (["-qtables", "tables"], {"qtables": [list(range(1, 65)), [7] * 64], "quality": -1}),
+    ],
+    ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
+)
+def test_flags_are_cjpegs(run: Run, flags: list[str], settings: dict) -> None:
+    picture().save("x.png")
+    Path("profile").write_bytes(bytes(range(200)))
+    Path("tables").write_text("# luma\n" + " ".join(map(str, range(1, 65))) + "\n# chroma\n" + "7 " * 64)
+    assert run("encode", "x.png", "-outfile", "y.jpg", *flags, "--verify").code == 0
+    assert Path("y.jpg").read_bytes() == turbo(picture(), **settings)
+
+
+def test_grayscale(run: Run) -> None:
+    picture().save("x.png")
+    assert run("encode", "x.png", "-grayscale").code == 0
+    assert Path("x.jpg").read_bytes() == turbo(picture().convert("L"))
+
+
+def test_pipes_are_binary_clean(run: Run) -> None:
+    out = io.BytesIO()
+    picture().save(out, "PNG")
+    coded = run("encode", "-", given=out.getvalue())
+    assert coded == (0, turbo(picture()), "")
+    assert np.array_equal(turbo_decode(coded.out), np.asarray(Image.open(io.BytesIO(coded.out))))
+    decoded = run("decode", "-", "-f", "ppm", given=coded.out)
+    assert decoded.code == 0 and decoded.out.startswith(b"P6\n50 35\n255\n")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(decoded.out))), turbo_decode(coded.out))
+    checked = run("encode", "-", "-o", "-", "--verify", given=out.getvalue())
+    assert checked.out == coded.out and "identical bytes" in checked.err
+
+
+@pytest.mark.parametrize("suffix", ["png", "ppm", "bmp", "tiff", "npy"])
+def test_decode_formats_hold_turbos_pixels(run: Run, suffix: str) -> None:
+    Path("x.jpg").write_bytes(turbo(picture(), quality=60))
+    assert run("decode", "x.jpg", "-f", suffix).code == 0
+    pixels = np.load("x.npy") if suffix == "npy" else np.asarray(Image.open(f"x.{suffix}"))
+    assert np.array_equal(pixels, turbo_decode(Path("x.jpg").read_bytes()))
+
+
+def test_decode_names_its_format_by_suffix_keeps_icc_and_turns(run: Run) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Path("x.jpg").write_bytes(turbo(picture(), exif=exif, icc_profile=b"profile"))
+    flat = run("decode", "x.jpg", "-o", "y.bmp")
+    assert opened("y.bmp").size == (50, 35) and b"EXIF orientation 6 not applied" in flat.out
+    assert run("decode", "x.jpg", "-o", "z.png", "--exif-transpose", "-nosmooth").code == 0
+    assert opened("z.png").size == (35, 50)
+    assert opened("z.png").info["icc_profile"] == b"profile"
+
+
+def test_orientation_and_icc_of_inputs(run: Run) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture().save("x.png", exif=exif, icc_profile=b"profile")
+    noted = run("encode", "x.png", "-o", "flat.jpg").out.decode()
+    assert "EXIF orientation 6 not applied" in noted and "ICC profile left out" in noted
+    assert opened("flat.jpg").size == (50, 35)
+    assert run("encode", "x.png", "-o", "up.jpg", "--exif-transpose", "--icc", "keep", "--verify").code == 0
+    upright = picture().transpose(Image.Transpose.ROTATE_270)
+    assert Path("up.jpg").read_bytes() == turbo(upright, icc_profile=b"profile")
+
+
+def test_modes_are_converted_or_refused_by_name(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "modes"
+    folder.mkdir()
+    for mode in ("1", "L", "P", "RGB", "RGBA", "LA"):
+        picture().convert(mode).save(folder / f"{mode}.png")
+    picture().convert("CMYK").save(folder / "CMYK.tif")
+    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(folder / "deep.png")
+    answer = run("encode", folder, "-o", "out")
+    assert answer.code == 1 and "4 of 8 failed" in answer.err
+    assert {p.stem for p in Path("out").iterdir()} == {"1", "L", "P", "RGB"}
+    for text in ("mode RGBA has transparency", "mode LA has", "mode CMYK:", "more than 8 bits", "--background COLOR"):
+        assert text in answer.err
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    clear.save("clear.png")
+    assert run("encode", "clear.png", "--background", "#00f", "-q", "100").code == 0
+    assert Path("clear.jpg").read_bytes() == turbo(Image.new("RGB", (8, 8), (0, 0, 255)), quality=100)
+
+
+def test_one_bad_file_does_not_stop_the_rest(run: Run, folder: Path) -> None:
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:300])
+    (folder / "fake.png").write_bytes(b"text")
+    answer = run("encode", folder, "missing.png", "no*.png", "-o", "out")
+    assert answer.code == 1 and "4 of 6 failed" in answer.err
+    for text in (
+        "broken.png: image file is truncated",
+        "fake.png: not an image",
+        "missing.png: no such file",
+        "no*.png: no file",
+    ):
+        assert text in answer.err
+    assert {p.name for p in Path("out").iterdir()} == {"a.jpg", "b.jpg"}
+    Path("out/bad.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    Path("out/cut.jpg").write_bytes(Path("out/a.jpg").read_bytes()[:-60])
+    decoded = run("decode", "out", "-o", "back")
+    assert decoded.code == 1 and "bad.jpg" in decoded.err and "byte offset" in decoded.err
+    assert {p.stem for p in Path("back").iterdir()} == {"a", "b", "cut"}
+    assert b"byte offset" in decoded.out, "the damaged file's warning belongs in the table"
+    strict = run("decode", "out/cut.jpg", "-o", "strict.png", "--strict")
+    assert strict.code == 1 and not Path("strict.png").exists()
+
+
+def test_outputs_never_collide(run: Run, folder: Path) -> None:
+    picture(9).save(folder / "a.tiff")
+    clash = run("encode", folder, "-o", "out")
+    assert clash.code == 2 and "a.png and" in clash.err and "a.tiff would both become out/a.jpg" in clash.err
+    assert not Path("out").exists()
+    two = run("encode", folder / "a.png", folder / "inner" / "a.png", "-o", "out")
+    assert two.code == 2 and "would both become" in two.err
+    kept = run("encode", f"{folder}/**/a.png", "-o", "out")
+    assert kept.code == 0 and Path("out/inner/a.jpg").is_file() and Path("out/a.jpg").is_file()
+    Path("x.jpg").write_bytes(turbo(picture()))
+    itself = run("encode", "x.jpg", "--overwrite")
+    assert itself.code == 2 and "would replace the input" in itself.err
+    assert Path("x.jpg").read_bytes() == turbo(picture())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["encode"], "Missing argument"),
+        (["encode", "x.png", "-q", "0"], "quality=0: must be 1..100"),
+        (["encode", "x.png", "-q", "high"], "--quality"),
+        (["encode", "x.png", "--sample", "9"], "subsampling='9': must be one of 4:4:4"),
+        (["encode", "x.png", "--restart", "some"], "--restart some: must be N"),
+        (["encode", "x.png", "--engine", "gpu"], "--engine='gpu': must be one of 'auto'"),
+        (["encode", "x.png", "--engine", "host", "--device", "cpu"], "the host engine has no devices"),
+        (["encode", "x.png", "--device", "abacus"], "--device abacus: no such device"),
+        (["encode", "x.png", "--background", "nocolour"], "--background 'nocolour': must be a colour"),
+        (["encode", "x.png", "--qtables", "none"], "--qtables none: No such file"),
+        (["encode", "x.png", "--qtables", "x.png"], "must hold 1 to 4 tables"),
+        (["encode", "x.png", "--qtables", "x.png", "-q", "3"], "give one of them"),
+        (["encode", "-", "x.png"], "must be the only input"),
+        (["encode", "x.png", "y.png", "-o", "x.png"], "is a file"),
+        (["decode", "x.png", "--mode", "CMYK"], "mode='CMYK': must be one of"),
+        (["decode", "x.png", "-f", "gif"], "--format='gif'"),
+        (["decode", "x.png", "--upsample", "best"], "upsample='best'"),
+        (["info"], "Missing argument"),
+        (["demo", "--engine", "none"], "--engine='none'"),
+        (["squeeze"], "No such command"),
+    ],
+    ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_clear_line_and_exit_2(run: Run, arguments: list[str], complaint: str) -> None:
+    picture().save("x.png")
+    picture().save("y.png")
+    answer = run(*arguments)
+    assert answer.code == 2 and complaint in answer.err and "Traceback" not in answer.err
+    assert not list(Path().glob("*.jpg"))
+
+
+def test_limits(run: Run) -> None:
+    picture().save("x.png")
+    assert "50×35 pixels are more than --limit-pixels 1000" in run("encode", "x.png", "--limit-pixels", "1000").err
+    Path("x.jpg").write_bytes(turbo(picture()))
+    stopped = run("decode", "x.jpg", "-o", "y.png", "--limit-pixels", "1000")
+    assert stopped.code == 1 and "1750 pixels" in stopped.err and "--limit-pixels" in stopped.err
+    assert run("decode", "x.jpg", "-o", "y.png", "--limit-pixels", "0", "--limit-memory", "0").code == 0
+
+
+def test_info(run: Run) -> None:
+    Path("x.jpg").write_bytes(turbo(picture(), quality=83, subsampling=1))
+    text = run("info", "x.jpg").out.decode()
+    assert "50×35" in text and "4:2:2" in text and "quality 83" in text
+    Path("bad.jpg").write_bytes(b"GIF89a")
+    answer = run("info", "--json", "x.jpg", "bad.jpg")
+    assert answer.code == 1 and "bad.jpg: no JPEG stream" in answer.err
+    (line,) = answer.out.decode().splitlines()
+    found = json.loads(line)
+    assert (found["file"], found["width"], found["quality"], found["subsampling"]) == ("x.jpg", 50, 83, "4:2:2")
+
+
+def test_odd_names_and_odd_targets(run: Run) -> None:
+    picture().save("odd\n\x1b[31m[bold].png")
+    answer = run("encode", "odd\n\x1b[31m[bold].png", "--psnr")
+    assert answer.code == 0 and b"\x1b" not in answer.out and "[bold].png" in answer.out.decode()
+    assert run("encode", "odd\n\x1b[31m[bold].png", "-o", os.devnull).code == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_batches_are_bounded_and_keep_the_order(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jpegjax.cli import work
+
+    sizes: list[int] = []
+    coded = work.codec.encode
+    monkeypatch.setattr(work, "_BATCH_PIXELS", 3 * 50 * 35)
+    monkeypatch.setattr(work.codec, "encode", lambda batch, *rest: sizes.append(len(batch)) or coded(batch, *rest))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        picture(i).save(photos / f"{i}.png")
+    out = run("encode", photos, "-o", "out").out.decode()
+    assert sizes[1:] == [3, 3, 2]
+    assert [line.split()[0] for line in out.splitlines() if "50×35" in line] == [f"{i}.png" for i in range(8)]
+
+
+def test_demo_checks_real_photographs(run: Run) -> None:
+    if not photographs():
+        pytest.skip("scikit-image is not installed")
+    answer = run("demo", "--engine", "host", "-o", "kept")
+    assert answer.code == 0, answer.err
+    n = len(photographs())
+    assert f"host: {n} of {n} files and their pixels identical to libjpeg-turbo" in answer.out.decode()
+    assert len(list(Path("kept").iterdir())) == n
+    assert run("demo", "nowhere").code == 1
+
+
+def test_demo_reports_a_difference(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jpegjax.cli import work
+
+    coded = work.codec.encode
+    monkeypatch.setattr(
+        work.codec, "encode", lambda batch, *rest: [d[:-2] + b"\0\xff\xd9" for d in coded(batch, *rest)]
+    )
+    answer = run("demo", folder, "--engine", "host")
+    assert answer.code == 1 and "differs from libjpeg-turbo: bytes differ from offset" in answer.err
+
+
+def test_version_and_module_entry() -> None:
+    code = "import sys; from jpegjax.cli import main; sys.argv = ['jpegjax', '--version']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("jpegjax 0.")
