@@ -267,6 +267,8 @@ class ScanEncoder:
             return sequential_tokens(geometry, (rows, columns), planes, restart, frame.precision)
         if not (last == 0 if first == 0 else first <= last <= 63 and len(scan.components) == 1):
             raise ValueError(f"scan: spectral={scan.spectral} for {len(scan.components)} components is not progressive")
+        if list(scan.components) != sorted(set(scan.components)):
+            raise ValueError(f"scan: components={scan.components}; must stand in the frame's order (T.81 B.2.3)")
         if not 0 <= shift <= 13 or high not in (0, shift + 1):
             raise ValueError(f"scan: approximation={scan.approximation}; must be (0, Al) or (Al + 1, Al), Al 0..13")
         segments = np.empty(segment_count(mcus, restart) + 1, np.int64)
