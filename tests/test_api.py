@@ -1,0 +1,329 @@
+"""The public doors: same kind in and out, every kind of input, errors that name argument, value and what is allowed."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jpegjax
+
+ENGINES = ("host", "xla")
+
+
+def smooth(height: int = 37, width: int = 53, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """uint8 [H, W] or [H, W, 3]: gradients with some noise."""
+    y, x = np.mgrid[:height, :width]
+    planes = np.stack([x * 3 + y, 255 - x * 2, y * 4][:channels], -1) % 220
+    noisy = planes + np.random.default_rng(seed).integers(0, 30, planes.shape)
+    return noisy.astype(np.uint8)[:, :, 0] if channels == 1 else noisy.astype(np.uint8)
+
+
+def turbo(image: np.ndarray, **settings: object) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", **{"quality": 75, **settings})
+    return out.getvalue()
+
+
+def turbo_pixels(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_and_pixels_are_libjpeg_turbos(engine: str, channels: int) -> None:
+    image = smooth(channels=channels)
+    data = jpegjax.encode(image, engine=engine)
+    assert data == turbo(image)
+    pixels = jpegjax.decode(data, engine=engine)
+    assert isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
+    assert np.array_equal(pixels, turbo_pixels(data))
+
+
+SETTINGS = [
+    ({"quality": 1}, {}),
+    ({"quality": 100, "subsampling": "4:4:4"}, {"subsampling": 0}),
+    ({"subsampling": "2x1"}, {"subsampling": 1}),
+    ({"subsampling": [(2, 2), (1, 1), (1, 1)], "optimize": True}, {"subsampling": 2}),
+    ({"progressive": True, "quality": 90}, {}),
+    ({"restart_rows": 1}, {"restart_marker_rows": 1}),
+    ({"restart_blocks": 3}, {"restart_marker_blocks": 3}),
+    ({"comment": "köln", "dpi": (72, 300)}, {"comment": "köln".encode()}),
+    ({"icc_profile": bytes(70_000)}, {}),
+    ({"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", "xmp": b"<x/>"}, {}),
+    ({"qtables": [np.arange(1, 65).reshape(8, 8), np.full((8, 8), 200)]}, {"quality": -1}),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), SETTINGS, ids=lambda value: ",".join(value))
+def test_options_mean_what_pillows_mean(ours: dict, theirs: dict) -> None:
+    same = {k: v for k, v in ours.items() if not k.startswith(("restart", "subsampling"))} | theirs
+    if "qtables" in same:
+        same["qtables"] = [np.ravel(table).tolist() for table in same["qtables"]]
+    image = smooth()
+    assert jpegjax.encode(image, **ours) == turbo(image, **same)
+
+
+def test_same_kind_in_same_kind_out() -> None:
+    a, b, grey = smooth(seed=1), smooth(20, 9, seed=2), smooth(8, 8, 1)
+    assert isinstance(jpegjax.encode(a), bytes)
+    files = jpegjax.encode([a, b, grey])
+    assert files == [turbo(a), turbo(b), turbo(grey)]
+    assert jpegjax.encode((a, b)) == files[:2]
+    assert jpegjax.encode(np.stack([a, a])) == [turbo(a)] * 2
+    assert jpegjax.encode(grey[:, :, None]) == files[2]
+    assert jpegjax.encode([]) == [] and jpegjax.decode([]) == []
+    pixels = jpegjax.decode(files)
+    assert isinstance(pixels, list) and [p.shape for p in pixels] == [(37, 53, 3), (20, 9, 3), (8, 8)]
+    assert all(np.array_equal(p, turbo_pixels(f)) for p, f in zip(pixels, files, strict=True))
+    coefficients = jpegjax.read_coefficients(files)
+    assert isinstance(coefficients, list) and isinstance(jpegjax.read_coefficients(files[0]), jpegjax.Coefficients)
+    assert jpegjax.write_coefficients(coefficients) == files
+    assert jpegjax.write_coefficients(coefficients[0]) == files[0]
+
+
+def test_every_kind_of_source(tmp_path: Path) -> None:
+    data = turbo(smooth())
+    path = tmp_path / "x.jpg"
+    path.write_bytes(data)
+    want = turbo_pixels(data)
+    padded = np.frombuffer(b"\0" + data, np.uint8)[1:]
+    sources = [
+        data,
+        bytearray(data),
+        memoryview(data),
+        memoryview(data + b"x")[:-1],
+        padded,
+        path,
+        str(path),
+        io.BytesIO(data),
+    ]
+    for source in sources:
+        assert np.array_equal(jpegjax.decode(source), want)
+    with path.open("rb") as file:
+        assert np.array_equal(jpegjax.decode([file, path])[0], want)
+    assert jpegjax.info(path).width == jpegjax.info(data).width == 53
+    assert jpegjax.read_coefficients(str(path)).frame.height == 37
+
+
+def test_inputs_are_left_alone_and_need_no_layout() -> None:
+    image = smooth()
+    kept = image.copy()
+    wide = np.zeros((37, 106, 3), np.uint8)
+    wide[:, ::2] = image
+    assert jpegjax.encode(wide[:, ::2]) == jpegjax.encode(np.asfortranarray(image)) == turbo(image)
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    assert jpegjax.encode(frozen) == turbo(image)
+    assert jpegjax.encode(image[::-1, ::-1]) == turbo(np.ascontiguousarray(image[::-1, ::-1]))
+    assert np.array_equal(image, kept)
+    pixels = jpegjax.decode(turbo(image))
+    pixels[:] = 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_jax_arrays_in(engine: str) -> None:
+    import jax.numpy as jnp
+
+    image = smooth()
+    assert jpegjax.encode(jnp.asarray(image), engine=engine) == turbo(image)
+    assert jpegjax.encode(jnp.asarray(np.stack([image, image])), engine=engine) == [turbo(image)] * 2
+
+
+def test_a_named_device_keeps_the_pixels() -> None:
+    import jax
+
+    data = turbo(smooth())
+    pixels = jpegjax.decode(data, device=jax.devices()[0])
+    assert isinstance(pixels, jax.Array) and pixels.devices() == {jax.devices()[0]}
+    assert np.array_equal(np.asarray(pixels), turbo_pixels(data))
+
+
+def test_coefficients_are_a_pytree() -> None:
+    import jax
+
+    found = jpegjax.read_coefficients(turbo(smooth()))
+    assert [leaf.dtype for leaf in jax.tree.leaves(found)] == [np.int16] * 3 + [np.uint16] * 3
+    doubled = jax.tree.map(lambda leaf: leaf, found)
+    assert isinstance(doubled, jpegjax.Coefficients) and doubled.frame == found.frame
+    assert found.planes[0].shape == (1, 5, 7, 8, 8) and found.planes[1].shape == (1, 3, 4, 8, 8)
+
+
+def test_coefficients_are_those_of_the_transform() -> None:
+    flat = np.full((8, 8), 200, np.uint8)
+    (plane,) = jpegjax.read_coefficients(turbo(flat, quality=50)).planes
+    want = np.zeros((1, 1, 1, 8, 8))
+    want[..., 0, 0] = (200 - 128) * 8 // 16
+    assert np.array_equal(plane, want)
+
+
+def test_recoding_coefficients_keeps_pixels() -> None:
+    data = turbo(smooth(), quality=40)
+    coefficients = jpegjax.read_coefficients(data)
+    for settings in ({"optimize": True}, {"progressive": True}, {"restart_rows": 1}):
+        again = jpegjax.write_coefficients(coefficients, **settings)
+        assert again == turbo(
+            smooth(), quality=40, **{k.replace("restart", "restart_marker"): v for k, v in settings.items()}
+        )
+
+
+def test_imread_and_imwrite(tmp_path: Path) -> None:
+    image, path = smooth(), tmp_path / "x.jpg"
+    jpegjax.imwrite(path, image, quality=90)
+    assert path.read_bytes() == turbo(image, quality=90)
+    assert np.array_equal(jpegjax.imread(path), turbo_pixels(path.read_bytes()))
+    assert jpegjax.imread(path, mode="L").shape == (37, 53)
+    with pytest.raises(ValueError, match="quality=0"):
+        jpegjax.imwrite(path, smooth(seed=5), quality=0)
+    assert path.read_bytes() == turbo(image, quality=90)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.jpg"]
+    with pytest.raises(TypeError, match="imwrite takes one image"):
+        jpegjax.imwrite(path, [image])
+    with pytest.raises(TypeError, match="imread takes one file"):
+        jpegjax.imread([path])
+    with pytest.raises(FileNotFoundError):
+        jpegjax.imread(tmp_path / "none.jpg")
+
+
+def test_decode_options() -> None:
+    data = turbo(smooth())
+    with Image.open(io.BytesIO(data)) as draft:
+        draft.draft("L", None)
+        assert np.array_equal(jpegjax.decode(data, mode="L"), np.asarray(draft))
+    grey = turbo(smooth(channels=1))
+    assert np.array_equal(jpegjax.decode(grey, mode="RGB"), np.repeat(turbo_pixels(grey)[:, :, None], 3, 2))
+    assert not np.array_equal(jpegjax.decode(data, upsample="nearest"), turbo_pixels(data))
+    plain = turbo(smooth(), subsampling=0)
+    assert np.array_equal(jpegjax.decode(plain, upsample="nearest"), turbo_pixels(plain))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation: int) -> None:
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = turbo(smooth(), exif=exif)
+    with Image.open(io.BytesIO(data)) as picture:
+        want = np.asarray(ImageOps.exif_transpose(picture))
+    assert np.array_equal(jpegjax.decode(data, apply_exif_orientation=True), want)
+    assert np.array_equal(jpegjax.decode(data), turbo_pixels(data))
+    assert jpegjax.info(data).metadata.orientation == orientation
+
+
+IMAGE = smooth()
+REFUSED = [
+    (IMAGE.astype(np.float32), {}, TypeError, r"images: dtype float32; must be uint8"),
+    (IMAGE.astype(np.uint16), {}, TypeError, r"dtype uint16"),
+    (IMAGE.tolist(), {}, TypeError, r"images\[0\]"),
+    ("x.png", {}, TypeError, r"images: must be a NumPy or JAX array"),
+    (None, {}, TypeError, r"images: must be a NumPy or JAX array.*NoneType"),
+    (IMAGE[0, 0], {}, ValueError, r"images: shape \(3,\); must be \[H, W\]"),
+    (np.zeros((4, 4, 2), np.uint8), {}, ValueError, r"shape \(4, 4, 2\)"),
+    (np.zeros((4, 4, 4), np.uint8), {}, ValueError, r"shape \(4, 4, 4\)"),
+    (np.zeros((2, 4, 4, 4), np.uint8), {}, ValueError, r"\[N, H, W, 1\] or \[N, H, W, 3\]"),
+    (np.zeros((0, 5, 3), np.uint8), {}, ValueError, r"5×0 pixels; each side must be 1..65535"),
+    (np.zeros((1, 65_536), np.uint8), {}, ValueError, r"65536×1 pixels"),
+    ([IMAGE, IMAGE.astype(float)], {}, TypeError, r"images\[1\]: dtype float64"),
+    (IMAGE, {"quality": 0}, ValueError, r"quality=0: must be 1..100"),
+    (IMAGE, {"quality": 101}, ValueError, r"quality=101"),
+    (IMAGE, {"quality": 75.0}, TypeError, r"quality=75.0: must be an integer 1..100, not float"),
+    (IMAGE, {"quality": True}, TypeError, r"not bool"),
+    (IMAGE, {"subsampling": "4:2:1"}, ValueError, r"subsampling='4:2:1': must be one of 4:4:4"),
+    (IMAGE, {"subsampling": 2}, TypeError, r"subsampling=2"),
+    (IMAGE, {"subsampling": "3x1,2x1,1x1"}, ValueError, r"every factor must divide"),
+    (IMAGE, {"subsampling": "4x4"}, ValueError, r"at most 10 blocks"),
+    (IMAGE, {"qtables": [[0] * 64]}, ValueError, r"qtables: steps 0..0 given; must be 1..65535"),
+    (IMAGE, {"qtables": [1, 2, 3]}, ValueError, r"qtables: must be 1 to 4 tables of 64"),
+    (IMAGE, {"optimize": 1}, TypeError, r"optimize=1: must be True or False"),
+    (IMAGE, {"restart_rows": -1}, ValueError, r"restart_rows=-1: must be 0..65535"),
+    (IMAGE, {"restart_rows": 1, "restart_blocks": 1}, ValueError, r"give one of them"),
+    (IMAGE, {"comment": 5}, TypeError, r"comment: must be bytes, not int"),
+    (IMAGE, {"icc_profile": "srgb"}, TypeError, r"icc_profile: must be bytes, not str"),
+    (IMAGE, {"dpi": 300}, TypeError, r"dpi=300: must be a pair"),
+    (IMAGE, {"dpi": (0, 1)}, ValueError, r"dpi\[0\]=0: must be 1..65535"),
+    (IMAGE, {"engine": "cuda"}, ValueError, r"engine='cuda': must be one of 'auto', 'host', 'xla'"),
+    (IMAGE, {"engine": "host", "device": "cpu"}, ValueError, r"device='cpu': the host engine has no devices"),
+    (IMAGE, {"arithmetic": True}, NotImplementedError, r"arithmetic=True"),
+    (IMAGE, {"tune": "psnr"}, NotImplementedError, r"tune='psnr'"),
+    (IMAGE, {"target_bytes": 1000}, NotImplementedError, r"target_bytes=1000"),
+    (IMAGE, {"target_metric": ("psnr", 40)}, NotImplementedError, r"target_metric="),
+]
+
+
+@pytest.mark.parametrize(("images", "options", "kind", "message"), REFUSED, ids=itertools.count())
+def test_encode_names_what_is_wrong(images: object, options: dict, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        jpegjax.encode(images, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "kind", "message"),
+    [
+        (5, {}, TypeError, r"data: must be bytes, a buffer, a path or a binary file, not int"),
+        (io.StringIO("text"), {}, TypeError, r"data: the file object must be opened in binary mode"),
+        ([turbo(IMAGE), 5], {}, TypeError, r"data\[1\]"),
+        (turbo(IMAGE), {"mode": "YCbCr"}, ValueError, r"mode='YCbCr': must be one of None, 'L', 'RGB'"),
+        (turbo(IMAGE), {"scale": 0.5}, NotImplementedError, r"scale=0.5"),
+        (turbo(IMAGE), {"upsample": "cubic"}, ValueError, r"upsample='cubic'"),
+        (turbo(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
+        (turbo(IMAGE), {"limits": jpegjax.Limits(pixels=100)}, jpegjax.LimitExceeded, r"53×37"),
+        (b"", {}, jpegjax.CorruptJpeg, r"byte offset 0"),
+        (b"GIF89a", {}, jpegjax.CorruptJpeg, r"SOI"),
+    ],
+    ids=itertools.count(),
+)
+def test_decode_names_what_is_wrong(data: object, options: dict, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        jpegjax.decode(data, **options)
+
+
+def test_damage_warns_or_raises() -> None:
+    whole = turbo(smooth())
+    cut = whole[:-100]
+    with pytest.warns(jpegjax.JpegWarning, match="byte offset") as caught:
+        pixels = jpegjax.decode(cut)
+    assert pixels.shape == (37, 53, 3) and caught[0].filename == __file__
+    with pytest.raises(jpegjax.CorruptJpeg, match="byte offset") as error:
+        jpegjax.decode(cut, strict=True)
+    assert isinstance(error.value.offset, int)
+    with pytest.warns(jpegjax.JpegWarning, match=r"^data\[1\]: "):
+        jpegjax.decode([whole, cut])
+    with pytest.raises(jpegjax.CorruptJpeg) as error:
+        jpegjax.decode([whole, b"broken"])
+    assert error.value.__notes__ == ["in data[1]"]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        assert jpegjax.read_coefficients(cut).frame == jpegjax.read_coefficients(whole).frame
+
+
+def test_a_tiny_file_that_claims_the_world_costs_nothing() -> None:
+    data = bytearray(turbo(np.zeros((8, 8), np.uint8)))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = (65_284).to_bytes(2, "big") + (62_994).to_bytes(2, "big")
+    with pytest.raises(jpegjax.LimitExceeded, match="62994×65284"):
+        jpegjax.decode(bytes(data))
+
+
+def test_doors_have_the_promised_signatures() -> None:
+    def names(door: object) -> list[str]:
+        return list(inspect.signature(door).parameters)  # type: ignore[arg-type]
+
+    assert names(jpegjax.encode) == [
+        "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "restart_rows",
+        "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
+        "engine", "device",
+    ]  # fmt: skip
+    assert names(jpegjax.decode) == [
+        "data", "mode", "scale", "upsample", "apply_exif_orientation", "strict", "limits", "engine", "device",
+    ]  # fmt: skip
+    for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):
+        first, *rest = inspect.signature(door).parameters.values()
+        assert first.kind is first.POSITIONAL_OR_KEYWORD and all(p.kind is p.KEYWORD_ONLY for p in rest)
