@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -163,13 +164,16 @@ class EncodeOptions:
         """The frame of one image: grey for 1 channel, YCbCr for 3."""
         process = Process.PROGRESSIVE if self.progressive else Process.BASELINE
         if channels == 1:
-            return Frame(height, width, (Component(1, 1, 1, 0),), process, color=ColorSpace.GRAY)
-        count = len(self.qtables) if self.qtables is not None else 2
-        selectors = (0, min(1, count - 1), min(1 if count == 2 else 2, count - 1))
-        components = tuple(
-            Component(i + 1, h, v, t) for i, ((h, v), t) in enumerate(zip(self.subsampling, selectors, strict=True))
-        )
-        return Frame(height, width, components, process)
+            return _frame(height, width, ((1, 1),), 1, process)
+        return _frame(height, width, self.subsampling, 2 if self.qtables is None else len(self.qtables), process)
+
+
+@lru_cache(maxsize=256)
+def _frame(height: int, width: int, sampling: tuple[tuple[int, int], ...], tables: int, process: Process) -> Frame:
+    """tables: how many quantisation tables the components share; with two, both chroma components take the second."""
+    selectors = (0, min(1, tables - 1), min(1 if tables == 2 else 2, tables - 1))
+    components = tuple(Component(i + 1, h, v, selectors[i]) for i, (h, v) in enumerate(sampling))
+    return Frame(height, width, components, process, color=ColorSpace.GRAY if len(sampling) == 1 else ColorSpace.YCBCR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,9 @@ class Frame:
     precision: int = 8
     color: ColorSpace = ColorSpace.YCBCR
 
+    def __hash__(self) -> int:
+        return hash((self.height, self.width, self.components))
+
     @property
     def hmax(self) -> int:
         return max(c.h for c in self.components)

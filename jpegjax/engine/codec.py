@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,20 @@ __all__ = ["decode", "encode", "plan", "read", "write"]
 Notes = list[tuple[str, int]]
 
 
+@lru_cache(maxsize=128)
+def _standard_tables(quality: int, n: int) -> tuple[np.ndarray, ...]:
+    tables = quality_table(LUMA_QUANTIZATION, quality), quality_table(CHROMA_QUANTIZATION, quality)
+    for table in tables:
+        table.flags.writeable = False
+    return (tables[0], *(tables[1],) * (n - 1))
+
+
 def plan(shape: Sequence[int], options: EncodeOptions) -> tuple[Frame, tuple[np.ndarray, ...]]:
     """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
     frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
     if options.qtables is not None:
         return frame, tuple(options.qtables[k.tq] for k in frame.components)
-    luma = quality_table(LUMA_QUANTIZATION, options.quality)
-    chroma = quality_table(CHROMA_QUANTIZATION, options.quality)
-    return frame, (luma, chroma, chroma)[: len(frame.components)]
+    return frame, _standard_tables(options.quality, len(frame.components))
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:

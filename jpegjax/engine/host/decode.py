@@ -21,6 +21,7 @@ from ...options import DecodeOptions, Limits
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import entropy
+from ..pool import borrow
 from . import pixels as px
 from .forward import copy_bytes
 from .inverse import dequantiser, inverse_strip
@@ -164,7 +165,7 @@ def reconstruct(
     """
     layout = _layout(frame, mode, upsample)
     steps, alive = _dequantisers(qtables, layout.used)
-    pixels = np.empty(layout.shape, np.uint8)
+    pixels = borrow(layout.shape)
     addresses = np.array([address(p) for p in planes[: layout.used]], np.int64)
     reconstruct_rows(0, layout.strips.mcus_high, addresses, steps, layout.memory, address(pixels))
     del alive
@@ -201,7 +202,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     tables = decode_tables(scan.dc_tables, scan.ac_tables)
     state = decode_state(octets, reader.position, scan.restart_interval)
     steps, alive = _dequantisers(reader.qtables, layout.used)
-    pixels = np.empty(layout.shape, np.uint8)
+    pixels = borrow(layout.shape)
     s = layout.strips
     decode_strips(
         0, s.mcus_high, layout.scan, s.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,

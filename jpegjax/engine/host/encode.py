@@ -89,14 +89,14 @@ def encode_strips(row0, row1, image, height, width, memory, tables, scan, mcus_w
 
 
 @lru_cache(maxsize=256)
-def _addresses(steps: tuple[bytes, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
+def _quantisers(steps: tuple[bytes, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(int64 [n] addresses of the quantisers of uint16 steps, the tables they point into)."""
     tables = [quantiser(np.frombuffer(s, np.uint16)) for s in steps]
     return np.array([address(t) for t in tables], np.int64), tables
 
 
-def _quantisers(qtables: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(int64 [n] addresses, the tables they point into)."""
-    return _addresses(tuple(np.asarray(q, np.uint16).tobytes() for q in qtables))
+def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
+    return tuple(np.asarray(q, np.uint16).tobytes() for q in qtables)
 
 
 def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -105,7 +105,7 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     image: C-contiguous uint8 [H, W] or [H, W, 3]. qtables: per component uint16 [64].
     """
     layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(qtables)
+    tables, alive = _quantisers(_steps(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
     addresses = np.array([address(p) for p in planes], np.int64)
     transform_rows(
@@ -113,6 +113,11 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     )
     del alive
     return planes
+
+
+@lru_cache(maxsize=64)
+def _plain_header(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
+    return header(frame, [np.frombuffer(s, np.uint16) for s in steps])
 
 
 @lru_cache(maxsize=64)
@@ -132,7 +137,8 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
     if options.optimize or options.progressive:
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(qtables)
+    steps = _steps(qtables)
+    tables, alive = _quantisers(steps)
     n, wide, high = len(frame.components), layout.strips.mcus_wide, layout.strips.mcus_high
     interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
     chroma = n - 1
@@ -156,8 +162,11 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         longer[: state[WRITTEN]] = out[: state[WRITTEN]]
         out = longer
     del alive
-    head = header(
-        frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-        comment=options.comment,
-    )  # fmt: skip
+    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
+        head = header(
+            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
+            comment=options.comment,
+        )  # fmt: skip
+    else:
+        head = _plain_header(frame, steps)
     return b"".join([head, _scan_head(n, interval), memoryview(out)[: state[WRITTEN]], EOI])

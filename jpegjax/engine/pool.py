@@ -1,0 +1,79 @@
+"""Memory for results that comes back: the pages of a dropped picture serve the next one.
+
+Fresh pages cost more than decoding into warm ones (each is zeroed by the system at its first touch), and the C library
+returns the blocks of pictures to the system as soon as they are free.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from math import prod
+
+import numpy as np
+
+__all__ = ["POOL_BYTES", "SMALLEST", "borrow"]
+
+POOL_BYTES = 1 << 27
+"""Free memory that is kept at most."""
+
+SMALLEST = 1 << 17
+"""Arrays below this come from NumPy: the C library reuses them anyway."""
+
+_lock = threading.Lock()
+_free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, the size used last at the end
+_free_bytes = 0
+
+
+def _give_back(buffer: np.ndarray) -> None:
+    global _free_bytes
+    if buffer.size > POOL_BYTES:
+        return
+    with _lock:
+        _free.setdefault(buffer.size, []).append(buffer)
+        _free.move_to_end(buffer.size)
+        _free_bytes += buffer.size
+        while _free_bytes > POOL_BYTES:
+            size, oldest = next(iter(_free.items()))
+            oldest.pop()
+            _free_bytes -= size
+            if not oldest:
+                del _free[size]
+
+
+def _take(nbytes: int) -> np.ndarray:
+    global _free_bytes
+    size = -(-nbytes // 4096) * 4096
+    with _lock:
+        found = _free.get(size)
+        if found:
+            _free_bytes -= size
+            buffer = found.pop()
+            if not found:
+                del _free[size]
+            return buffer
+    return np.empty(size, np.uint8)
+
+
+class _Loan:
+    """Owner of a buffer while any array over it lives."""
+
+    __slots__ = ("__array_interface__", "buffer")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, nbytes: int):
+        self.buffer = _take(nbytes)
+        self.__array_interface__ = {
+            "version": 3, "shape": shape, "typestr": dtype.str, "data": self.buffer.__array_interface__["data"],
+        }  # fmt: skip
+
+    def __del__(self):
+        _give_back(self.buffer)
+
+
+def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
+    """An array of stale contents, writable and C-contiguous, whose memory is reused once the last view of it is gone."""
+    dtype = np.dtype(dtype)
+    nbytes = prod(shape) * dtype.itemsize
+    if nbytes < SMALLEST:
+        return np.empty(shape, dtype)
+    return np.asarray(_Loan(shape, dtype, nbytes))
