@@ -56,7 +56,7 @@ _MAX_SEGMENTS = 1 << 16
 class Reader:
     """Incremental reader of one JPEG stream. Not thread-safe.
 
-    frame: the Frame once a SOFn marker was read; its colour space is final with the first scan.
+    frame: the Frame once a SOFn marker was read; its colour space is final with the first scan. frame_offset: of SOFn.
     qtables: per component uint16 [64] in natural order, latched at the component's first scan; None before.
     scan: the scan that was read last. scans: how many were read.
     position: offset of the byte to read next; after `next_scan` the first entropy-coded byte.
@@ -87,7 +87,7 @@ class Reader:
         self._quantization: list[tuple[bytes, bool] | None] = [None] * 4
         self._dc: list[HuffmanSpec | None] = [None] * 4
         self._ac: list[HuffmanSpec | None] = [None] * 4
-        self._frame_offset = 0
+        self.frame_offset = 0
         self._ended = False
         self._whole = False
         if self.data[:2] != b"\xff\xd8":
@@ -236,7 +236,7 @@ class Reader:
             if self.frame is not None:
                 raise CorruptJpeg(f"second frame header ({marker_name(code)})", at)
             frame = parse_sof(code, body, at)
-            self._frame_offset = at
+            self.frame_offset = at
             self.check_pixels(frame)
             self.frame = replace(frame, color=guess_color(frame, self.jfif, self.adobe)[0])
             self.qtables = [None] * len(frame.components)
@@ -245,7 +245,7 @@ class Reader:
 
     def check_pixels(self, frame: Frame) -> None:
         """LimitExceeded where a frame's claim is beyond `limits`, before anything is allocated for it."""
-        pixels, limits, at = frame.width * frame.height, self.limits, self._frame_offset
+        pixels, limits, at = frame.width * frame.height, self.limits, self.frame_offset
         what = f"{frame.width}×{frame.height} = {pixels} pixels"
         if limits.pixels is not None and pixels > limits.pixels:
             raise LimitExceeded(f"the header claims {what}; Limits.pixels is {limits.pixels}; raise it or pass "
