@@ -6,8 +6,10 @@ entropy-coded bytes ──▶ segments.next_segment ──▶ bit reader ──�
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
+from numba.core.registry import cpu_target
 
-from ..simd import bswap64, ctz64, kernel, load_i16, load_u64, store_i16
+from ..simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ..types import ZIGZAG, Frame, Scan
 from .geometry import ADDRESS, COLUMNS, H, V, scan_geometry
 from .segments import (
@@ -29,6 +31,52 @@ STORED = 7  # geometry field: block rows that memory holds, those that only fill
 
 # Zigzag index → byte offset in a block; damaged runs end up to 16 indices behind the block and land on its last one.
 OFFSETS = np.concatenate([ZIGZAG.astype(np.int64) * 2, np.full(16, 126)])
+
+
+def _has_fast_pdep() -> bool:
+    """Whether numba's target has BMI2 and does its bit deposit in hardware, which AMD's Zen 1 and 2 do not."""
+    _, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    return "+bmi2" in (features or "").split(",") and cpu not in ("znver1", "znver2")
+
+
+@vectorized
+def _pdep(bits, mask) -> int:
+    word = ir.IntType(64)
+    function = bits.builder.module.declare_intrinsic("llvm.x86.bmi.pdep.64", (), ir.FunctionType(word, (word, word)))
+    return Int(bits.builder, bits.builder.call(function, (bits.value, mask.value)))
+
+
+@kernel
+def _deposit(bits, mask):
+    placed = np.uint64(0)
+    while bits and mask:
+        lowest = mask & (~mask + np.uint64(1))
+        if bits & np.uint64(1):
+            placed |= lowest
+        mask ^= lowest
+        bits >>= np.uint64(1)
+    return placed
+
+
+@kernel(inline=True)
+def _nth_highest_by_pdep(mask, n):
+    below = np.int64(popcount64(mask)) - 1 - n
+    return _pdep(np.uint64(1) << np.uint64(below), mask) if below >= 0 else np.uint64(0)
+
+
+@kernel(inline=True)
+def _nth_highest(mask, n):
+    while n and mask:
+        mask ^= np.uint64(1) << np.uint64(63 - np.int64(clz64(mask)))
+        n -= 1
+    return np.uint64(1) << np.uint64(63 - np.int64(clz64(mask))) if mask else np.uint64(0)
+
+
+_FAST = _has_fast_pdep()
+deposit = _pdep if _FAST else _deposit
+"""(bits, mask) → the low bits of `bits` at the places of the ones of `mask`, lowest first."""
+nth_highest = _nth_highest_by_pdep if _FAST else _nth_highest
+"""(mask, n) → the n-th one of `mask` from above, counted from 0, alone; 0 where there are fewer."""
 
 
 @kernel(inline=True)
@@ -161,7 +209,7 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                     held -= category
                     store_i16(address + OFFSETS[k], value)
                     # A shift may push all bits out of 16, which leaves a zero.
-                    flag = one << np.uint64(min(k, 63))
+                    flag = one << np.uint64(63 - min(k, 63))
                     mask = mask | flag if value & 0xFFFF else mask & ~flag
                     k += 1
                 elif zeros == 15:
@@ -184,20 +232,35 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
 
 
 @kernel(inline=True)
-def _correct(address, todo, bits, held, at, plus):
-    """Read a correction bit for each coefficient of the mask `todo`, in zigzag order (T.81 G.1.2.3)."""
-    while todo:
-        k = np.int64(ctz64(todo))
-        todo &= todo - np.uint64(1)
-        if held < 32:
-            bits, held, at = _refill(bits, held, at)
-        if bits >> np.uint64(63):
-            value = load_i16(address + OFFSETS[k])
-            if not value & plus:
-                store_i16(address + OFFSETS[k], value + plus if value >= 0 else value - plus)
-        bits <<= np.uint64(1)
-        held -= 1
-    return bits, held, at
+def _corrections(flags, bits, held, at):
+    """(which coefficients of the mask `flags` their correction bits let grow, bit buffer) (T.81 G.1.2.3)."""
+    grow = np.uint64(0)
+    n = np.int64(popcount64(flags))
+    while n > 32:
+        n -= 32
+        later = deposit((np.uint64(1) << np.uint64(n)) - np.uint64(1), flags)
+        bits, held, at = _refill(bits, held, at)
+        grow |= deposit(bits >> np.uint64(32), flags ^ later)
+        bits <<= np.uint64(32)
+        held -= 32
+        flags = later
+    if held < 32:
+        bits, held, at = _refill(bits, held, at)
+    grow |= deposit((bits >> np.uint64(1)) >> np.uint64(63 - n), flags)
+    return grow, bits << np.uint64(n), held - n, at
+
+
+@kernel(inline=True)
+def _apply(address, grow, negative, plus):
+    """Add `plus` to the magnitudes of the coefficients in the mask `grow`; zeros become negative where told."""
+    while grow:
+        i = ctz64(grow)
+        grow &= grow - np.uint64(1)
+        at = address + OFFSETS[63 - np.int64(i)]
+        value = load_i16(at)
+        sign = value >> 63 | -np.int64(negative >> i & np.uint64(1))
+        # A bit that is set already stays; only damaged scripts repeat one.
+        store_i16(at, value + ((plus & ~value ^ sign) - sign))
 
 
 @kernel
@@ -205,8 +268,7 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
     block = 0
     one = np.uint64(1)
     plus = np.int64(1) << shift
-    inside = ~np.uint64(0) >> np.uint64(63 - last_index)
-    band = inside & (~np.uint64(0) << np.uint64(first_index))
+    band = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
     while block < blocks:
         before = state[INSUFFICIENT]
         length = next_segment(data, size, scratch, state, block == 0)
@@ -222,54 +284,54 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
         at = scratch
         while block < stop:
             mask = masks[block]
-            if run:
-                if not mask & band:
-                    run -= 1
-                    block += 1
-                    continue
-                bits, held, at = _correct(plane + 128 * block, mask & band, bits, held, at, plus)
+            ahead = band  # what is left of the band
+            new = negative = grow = np.uint64(0)
+            beyond = np.int64(0)
+            if run and not mask & band:
                 run -= 1
-            else:
-                address = plane + 128 * block
-                ahead = band  # what is left of the band
-                while ahead:
-                    if held < 32:
-                        bits, held, at = _refill(bits, held, at)
-                    symbol, code_length = _symbol(table, bits)
-                    bits <<= np.uint64(code_length)
-                    held -= code_length
-                    zeros = symbol >> 4
-                    new = np.int64(0)
-                    if symbol & 15:
-                        new = plus if bits >> np.uint64(63) else -plus
-                        bits <<= np.uint64(1)
-                        held -= 1
-                    elif zeros != 15:
-                        run = 1 << zeros
-                        if zeros:
-                            run += np.int64(bits >> np.uint64(64 - zeros))
-                            bits <<= np.uint64(zeros)
-                            held -= zeros
-                    if (code_length == 17 or symbol & 15 > 1) and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
-                    if run:
-                        break
-                    free = ahead & ~mask
-                    while zeros and free:
-                        free &= free - one
-                        zeros -= 1
-                    target = free & (~free + one)
-                    passed = ahead & (target - one) if target else ahead
-                    bits, held, at = _correct(address, passed & mask, bits, held, at, plus)
-                    ahead &= ~(passed | target)
-                    if new:
-                        k = np.int64(ctz64(target)) if target else np.int64(last_index) + 1
-                        store_i16(address + OFFSETS[k], new)
-                        mask |= one << np.uint64(min(k, 63))
-                masks[block] = mask
-                if run:
-                    bits, held, at = _correct(address, ahead & mask, bits, held, at, plus)
-                    run -= 1
+                block += 1
+                continue
+            while ahead and not run:
+                bits, held, at = _refill(bits, held, at)
+                symbol, code_length = _symbol(table, bits)
+                bits <<= np.uint64(code_length)
+                held -= code_length
+                zeros = symbol >> 4
+                some = np.int64((symbol & 15) != 0)
+                if (code_length == 17 or symbol & 15 > 1) and state[BAD_CODE_AT] < 0:
+                    state[BAD_CODE_AT] = state[START]
+                if not some and zeros != 15:
+                    run = 1 << zeros
+                    if zeros:
+                        run += np.int64(bits >> np.uint64(64 - zeros))
+                        bits <<= np.uint64(zeros)
+                        held -= zeros
+                    break
+                minus = np.int64(~bits >> np.uint64(63))
+                bits <<= np.uint64(some)
+                held -= some
+                free = ahead & ~mask
+                target = nth_highest(free, zeros)
+                # Everything above the target, or all where the zeros do not suffice.
+                passed = ahead & ~((target << one) - one) if target else ahead
+                grown, bits, held, at = _corrections(passed & mask, bits, held, at)
+                grow |= grown
+                ahead &= ~(passed | target)
+                new |= target & np.uint64(-some)
+                negative |= target & np.uint64(-(some & minus))
+                if some and not target:
+                    beyond = -plus if minus else plus
+            if run:
+                run -= 1
+                grown, bits, held, at = _corrections(ahead & mask, bits, held, at)
+                grow |= grown
+            _apply(plane + 128 * block, grow | new, negative, plus)
+            mask |= new
+            if beyond:
+                k = np.int64(last_index) + 1
+                store_i16(plane + 128 * block + OFFSETS[k], beyond)
+                mask |= one << np.uint64(63 - min(k, 63))
+            masks[block] = mask
             block += 1
             used = 8 * (at - scratch) - held
             if used > 8 * length:
