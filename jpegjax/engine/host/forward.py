@@ -21,6 +21,7 @@ from ...simd import (
     mulhi_u,
     pack_i16,
     pack_u8,
+    prefetch,
     store,
     store_u8,
     unpack_high,
@@ -225,10 +226,15 @@ def extend_row(row, width, padded):
 
 
 @kernel
-def ycc_row(rgb, y, cb, cr, width, padded, tail):
-    """One row of RGB to three rows, extended to `padded` samples. tail: address of 96 bytes of scratch."""
+def ycc_row(rgb, y, cb, cr, width, padded, tail, ahead):
+    """One row of RGB to three rows, extended to `padded` samples.
+
+    tail: address of 96 bytes of scratch. ahead: bytes from here to the row that the cache should fetch meanwhile.
+    """
     whole = width & ~31
     for x in range(0, whole, 32):
+        prefetch(rgb + 3 * x + ahead)
+        prefetch(rgb + 3 * x + ahead + 64)
         _ycc_32(rgb + 3 * x, y + x, cb + x, cr + x)
     if whole < width:
         for i in range(3 * (width - whole)):
@@ -289,7 +295,7 @@ def fill_strip(image, height, width, channels, mcu_row, sampling, planes, stride
             y = planes[0] + (g * vmax + j) * strides[0] if sampling[0, 0] == hmax and sampling[0, 1] == vmax else r0
             cb = planes[1] + (g * vmax + j) * strides[1] if sampling[1, 0] == hmax and sampling[1, 1] == vmax else r0 + 4 * full_stride
             cr = planes[2] + (g * vmax + j) * strides[2] if sampling[2, 0] == hmax and sampling[2, 1] == vmax else r0 + 8 * full_stride
-            ycc_row(source, y, cb, cr, width, padded, full + 12 * full_stride)
+            ycc_row(source, y, cb, cr, width, padded, full + 12 * full_stride, 8 * vmax * width * 3)
         if channels > 1:
             for c in range(n):
                 h, v = hmax // sampling[c, 0], vmax // sampling[c, 1]
