@@ -23,6 +23,7 @@ from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
 from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
+from .pool import borrow
 from .smoothing import Progress
 from .smoothing import smooth as smooth_planes
 
@@ -162,8 +163,11 @@ def encode_image(
     return head + write_scans(planes, frame, script, optimize=options.optimize or options.progressive)
 
 
-def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
-    """Zeroed planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating."""
+def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:
+    """Planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
+
+    whole: one scan writes every block; otherwise the planes are zeros.
+    """
     shapes = []
     for c, k in enumerate(frame.components):
         rows, columns = frame.blocks(c)
@@ -177,6 +181,8 @@ def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
             "limits=Limits(memory=None) to decode the file",
             at,
         )
+    if whole:
+        return [borrow(shape, np.int16) for shape in shapes]
     return [np.zeros(shape, np.int16) for shape in shapes]
 
 
@@ -238,7 +244,7 @@ def decode_image(
         reader = parse_header(data, limits, strict)
     frame, scan = reader.frame, reader.scan
     assert frame is not None and scan is not None
-    planes = _allocate(frame, limits, reader.position)
+    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans)
     octets = np.frombuffer(data, np.uint8)
     progressive = frame.process.progressive
     decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
