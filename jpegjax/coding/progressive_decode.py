@@ -350,19 +350,26 @@ class ScanDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
+        self._addresses = data.ctypes.data, self._scratch.ctypes.data
         self._masks: dict[int, np.ndarray] = {}
+        self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
+
+    def _scan_geometry(self, components: tuple[int, ...]) -> tuple[np.ndarray, int, int]:
+        known = self._geometry.get(components)
+        if known is None:
+            known = self._geometry[components] = scan_geometry(self.frame, components, self.planes)
+            known[0][:, STORED] = [len(self.planes[c]) for c in components]
+        return known
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
 
         Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
         """
-        frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
-        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
-        for row, c in zip(geometry, scan.components, strict=True):
-            row[STORED] = len(self.planes[c])
+        (first, last), (high, shift) = scan.spectral, scan.approximation
+        geometry, rows, columns = self._scan_geometry(scan.components)
         state = new_state(position)
-        data, size, scratch = self.data.ctypes.data, self.data.size, self._scratch.ctypes.data
+        (data, scratch), size = self._addresses, self.data.size
         restart = scan.restart_interval
         if first == 0:
             tables = np.zeros((len(scan.components), SYMBOLS + 256), np.int32)
@@ -375,7 +382,7 @@ class ScanDecoder:
             blocks = rows * columns
             if c not in self._masks:
                 self._masks[c] = np.zeros(blocks, np.uint64)
-            address, table = self.planes[c].ctypes.data, decode_lookup(scan.ac_tables[0])
+            address, table = int(geometry[0, ADDRESS]), decode_lookup(scan.ac_tables[0])
             kernel_for = _decode_ac_refine if high else _decode_ac_first
             kernel_for(data, size, scratch, state, address, blocks, self._masks[c], restart, table, first, last, shift)
         return SegmentReport(state)

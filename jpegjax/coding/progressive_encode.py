@@ -5,6 +5,8 @@ Scan + planes ──▶ ScanEncoder.tokens ──▶ symbols.Tokens
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..simd import ctz64, kernel, load_i16
@@ -167,6 +169,14 @@ def _put_bits(at, bits, count):
     return at
 
 
+@kernel(inline=True)
+def _put_symbol(at, symbol, bits, count):
+    """A symbol and the `count` bits behind it, which seldom need more than its own token."""
+    more = max(count - _CHUNK, 0)
+    at = put(at, AC_SLOT, symbol, count - more, np.int64(bits >> np.uint64(more)))
+    return _put_bits(at, bits, more) if more else at
+
+
 @kernel
 def _ac_refine(blocks, restart, masks, first, last, words, segments):
     start = np.int64(words.ctypes.data)
@@ -203,16 +213,16 @@ def _ac_refine(blocks, restart, masks, first, last, words, segments):
             zeros += k - expected
             expected = k + 1
             while zeros > 15:
-                at = put(at, AC_SLOT, 0xF0, 0, 0)
+                at = _put_symbol(at, 0xF0, bits, count)
                 zeros -= 16
-                at = _put_bits(at, bits, count)
                 count = np.int64(0)
+                bits = np.uint64(0)
             if new & bit:
                 new ^= bit
-                positive = 0 if masks[index, NEGATIVE] & bit else 1
-                at = put(at, AC_SLOT, zeros << 4 | 1, 1, positive)
-                at = _put_bits(at, bits, count)
+                positive = np.uint64(masks[index, NEGATIVE] & bit == 0)
+                at = _put_symbol(at, zeros << 4 | 1, positive << np.uint64(count) | bits, count + 1)
                 count = zeros = np.int64(0)
+                bits = np.uint64(0)
             else:
                 bits = bits << one | np.uint64(ones & bit != 0)
                 count += 1
@@ -247,6 +257,7 @@ class ScanEncoder:
     def __init__(self, frame: Frame, planes: list[np.ndarray]):
         self.frame, self.planes = frame, planes
         self._masks: dict[int, tuple[int, np.ndarray, int]] = {}
+        self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
 
     def _block_masks(self, c: int, shift: int) -> tuple[np.ndarray, int]:
         if c not in self._masks or self._masks[c][0] != shift:
@@ -260,7 +271,9 @@ class ScanEncoder:
         progressive scan must not have (T.81 G.1.1.1).
         """
         frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
-        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
+        if scan.components not in self._geometry:
+            self._geometry[scan.components] = scan_geometry(frame, scan.components, self.planes)
+        geometry, rows, columns = self._geometry[scan.components]
         mcus, restart = rows * columns, scan.restart_interval
         if not frame.process.progressive:
             planes = [self.planes[c] for c in scan.components]
@@ -287,7 +300,7 @@ class ScanEncoder:
                 used = _ac_refine(mcus, restart, masks, first, last, words, segments)
             else:
                 words = np.empty(4 * mcus + some, np.uint32)
-                address = self.planes[c].ctypes.data
+                address = int(geometry[0, ADDRESS])
                 used = _ac_first(address, mcus, restart, masks, first, last, shift, words, segments, seen)
         check_range(int(seen[0]), int(seen[1]), frame.precision)
         return Tokens(words[:used], segments)
@@ -295,7 +308,12 @@ class ScanEncoder:
 
 def default_script(frame: Frame) -> tuple[Scan, ...]:
     """libjpeg's scans for progressive files, without tables: ten for YCbCr, else 2 + 4 a component."""
-    dc = tuple(range(len(frame.components)))
+    return _script(len(frame.components), frame.color is ColorSpace.YCBCR and len(frame.components) == 3)
+
+
+@lru_cache(maxsize=16)
+def _script(count: int, ycbcr: bool) -> tuple[Scan, ...]:
+    dc = tuple(range(count))
 
     def band(components: tuple[int, ...], spectral: tuple[int, int], approximation: tuple[int, int]) -> list[Scan]:
         return [Scan((c,), spectral=spectral, approximation=approximation) for c in components]
@@ -304,7 +322,7 @@ def default_script(frame: Frame) -> tuple[Scan, ...]:
         Scan(dc, spectral=(0, 0), approximation=(0, 1)),
         Scan(dc, spectral=(0, 0), approximation=(1, 0)),
     )
-    if frame.color is ColorSpace.YCBCR and len(dc) == 3:
+    if ycbcr:
         middle = [*band((0,), (1, 5), (0, 2)), *band((2, 1), (1, 63), (0, 1)), *band((0,), (6, 63), (0, 2))]
         middle += band((0,), (1, 63), (2, 1))
         return (start, *middle, end, *band((2, 1, 0), (1, 63), (1, 0)))

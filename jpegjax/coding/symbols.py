@@ -7,8 +7,6 @@ A token is a uint32: symbol (bits 0..7), slot of its Huffman table (8..11), numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..simd import (
@@ -26,10 +24,12 @@ from ..simd import (
     store,
     store_u8,
     store_u32,
+    store_u64,
     vectorized,
 )
 from ..types import ZIGZAG
 from .geometry import ADDRESS, COLUMNS, ROWS, H, V
+from .stuffing import PADDING, stuff
 
 __all__ = ["AC_SLOT", "DC_SLOT", "RAW", "Tokens", "block_masks", "check_range", "segment_count", "sequential_tokens"]
 
@@ -183,35 +183,45 @@ def _sequential(geometry, high, wide, restart, masks, offsets, words, segments, 
 
 @kernel
 def _histogram(words, counts):
-    """Add to counts [SLOTS × 256]; returns the number of value bits."""
+    """Add to counts [2, SLOTS × 256], even and odd words apart; returns the number of value bits."""
     bits = np.int64(0)
-    for word in words:
-        counts[word & np.uint32(0xFFF)] += 1
-        bits += np.int64((word >> np.uint32(12)) & np.uint32(15))
+    for i in range(words.size):
+        word = np.int64(words[i])
+        # Neighbours often count the same symbol: alternating spares the wait for the counter.
+        counts[i & 1, word & 0xFFF] += 1
+        bits += word >> 12 & 15
     return bits
 
 
-@kernel(inline=True)
-def _store_byte(at, value):
-    store_u8(at, value)
-    if value == 0xFF:
-        store_u8(at + 1, 0)
-        return at + 2
-    return at + 1
+@kernel
+def _code_bits(counts, codes):
+    """Bits of all codes, or -1 - symbol for one that has no code."""
+    bits = np.int64(0)
+    for i in range(RAW * 256):
+        if counts[i]:
+            length = np.int64(codes[i]) & 255
+            if length == 0:
+                return -1 - (i & 255)
+            bits += counts[i] * length
+    return bits
 
 
 @kernel
-def _emit(words, segments, codes, out):
-    """Bits of every segment, stuffed, padded with ones, and the restart markers between them; returns the bytes."""
+def _emit(words, segments, codes, raw, out):
+    """Bits of every segment, padded with ones and stuffed, and restart markers between them; returns the bytes.
+
+    raw: room for the bits of the longest segment, and PADDING.
+    """
     start = np.int64(out.ctypes.data)
-    at = start
+    written = start
     for segment in range(segments.size - 1):
         if segment:
-            store_u8(at, 0xFF)
-            store_u8(at + 1, 0xD0 | (segment - 1) & 7)
-            at += 2
+            store_u8(written, 0xFF)
+            store_u8(written + 1, 0xD0 | (segment - 1) & 7)
+            written += 2
         bits = np.uint64(0)
         held = np.int64(0)
+        at = np.int64(raw.ctypes.data)
         for i in range(segments[segment], segments[segment + 1]):
             word = np.uint64(words[i])
             code = np.uint64(codes[word & np.uint64(0xFFF)])
@@ -219,58 +229,46 @@ def _emit(words, segments, codes, out):
             length = (code & np.uint64(255)) + size
             bits = bits << length | (code >> np.uint64(8)) << size | word >> np.uint64(16)
             held += np.int64(length)
-            if held >= 32:
-                held -= 32
-                four = (bits >> np.uint64(held)) & np.uint64(0xFFFFFFFF)
-                if four & np.uint64(0x80808080) & ~(four + np.uint64(0x01010101)):
-                    for shift in (24, 16, 8, 0):
-                        at = _store_byte(at, np.int64(four >> np.uint64(shift)) & 255)
-                else:
-                    store_u32(at, bswap64(four) >> np.uint64(32))
-                    at += 4
-        if held & 7:
-            padding = 8 - (held & 7)
-            bits = bits << np.uint64(padding) | np.uint64((1 << padding) - 1)
-            held += padding
-        while held:
-            held -= 8
-            at = _store_byte(at, np.int64(bits >> np.uint64(held)) & 255)
-    return at - start
+            # Whole bytes are kept; the rest is stored again with the next word.
+            store_u64(at, bswap64((bits << np.uint64(1)) << np.uint64(63 - held)))
+            at += held >> 3
+            held &= 7
+        if held:
+            store_u8(at, bits << np.uint64(8 - held) | np.uint64(0xFF >> held))
+            at += 1
+        first = np.int64(raw.ctypes.data)
+        written += stuff(first, at - first, written)
+    return written - start
 
 
-@dataclass(frozen=True, slots=True)
 class Tokens:
     """The symbols of one scan. words: uint32 [n]. segments: int64, first token of each restart segment, then n."""
 
-    words: np.ndarray
-    segments: np.ndarray
+    def __init__(self, words: np.ndarray, segments: np.ndarray):
+        self.words, self.segments = words, segments
+        counts = np.zeros((2, SLOTS * 256), np.int64)
+        self._value_bits = _histogram(words, counts)
+        self._counts = counts[0] + counts[1]
 
-    def counts(self) -> np.ndarray:
-        """How often each symbol of each table slot occurs: int64 [SLOTS, 256]."""
-        counts = np.zeros(SLOTS * 256, np.int64)
-        _histogram(self.words, counts)
-        return counts.reshape(SLOTS, 256)
+    def counts(self, slot: int) -> np.ndarray:
+        """How often each symbol of a table slot occurs: int64 [256]."""
+        return self._counts[slot * 256 : slot * 256 + 256]
 
     def encode(self, codes: dict[int, np.ndarray]) -> memoryview:
         """Entropy-coded bytes with stuffing, restart markers and final padding (T.81 F.1.2.3, E.1.3), no EOI.
 
         codes: per slot in use, `tables.encode_codes`. Raises ValueError for a symbol that has no code.
         """
-        table = np.zeros((SLOTS, 256), np.uint32)
+        table = np.zeros(SLOTS * 256, np.uint32)
         for slot, code in codes.items():
-            table[slot] = code
-        counts = np.zeros(SLOTS * 256, np.int64)
-        bits = _histogram(self.words, counts)
-        counts = counts.reshape(SLOTS, 256)
-        lengths = (table & 255).astype(np.int64)
-        missing = np.argwhere((counts > 0) & (lengths == 0))
-        for slot, symbol in missing:
-            if slot != RAW:
-                raise ValueError(f"Huffman table has no code for symbol {symbol:#04x}, which the image needs")
-        bits += int((counts * lengths).sum())
-        out = np.empty(2 * (bits // 8) + 5 * self.segments.size + 16, np.uint8)
-        size = _emit(self.words, self.segments, table.reshape(-1), out)
-        return memoryview(out)[:size]
+            table[slot * 256 : slot * 256 + 256] = code
+        bits = _code_bits(self._counts, table)
+        if bits < 0:
+            raise ValueError(f"Huffman table has no code for symbol {-1 - bits:#04x}, which the image needs")
+        size = (bits + self._value_bits) // 8 + self.segments.size
+        raw = np.empty(size + PADDING, np.uint8)
+        out = np.empty(2 * size + 2 * self.segments.size + PADDING, np.uint8)
+        return memoryview(out)[: _emit(self.words, self.segments, table, raw, out)]
 
 
 def sequential_tokens(

@@ -23,7 +23,6 @@ from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
 from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
-from .pool import borrow
 from .smoothing import Progress
 from .smoothing import smooth as smooth_planes
 
@@ -65,9 +64,10 @@ def _used_slots(frame: Frame, scan: Scan) -> list[tuple[int, int, int]]:
 
 
 def _optimal(used: list[tuple[int, int, int]], tokens: Tokens) -> dict[tuple[int, int], HuffmanSpec]:
-    counts, sums = tokens.counts(), {}
+    sums: dict[tuple[int, int], np.ndarray] = {}
     for kind, table, slot in used:
-        sums[kind, table] = sums.get((kind, table), 0) + counts[slot]
+        counts = tokens.counts(slot)
+        sums[kind, table] = sums[kind, table] + counts if (kind, table) in sums else counts
     return {key: optimal_spec(total) for key, total in sums.items()}
 
 
@@ -159,15 +159,13 @@ def encode_image(
         comment=comment,
     )
     script = default_script(frame) if options.progressive else sequential_script(frame)
-    script = [replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script]
+    if options.restart_rows or options.restart_blocks:
+        script = tuple(replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script)
     return head + write_scans(planes, frame, script, optimize=options.optimize or options.progressive)
 
 
-def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:
-    """Planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
-
-    whole: one scan writes every block; otherwise the planes are zeros.
-    """
+def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
+    """Zeroed planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating."""
     shapes = []
     for c, k in enumerate(frame.components):
         rows, columns = frame.blocks(c)
@@ -181,8 +179,6 @@ def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.nda
             "limits=Limits(memory=None) to decode the file",
             at,
         )
-    if whole:
-        return [borrow(shape, np.int16) for shape in shapes]
     return [np.zeros(shape, np.int16) for shape in shapes]
 
 
@@ -201,17 +197,16 @@ class _ProgressTracker:
 
     def __init__(self, frame: Frame):
         self.frame = frame
-        self.bits = [[-1] * 64 for _ in frame.components]
-        self.previous = [[-1] * 64 for _ in frame.components]
+        self.bits = [[-1] * 10 for _ in frame.components]
+        self.previous = [[-1] * 10 for _ in frame.components]
         self.last_good_row = 0
 
     def scan_read(self, scan: Scan, number: int, bits: list[list[int]]) -> None:
         """bits: `Reader.coefficient_bits`, which has the scan in it."""
-        first, last = scan.spectral
+        start = min(scan.spectral[0], 1)
         for c in scan.components:
-            for k in range(min(first, 1), max(last, 9) + 1):
-                self.previous[c][k] = self.bits[c][k] if number > 1 else 0
-        self.bits = [b.copy() for b in bits]
+            self.previous[c][start:] = self.bits[c][start:] if number > 1 else [0] * (10 - start)
+            self.bits[c] = bits[c][:10]
 
     def scan_decoded(self, scan: Scan, last_good_mcu: int) -> None:
         if last_good_mcu >= 0:
@@ -221,7 +216,7 @@ class _ProgressTracker:
             self.last_good_row = last_good_mcu // columns // (self.frame.components[c].v if alone else 1)
 
     def progress(self, scans: int) -> Progress:
-        previous = self.previous if scans > 1 else [[-1] * 64 for _ in self.previous]
+        previous = self.previous if scans > 1 else [[-1] * 10 for _ in self.previous]
         return Progress(self.bits, previous, self.last_good_row)
 
 
@@ -244,7 +239,7 @@ def decode_image(
         reader = parse_header(data, limits, strict)
     frame, scan = reader.frame, reader.scan
     assert frame is not None and scan is not None
-    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans)
+    planes = _allocate(frame, limits, reader.position)
     octets = np.frombuffer(data, np.uint8)
     progressive = frame.process.progressive
     decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
