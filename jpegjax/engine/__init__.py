@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-__all__ = ["cores", "pick", "run_parallel", "submit"]
+__all__ = ["cores", "pick", "run_parallel", "spare_cores", "submit"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,16 +22,30 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_here = threading.local()
+
+
+def _mark_worker() -> None:
+    _here.worker = True
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="jpegjax")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="jpegjax", initializer=_mark_worker)
+
+
+def spare_cores() -> int:
+    """Threads among which one image may be divided: 1 inside `run_parallel`, whose items have the cores already."""
+    return 1 if getattr(_here, "worker", False) else cores()
 
 
 def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """function over items on all cores, results in order; the first error is raised after the others have ended."""
-    if len(items) < 2 or cores() < 2:
+    """function over items on all cores, results in order. Where one fails, its error is raised once all have ended."""
+    if len(items) < 2 or spare_cores() < 2:
         return [function(item) for item in items]
-    return list(_pool().map(function, items))
+    futures = [_pool().submit(function, item) for item in items]
+    wait(futures)
+    return [future.result() for future in futures]
 
 
 def submit(function: Callable[..., R], *arguments: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ...coding.sequential_decode import (
     decode_state,
     decode_tables,
     finish_decode,
+    restart_segments,
     scan_warnings,
 )
 from ...container import Reader, parse_header
@@ -20,11 +22,12 @@ from ...errors import LimitExceeded, UnsupportedJpeg
 from ...options import DecodeOptions, Limits
 from ...simd import kernel
 from ...types import ColorSpace, Frame
-from .. import entropy
+from .. import entropy, run_parallel
 from ..pool import borrow
 from . import pixels as px
 from .forward import copy_bytes
 from .inverse import dequantiser, inverse_strip
+from .parts import row_parts
 from .pixels import emit_rows
 from .scratch import Strips, address, kept, scratch
 
@@ -92,10 +95,10 @@ class Layout:
 
 
 @kernel
-def finish_strip(m, blocks, extents, steps, memory, pixels):
+def finish_strip(m, first, blocks, extents, steps, memory, pixels):
     """Inverse DCT of MCU row m and the picture rows that it completes; keeps the last rows as context for the next strip.
 
-    blocks, extents: int64 [n], addresses of the strip's blocks and of their last indices (0: not known). steps: int64 [n],
+    first: MCU row from which on picture rows are written. blocks, extents: int64 [n], addresses of the strip's blocks and of their last indices (0: not known). steps: int64 [n],
     addresses of `dequantiser`s.
     """
     grid, sampling, table, vmax, lag, height, width, color, channels, rows, span, nothing = memory
@@ -107,7 +110,8 @@ def finish_strip(m, blocks, extents, steps, memory, pixels):
     row0 = max(top - lag, 0)
     end = top + 8 * vmax
     row1 = height if end >= height else end - lag
-    emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, rows, span)
+    if m >= first:
+        emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, rows, span)
     if lag:
         for c in range(len(table)):
             first, stride = table[c, px.SAMPLES], table[c, px.STRIDE]
@@ -123,19 +127,19 @@ def reconstruct_rows(row0, row1, planes, steps, memory, pixels):
     for m in range(row0, row1):
         for c in range(n):
             blocks[c] = planes[c] + m * sampling[c, 1] * grid[c, 1] * 128
-        finish_strip(m, blocks, extents, steps, memory, pixels)
+        finish_strip(m, 0, blocks, extents, steps, memory, pixels)
 
 
 @kernel
-def decode_strips(row0, row1, scan, mcus_wide, tables, state, work, steps, memory, pixels):
-    """MCU rows row0..row1-1 of a sequential scan of all components to pixels."""
+def decode_strips(row0, first, row1, scan, mcus_wide, tables, state, work, steps, memory, pixels):
+    """MCU rows row0..row1-1 of a sequential scan of all components to pixels; those before `first` are only context."""
     sampling = memory[1]
     blocks, extents = scan[:, ADDRESS].copy(), scan[:, LAST].copy()
     for m in range(row0, row1):
         for c in range(len(scan)):
             scan[c, FIRST_ROW] = m * sampling[c, 1]
         decode_rows(scan, mcus_wide, m, m + 1, tables, state, work)
-        finish_strip(m, blocks, extents, steps, memory, pixels)
+        finish_strip(m, first, blocks, extents, steps, memory, pixels)
     finish_decode(state)
 
 
@@ -175,8 +179,18 @@ def reconstruct(
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
     reader = parse_header(data, options.limits, options.strict)
-    _channels(reader.require_frame(), options.mode)
+    with _refusals_at(reader):
+        _layout(reader.require_frame(), options.mode, options.upsample)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
+
+
+@contextmanager
+def _refusals_at(reader: Reader) -> Iterator[None]:
+    """Say where the frame header is in what is raised about the frame."""
+    try:
+        yield
+    except UnsupportedJpeg as error:
+        raise error if error.offset is not None else UnsupportedJpeg(error.message, reader.frame_offset) from None
 
 
 def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
@@ -190,6 +204,11 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
 def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
     reader = parse_header(data, options.limits, options.strict)
+    with _refusals_at(reader):
+        return _decode(data, options, reader)
+
+
+def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
     if reader.multiple_scans or frame.process.progressive or scan.components != tuple(range(len(frame.components))):
@@ -199,16 +218,33 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     layout = _layout(frame, options.mode, options.upsample)
     _check_memory(frame, options.limits, layout.channels, reader.position)
     octets = np.frombuffer(data, np.uint8)
-    tables = decode_tables(scan.dc_tables, scan.ac_tables)
-    state = decode_state(octets, reader.position, scan.restart_interval)
-    steps, alive = _dequantisers(reader.qtables, layout.used)
     pixels = borrow(layout.shape)
-    s = layout.strips
-    decode_strips(
-        0, s.mcus_high, layout.scan, s.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,
-        layout.memory, address(pixels),
-    )  # fmt: skip
-    del alive
-    for message, count, offset in scan_warnings(state):
+
+    def rows(start: int, first: int, end: int, state: np.ndarray) -> list[tuple[str, int, int]]:
+        here = _layout(frame, options.mode, options.upsample)
+        tables = decode_tables(scan.dc_tables, scan.ac_tables)
+        steps, alive = _dequantisers(reader.qtables, here.used)
+        decode_strips(
+            start, first, end, here.scan, here.strips.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,
+            here.memory, address(pixels),
+        )  # fmt: skip
+        del alive
+        return scan_warnings(state)
+
+    high, wide, interval = layout.strips.mcus_high, layout.strips.mcus_wide, scan.restart_interval
+    parts = row_parts(high, wide, interval, frame.height * frame.width)
+    found = None
+    if len(parts) > 1:
+        offsets = restart_segments(octets, reader.position, interval, high * wide)
+        if offsets is not None:
+            found = run_parallel(lambda part: rows(*part, _state_at(octets, offsets, part[0] * wide, interval)), parts)
+    if found is None or any(found):
+        found = [rows(0, 0, high, decode_state(octets, reader.position, interval))]
+    for message, count, offset in found[0]:
         reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
     return (_grey(pixels) if layout.convert_grey else pixels), reader.warnings
+
+
+def _state_at(octets: np.ndarray, offsets: np.ndarray, mcu: int, interval: int) -> np.ndarray:
+    segment = mcu // interval
+    return decode_state(octets, int(offsets[segment]), interval, segment & 7)

@@ -12,6 +12,7 @@ from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, ROWS, H, V
 from ...coding.sequential_encode import (
     ERROR,
     ERRORS,
+    NEXT_RESTART,
     WRITTEN,
     encode_rows,
     encode_state,
@@ -24,8 +25,9 @@ from ...container import EOI, dht, dri, header, sos
 from ...options import EncodeOptions
 from ...simd import kernel
 from ...types import Frame
-from .. import entropy
+from .. import entropy, run_parallel
 from .forward import fill_strip, quantiser, transform_strip
+from .parts import row_parts
 from .scratch import Strips, address, kept, scratch
 
 __all__ = ["encode_image", "transform"]
@@ -132,36 +134,46 @@ def _scan_head(n: int, interval: int) -> bytes:
     return b"".join(parts)
 
 
-def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
-    """The file of one image. image: C-contiguous uint8 [H, W] or [H, W, 3]; frame, qtables: as `codec.plan` gives them."""
-    if options.optimize or options.progressive:
-        return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
+def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int) -> bytes:
+    """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout = kept(("encode", frame), lambda: Layout(frame))
-    steps = _steps(qtables)
     tables, alive = _quantisers(steps)
-    n, wide, high = len(frame.components), layout.strips.mcus_wide, layout.strips.mcus_high
-    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
-    chroma = n - 1
+    wide, chroma = layout.strips.mcus_wide, len(frame.components) - 1
     codes = encode_tables(
         (STANDARD_DC_LUMA, *(STANDARD_DC_CHROMA,) * chroma), (STANDARD_AC_LUMA, *(STANDARD_AC_CHROMA,) * chroma)
     )
     state = encode_state(interval)
+    if interval:
+        state[NEXT_RESTART] = row0 * wide // interval % 8
     work = scratch("work", layout.scratch_bytes)
-    out = scratch("file", 2 * layout.row_bytes + image.size // 4)
-    row = 0
+    out = scratch("file", 2 * layout.row_bytes + image.size * (row1 - row0) // layout.strips.mcus_high // 4)
+    row = row0
     while True:
         row = encode_strips(
-            row, high, address(image), frame.height, frame.width, layout.memory, tables, layout.scan, wide, codes.addresses,
+            row, row1, address(image), frame.height, frame.width, layout.memory, tables, layout.scan, wide, codes.addresses,
             state, work, out,
         )  # fmt: skip
-        if row == high and finish_encode(state, out) >= 0:
-            break
+        if row == row1 and finish_encode(state, out) >= 0:
+            del alive
+            return out[: state[WRITTEN]].tobytes()
         if row < 0:
             raise ValueError(ERRORS[state[ERROR]])
         longer = np.empty(2 * out.size + layout.row_bytes, np.uint8)
         longer[: state[WRITTEN]] = out[: state[WRITTEN]]
         out = longer
-    del alive
+
+
+def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
+    """The file of one image. image: C-contiguous uint8 [H, W] or [H, W, 3]; frame, qtables: as `codec.plan` gives them."""
+    if options.optimize or options.progressive:
+        return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
+    steps = _steps(qtables)
+    high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
+    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
+    parts = row_parts(high, wide, interval, frame.height * frame.width)
+    coded = run_parallel(lambda part: _entropy_coded(image, frame, steps, interval, part[1], part[2]), parts)
+    for i in range(1, len(parts)):
+        coded[i] = bytes([0xFF, 0xD0 + (parts[i][1] * wide // interval - 1) % 8]) + coded[i]
     if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
         head = header(
             frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
@@ -169,4 +181,4 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         )  # fmt: skip
     else:
         head = _plain_header(frame, steps)
-    return b"".join([head, _scan_head(n, interval), memoryview(out)[: state[WRITTEN]], EOI])
+    return b"".join([head, _scan_head(len(frame.components), interval), *coded, EOI])
