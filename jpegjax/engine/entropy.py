@@ -192,6 +192,19 @@ def _decode_sequential(
     return int(state[POSITION]), [(message, offset) for message, _, offset in scan_warnings(state)]
 
 
+def _decode_again(
+    frame: Frame, scan: Scan, planes: list[np.ndarray], data: np.ndarray, position: int
+) -> tuple[int, list[tuple[str, int]]]:
+    """`_decode_sequential` over planes that hold an earlier scan: like libjpeg, it only replaces what is coded anew."""
+    anew = [np.zeros_like(p) if c in scan.components else p for c, p in enumerate(planes)]
+    position, found = _decode_sequential(frame, scan, anew, data, position)
+    for c in scan.components:
+        coded = anew[c] != 0
+        coded[..., 0, 0] |= not found
+        np.copyto(planes[c], anew[c], where=coded)
+    return position, found
+
+
 class _ProgressTracker:
     """Keeps what `smoothing` must know of the scans so far."""
 
@@ -243,9 +256,15 @@ def decode_image(
     octets = np.frombuffer(data, np.uint8)
     progressive = frame.process.progressive
     decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
+    scanned: set[int] = set()
     while scan is not None:
         if decoder is None:
-            position, found = _decode_sequential(frame, scan, planes, octets, reader.position)
+            again = scanned.intersection(scan.components)
+            scanned.update(scan.components)
+            if again:
+                reader.warn(f"component {min(again)} is scanned again", reader.position)
+            decode = _decode_again if again else _decode_sequential
+            position, found = decode(frame, scan, planes, octets, reader.position)
         else:
             tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
             report = decoder.decode(scan, reader.position)
