@@ -64,13 +64,16 @@ def transposed(rows: list[Vec]) -> list[Vec]:
 
 
 def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
-    """One 1-D pass, descaled by n (11 rows, 15 columns); facts: Loeffler–Ligtenberg–Moschytz with 13-bit constants."""
+    """One 1-D pass, descaled by n (11 rows, 15 columns): Loeffler, Ligtenberg and Moschytz with 13-bit constants.
+
+    The row pass takes samples 0..255 and shifts their level by its DC, the one output that sees it.
+    """
     half = 1 << (n - 1)
     s0, s1, s2, s3 = (x[k] + x[7 - k] for k in range(4))
     d, c, b, a = (x[k] - x[7 - k] for k in range(4))
     e0, e3, e1, e2 = s0 + s3, s0 - s3, s1 + s2, s1 - s2
     if n == 11:
-        y0, y4 = (e0 + e1) << 2, (e0 - e1) << 2
+        y0, y4 = (e0 + e1 - 8 * 128) << 2, (e0 - e1) << 2
     else:
         y0, y4 = (e0 + e1 + 2) >> 2, (e0 - e1 + 2) >> 2
     even = pairs(e2, e3)
@@ -89,7 +92,7 @@ def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
 @vectorized
 def _transform_pair(samples, stride, table, out0, out1):
     """Two neighbouring 8×8 uint8 blocks to quantised int16 [64] blocks in natural order."""
-    x = [load(samples + stride * i, 16, 8).zero_extend(16) - 128 for i in range(8)]
+    x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
     y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
     for v in range(8):
         corr, recip, scale = (load(table + (96 * v + 32 * i), 16, 16) for i in range(3))

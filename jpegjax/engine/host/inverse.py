@@ -134,15 +134,23 @@ def _fill_pair(samples, stride, value0, value1):
 
 
 @vectorized
-def _extent(block) -> int:
-    """0: only DC; 1: all coefficients within u, v < 4; 2: any. Bit 0 and bit 1 of the answer."""
+def _nonzero(block) -> int:
+    """A bit for each nonzero coefficient; bytes lie as rows 0 2 1 3 4 6 5 7."""
     low = pack_i8(load(block, 16, 16), load(block + 32, 16, 16))
     high = pack_i8(load(block + 64, 16, 16), load(block + 96, 16, 16))
-    # bytes lie as rows 0 2 1 3 and 4 6 5 7
-    bits = bitcast_mask(join(low, high).compare("!=", 0))
-    beyond = Int(bits.builder, bits.builder.zext(bits.builder.icmp_unsigned("!=", (bits & ~0x0F0F0F0F & (2**64 - 1)).value, (bits & 0).value), bits.value.type))
-    ac = Int(bits.builder, bits.builder.zext(bits.builder.icmp_unsigned("!=", (bits & (2**64 - 2)).value, (bits & 0).value), bits.value.type))
-    return beyond + ac
+    return bitcast_mask(join(low, high).compare("!=", 0))
+
+
+_DC_ONLY, _LOW, _ANY = range(3)
+
+
+@kernel
+def _extent(block):
+    """Where a block's coefficients lie: DC only, all within u, v < 4, or anywhere."""
+    found = np.uint64(_nonzero(block))
+    if found <= np.uint64(1):
+        return _DC_ONLY
+    return _LOW if found & ~np.uint64(0x0F0F0F0F) == np.uint64(0) else _ANY
 
 
 @kernel
@@ -217,17 +225,17 @@ def inverse_strip(blocks, last, rows, columns, table, samples, stride, nothing):
                 at = last + r * columns + c
                 k = load_u8(at)
                 k = max(k, load_u8(at + 1)) if pair else k
-                extent = 0 if k == 0 else (1 if k <= 9 else 2)
+                extent = _DC_ONLY if k == 0 else (_LOW if k <= 9 else _ANY)
             else:
                 extent = max(_extent(block0), _extent(block1))
             out = target + 8 * c
-            if extent == 0:
+            if extent == _DC_ONLY:
                 dc0, dc1 = _wrap16(load_i16(block0) * step), _wrap16(load_i16(block1) * step)
                 s0, s1 = _wrap16(dc0 << 2), _wrap16(dc1 << 2)
                 s0, s1 = (s0 + 16) >> 5, (s1 + 16) >> 5
                 _fill_pair(out, stride, min(max(s0, -128), 127) + 128, min(max(s1, -128), 127) + 128)
             else:
-                if extent == 1:
+                if extent == _LOW:
                     odd = _idct_4x4(block0, block1, table, out, stride)
                 else:
                     odd = _idct_full(block0, block1, table, out, stride)

@@ -1,0 +1,149 @@
+"""Host kernels against references written from the integer formulas, in plain NumPy with 64-bit numbers."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from jpegjax.annex_k import LUMA_QUANTIZATION, quality_table
+from jpegjax.engine import pool
+from jpegjax.engine.codec import plan
+from jpegjax.engine.host import reconstruct, transform
+from jpegjax.engine.host.forward import quantiser
+from jpegjax.engine.host.inverse import dequantiser, inverse_strip
+from jpegjax.engine.host.parts import row_parts
+from jpegjax.options import EncodeOptions
+from jpegjax.types import ZIGZAG
+
+
+def wrapped(x, bits=16):
+    half = 1 << (bits - 1)
+    return ((x + half) & (2 * half - 1)) - half
+
+
+def inverse_pass(x, n):
+    """One 1-D pass over the last axis with the lanes of x86-64 SIMD: sums wrap, results saturate to int16."""
+    x = [x[..., i] for i in range(8)]
+    e0, e1 = wrapped(x[0] + x[4]) << 13, wrapped(x[0] - x[4]) << 13
+    p = (x[2] + x[6]) * 4433
+    e2, e3 = p - 15137 * x[6], p + 6270 * x[2]
+    z3, z4 = wrapped(x[7] + x[3]), wrapped(x[5] + x[1])
+    m = (z3 + z4) * 9633
+    r, s, t, w = m - 16069 * z3, m - 3196 * z4, -7373 * (x[7] + x[1]), -20995 * (x[5] + x[3])
+    b = [2446 * x[7] + t + r, 16819 * x[5] + w + s, 25172 * x[3] + w + r, 12299 * x[1] + t + s]
+    a = [e0 + e3, e1 + e2, e1 - e2, e0 - e3]
+    sums = [a[k] + b[3 - k] for k in range(4)] + [a[k] - b[3 - k] for k in (3, 2, 1, 0)]
+    return np.stack([np.clip(wrapped(v + (1 << (n - 1)), 32) >> n, -32768, 32767) for v in sums], -1)
+
+
+def inverse_reference(blocks, table):
+    """int [..., 8, 8] coefficients to samples 0..255."""
+    x = wrapped(blocks.astype(np.int64) * table)
+    flat = (blocks[..., 1:, :] == 0).all((-1, -2))[..., None, None]
+    columns = inverse_pass(x.swapaxes(-1, -2), 11).swapaxes(-1, -2)
+    columns = np.where(flat, np.broadcast_to(wrapped(x[..., :1, :] << 2), x.shape), columns)
+    return np.clip(inverse_pass(columns, 18), -128, 127) + 128
+
+
+@pytest.mark.parametrize("scale", [3, 100, 1023, 32767])
+@pytest.mark.parametrize("kept", [1, 3, 10, 29, 64])
+@pytest.mark.parametrize("known", [True, False])
+def test_inverse_dct_equals_simd_model(scale, kept, known):
+    rng = np.random.default_rng([scale, kept])
+    for rows, columns in [(1, 1), (1, 2), (2, 5), (3, 8)]:
+        blocks = np.zeros((rows, columns, 64), np.int16)
+        last = rng.integers(0, kept, (rows, columns)).astype(np.uint8)
+        for at in np.ndindex(rows, columns):
+            k = int(last[at]) + 1
+            blocks[at][ZIGZAG[:k]] = rng.integers(-scale, scale + 1, k)
+        if kept == 29:  # the first row alone takes libjpeg's short cut
+            blocks[:, :, 8:] = 0
+        steps = rng.integers(1, 65536 if scale == 32767 else 256, 64).astype(np.uint16)
+        stride = 8 * (columns + 1)
+        samples, nothing, table = np.zeros((8 * rows, stride), np.uint8), np.zeros(64, np.int16), dequantiser(steps)
+        address = last.ctypes.data if known else 0
+        inverse_strip(
+            blocks.ctypes.data, address, rows, columns, table.ctypes.data, samples.ctypes.data, stride, nothing.ctypes.data
+        )
+        expected = inverse_reference(blocks.reshape(rows, columns, 8, 8), steps.reshape(8, 8).astype(np.int64))
+        expected = expected.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns)
+        np.testing.assert_array_equal(samples[:, : 8 * columns], expected)
+
+
+def test_quantiser_divides_exactly():
+    x = np.arange(32768)
+    for step in [1, 2, 3, 5, 7, 8, 16, 17, 99, 254, 255, 256, 1000, 4095, 4096, 8191, 8192, 65535]:
+        correction, reciprocal, scale = quantiser(np.full(64, step, np.uint16))[3, :, 11].astype(np.int64)
+        quotient = ((((x + correction) & 65535) * reciprocal >> 16) * scale) >> 16
+        np.testing.assert_array_equal(quotient, (x + 4 * step) // (8 * step), err_msg=f"step {step}")
+
+
+def test_transform_is_a_dct():
+    """Against the orthonormal DCT in float64: half a step of rounding, and what two integer passes may add."""
+    rng = np.random.default_rng(5)
+    image = rng.integers(0, 256, (40, 72)).astype(np.uint8)
+    frame, tables = plan(image.shape, EncodeOptions(quality=100))
+    (plane,) = transform(image, frame, tables)
+    u = np.arange(8)
+    basis = np.sqrt(np.where(u == 0, 1, 2) / 8)[:, None] * np.cos((2 * u + 1) * u[:, None] * np.pi / 16)
+    blocks = image.reshape(5, 8, 9, 8).transpose(0, 2, 1, 3) - 128.0
+    assert np.abs(plane - basis @ blocks @ basis.T).max() < 0.65
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (33, 17), (16, 80)])
+def test_smooth_pictures_come_back(subsampling, size):
+    """Any sampling: what goes in comes out, within what the chroma filters blur on a gentle gradient."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    image = np.stack([100 + x // 2, 120 + y // 2, 140 - x // 4 + y // 4], -1).astype(np.uint8)
+    frame, tables = plan(image.shape, EncodeOptions(quality=100, subsampling=subsampling))
+    decoded = reconstruct(transform(image, frame, tables), frame, tables)
+    assert np.abs(decoded.astype(int) - image).max() <= 6
+
+
+@pytest.mark.parametrize("interval", [0, 5, 10, 20, 30, 70, 1000])
+def test_row_parts_cover_the_picture(interval, monkeypatch):
+    monkeypatch.setattr("jpegjax.engine.host.parts.spare_cores", lambda: 4)
+    parts = row_parts(33, 10, interval, 1 << 24)
+    assert [p[1] for p in parts] == [0, *[p[2] for p in parts[:-1]]]
+    assert parts[-1][2] == 33
+    for start, first, _ in parts:
+        assert start * 10 % max(interval, 1) == first * 10 % max(interval, 1) == 0
+        assert start < first or first == 0
+    assert len(parts) == (4 if interval in (5, 10, 20, 30, 70) else 1)
+
+
+def test_borrowed_memory_is_reused_only_when_free():
+    shape = (1 << 10, 1 << 9)
+    first = pool.borrow(shape)
+    view = first[10:]
+    where = first.ctypes.data
+    del first
+    gc.collect()
+    second = pool.borrow(shape)
+    assert second.ctypes.data != where  # the view keeps it
+    view[:] = 7
+    del view
+    third = pool.borrow(shape)
+    assert third.ctypes.data == where
+    assert third.flags.writeable
+    assert third.flags.c_contiguous
+
+
+def test_pool_is_bounded():
+    shape = (pool.POOL_BYTES // 4,)
+    several = [pool.borrow(shape) for _ in range(7)]
+    del several
+    assert pool._free_bytes <= pool.POOL_BYTES
+
+
+def test_tables_of_sixteen_bits():
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 256, (24, 24)).astype(np.uint8)
+    steps = np.where(np.arange(64) < 32, quality_table(LUMA_QUANTIZATION, 50), 40_000).astype(np.uint16)
+    frame, tables = plan(image.shape, EncodeOptions(qtables=[steps]))
+    (plane,) = transform(image, frame, tables)
+    assert plane.reshape(9, 64)[:, :32].any()
+    assert not plane.reshape(9, 64)[:, 32:].any()
