@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -73,16 +78,22 @@ def test_grey_equals_pillow():
         assert (got == pixels(data)).all()
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-@pytest.mark.parametrize("upsample", ["fancy", "nearest"])
-def test_modes_and_upsampling_equal_ops(mode, upsample):
-    for color in (ColorSpace.YCBCR, ColorSpace.RGB):
-        frame = frame_of(photo(43, 37), color=color)
-        [(_, levels)] = xla.transform_batch([photo(43, 37)], [frame], [tables(80)])
-        [(_, got)] = xla.reconstruct_batch([levels], [frame], [tables(80)], mode=mode, upsample=upsample)
-        static = ((2, 2), (1, 1), (1, 1)), (43, 37), color, mode, upsample == "fancy"
-        want = ops.decode_planes([p[None] for p in levels], tables(80), *static)
-        assert (got == np.asarray(want)[0]).all()
+CASES = [("ycbcr", "L", "fancy"), ("ycbcr", "RGB", "nearest"), ("rgb", "L", "fancy"), ("gray", "RGB", "fancy")]
+
+
+@pytest.mark.parametrize(("color", "mode", "upsample"), CASES)
+def test_modes_and_upsampling_equal_ops(color, mode, upsample):
+    color = ColorSpace(color)
+    image = photo(43, 37) if color is not ColorSpace.GRAY else photo(43, 37)[..., 0]
+    frame = frame_of(image, color=color)
+    q = tables(80)[: len(frame.components)]
+    [(_, levels)] = xla.transform_batch([image], [frame], [q])
+    [(_, got)] = xla.reconstruct_batch([levels], [frame], [q], mode=mode, upsample=upsample)
+    sampling = tuple((c.h, c.v) for c in frame.components)
+    want = jax.jit(ops.decode_planes, static_argnums=(2, 3, 4, 5, 6))(
+        [p[None] for p in levels], q, sampling, (43, 37), color, mode, upsample == "fancy"
+    )
+    assert (got == np.asarray(want)[0]).all()
 
 
 def test_any_integer_ratio_equals_ops():
@@ -204,7 +215,7 @@ def test_sharded_programs_hold_no_collective(kind):
     assert not re.search(r"all-reduce|all-gather|collective-permute|all-to-all|reduce-scatter", text)
 
 
-@pytest.mark.parametrize("count", [1, 5, 8])
+@pytest.mark.parametrize("count", [5, 8])
 def test_jax_batches_stay_on_the_device(count):
     images = np.stack([photo(45, 70) for _ in range(count)])
     frames, q = [frame_of(images[0])] * count, [tables(40 + i) for i in range(count)]
@@ -218,6 +229,17 @@ def test_jax_batches_stay_on_the_device(count):
         there = dict(xla.reconstruct_batch(iter(planes), frames, q, device=device))
         assert all(isinstance(t, jax.Array) and (np.asarray(t) == back[i]).all() for i, t in there.items())
     assert len(there) == count
+
+
+def test_the_device_benchmark_runs_small(tmp_path):
+    script = Path(__file__).parents[1] / "benchmarks" / "device.py"
+    result = tmp_path / "device.json"
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(script.parents[1])}
+    command = [sys.executable, script, "--small", "--device", "cpu", "--output", result]
+    subprocess.run(command, check=True, env=environment)
+    report = json.loads(result.read_text())
+    assert report["identity"] == {"compared": 3, "different": []}
+    assert {"encode", "decode", "program"} == {r["section"] for r in report["results"]}
 
 
 def test_devices_are_named_in_several_ways():

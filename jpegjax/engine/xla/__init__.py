@@ -32,7 +32,7 @@ def transform_batch(
 
     images: uint8 [H, W] or [H, W, 3], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, 3]. JAX images of
     one size are transformed where they lie. frames: GRAY, YCBCR (pixels are RGB) or RGB. qtables: per image and
-    component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or platform's name.
+    component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or a platform.
     Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
     """
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]

@@ -57,13 +57,13 @@ class Spec:
         return 1 if self.color is ColorSpace.GRAY else 3
 
 
-def _fused(function: Callable, *args: Any) -> Any:
-    """A stage that the compiler may fuse with its neighbours: right for accelerators."""
-    return function(*args)
+def _barred(function: Callable, *args: Any) -> Any:
+    """A stage of its own on accelerators: fused with the next, a DCT pass would be computed once for each use."""
+    return lax.optimization_barrier(function(*args))
 
 
-def _apart(flag: jax.Array, function: Callable, *args: Any) -> Any:
-    """A stage that stays apart from its neighbours: right for CPUs. flag: True, unknown to the compiler.
+def _branch(flag: jax.Array, function: Callable, *args: Any) -> Any:
+    """A stage of its own on CPUs. flag: True, unknown to the compiler.
 
     XLA's CPU backend drops optimisation barriers before it fuses. It would then fuse the transposes and both DCT passes
     into loops that neither vectorise nor share work, six times slower. A conditional's branch is compiled on its own.
@@ -73,7 +73,7 @@ def _apart(flag: jax.Array, function: Callable, *args: Any) -> Any:
 
 
 def _stages(platform: str, tables: jax.Array) -> Callable:
-    return partial(_apart, tables[0, 0, 0] > 0) if platform == "cpu" else _fused
+    return partial(_branch, tables[0, 0, 0] > 0) if platform == "cpu" else _barred
 
 
 def _split_words(words: jax.Array, count: int) -> jax.Array:

@@ -1,0 +1,200 @@
+"""Is the xla engine exact on this device, and how fast is it beside nvJPEG?
+
+    python benchmarks/device.py [FOLDER] [--small] [--rounds 11] [--batch 96] [--output benchmarks/results/device.json]
+
+FOLDER: photographs; without it scikit-image's, or made-up ones. First identity: files and pixels against Pillow's,
+every sampling that Pillow writes, three qualities, on the platform named by --device (JAX's default). Then time, all
+contestants taking turns, warm, medians: encode from host and from device memory, decode to host and to device memory,
+beside Pillow (thread pool) and torchvision's CUDA codecs (nvJPEG, batches; it chooses its own sampling, so the bytes
+written are listed). Last the page programs alone, inputs and outputs on the device. `--small`: seconds, on any machine.
+Peers that are missing are listed as missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # nvJPEG needs memory beside JAX
+
+import jax
+import numpy as np
+from machine import ROOT, describe
+from peers import PILLOW_SAMPLING, pillow_decode, pillow_encode
+from pictures import pictures
+from rounds import Race, race
+
+import jpegjax
+from jpegjax.engine import cores
+from jpegjax.engine.xla.batch import decode_spec, encode_spec
+from jpegjax.engine.xla.devices import page_sizes
+from jpegjax.engine.xla.programs import SEGMENT, program
+from jpegjax.options import EncodeOptions
+
+Calls = dict[str, Callable[[], object]]
+
+
+def identity(
+    images: Sequence[np.ndarray], device: Any, samplings: Sequence[str], qualities: Sequence[int]
+) -> dict[str, Any]:
+    """Files and images compared with Pillow's, and the names of those that differ."""
+    different: list[str] = []
+    compared = 0
+    for sampling in samplings:
+        number = PILLOW_SAMPLING.get(sampling)
+        pixels = [image[..., 0].copy() if number is None else image for image in images]
+        settings = {} if number is None else {"subsampling": number}
+        options = {} if number is None else {"subsampling": sampling}
+        for quality in qualities:
+            wanted = [pillow_encode(image, quality=quality, **settings) for image in pixels]
+            files = jpegjax.encode(pixels, quality=quality, engine="xla", device=device, **options)
+            decoded = jpegjax.decode(wanted, engine="xla", device=device)
+            for i, (file, want, got) in enumerate(zip(files, wanted, decoded, strict=True)):
+                compared += 1
+                if file != want:
+                    different.append(f"file {i} {sampling} q{quality}")
+                if not np.array_equal(np.asarray(got), pillow_decode(want)):
+                    different.append(f"pixels {i} {sampling} q{quality}")
+    return {"compared": compared, "different": different}
+
+
+def torch_codecs() -> tuple[Any, Any, str | None]:
+    """(torch, torchvision.io, why they are missing)."""
+    try:
+        import torch
+        import torchvision.io
+    except ImportError as error:
+        return None, None, str(error)
+    if not torch.cuda.is_available():
+        return None, None, "torch sees no CUDA device"
+    return torch, torchvision.io, None
+
+
+def ready(arrays: Any) -> Any:
+    """The arrays, once the device has finished them."""
+    return jax.block_until_ready(arrays)
+
+
+def encode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolExecutor, rounds: int) -> Race:
+    """Files of one batch [N, H, W, 3], 4:2:0 or 4:4:4, quality 75."""
+    there = ready(jax.device_put(batch, device))
+    settings = {"quality": 75, "subsampling": PILLOW_SAMPLING[sampling]}
+    calls: Calls = {
+        "jpegjax": lambda: jpegjax.encode(there, subsampling=sampling, engine="xla", device=device),
+        "jpegjax from host memory": lambda: jpegjax.encode(batch, subsampling=sampling, engine="xla", device=device),
+        "Pillow on all cores": lambda: list(pool.map(lambda image: pillow_encode(image, **settings), batch)),
+    }
+    nbytes = {"jpegjax": sum(map(len, calls["jpegjax"]()))}
+    torch, codecs, _ = torch_codecs()
+    if torch:
+        tensors = list(torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous().cuda())
+
+        def nvjpeg() -> list[bytes]:
+            files = codecs.encode_jpeg(tensors, quality=75)
+            return [f.cpu().numpy().tobytes() for f in files]
+
+        calls["nvJPEG"] = nvjpeg
+        nbytes["nvJPEG"] = sum(map(len, nvjpeg()))
+    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    return race("encode", f"{sampling} q75", pixels, calls, rounds=rounds, bytes=nbytes)
+
+
+def decode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolExecutor, rounds: int) -> Race:
+    """Pixels of one batch's files, on the device unless the name says otherwise."""
+    files = [pillow_encode(image, quality=75, subsampling=PILLOW_SAMPLING[sampling]) for image in batch]
+    calls: Calls = {
+        "jpegjax": lambda: ready(jpegjax.decode(files, engine="xla", device=device)),
+        "jpegjax to host memory": lambda: jpegjax.decode(files, engine="xla"),
+        "Pillow on all cores, to host memory": lambda: list(pool.map(pillow_decode, files)),
+    }
+    torch, codecs, _ = torch_codecs()
+    if torch:
+        tensors = [torch.frombuffer(bytearray(file), dtype=torch.uint8) for file in files]
+
+        def nvjpeg() -> Any:
+            images = codecs.decode_jpeg(tensors, device="cuda")
+            torch.cuda.synchronize()
+            return images
+
+        calls["nvJPEG"] = nvjpeg
+    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    return race("decode", f"{sampling} q75", pixels, calls, rounds=rounds)
+
+
+def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Race]:
+    """The 4:2:0 programs alone, for pages of several sizes: inputs and outputs stay on the device."""
+    frame = EncodeOptions().frame(16, 16 * SEGMENT, 3)
+    encoding, decoding = encode_spec(frame), decode_spec(frame, None, "fancy")
+    found = []
+    for size in sizes:
+        encode, sharding = program("encode", encoding, (device,))
+        decode, _ = program("decode", decoding, (device,))
+        random = np.random.default_rng(0)
+        pixels = random.integers(0, 256, (1, 16, size, 48), np.uint8).view(np.int32)
+        rows, q = np.full((1, size), 16, np.int32), np.full((1, size // SEGMENT, 3, 64), 16, np.uint16)
+        near = np.zeros((1, 5, size), np.int32)
+        near[0, :2], near[0, 2], near[0, 3:] = np.arange(size), 1, 1000
+        given = jax.device_put((pixels, rows, q), sharding)
+        levels = ready(encode(*given))
+        back = (levels, *jax.device_put((near, q), sharding))
+        calls: Calls = {
+            "encode": lambda encode=encode, given=given: ready(encode(*given)),
+            "decode": lambda decode=decode, back=back: ready(decode(*back)),
+        }
+        found.append(race("program", f"page of {size} MCUs", 256 * size, calls, rounds=rounds))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--device", help="platform name; JAX's default otherwise")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "device.json")
+    given = parser.parse_args()
+    device = jax.local_devices(backend=given.device)[0]
+    source, images = pictures(given.folder)
+    if given.small:
+        images = [image[:120, :168] for image in images[:3]]
+        given.rounds, given.batch = 2, 4
+    size = max((image.shape for image in images), key=[image.shape for image in images].count)
+    same = [image for image in images if image.shape == size]
+    batch = np.stack([same[i % len(same)] for i in range(given.batch)])
+    missing = torch_codecs()[2]
+    checked = (("4:2:0",), (75,)) if given.small else ((*PILLOW_SAMPLING, "grey"), (50, 75, 95))
+    report: dict[str, Any] = {
+        **describe(),
+        "device": f"{device.platform} {device.device_kind}",
+        "missing": {"torchvision nvJPEG": missing} if missing else {},
+        "images": {"source": source, "identity": len(images), "batch": list(batch.shape)},
+        "identity": identity(images, device, *checked),
+    }
+    print(f"identity on {report['device']}: {report['identity']}")
+    races: list[Race] = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for sampling in ("4:2:0",) if given.small else ("4:2:0", "4:4:4"):
+            races.append(encode_race(batch, sampling, device, pool, given.rounds))
+            races.append(decode_race(batch, sampling, device, pool, given.rounds))
+    races += page_race(device, page_sizes((device,))[: 1 if given.small else None], given.rounds)
+    report["results"] = [r.as_dict() for r in races]
+    for r in report["results"]:
+        print(r["section"], r["case"])
+        for name, speed in r["mpixel_per_second"].items():
+            ratio = r["ratios"].get(name)
+            print(f"  {name:38} {speed:9.1f} Mpixel/s" + (f"  jpegjax is {ratio['median']:.2f}×" if ratio else ""))
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"written: {given.output}")
+    if report["identity"]["different"]:
+        raise SystemExit("not identical to Pillow")
+
+
+if __name__ == "__main__":
+    main()

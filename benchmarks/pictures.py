@@ -1,0 +1,34 @@
+"""The photographs of a benchmark: a folder's, else scikit-image's, else made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jpegjax.cli.samples import photographs
+
+__all__ = ["pictures", "synthetic"]
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm"}
+
+
+def synthetic(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """uint8 [H, W, 3]: gradients, edges and film grain, about as hard to code as a photograph."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 40.0
+    planes = []
+    for _ in range(3):
+        a, b, c, d = random.uniform(0.2, 1.0, 4)
+        waves = 60 * np.sin(a * x + np.cos(b * y)) + 40 * np.sign(np.sin(c * y + d * x))
+        planes.append(128 + waves + random.normal(0, 6, (height, width)))
+    return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
+
+
+def pictures(folder: Path | None) -> tuple[str, list[np.ndarray]]:
+    """(where from, RGB images uint8 [H, W, 3])."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES) if folder else photographs()
+    if paths:
+        return folder.name if folder else "scikit-image", [np.asarray(Image.open(p).convert("RGB")) for p in paths]
+    return "synthetic", [synthetic(512, 768, seed) for seed in range(24)]
