@@ -27,6 +27,7 @@ from .tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 
 __all__ = ["ScanDecoder"]
 
+_BAD = 17 << 8  # length and symbol of an entry for no code
 STORED = 7  # geometry field: block rows that memory holds, those that only fill an MCU included
 
 # Zigzag index → byte offset in a block; damaged runs end up to 16 indices behind the block and land on its last one.
@@ -80,26 +81,28 @@ nth_highest = _nth_highest_by_pdep if _FAST else _nth_highest
 
 
 @kernel(inline=True)
-def _refill(bits, held, at):
-    """Top up the bit buffer (first bit highest) to at least 56 bits."""
-    bits |= bswap64(load_u64(at)) >> np.uint64(held)
-    return bits, held | 56, at + ((63 - held) >> 3)
+def _refill(bits, held, at, word):
+    """Top up the bit buffer (first bit highest) to at least 56 bits. word: the next 64 bits, read ahead."""
+    bits |= word >> np.uint64(held)
+    at += (63 - held) >> 3
+    return bits, held | 56, at, bswap64(load_u64(at))
 
 
 @kernel(inline=True)
-def _symbol(table, bits):
-    """(symbol, length of its code) of the next code; (0, 17) where none matches."""
+def _entry(table, bits, value_bits):
+    """What `tables.decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
     entry = np.int64(table[np.int64(bits >> np.uint64(64 - LOOKAHEAD))])
     if entry:
-        return entry & 255, entry >> 8
+        return entry
     length = LOOKAHEAD + 1
     code = np.int64(bits >> np.uint64(64 - length))
     while code > table[MAX_CODE + length]:
         length += 1
         code = np.int64(bits >> np.uint64(64 - length))
     if length > 16:
-        return 0, 17
-    return np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)]), length
+        return np.int64(17 << 16 | _BAD)
+    symbol = np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)])
+    return (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
 
 
 @kernel(inline=True)
@@ -130,6 +133,7 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
         bits = np.uint64(0)
         held = used = np.int64(0)
         at = scratch
+        word = bswap64(load_u64(at))
         y, x = mcu // wide, mcu % wide
         while mcu < stop:
             for i in range(geometry.shape[0]):
@@ -140,22 +144,20 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
                         address = geometry[i, ADDRESS] + 128 * (row * columns + column)
                         real = row < stored and column < columns
                         if held < 32:
-                            bits, held, at = _refill(bits, held, at)
+                            bits, held, at, word = _refill(bits, held, at, word)
                         if refine:
                             if real and bits >> np.uint64(63):
                                 store_i16(address, load_i16(address) | 1 << shift)
                             bits <<= np.uint64(1)
                             held -= 1
                             continue
-                        symbol, code_length = _symbol(table, bits)
-                        if code_length == 17 and state[BAD_CODE_AT] < 0:
+                        entry = _entry(table, bits, 15)
+                        if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
                             state[BAD_CODE_AT] = state[START]
-                        bits <<= np.uint64(code_length)
-                        held -= code_length
-                        if symbol:
-                            last[i] += _extend(bits, symbol)
-                            bits <<= np.uint64(symbol)
-                            held -= symbol
+                        if entry & 255:
+                            last[i] += _extend(bits << np.uint64(entry >> 8 & 255), entry & 15)
+                        bits <<= np.uint64(entry >> 16)
+                        held -= entry >> 16
                         if real:
                             store_i16(address, last[i] << shift)
             mcu += 1
@@ -187,6 +189,7 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
         bits = np.uint64(0)
         held = used = np.int64(0)
         at = scratch
+        word = bswap64(load_u64(at))
         while block < stop:
             address = plane + 128 * block
             mask = masks[block]
@@ -194,19 +197,16 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
             run = np.int64(1)
             while k <= last_index:
                 if held < 32:
-                    bits, held, at = _refill(bits, held, at)
-                symbol, code_length = _symbol(table, bits)
-                if code_length == 17 and state[BAD_CODE_AT] < 0:
-                    state[BAD_CODE_AT] = state[START]
-                bits <<= np.uint64(code_length)
-                held -= code_length
-                zeros = symbol >> 4
-                category = symbol & 15
+                    bits, held, at, word = _refill(bits, held, at, word)
+                entry = _entry(table, bits, 15)
+                code_end = bits << np.uint64(entry >> 8 & 255)
+                bits <<= np.uint64(entry >> 16)
+                held -= entry >> 16
+                zeros = entry >> 4 & 15
+                category = entry & 15
                 if category:
                     k += zeros
-                    value = _extend(bits, category) << shift
-                    bits <<= np.uint64(category)
-                    held -= category
+                    value = _extend(code_end, category) << shift
                     store_i16(address + OFFSETS[k], value)
                     # A shift may push all bits out of 16, which leaves a zero.
                     flag = one << np.uint64(63 - min(k, 63))
@@ -215,6 +215,8 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                 elif zeros == 15:
                     k += 16
                 else:
+                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
+                        state[BAD_CODE_AT] = state[START]
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -232,22 +234,22 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
 
 
 @kernel(inline=True)
-def _corrections(flags, bits, held, at):
+def _corrections(flags, bits, held, at, word):
     """(which coefficients of the mask `flags` their correction bits let grow, bit buffer) (T.81 G.1.2.3)."""
     grow = np.uint64(0)
     n = np.int64(popcount64(flags))
     while n > 32:
         n -= 32
         later = deposit((np.uint64(1) << np.uint64(n)) - np.uint64(1), flags)
-        bits, held, at = _refill(bits, held, at)
+        bits, held, at, word = _refill(bits, held, at, word)
         grow |= deposit(bits >> np.uint64(32), flags ^ later)
         bits <<= np.uint64(32)
         held -= 32
         flags = later
     if held < 32:
-        bits, held, at = _refill(bits, held, at)
+        bits, held, at, word = _refill(bits, held, at, word)
     grow |= deposit((bits >> np.uint64(1)) >> np.uint64(63 - n), flags)
-    return grow, bits << np.uint64(n), held - n, at
+    return grow, bits << np.uint64(n), held - n, at, word
 
 
 @kernel(inline=True)
@@ -282,48 +284,57 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
         bits = np.uint64(0)
         held = used = run = np.int64(0)
         at = scratch
+        word = bswap64(load_u64(at))
         while block < stop:
             mask = masks[block]
             ahead = band  # what is left of the band
             new = negative = grow = np.uint64(0)
-            beyond = np.int64(0)
+            beyond = seen = np.int64(0)
             if run and not mask & band:
                 run -= 1
                 block += 1
                 continue
             while ahead and not run:
-                bits, held, at = _refill(bits, held, at)
-                symbol, code_length = _symbol(table, bits)
-                bits <<= np.uint64(code_length)
-                held -= code_length
-                zeros = symbol >> 4
-                some = np.int64((symbol & 15) != 0)
-                if (code_length == 17 or symbol & 15 > 1) and state[BAD_CODE_AT] < 0:
-                    state[BAD_CODE_AT] = state[START]
-                if not some and zeros != 15:
+                bits, held, at, word = _refill(bits, held, at, word)
+                entry = _entry(table, bits, 1)
+                seen |= entry
+                zeros = entry >> 4 & 15
+                plain = np.int64(bits << np.uint64((entry >> 16) - 1) >> np.uint64(63))
+                bits <<= np.uint64(entry >> 16)
+                held -= entry >> 16
+                if entry & 15 == 0 and zeros != 15:
+                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
+                        state[BAD_CODE_AT] = state[START]
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
                         bits <<= np.uint64(zeros)
                         held -= zeros
                     break
-                minus = np.int64(~bits >> np.uint64(63))
-                bits <<= np.uint64(some)
-                held -= some
-                free = ahead & ~mask
-                target = nth_highest(free, zeros)
-                # Everything above the target, or all where the zeros do not suffice.
-                passed = ahead & ~((target << one) - one) if target else ahead
-                grown, bits, held, at = _corrections(passed & mask, bits, held, at)
-                grow |= grown
-                ahead &= ~(passed | target)
-                new |= target & np.uint64(-some)
-                negative |= target & np.uint64(-(some & minus))
-                if some and not target:
-                    beyond = -plus if minus else plus
+                target = nth_highest(ahead & ~mask, zeros)
+                passed = ahead & mask & ~(target - one)
+                if not target:
+                    # The zeros do not suffice: a new coefficient lands behind the band.
+                    if entry & 15:
+                        beyond = plus if plain else -plus
+                    passed = ahead & mask
+                ahead &= target - one if target else np.uint64(0)
+                n = np.int64(popcount64(passed))
+                if n > 32:
+                    grown, bits, held, at, word = _corrections(passed, bits, held, at, word)
+                    grow |= grown
+                else:
+                    grow |= deposit((bits >> one) >> np.uint64(63 - n), passed)
+                    bits <<= np.uint64(n)
+                    held -= n
+                if entry & 15:
+                    new |= target
+                    negative |= target & np.uint64(plain - 1)
+            if seen & 14 and state[BAD_CODE_AT] < 0:
+                state[BAD_CODE_AT] = state[START]
             if run:
                 run -= 1
-                grown, bits, held, at = _corrections(ahead & mask, bits, held, at)
+                grown, bits, held, at, word = _corrections(ahead & mask, bits, held, at, word)
                 grow |= grown
             _apply(plane + 128 * block, grow | new, negative, plus)
             mask |= new
@@ -382,7 +393,7 @@ class ScanDecoder:
             blocks = rows * columns
             if c not in self._masks:
                 self._masks[c] = np.zeros(blocks, np.uint64)
-            address, table = int(geometry[0, ADDRESS]), decode_lookup(scan.ac_tables[0])
+            address, table = int(geometry[0, ADDRESS]), decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
             kernel_for = _decode_ac_refine if high else _decode_ac_first
             kernel_for(data, size, scratch, state, address, blocks, self._masks[c], restart, table, first, last, shift)
         return SegmentReport(state)

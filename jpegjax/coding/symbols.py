@@ -268,7 +268,7 @@ class Tokens:
         size = (bits + self._value_bits) // 8 + self.segments.size
         raw = np.empty(size + PADDING, np.uint8)
         out = np.empty(2 * size + 2 * self.segments.size + PADDING, np.uint8)
-        return memoryview(out)[: _emit(self.words, self.segments, table, raw, out)]
+        return out[: _emit(self.words, self.segments, table, raw, out)].data
 
 
 def sequential_tokens(

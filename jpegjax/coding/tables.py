@@ -76,7 +76,7 @@ def _fill_codes(counts, symbols, dc, table):
 
 
 @kernel
-def _fill_lookup(counts, symbols, dc, table):
+def _fill_lookup(counts, symbols, dc, value_bits, table):
     codes = np.empty(256, np.int64)
     lengths = np.empty(256, np.int64)
     total = _canonical(counts, symbols, codes, lengths)
@@ -96,8 +96,9 @@ def _fill_lookup(counts, symbols, dc, table):
         table[VALUE_OFFSET + length] = i - codes[i]
         if length <= LOOKAHEAD:
             first = codes[i] << (LOOKAHEAD - length)
+            entry = (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
             for j in range(first, first + (1 << (LOOKAHEAD - length))):
-                table[j] = length << 8 | symbol
+                table[j] = entry
     return total
 
 
@@ -125,14 +126,15 @@ def encode_codes(spec: HuffmanSpec, dc: bool = False) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def decode_lookup(spec: HuffmanSpec, dc: bool = False) -> np.ndarray:
+def decode_lookup(spec: HuffmanSpec, dc: bool = False, value_bits: int = 15) -> np.ndarray:
     """Decoding table of `progressive_decode`: read-only int32 [LOOKUP_SIZE] (T.81 F.2.2.3).
 
-    [bits]: length << 8 | symbol of the code that these LOOKAHEAD bits start with, 0 where it is longer; then the fields
-    MAX_CODE, VALUE_OFFSET and SYMBOLS. Raises CorruptJpeg like `encode_codes`; repeated symbols are allowed.
+    [bits]: step << 16 | length << 8 | symbol of the code that these LOOKAHEAD bits start with, 0 where it is longer;
+    then the fields MAX_CODE, VALUE_OFFSET and SYMBOLS. step: bits of the code and of the value behind it, the low four
+    bits of the symbol and at most value_bits. Raises CorruptJpeg like `encode_codes`; repeated symbols are allowed.
     """
     table = np.zeros(LOOKUP_SIZE, np.int32)
-    _checked(_fill_lookup(*_arrays(spec), dc, table))
+    _checked(_fill_lookup(*_arrays(spec), dc, value_bits, table))
     table.flags.writeable = False
     return table
 

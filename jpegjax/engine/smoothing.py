@@ -120,13 +120,14 @@ def smooth(
     """
     rows = [frame.blocks(c)[0] for c in range(len(planes))]
     plain = [plane[:n] for plane, n in zip(planes, rows, strict=True)]
-    if any(q is None or 0 in q[_NATURAL] for q in qtables) or any(b[0] < 0 for b in progress.bits):
+    tables = [[0] if q is None else [int(step) for step in q[_NATURAL]] for q in qtables]
+    if any(0 in steps for steps in tables) or any(b[0] < 0 for b in progress.bits):
         return plain
     if not any(any(b[1:_LOW]) for b in progress.bits):
         return plain
     smoothed = []
     for c, plane in enumerate(planes):
-        v, steps = frame.components[c].v, [int(s) for s in qtables[c][_NATURAL]]
+        v, steps = frame.components[c].v, tables[c]
         dc = np.pad(plane[..., 0, 0].astype(np.int64), ((0, 0), (2, 2)), mode="edge")
         around = dc[_neighbours(rows[c], len(plane), v)]
         out = plain[c].copy().reshape(rows[c], -1, 64)
