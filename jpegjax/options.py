@@ -24,7 +24,8 @@ class Limits:
     """What a file may cost before `LimitExceeded` stops it; None lifts a limit.
 
     pixels: width × height that a header may claim.
-    scans: scans that a progressive or multi-scan file may hold.
+    scans: scans that a progressive or multi-scan file may hold. Together they may code each sample 64 times (once in
+        sequential files), or 2^32 samples (2^26) where that is more; None lifts this too.
     memory: bytes for pixels and coefficients together.
     pixels_per_byte: claimed pixels per byte of file, checked above 4 Mpixel. Entropy coding spends at least one bit a
         block, so that a complete file holds at most 512; files beyond the limit are bombs or cut to a stub.

@@ -446,9 +446,10 @@ def _decode_batch(scan, wide, mcu, n, per_mcu, tables, state, slots, spare, wind
         _warn(state, EXHAUSTED, state[POSITION])
         bit = state[WINDOW_BYTES] << 3
     if invalid != 0:
-        at = state[DROPPED] + (state[BIT] >> 3)
-        _warn(state, BAD_CODE, locate(state[DATA], state[SEGMENT], state[LENGTH], at))
-        state[WARNED + 2 * BAD_CODE] += invalid - 1
+        if state[WARNED + 2 * BAD_CODE] == 0:  # only the first one is looked for: it takes time in proportion to the data
+            at = state[DROPPED] + (state[BIT] >> 3)
+            state[WARNED + 2 * BAD_CODE + 1] = locate(state[DATA], state[SEGMENT], state[LENGTH], at)
+        state[WARNED + 2 * BAD_CODE] += invalid
     state[BIT] = bit
     _finish_slots(scan, wide, mcu, n, per_mcu, slots, state, False)
     return True

@@ -5,6 +5,7 @@ data ──▶ Reader.next_scan ──▶ Scan ──▶ entropy decoder ──�
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import NoReturn
@@ -49,6 +50,7 @@ _STANDARD_AC = (STANDARD_AC_LUMA, STANDARD_AC_CHROMA)
 _REFUSED = frozenset([*range(0x02, 0xC0), 0xC8, 0xD8, 0xDE, 0xDF, *range(0xF0, 0xFE)])
 DEFAULT_LIMITS = Limits()
 _DENSITY_FREE_PIXELS = 4_000_000
+_MAX_CODINGS = {True: (64, 1 << 32), False: (1, 1 << 26)}  # of each sample in all scans, and samples: progressive, not
 _MAX_WARNINGS = 100
 _MAX_SEGMENTS = 1 << 16
 
@@ -88,6 +90,7 @@ class Reader:
         self._dc: list[HuffmanSpec | None] = [None] * 4
         self._ac: list[HuffmanSpec | None] = [None] * 4
         self.frame_offset = 0
+        self._coded_samples = 0
         self._ended = False
         self._whole = False
         if self.data[:2] != b"\xff\xd8":
@@ -282,11 +285,22 @@ class Reader:
         for c in header[0]:
             if self.qtables[c] is None:
                 self.qtables[c] = self._latch(frame.components[c].tq, at)
+        self._check_work(header[0], frame, at)
         scan = (self._progressive_scan if process.progressive else self._sequential_scan)(header, at)
         self._whole = not process.progressive and self.scans == 0 and len(header[0]) == len(frame.components)
         self.scans += 1
         self.scan, self.position = scan, stop
         return scan
+
+    def _check_work(self, components: tuple[int, ...], frame: Frame, at: int) -> None:
+        """LimitExceeded for scans that code the same samples over and over, which costs time but hardly any bytes."""
+        samples = [64 * math.prod(frame.blocks(c)) for c in range(len(frame.components))]
+        self._coded_samples += sum(samples[c] for c in components)
+        times, floor = _MAX_CODINGS[frame.process.progressive]
+        allowed = max(times * sum(samples), floor)
+        if self.limits.scans is not None and self._coded_samples > allowed:
+            raise LimitExceeded(f"{self.scans + 1} scans code {self._coded_samples} samples; {allowed} are allowed "
+                                "for this size; pass limits=Limits(scans=None) to decode the file", at)  # fmt: skip
 
     def _latch(self, slot: int, at: int) -> np.ndarray:
         table = self.defined_table(slot)
