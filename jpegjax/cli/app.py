@@ -37,6 +37,7 @@ Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, 
 LimitPixels = Annotated[
     int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
 ]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
 Upright = Annotated[
     bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
 ]
@@ -62,14 +63,14 @@ def _usage(error: Exception) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool) -> int:
+def _run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool, cores: int | None) -> int:
     """Run, show the table (on stderr where stdout carries a picture), list failures; the exit code."""
     from . import report
     from .work import run
 
     if not jobs:
         return report.failures([], lost)
-    with report.progress(0 if quiet else len(jobs), work.verb) as tick:
+    with settings.at_most(cores), report.progress(0 if quiet else len(jobs), work.verb) as tick:
         rows, totals = run(work, jobs, tick)
     piped = jobs[0].target is None
     asked = any(row.verdict or row.notes or row.psnr_db is not None for row in rows)
@@ -116,6 +117,7 @@ def encode(
     overwrite: Overwrite = False,
     engine: Engine = "auto",
     device: Device = None,
+    jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
     quiet: Quiet = False,
 ) -> None:
@@ -145,8 +147,8 @@ def encode(
         if output is None:
             suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
-        jobs = plan(sources, output, ".jpg")
-        _no_binary_to_terminal(jobs)
+        targets = plan(sources, output, ".jpg")
+        _no_binary_to_terminal(targets)
         work = EncodeJob(
             options,
             engine=engine,
@@ -162,7 +164,7 @@ def encode(
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise _usage(error) from None
-    raise typer.Exit(_run(work, jobs, lost, quiet))
+    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
 
 
 @app.command()
@@ -183,6 +185,7 @@ def decode(
     overwrite: Overwrite = False,
     engine: Engine = "auto",
     device: Device = None,
+    jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
     limit_memory: Annotated[
         int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
@@ -207,12 +210,12 @@ def decode(
         from .work import DecodeJob
 
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
-        jobs = plan(sources, output, f".{format}")
-        _no_binary_to_terminal(jobs)
+        targets = plan(sources, output, f".{format}")
+        _no_binary_to_terminal(targets)
         work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise _usage(error) from None
-    raise typer.Exit(_run(work, jobs, lost, quiet))
+    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
 
 
 @app.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..options import Limits
 from .paths import UsageError, shown
 
-__all__ = ["device", "file_bytes", "limits", "qtables", "restart"]
+__all__ = ["at_most", "device", "file_bytes", "limits", "qtables", "restart"]
 
 
 def restart(value: str | None) -> dict[str, int]:
@@ -53,6 +56,20 @@ def limits(pixels: int | None, memory: int | None) -> Limits:
         pixels=standard.pixels if pixels is None else pixels or None,
         memory=standard.memory if memory is None else (memory << 20) or None,
     )
+
+
+@contextlib.contextmanager
+def at_most(jobs: int | None) -> Iterator[None]:
+    """Confine this process to so many of its cores; the library sizes its pools by them."""
+    if jobs is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:jobs])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def device(name: str | None, engine: str) -> Any:
