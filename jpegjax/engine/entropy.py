@@ -23,6 +23,7 @@ from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
 from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
+from .pool import borrow
 from .smoothing import Progress
 from .smoothing import smooth as smooth_planes
 
@@ -30,6 +31,7 @@ __all__ = ["decode_image", "encode_image", "sequential_script", "write_scans"]
 
 _MAX_INTERVAL = 65_535
 _MAX_MCU_BLOCKS = 10
+_UNTOUCHED_BYTES = 1 << 25  # zeros beyond this come from the system, which makes them only where they are used
 _STANDARD = {
     (0, 0): STANDARD_DC_LUMA,
     (0, 1): STANDARD_DC_CHROMA,
@@ -164,8 +166,11 @@ def encode_image(
     return head + write_scans(planes, frame, script, optimize=options.optimize or options.progressive)
 
 
-def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
-    """Zeroed planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating."""
+def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:
+    """Planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
+
+    whole: one scan writes every block; otherwise the planes are zeros.
+    """
     shapes = []
     for c, k in enumerate(frame.components):
         rows, columns = frame.blocks(c)
@@ -179,7 +184,13 @@ def _allocate(frame: Frame, limits: Limits, at: int) -> list[np.ndarray]:
             "limits=Limits(memory=None) to decode the file",
             at,
         )
-    return [np.zeros(shape, np.int16) for shape in shapes]
+    if coefficients > _UNTOUCHED_BYTES and not whole:
+        return [np.zeros(shape, np.int16) for shape in shapes]
+    planes = [borrow(shape, np.int16) for shape in shapes]
+    if not whole:
+        for plane in planes:
+            plane.fill(0)
+    return planes
 
 
 def _decode_sequential(
@@ -252,7 +263,7 @@ def decode_image(
         reader = parse_header(data, limits, strict)
     frame, scan = reader.frame, reader.scan
     assert frame is not None and scan is not None
-    planes = _allocate(frame, limits, reader.position)
+    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans)
     octets = np.frombuffer(data, np.uint8)
     progressive = frame.process.progressive
     decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
