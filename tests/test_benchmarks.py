@@ -75,3 +75,10 @@ def test_codec_rehearsal_writes_json_that_tables_can_show(tmp_path: Path, script
     assert {r["section"] for r in report["results"]} == {"encode", "decode", "latency", "stages"}
     lines = "\n".join(load("tables").codec(report))
     assert "| encode q75 1 thread |" in lines and "µs" in lines
+
+
+def test_readme_shows_the_latest_results(scripts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--check"])
+    with pytest.raises(SystemExit) as left:
+        load("tables").main()
+    assert not left.value.code, "run python benchmarks/tables.py"
