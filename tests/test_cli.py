@@ -352,9 +352,9 @@ def test_demo_reports_a_difference(run: Run, folder: Path, monkeypatch: pytest.M
 def test_a_long_wait_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     from jpegjax.cli.report import announce_compilation
 
-    with announce_compilation(0.0):
+    with announce_compilation("host", 0.0):
         time.sleep(0.2)
-    with announce_compilation(60.0):
+    with announce_compilation("host", 60.0):
         pass
     assert capsys.readouterr().err == COMPILING
 

@@ -282,7 +282,7 @@ def demo(
             options, name, psnr=True, verify=True, keep_icc=True, overwrite=True, discard=output is None or number > 0
         )
         with report.progress(len(jobs), f"{name} engine") as tick:
-            rows, totals = run(work, jobs, tick)
+            rows, totals = run(work, jobs, tick, rehearse=True)
         report.show(rows, totals, screen)
         same = sum(not row.failed for row in rows)
         screen.print(

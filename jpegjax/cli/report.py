@@ -54,6 +54,7 @@ class Totals:
     coding_seconds: float = 0.0
     decoding_seconds: float = 0.0
     all_seconds: float = 0.0
+    with_compilation: bool = False
 
 
 def console(stderr: bool = False) -> Console:
@@ -76,11 +77,12 @@ def progress(total: int, verb: str) -> Iterator[Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def announce_compilation(after_seconds: float = 4.0) -> Iterator[None]:
-    """Says on stderr that kernels are being compiled, when the first call takes long enough to wonder."""
+def announce_compilation(engine: str, after_seconds: float = 4.0) -> Iterator[None]:
+    """Says on stderr what is being compiled, when the first call takes long enough to wonder."""
 
     def say() -> None:
-        print("jpegjax: compiling kernels, once per machine…", file=sys.stderr, flush=True)
+        what = "kernels, once per machine" if engine == "host" else "programs for this device, once per process"
+        print(f"jpegjax: compiling {what}…", file=sys.stderr, flush=True)
 
     timer = threading.Timer(after_seconds, say)
     timer.daemon = True
@@ -164,7 +166,7 @@ def _speed(totals: Totals, pixels: int) -> str:
         return f"{pixels / 1e6 / max(seconds, 1e-9):.1f} Mpixel/s"
 
     back = f", decoded at {rate(totals.decoding_seconds)}" if totals.decoding_seconds else ""
-    compiling = ", compilation included" if totals.engine == "xla" else ""
+    compiling = ", compilation included" if totals.with_compilation else ""
     return (
         f"{totals.verb} at {rate(totals.coding_seconds)}{back} by the {totals.engine} engine{compiling}; "
         f"{totals.all_seconds:.2f} s ({rate(totals.all_seconds)}) with files read, checked and written"

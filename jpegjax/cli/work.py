@@ -228,25 +228,34 @@ def _finish(work: EncodeJob | DecodeJob, item: _Item) -> Row:
     return item.row
 
 
-def run(work: EncodeJob | DecodeJob, jobs: Sequence[Job], tick: Callable[[], None]) -> tuple[list[Row], Totals]:
+def run(
+    work: EncodeJob | DecodeJob, jobs: Sequence[Job], tick: Callable[[], None], *, rehearse: bool = False
+) -> tuple[list[Row], Totals]:
     """Rows in the order of jobs. One batch at a time is read, coded and written, each step on all cores.
 
     The steps take turns so that the reported speed is that of coding alone. The host engine is loaded and, the first
-    time, compiled before the clock starts; xla compiles as shapes come, on the clock.
+    time, compiled before the clock starts; xla compiles on the clock, as shapes come, unless it may rehearse the first
+    batch.
     """
     totals = Totals(work.verb, pick(work.engine, work.device))
+    totals.with_compilation = totals.engine == "xla" and not rehearse
     rows: list[Row] = []
     with ThreadPoolExecutor(cores()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
         if totals.engine == "host":
-            with announce_compilation():
+            with announce_compilation("host"):
                 work.warm_up()
         start = time.perf_counter()
         for number, batch in enumerate(_batches(_open(work, job) for job in jobs)):
             list(pool.map(lambda item: _load(work, item), batch))
             good = [item for item in batch if item.row.error is None]
             if good:
-                with announce_compilation() if number == 0 and totals.engine == "xla" else contextlib.nullcontext():
+                first = number == 0 and totals.engine == "xla"
+                with announce_compilation("xla") if first else contextlib.nullcontext():
+                    if first and rehearse:
+                        before = time.perf_counter()
+                        work.code(good, Totals(work.verb, totals.engine))
+                        start += time.perf_counter() - before
                     work.code(good, totals)
             for row in pool.map(lambda item: _finish(work, item), batch):
                 rows.append(row)
