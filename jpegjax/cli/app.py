@@ -126,6 +126,7 @@ def encode(
         check_choice("--engine", engine, ENGINES)
         if qtables and quality is not None:
             raise UsageError("--qtables and --quality: give one of them")
+        rows, blocks = settings.restart(restart)
         options = EncodeOptions(
             quality=75 if quality is None else quality,
             subsampling=subsampling,
@@ -134,7 +135,8 @@ def encode(
             progressive=progressive,
             icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
             comment=comment,
-            **settings.restart(restart),  # type: ignore[arg-type]
+            restart_rows=rows,
+            restart_blocks=blocks,
         )
         from . import oracle, pictures
         from .work import EncodeJob

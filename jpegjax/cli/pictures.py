@@ -46,7 +46,7 @@ def _wide_samples(picture: Image.Image) -> bool:
     """Whether the file holds more than 8 bits a sample; Pillow would drop the low ones of some without a word."""
     if picture.mode.startswith("I") or picture.mode == "F":
         return True
-    arguments = [tile[3] for tile in picture.tile]  # type: ignore[attr-defined]
+    arguments = [tile[3] for tile in getattr(picture, "tile", ())]
     names = [a[0] if isinstance(a, tuple) and a else a for a in arguments]
     return any(isinstance(name, str) and name.endswith((";16B", ";16L", ";16N")) for name in names)
 

@@ -15,14 +15,14 @@ from .paths import UsageError, shown
 __all__ = ["at_most", "device", "file_bytes", "limits", "qtables", "restart"]
 
 
-def restart(value: str | None) -> dict[str, int]:
-    """cjpeg's -restart: "N" for every N MCU rows, "NB" for every N MCUs."""
+def restart(value: str | None) -> tuple[int, int]:
+    """(MCU rows, MCUs) between restart markers, from cjpeg's "N" for rows or "NB" for MCUs."""
     if value is None:
-        return {}
+        return 0, 0
     match = re.fullmatch(r"(\d{1,5})([bB]?)", value)
     if not match:
         raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
-    return {"restart_blocks" if match[2] else "restart_rows": int(match[1])}
+    return (0, int(match[1])) if match[2] else (int(match[1]), 0)
 
 
 def qtables(path: Path | None) -> list[list[int]] | None:
