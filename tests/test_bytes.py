@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mutations import EXIF, picture
-from PIL import Image
+from PIL import Image, ImageFile
 
 import jpegjax
 from jpegjax.cli.samples import photographs as bundled
@@ -62,7 +62,9 @@ def odd_pictures() -> list[np.ndarray]:
 
 def pillow(image: np.ndarray, **options) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(image).save(out, "JPEG", **options)
+    with pytest.MonkeyPatch.context() as patch:  # optimised and progressive files must fit Pillow's buffer at once
+        patch.setattr(ImageFile, "MAXBLOCK", 4 * image.size + (1 << 16))
+        Image.fromarray(image).save(out, "JPEG", **options)
     return out.getvalue()
 
 
