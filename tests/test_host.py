@@ -147,3 +147,15 @@ def test_tables_of_sixteen_bits():
     (plane,) = transform(image, frame, tables)
     assert plane.reshape(9, 64)[:, :32].any()
     assert not plane.reshape(9, 64)[:, 32:].any()
+
+
+def test_discarded_pages_read_as_zeros():
+    array = pool.sparse_zeros((64, 1024), np.int16)
+    array[:] = 7
+    pool.discard(array[16:32])
+    assert not array[16:32].any()
+    assert (array[:16] == 7).all()
+    assert (array[32:] == 7).all()
+    plain = np.full((64, 1024), 7, np.int16)
+    pool.discard(plain)
+    assert (plain == 7).all()

@@ -23,7 +23,7 @@ from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
 from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
-from .pool import borrow
+from .pool import borrow, sparse_zeros
 from .smoothing import Progress
 from .smoothing import smooth as smooth_planes
 
@@ -31,7 +31,7 @@ __all__ = ["decode_image", "encode_image", "sequential_script", "write_scans"]
 
 _MAX_INTERVAL = 65_535
 _MAX_MCU_BLOCKS = 10
-_UNTOUCHED_BYTES = 1 << 25  # zeros beyond this come from the system, which makes them only where they are used
+_UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
     (0, 0): STANDARD_DC_LUMA,
     (0, 1): STANDARD_DC_CHROMA,
@@ -185,7 +185,7 @@ def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.nda
             at,
         )
     if coefficients > _UNTOUCHED_BYTES and not whole:
-        return [np.zeros(shape, np.int16) for shape in shapes]
+        return [sparse_zeros(shape, np.int16) for shape in shapes]
     planes = [borrow(shape, np.int16) for shape in shapes]
     if not whole:
         for plane in planes:

@@ -6,13 +6,14 @@ returns the blocks of pictures to the system as soon as they are free.
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections import OrderedDict
 from math import prod
 
 import numpy as np
 
-__all__ = ["POOL_BYTES", "SMALLEST", "borrow"]
+__all__ = ["POOL_BYTES", "SMALLEST", "borrow", "discard", "sparse_zeros"]
 
 POOL_BYTES = 1 << 27
 """Free memory that is kept at most."""
@@ -77,3 +78,28 @@ def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
     if nbytes < SMALLEST:
         return np.empty(shape, dtype)
     return np.asarray(_Loan(shape, dtype, nbytes))
+
+
+def sparse_zeros(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
+    """Zeros that take memory only where they are written, and only until `discard`; for arrays of many pages."""
+    dtype = np.dtype(dtype)
+    pages = mmap.mmap(-1, prod(shape) * dtype.itemsize)
+    return np.frombuffer(pages, dtype).reshape(shape)
+
+
+def discard(array: np.ndarray) -> None:
+    """Give back the pages that lie wholly in a C-contiguous part of `sparse_zeros`; it reads as zeros there from now on.
+
+    Other arrays, and systems without such a call, are left as they are.
+    """
+    whole = array
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    pages = getattr(whole.base, "obj", whole.base)
+    if not isinstance(pages, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+    length = (start + array.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if length > 0:
+        pages.madvise(mmap.MADV_DONTNEED, first, length)

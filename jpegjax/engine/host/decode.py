@@ -23,7 +23,7 @@ from ...options import DecodeOptions, Limits
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import entropy, run_parallel
-from ..pool import borrow
+from ..pool import borrow, discard
 from . import pixels as px
 from .forward import copy_bytes
 from .inverse import dequantiser, inverse_strip
@@ -37,10 +37,18 @@ _NOTHING = np.zeros(64, np.int16)
 
 
 def _channels(frame: Frame, mode: str | None) -> int:
-    """1 or 3 channels of the decoded picture; UnsupportedJpeg for frames that are neither grey nor of three colours."""
-    if len(frame.components) not in (1, 3) or frame.color not in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB):
-        raise UnsupportedJpeg(f"{frame.color.value} pictures of {len(frame.components)} components are not decoded to pixels yet")
-    grey = frame.color is ColorSpace.GRAY if mode is None else mode == "L"
+    """1, 3 or 4 channels of the decoded picture; UnsupportedJpeg for what libjpeg does not convert either."""
+    color = frame.color
+    if color is ColorSpace.UNKNOWN:
+        raise UnsupportedJpeg(
+            f"{len(frame.components)} components are no known colours; read_coefficients gives them one by one"
+        )
+    inks = color in (ColorSpace.CMYK, ColorSpace.YCCK)
+    if mode is not None and inks != (mode == "CMYK"):
+        raise UnsupportedJpeg(f"{color.value} pictures are not converted to mode {mode!r}; pass mode=None")
+    if inks:
+        return 4
+    grey = color is ColorSpace.GRAY if mode is None else mode == "L"
     return 1 if grey else 3
 
 
@@ -73,14 +81,14 @@ class Layout:
             self.channels = 3
         self.strips = s = Strips(frame)
         self.used = 1 if self.channels == 1 else len(frame.components)
-        color = int(frame.color is ColorSpace.YCBCR)
+        color = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
         table = np.zeros((self.used, px.FIELDS), np.int64)
         for c, row in enumerate(table):
             row[px.KIND], row[px.HRATIO], row[px.VRATIO] = _upsampling(frame, c, s, upsample == "fancy")
             row[px.SAMPLES], row[px.STRIDE] = s.samples[c], s.strides[c]
             row[px.CHEIGHT], row[px.CWIDTH] = frame.samples(c)
         lag = int(any(row[px.KIND] in (px.FANCY_H1V2, px.FANCY_H2V2) for row in table))
-        self.shape = (frame.height, frame.width) if self.channels == 1 else (frame.height, frame.width, 3)
+        self.shape = (frame.height, frame.width, self.channels)[: 2 if self.channels == 1 else 3]
         span = int(s.strides.max()) + 256
         self.rows = scratch("rows", 8 * span)
         self.scan = np.zeros((len(frame.components), FIELDS), np.int64)
@@ -160,25 +168,37 @@ def _grey(rgb: np.ndarray) -> np.ndarray:
 
 
 def reconstruct(
-    planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], mode: str | None = None, upsample: str = "fancy"
+    planes: Sequence[np.ndarray],
+    frame: Frame,
+    qtables: Sequence[np.ndarray],
+    mode: str | None = None,
+    upsample: str = "fancy",
+    consume: bool = False,
 ) -> np.ndarray:
     """Pixels of one image from its coefficients.
 
-    planes: per component C-contiguous int16 [rows, columns, 8, 8]. qtables: per component uint16 [64]. Returns uint8
+    planes: per component C-contiguous int16 [rows, columns, 8, 8]. qtables: per component uint16 [64]. consume: the planes
+    are not needed any more, so that those of large pictures give their memory back while pixels take it. Returns uint8
     [H, W] or [H, W, 3]. UnsupportedJpeg for colour spaces and sampling ratios without a rule.
     """
     layout = _layout(frame, mode, upsample)
     steps, alive = _dequantisers(qtables, layout.used)
     pixels = borrow(layout.shape)
     addresses = np.array([address(p) for p in planes[: layout.used]], np.int64)
-    reconstruct_rows(0, layout.strips.mcus_high, addresses, steps, layout.memory, address(pixels))
+    high = layout.strips.mcus_high
+    band = 64 if consume else high
+    for row in range(0, high, band):
+        reconstruct_rows(row, min(row + band, high), addresses, steps, layout.memory, address(pixels))
+        if consume:
+            for plane, (_, v) in zip(planes, layout.strips.sampling.tolist(), strict=True):
+                discard(plane[row * v : (row + band) * v])
     del alive
     return _grey(pixels) if layout.convert_grey else pixels
 
 
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
-    reader = parse_header(data, options.limits, options.strict)
+    reader = parse_header(data, options.limits, options.strict, options.tables)
     with _refusals_at(reader):
         _layout(reader.require_frame(), options.mode, options.upsample)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
@@ -203,7 +223,7 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
 
 def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
-    reader = parse_header(data, options.limits, options.strict)
+    reader = parse_header(data, options.limits, options.strict, options.tables)
     with _refusals_at(reader):
         return _decode(data, options, reader)
 
@@ -214,7 +234,7 @@ def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) ->
     if reader.multiple_scans or frame.process.progressive or scan.components != tuple(range(len(frame.components))):
         _channels(frame, options.mode)
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
-        return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample), notes
+        return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample, consume=True), notes
     layout = _layout(frame, options.mode, options.upsample)
     _check_memory(frame, options.limits, layout.channels, reader.position)
     octets = np.frombuffer(data, np.uint8)
