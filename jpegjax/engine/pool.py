@@ -83,7 +83,9 @@ def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
 def sparse_zeros(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
     """Zeros that take memory only where they are written, and only until `discard`; for arrays of many pages."""
     dtype = np.dtype(dtype)
-    pages = mmap.mmap(-1, prod(shape) * dtype.itemsize)
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return np.zeros(shape, dtype)
+    pages = mmap.mmap(-1, prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
