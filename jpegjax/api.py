@@ -245,12 +245,19 @@ def write_coefficients(
         icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi,
     )  # fmt: skip
     single = isinstance(coefficients, Coefficients)
+    if not single and not isinstance(coefficients, (list, tuple)):
+        raise TypeError(f"coefficients: must be jpegjax.Coefficients or a list, not {type(coefficients).__name__}")
     items: Iterable[Any] = [coefficients] if single else coefficients
     one_by_one = []
     for i, c in enumerate(items):
         name = "coefficients" if single else f"coefficients[{i}]"
         if not isinstance(c, Coefficients):
             raise TypeError(f"{name}: must be jpegjax.Coefficients, not {type(c).__name__}")
+        if not c.planes or any(getattr(p, "ndim", 0) != 5 for p in c.planes):
+            raise ValueError(f"{name}: planes must be arrays [N, rows, columns, 8, 8], one for each component")
+        for k in c.frame.components:
+            if not (0 <= k.id <= 255 and 1 <= k.h <= 4 and 1 <= k.v <= 4 and 0 <= k.tq <= 3):
+                raise ValueError(f"{name}: {k}; identifiers are 0..255, factors 1..4, tables 0..3")
         one_by_one += [c[n] for n in range(c.batch)]
     from .engine import codec
 

@@ -36,6 +36,11 @@ class Limits:
     memory: int | None = 2 << 30
     pixels_per_byte: int | None = 1024
 
+    def __post_init__(self):
+        for name in self.__slots__:
+            if getattr(self, name) is not None:
+                check_int(name, getattr(self, name), 0, 1 << 62)
+
 
 def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
     """Raise ValueError naming argument, value and choices."""
@@ -95,6 +100,8 @@ def parse_qtables(value: Any) -> tuple[np.ndarray, ...]:
     tables = list(value.values()) if isinstance(value, dict) else value
     try:
         array = np.asarray(tables)
+        if not array.size:
+            raise ValueError
         array = array.reshape((1, 64) if array.size == 64 else (-1, 64))
     except ValueError:
         raise ValueError("qtables: must be 1 to 4 tables of 64 (or 8×8) steps in natural order") from None
@@ -147,18 +154,21 @@ class EncodeOptions:
         if self.restart_rows and self.restart_blocks:
             raise ValueError("restart_rows and restart_blocks: give one of them, not both")
         for name in ("arithmetic", "tune", "target_bytes", "target_metric"):
-            if getattr(self, name):
+            if getattr(self, name) is not None and getattr(self, name) is not False:
                 raise NotImplementedError(f"{name}={getattr(self, name)!r}: not available yet")
         for name in ("icc_profile", "exif", "xmp"):
             _check_bytes(name, getattr(self, name))
         if isinstance(self.comment, str):
-            put("comment", self.comment.encode())
+            try:
+                put("comment", self.comment.encode())
+            except UnicodeEncodeError as error:
+                raise ValueError(f"comment: not valid Unicode: {error}") from None
         _check_bytes("comment", self.comment)
         if self.dpi is not None:
             try:
                 x, y = self.dpi
-            except TypeError:
-                raise TypeError(f"dpi={self.dpi!r}: must be a pair (x, y) of integers") from None
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"dpi={self.dpi!r}: must be a pair (x, y) of integers") from None
             put("dpi", (check_int("dpi[0]", x, 1, 65_535), check_int("dpi[1]", y, 1, 65_535)))
 
     def frame(self, height: int, width: int, channels: int) -> Frame:

@@ -104,7 +104,7 @@ def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]
     frame = c.frame
     if frame.precision != 8 or frame.color not in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB, ColorSpace.UNKNOWN):
         raise NotImplementedError(f"frame: {frame.precision}-bit {frame.color.value} files are not written yet")
-    if not len(c.planes) == len(c.qtables) == len(frame.components):
+    if not len(c.planes) == len(c.qtables) == len(frame.components) > 0:
         raise ValueError(f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components")
     planes, tables = [], []
     for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):

@@ -19,7 +19,10 @@ def local_devices(device: Any = None) -> tuple[jax.Device, ...]:
     if device is None:
         return tuple(jax.local_devices())
     if isinstance(device, str):
-        return tuple(jax.local_devices(backend=device))
+        try:
+            return tuple(jax.local_devices(backend=device))
+        except RuntimeError as error:
+            raise ValueError(f"device={device!r}: {error}") from None
     if isinstance(device, jax.Device):
         return (device,)
     if isinstance(device, Mesh):
