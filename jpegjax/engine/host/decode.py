@@ -198,7 +198,7 @@ def reconstruct(
 
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
-    reader = parse_header(data, options.limits, options.strict, options.tables)
+    reader = parse_header(data, options.limits, options.strict)
     with _refusals_at(reader):
         _layout(reader.require_frame(), options.mode, options.upsample)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
@@ -223,7 +223,7 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
 
 def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
-    reader = parse_header(data, options.limits, options.strict, options.tables)
+    reader = parse_header(data, options.limits, options.strict)
     with _refusals_at(reader):
         return _decode(data, options, reader)
 
