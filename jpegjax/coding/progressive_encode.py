@@ -35,6 +35,7 @@ __all__ = ["ScanEncoder", "default_script"]
 
 _MAX_RUN = 0x7FFF  # blocks in an end-of-band run
 _MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
+_MAX_MCU_BLOCKS = 10
 _CHUNK = 15  # value bits that a token holds
 
 
@@ -307,24 +308,28 @@ class ScanEncoder:
 
 
 def default_script(frame: Frame) -> tuple[Scan, ...]:
-    """libjpeg's scans for progressive files, without tables: ten for YCbCr, else 2 + 4 a component."""
-    return _script(len(frame.components), frame.color is ColorSpace.YCBCR and len(frame.components) == 3)
+    """libjpeg's scans for progressive files, without tables: ten for YCbCr, else 2 + 4 a component.
+
+    Where the components do not fit into one scan (T.81 B.2.3), each has its DC scans alone.
+    """
+    count, blocks = len(frame.components), sum(k.h * k.v for k in frame.components)
+    together = count == 1 or (count <= 4 and blocks <= _MAX_MCU_BLOCKS)
+    return _script(count, frame.color is ColorSpace.YCBCR and count == 3, together)
 
 
 @lru_cache(maxsize=16)
-def _script(count: int, ycbcr: bool) -> tuple[Scan, ...]:
+def _script(count: int, ycbcr: bool, together: bool) -> tuple[Scan, ...]:
     dc = tuple(range(count))
+    groups = [dc] if together else [(c,) for c in dc]
 
     def band(components: tuple[int, ...], spectral: tuple[int, int], approximation: tuple[int, int]) -> list[Scan]:
         return [Scan((c,), spectral=spectral, approximation=approximation) for c in components]
 
-    start, end = (
-        Scan(dc, spectral=(0, 0), approximation=(0, 1)),
-        Scan(dc, spectral=(0, 0), approximation=(1, 0)),
-    )
+    start = [Scan(group, spectral=(0, 0), approximation=(0, 1)) for group in groups]
+    end = [Scan(group, spectral=(0, 0), approximation=(1, 0)) for group in groups]
     if ycbcr:
         middle = [*band((0,), (1, 5), (0, 2)), *band((2, 1), (1, 63), (0, 1)), *band((0,), (6, 63), (0, 2))]
         middle += band((0,), (1, 63), (2, 1))
-        return (start, *middle, end, *band((2, 1, 0), (1, 63), (1, 0)))
+        return (*start, *middle, *end, *band((2, 1, 0), (1, 63), (1, 0)))
     middle = [*band(dc, (1, 5), (0, 2)), *band(dc, (6, 63), (0, 2)), *band(dc, (1, 63), (2, 1))]
-    return (start, *middle, end, *band(dc, (1, 63), (1, 0)))
+    return (*start, *middle, *end, *band(dc, (1, 63), (1, 0)))
