@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     name: "api"
-    for name in ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "write_coefficients")
+    for name in ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients")
 }
 
 __all__ = [

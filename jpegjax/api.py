@@ -15,7 +15,7 @@ from .errors import JpegError, JpegWarning
 from .options import ENGINES, MAX_SIDE, DecodeOptions, EncodeOptions, Limits, check_choice
 from .types import Coefficients, register_pytree
 
-__all__ = ["decode", "encode", "imread", "imwrite", "info", "read_coefficients", "write_coefficients"]
+__all__ = ["decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients"]
 
 Source = bytes | bytearray | memoryview | str | os.PathLike | BinaryIO
 
@@ -263,6 +263,64 @@ def write_coefficients(
 
     files = codec.write(one_by_one, options)
     return files[0] if single and len(files) == 1 else files
+
+
+def transcode(
+    data: Source | Sequence[Source],
+    *,
+    rotate: int = 0,
+    flip: str | None = None,
+    crop: tuple[int, int, int | None, int | None] | None = None,
+    trim: bool = False,
+    perfect: bool = False,
+    grayscale: bool = False,
+    optimize: bool = True,
+    progressive: bool | None = None,
+    arithmetic: bool = False,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    keep: str | Sequence[str] = "all",
+    apply_exif_orientation: bool = False,
+    strict: bool = False,
+    limits: Limits = Limits(),
+) -> bytes | list[bytes]:
+    """JPEG files made of JPEG files without loss, byte-identical to jpegtran's: the quantised coefficients stay.
+
+    data, strict, limits and warnings: as for `decode`. A single file gives bytes, a list a list, coded on all cores.
+    apply_exif_orientation, rotate (0, 90, 180 or 270 degrees clockwise), flip ("horizontal", "vertical", "transpose",
+        "transverse") and crop are carried out in this order, the turns as one. An applied orientation is set to 1.
+    crop: (x, y, width, height) in pixels of the turned picture; width or height None for all that is left. x and y go
+        down to the next MCU (8 pixels for grey, 8 × the largest sampling factor for colour), width and height grow by
+        as much.
+    trim, perfect: a last column or row of MCUs that is not whole cannot be mirrored, and stays where it is; trim cuts
+        it off, perfect raises ValueError.
+    grayscale: the luma of YCbCr files alone; ValueError for other colour spaces.
+    optimize: Huffman tables fitted to each file, else Annex K's. progressive: None as the file is. arithmetic:
+        arithmetic coding in place of Huffman's. restart_rows, restart_blocks: as for `encode`; the file's own go.
+    keep: which APPn and COM segments stay, as they are and in order: "all", "none", or among "comments", "exif", "icc",
+        "xmp" and "other". JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran, an EXIF
+        segment in the first place takes the place of JFIF, and is told the picture's new size.
+
+    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; ValueError for a crop outside the picture. What
+    follows the end of the picture in a file is left out.
+    """
+    from .engine.transcode import TranscodeOptions
+    from .engine.transcode import transcode as run
+
+    options = TranscodeOptions(
+        rotate, flip, crop, trim, perfect, grayscale, optimize, progressive, arithmetic, restart_rows, restart_blocks,
+        keep, apply_exif_orientation, strict, limits,
+    )  # fmt: skip
+    sources, single = _sources(data)
+    files = []
+    for i, (file, found) in enumerate(run(sources, options)):
+        if isinstance(file, ValueError):
+            if not single:
+                file.add_note(f"in data[{i}]")
+            raise file
+        _warn(found, single, i)
+        files.append(file)
+    return files[0] if single else files
 
 
 def imread(path: Source, **options: Any) -> Any:

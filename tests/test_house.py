@@ -44,7 +44,7 @@ MAY_IMPORT |= {"cli": ALL, "__init__": {"errors", "options", "types", "api"}}
 PUBLIC = {
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
     "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread", "imwrite", "info", "read_coefficients",
-    "write_coefficients",
+    "transcode", "write_coefficients",
 }  # fmt: skip
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

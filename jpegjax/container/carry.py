@@ -1,0 +1,131 @@
+"""Metadata carried from one file to another, segment by segment as it stands (jpegtran -copy).
+
+source's APPn and COM segments ──▶ carried_head ──▶ SOI, JFIF, Adobe, kept segments
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterator, Sequence
+
+from ..types import ColorSpace, Frame
+from .metadata import EXIF_PREFIX, ICC_PREFIX, XMP_PREFIX, Metadata, read_orientation
+from .segments import guess_color
+
+__all__ = ["KINDS", "carried_head", "carried_orientation"]
+
+KINDS = ("comments", "exif", "icc", "xmp", "other")
+"""Kinds of segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
+
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_ADOBE_TRANSFORM = {ColorSpace.RGB: 0, ColorSpace.CMYK: 0, ColorSpace.YCCK: 2}
+_ORIENTATION, _EXIF_IFD, _PIXEL_X, _PIXEL_Y = 0x0112, 0x8769, 0xA002, 0xA003
+
+Segments = Sequence[tuple[int, int, int]]
+
+
+def _kind(code: int, body: bytes) -> str:
+    if code == 0xFE:
+        return "comments"
+    if code == 0xE1 and body.startswith(EXIF_PREFIX):
+        return "exif"
+    if code == 0xE1 and body.startswith((XMP_PREFIX, _EXTENDED_XMP)):
+        return "xmp"
+    return "icc" if code == 0xE2 and body.startswith(ICC_PREFIX) else "other"
+
+
+def _jfif(code: int, body: bytes) -> bool:
+    return code == 0xE0 and body[:5] == b"JFIF\0"
+
+
+def _adobe(code: int, body: bytes) -> bool:
+    return code == 0xEE and body[:5] == b"Adobe"
+
+
+def _segment(code: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
+
+
+def _entries(tiff: bytes, order: str, start: int) -> Iterator[tuple[int, int, int]]:
+    """(tag, type, offset) of the entries of a TIFF directory, as far as it is there (TIFF 6.0 section 2)."""
+    if start + 2 > len(tiff):
+        return
+    (count,) = struct.unpack_from(order + "H", tiff, start)
+    for at in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
+        yield *struct.unpack_from(order + "HH", tiff, at), at
+
+
+def _patched(exif: bytes, orientation: int | None, size: tuple[int, int] | None) -> bytes:
+    """An EXIF body whose orientation and (width, height) in pixels say something else, where it has them; in place."""
+    tiff = bytearray(exif[len(EXIF_PREFIX) :])
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(tiff[:4]))
+    if order is None or len(tiff) < 8:
+        return exif
+    (first,) = struct.unpack_from(order + "I", tiff, 4)
+    for tag, kind, at in list(_entries(tiff, order, first)):
+        if tag == _ORIENTATION and orientation is not None:
+            struct.pack_into(order + {1: "B", 4: "I"}.get(kind, "H"), tiff, at + 8, orientation)
+        elif tag == _EXIF_IFD and size is not None:
+            (inner,) = struct.unpack_from(order + "I", tiff, at + 8)
+            for name, _, there in list(_entries(tiff, order, inner)):
+                if name in (_PIXEL_X, _PIXEL_Y):
+                    struct.pack_into(order + "HII", tiff, there + 2, 4, 1, size[name - _PIXEL_X])
+    return EXIF_PREFIX + bytes(tiff)
+
+
+def carried_orientation(data: bytes | memoryview, segments: Segments) -> tuple[int, tuple[str, int] | None]:
+    """(EXIF orientation 1..8, or 1 for none, as `carried_head` would rewrite it; a warning where it cannot be read)."""
+    for code, at, stop in segments:
+        body = bytes(data[at + 4 : stop])
+        if _kind(code, body) == "exif":
+            try:
+                return read_orientation(body) or 1, None
+            except ValueError as error:
+                return 1, (f"EXIF is damaged: {error}", at)
+    return 1, None
+
+
+def carried_head(
+    data: bytes | memoryview,
+    segments: Segments,
+    metadata: Metadata,
+    frame: Frame,
+    keep: Collection[str],
+    *,
+    resized: bool = False,
+    orientation: int | None = None,
+) -> bytes:
+    """The start of a file of `frame` that keeps segments of another one: SOI, JFIF or Adobe anew, then theirs in order.
+
+    data, segments, metadata: of the other file, as `Reader` has them. keep: kinds of KINDS. Like jpegtran's, JFIF
+    carries over version and density, and gives way to an EXIF segment that would stand first; that one is then told the
+    frame's size if it was resized. orientation: what the first EXIF segment shall say, where it says any, and the size
+    with it.
+    """
+    found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
+    kept = [(code, body) for code, body in found if _kind(code, body) in keep]
+    jfif = frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR)
+    adobe = _ADOBE_TRANSFORM.get(frame.color)
+    if kept and _kind(*kept[0]) == "exif":
+        transforms = [body[11] for code, body in kept if _adobe(code, body) and len(body) >= 12]
+        told = any(_jfif(code, body) and len(body) >= 14 for code, body in kept)
+        # Without JFIF, component identifiers may say another colour space.
+        jfif = jfif and guess_color(frame, told, transforms[-1] if transforms else None)[0] is not frame.color
+        if resized:
+            kept[0] = kept[0][0], _patched(kept[0][1], None, (frame.width, frame.height))
+    if orientation is not None:
+        first = next((i for i, segment in enumerate(kept) if _kind(*segment) == "exif"), None)
+        if first is not None:
+            size = (frame.width, frame.height) if resized else None
+            kept[first] = kept[first][0], _patched(kept[first][1], orientation, size)
+    parts = [b"\xff\xd8"]
+    if jfif:
+        major, minor = metadata.jfif_version or (1, 1)
+        version = (1, minor) if major == 1 else (1, 1)
+        density = metadata.density or (0, 1, 1)
+        parts.append(_segment(0xE0, struct.pack(">5sBBBHHBB", b"JFIF\0", *version, *density, 0, 0)))
+    if adobe is not None:
+        parts.append(_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe])))
+    parts += [_segment(code, body) for code, body in kept if not (jfif and _jfif(code, body))
+              and not (adobe is not None and _adobe(code, body))]  # fmt: skip
+    return b"".join(parts)
