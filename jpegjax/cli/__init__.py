@@ -1,4 +1,4 @@
-"""The command line: `jpegjax encode|decode|info|demo`. Everything heavy is imported by the verb that needs it."""
+"""The command line: `jpegjax encode|decode|transcode|info|demo`. Each verb imports what is heavy itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
-# cjpeg's and djpeg's spelling of what this program has, so that their command lines run unchanged.
+# Spelling of cjpeg, djpeg, jpegtran and jpegoptim for what this program has, so that their command lines run unchanged.
 _CJPEG = {
     "-outfile": "--output", "-quality": "--quality", "-sample": "--subsampling", "-optimize": "--optimize",
     "-optimise": "--optimize", "-progressive": "--progressive", "-restart": "--restart", "-grayscale": "--grayscale",
     "-greyscale": "--grayscale", "-qtables": "--qtables", "-icc": "--icc", "-nosmooth": "--upsample=nearest",
     "-bmp": "--format=bmp", "-pnm": "--format=ppm", "-strict": "--strict", "-rgb": "--mode=RGB",
+    "-arithmetic": "--arithmetic", "-copy": "--copy", "-crop": "--crop", "-flip": "--flip", "-perfect": "--perfect",
+    "-rotate": "--rotate", "-transpose": "--transpose", "-transverse": "--transverse", "-trim": "--trim",
+    "--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import JpegError
 from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
 from . import settings
-from .paths import JPEG_SUFFIXES, Job, UsageError, find, plan, shown
+from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
 
 __all__ = ["app"]
 
@@ -37,6 +37,9 @@ Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, 
 LimitPixels = Annotated[
     int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
 ]
+LimitMemory = Annotated[
+    int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
+]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
 Upright = Annotated[
     bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
@@ -55,7 +58,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, look inside."""
+    """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, transcode, look inside."""
 
 
 def _usage(error: Exception) -> typer.Exit:
@@ -189,9 +192,7 @@ def decode(
     device: Device = None,
     jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
-    limit_memory: Annotated[
-        int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
-    ] = None,
+    limit_memory: LimitMemory = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn JPEG files into pictures."""
@@ -215,6 +216,89 @@ def decode(
         targets = plan(sources, output, f".{format}")
         _no_binary_to_terminal(targets)
         work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise _usage(error) from None
+    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
+
+
+@app.command()
+def transcode(
+    inputs: Inputs,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--in-place", help="Replace each input, at once and as a whole; damaged ones stay.")
+    ] = False,
+    rotate: Annotated[int, typer.Option(help="Degrees clockwise: 0, 90, 180 or 270.")] = 0,
+    flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
+    transpose: Annotated[bool, typer.Option("--transpose", help="Mirror about the main diagonal.")] = False,
+    transverse: Annotated[bool, typer.Option("--transverse", help="Mirror about the other diagonal.")] = False,
+    crop: Annotated[
+        str | None, typer.Option(help="WxH+X+Y of the turned picture; X and Y go down to the next MCU.")
+    ] = None,
+    trim: Annotated[bool, typer.Option("--trim", help="Cut off edges that cannot be mirrored.")] = False,
+    perfect: Annotated[bool, typer.Option("--perfect", help="Fail where edges cannot be mirrored.")] = False,
+    grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Luma alone.")] = False,
+    optimize: Annotated[
+        bool, typer.Option("--optimize/--no-optimize", help="Huffman tables fitted to each file.")
+    ] = True,
+    progressive: Annotated[
+        bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: as each file is]")
+    ] = None,
+    arithmetic: Annotated[bool, typer.Option("--arithmetic", help="Arithmetic coding.")] = False,
+    restart: Annotated[
+        str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
+    ] = None,
+    copy: Annotated[
+        str, typer.Option(help="Metadata to keep: all, none, or comments, exif, icc, xmp, other with commas between.")
+    ] = "all",
+    strip_all: Annotated[bool, typer.Option("-s", "--strip-all", help="Short for --copy none.")] = False,
+    exif_transpose: Upright = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Damaged files fail.")] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    jobs: Jobs = None,
+    limit_pixels: LimitPixels = None,
+    limit_memory: LimitMemory = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make JPEG files of JPEG files without loss: turn, crop, optimise, strip; byte-identical to jpegtran's."""
+    try:
+        mirrors = [flip, *(name for name, on in (("transpose", transpose), ("transverse", transverse)) if on)]
+        mirrors = [name for name in mirrors if name is not None]
+        if len(mirrors) > 1:
+            raise UsageError("--flip, --transpose, --transverse: give one of them")
+        if replace and output is not None:
+            raise UsageError("--in-place and -o: give one of them")
+        rows, blocks = settings.restart(restart)
+        from ..engine.transcode import TranscodeOptions
+
+        options = TranscodeOptions(
+            rotate=rotate,
+            flip=mirrors[0] if mirrors else None,
+            crop=settings.crop(crop),
+            trim=trim,
+            perfect=perfect,
+            grayscale=grayscale,
+            optimize=optimize,
+            progressive=progressive,
+            arithmetic=arithmetic,
+            keep=settings.copied(copy, strip_all),
+            apply_exif_orientation=exif_transpose,
+            strict=strict,
+            restart_rows=rows,
+            restart_blocks=blocks,
+            limits=settings.limits(limit_pixels, limit_memory),
+        )
+        from .work import TranscodeJob
+
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
+        if output is None and not replace and any(source.path for source in sources):
+            raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
+        targets = in_place(sources) if replace else plan(sources, output, ".jpg")
+        _no_binary_to_terminal(targets)
+        work = TranscodeJob(options, replace, replace or overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise _usage(error) from None
     raise typer.Exit(_run(work, targets, lost, quiet, jobs))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "plan", "shown", "write_whole"]
+__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown", "write_whole"]
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 
@@ -132,10 +133,18 @@ def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job
     return jobs
 
 
+def in_place(sources: Sequence[Source]) -> list[Job]:
+    """Each input as its own output, links followed and each file once. UsageError for stdin."""
+    if any(source.path is None for source in sources):
+        raise UsageError("--in-place: stdin is no file that could be replaced")
+    files = {os.path.realpath(source.path): source for source in reversed(sources) if source.path}
+    return [Job(source, Path(real)) for real, source in reversed(files.items())]
+
+
 def write_whole(target: Path, content: bytes | memoryview, overwrite: bool) -> None:
     """Write a file as a whole or not at all. FileExistsError where it exists and may not be replaced.
 
-    What is no regular file (a pipe, /dev/null) is written to, never replaced.
+    What is no regular file (a pipe, /dev/null) is written to, never replaced. A file's permissions outlive it.
     """
     if target.exists() and not target.is_file():
         target.write_bytes(content)
@@ -146,6 +155,8 @@ def write_whole(target: Path, content: bytes | memoryview, overwrite: bool) -> N
     partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:
         partial.write_bytes(content)
+        if target.exists():
+            shutil.copymode(target, partial)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)

@@ -24,12 +24,16 @@ _LONGEST_TABLE = 100
 
 @dataclass(slots=True)
 class Row:
-    """One file's line. nbytes: of the JPEG file. verdict: compared with libjpeg-turbo; ok: False for a difference."""
+    """One file's line. nbytes: of the JPEG file; source_nbytes: of the one that it was made of, if it was.
+
+    verdict: compared with libjpeg-turbo; ok: False for a difference.
+    """
 
     name: str
     width: int = 0
     height: int = 0
     nbytes: int = 0
+    source_nbytes: int | None = None
     psnr_db: float | None = None
     verdict: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -97,6 +101,10 @@ def _bpp(nbytes: int, pixels: int) -> str:
     return f"{8 * nbytes / pixels:.3f}"
 
 
+def _saved(nbytes: int, source_nbytes: int | None) -> str:
+    return "" if not source_nbytes else f"{100 * (1 - nbytes / source_nbytes):.1f} %"
+
+
 def _psnr(value: float | None) -> str:
     return "" if value is None else "∞" if value == float("inf") else f"{value:.2f}"
 
@@ -106,6 +114,7 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
     done = [row for row in rows if row.error is None]
     if not done:
         return
+    sources = sum(r.source_nbytes or 0 for r in done)
     psnr, verdict = any(r.psnr_db is not None for r in done), any(r.verdict for r in done)
     notes = any(r.notes for r in done)
     folder = _common_folder([r.name for r in done])
@@ -117,6 +126,8 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
     table.add_column("size", f"{pixels / 1e6:.2f} Mpixel", justify="right", no_wrap=True)
     table.add_column("bytes", f"{nbytes}", justify="right", no_wrap=True)
     table.add_column("bpp", _bpp(nbytes, pixels), justify="right", no_wrap=True)
+    if sources:
+        table.add_column("saved", _saved(nbytes, sources), justify="right", no_wrap=True)
     if psnr:
         known = [r.psnr_db for r in done if r.psnr_db is not None]
         table.add_column("PSNR dB", _psnr(sum(known) / len(known)), justify="right", no_wrap=True)
@@ -135,6 +146,7 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
             f"{row.nbytes}",
             _bpp(row.nbytes, row.pixels),
         ]
+        cells += [_saved(row.nbytes, row.source_nbytes)] if sources else []
         cells += [_psnr(row.psnr_db)] if psnr else []
         cells += [row.verdict or ""] if verdict else []
         cells += [shown(_few(row.notes))] if notes else []

@@ -12,7 +12,7 @@ from typing import Any
 from ..options import Limits
 from .paths import UsageError, shown
 
-__all__ = ["at_most", "device", "file_bytes", "limits", "qtables", "restart"]
+__all__ = ["at_most", "copied", "crop", "device", "file_bytes", "limits", "qtables", "restart"]
 
 
 def restart(value: str | None) -> tuple[int, int]:
@@ -23,6 +23,24 @@ def restart(value: str | None) -> tuple[int, int]:
     if not match:
         raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
     return (0, int(match[1])) if match[2] else (int(match[1]), 0)
+
+
+def crop(value: str | None) -> tuple[int, int, int | None, int | None] | None:
+    """jpegtran's -crop: "WxH+X+Y" as (X, Y, W, H); each part may be left out."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})?(?:[xX](\d{1,5}))?(?:\+(\d{1,5})(?:\+(\d{1,5}))?)?", value)
+    if not match or not value:
+        raise UsageError(f"--crop {shown(value)}: must be WxH+X+Y in pixels, such as 640x480+16+32")
+    width, height, x, y = (None if part is None else int(part) for part in match.groups())
+    return x or 0, y or 0, width, height
+
+
+def copied(value: str, strip_all: bool) -> str | list[str]:
+    """jpegtran's -copy, or kinds with commas between them; jpegoptim's --strip-all."""
+    if strip_all:
+        return "none"
+    return value if value in ("all", "none") else value.split(",")
 
 
 def qtables(path: Path | None) -> list[list[int]] | None:

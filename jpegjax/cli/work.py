@@ -17,13 +17,14 @@ import numpy as np
 
 from ..container import inspect
 from ..engine import codec, cores, pick
+from ..engine.transcode import TranscodeOptions, transcode
 from ..errors import JpegError, LimitExceeded
 from ..options import DecodeOptions, EncodeOptions, Limits
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation
 
-__all__ = ["DecodeJob", "EncodeJob", "run"]
+__all__ = ["DecodeJob", "EncodeJob", "TranscodeJob", "run"]
 
 _BATCH_PIXELS = 32_000_000
 _BATCH_FILES = 256
@@ -165,6 +166,56 @@ class DecodeJob:
         return pictures.save(np.asarray(item.result), self.format, item.profile, item.orientation)
 
 
+@dataclass(frozen=True, slots=True)
+class TranscodeJob:
+    """What `jpegjax transcode` does with every file. in_place: damaged files are left alone, as are those that stay."""
+
+    options: TranscodeOptions
+    in_place: bool = False
+    overwrite: bool = False
+
+    engine: ClassVar = "host"
+    device: ClassVar = None
+    verb: ClassVar = "transcoded"
+
+    def warm_up(self) -> None:
+        transcode(codec.encode(_TINY, EncodeOptions(), "host", None), replace(self.options, crop=None, perfect=False))
+
+    def measure(self, item: _Item) -> int:
+        row = item.row
+        item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
+        found = inspect(item.source, self.options.limits)
+        row.width, row.height, row.source_nbytes = found.width, found.height, found.file_nbytes
+        orientation = found.metadata.orientation or 1
+        if orientation != 1 and not self.options.apply_exif_orientation and "exif" not in self.options.keep:
+            row.notes.append(f"EXIF orientation {orientation} left out and not applied (--exif-transpose)")
+        return row.pixels
+
+    def load(self, item: _Item) -> None:
+        """`measure` has read the file already."""
+
+    def code(self, items: Sequence[_Item], totals: Totals) -> None:
+        start = time.perf_counter()
+        results = transcode([item.source for item in items], self.options)
+        totals.coding_seconds += time.perf_counter() - start
+        for item, (content, found) in zip(items, results, strict=True):
+            notes = [f"{message} (byte offset {offset})" for message, offset in found]
+            if isinstance(content, ValueError):
+                item.row.error = _reason(content)
+            elif self.in_place and notes:
+                item.row.error = f"damaged, so not replaced; -o writes what can be saved: {notes[0]}"
+            else:
+                item.result, item.row.nbytes = content, len(content)
+                item.row.notes += notes
+
+    def finish(self, item: _Item) -> bytes | None:
+        found = inspect(item.result, _ANY.limits)
+        item.row.width, item.row.height = found.width, found.height
+        return None if self.in_place and item.result == item.source else item.result
+
+
+Work = EncodeJob | DecodeJob | TranscodeJob
+
 _TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
 _ANY = DecodeOptions(limits=Limits(None, None, None, None))
 
@@ -177,7 +228,7 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _open(work: EncodeJob | DecodeJob, job: Job) -> tuple[_Item, int]:
+def _open(work: Work, job: Job) -> tuple[_Item, int]:
     """(item, pixels that its header claims); an item with an error claims none."""
     item = _Item(job, Row(job.source.name), job.source.path or b"")
     try:
@@ -204,7 +255,7 @@ def _batches(opened: Iterable[tuple[_Item, int]]) -> Iterator[list[_Item]]:
         yield batch
 
 
-def _load(work: EncodeJob | DecodeJob, item: _Item) -> None:
+def _load(work: Work, item: _Item) -> None:
     if item.row.error is None:
         try:
             work.load(item)
@@ -212,7 +263,7 @@ def _load(work: EncodeJob | DecodeJob, item: _Item) -> None:
             item.row.error = _reason(error)
 
 
-def _finish(work: EncodeJob | DecodeJob, item: _Item) -> Row:
+def _finish(work: Work, item: _Item) -> Row:
     if item.row.error is None:
         try:
             content = work.finish(item)
@@ -229,7 +280,7 @@ def _finish(work: EncodeJob | DecodeJob, item: _Item) -> Row:
 
 
 def run(
-    work: EncodeJob | DecodeJob, jobs: Sequence[Job], tick: Callable[[], None], *, rehearse: bool = False
+    work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, rehearse: bool = False
 ) -> tuple[list[Row], Totals]:
     """Rows in the order of jobs. One batch at a time is read, coded and written, each step on all cores.
 
