@@ -153,7 +153,7 @@ class EncodeOptions:
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
             raise ValueError("restart_rows and restart_blocks: give one of them, not both")
-        for name in ("arithmetic", "tune", "target_bytes", "target_metric"):
+        for name in ("tune", "target_bytes", "target_metric"):
             if getattr(self, name) is not None and getattr(self, name) is not False:
                 raise NotImplementedError(f"{name}={getattr(self, name)!r}: not available yet")
         for name in ("icc_profile", "exif", "xmp"):

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "ZIGZAG", "Coefficients", "ColorSpace", "Component", "Frame", "HuffmanSpec", "Process", "Scan", "register_pytree",
+    "ZIGZAG", "Coefficients", "ColorSpace", "Component", "Conditioning", "Frame", "HuffmanSpec", "Process", "Scan",
+    "register_pytree",
 ]  # fmt: skip
 
 ZIGZAG = np.array(
@@ -114,12 +115,20 @@ class HuffmanSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditioning:
+    """A table of arithmetic coding, as DAC sets it: slot 0..15; value U·16 + L for DC, L <= U <= 15, Kx for AC."""
+
+    slot: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """One scan header and the state it is read or written with (T.81 B.2.3)."""
 
     components: tuple[int, ...]  # indices into Frame.components, in scan order
-    dc_tables: tuple[HuffmanSpec | None, ...] = ()  # per scan component; None where the scan needs none
-    ac_tables: tuple[HuffmanSpec | None, ...] = ()
+    dc_tables: tuple[HuffmanSpec | Conditioning | None, ...] = ()  # per scan component; None where the scan needs none
+    ac_tables: tuple[HuffmanSpec | Conditioning | None, ...] = ()
     spectral: tuple[int, int] = (0, 63)  # Ss, Se
     approximation: tuple[int, int] = (0, 0)  # Ah, Al
     restart_interval: int = 0  # MCUs; 0 = none

@@ -11,7 +11,7 @@ from numba.core.registry import cpu_target
 
 from ..simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ..types import ZIGZAG, Frame, Scan
-from .geometry import ADDRESS, COLUMNS, H, V, scan_geometry
+from .geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from .segments import (
     BAD_CODE_AT,
     INSUFFICIENT,
@@ -28,7 +28,6 @@ from .tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 __all__ = ["ScanDecoder"]
 
 _BAD = 17 << 8  # length and symbol of an entry for no code
-STORED = 7  # geometry field: block rows that memory holds, those that only fill an MCU included
 
 # Zigzag index → byte offset in a block; damaged runs end up to 16 indices behind the block and land on its last one.
 OFFSETS = np.concatenate([ZIGZAG.astype(np.int64) * 2, np.full(16, 126)])

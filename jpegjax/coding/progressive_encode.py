@@ -24,6 +24,7 @@ from .symbols import (
     Tokens,
     block_masks,
     category,
+    check_progressive,
     check_range,
     put,
     put_value,
@@ -279,12 +280,7 @@ class ScanEncoder:
         if not frame.process.progressive:
             planes = [self.planes[c] for c in scan.components]
             return sequential_tokens(geometry, (rows, columns), planes, restart, frame.precision)
-        if not (last == 0 if first == 0 else first <= last <= 63 and len(scan.components) == 1):
-            raise ValueError(f"scan: spectral={scan.spectral} for {len(scan.components)} components is not progressive")
-        if list(scan.components) != sorted(set(scan.components)):
-            raise ValueError(f"scan: components={scan.components}; must stand in the frame's order (T.81 B.2.3)")
-        if not 0 <= shift <= 13 or high not in (0, shift + 1):
-            raise ValueError(f"scan: approximation={scan.approximation}; must be (0, Al) or (Al + 1, Al), Al 0..13")
+        check_progressive(scan)
         segments = np.empty(segment_count(mcus, restart) + 1, np.int64)
         seen = np.zeros(2, np.int64)
         if first == 0:

@@ -110,11 +110,12 @@ class SegmentReport:
     """What a scan's state says when it is done.
 
     position: offset of the marker behind the scan, for `Reader.resume`. last_good_mcu: last MCU at whose start no data
-    had been missing, -1 for none. warnings: (message, byte offset).
+    had been missing, -1 for none. warnings: (message, byte offset). bad_code: what to say of codes that make no sense.
     """
 
-    def __init__(self, state: np.ndarray):
+    def __init__(self, state: np.ndarray, bad_code: str = _MESSAGES[BAD_CODE_AT]):
         values = state.tolist()
+        messages = {**_MESSAGES, BAD_CODE_AT: bad_code}
         self.position: int = values[MARKER]
         self.last_good_mcu: int = values[LAST_GOOD]
-        self.warnings = sorted(((m, values[f]) for f, m in _MESSAGES.items() if values[f] >= 0), key=lambda w: w[1])
+        self.warnings = sorted(((m, values[f]) for f, m in messages.items() if values[f] >= 0), key=lambda w: w[1])

@@ -27,11 +27,14 @@ from ..simd import (
     store_u64,
     vectorized,
 )
-from ..types import ZIGZAG
+from ..types import ZIGZAG, Scan
 from .geometry import ADDRESS, COLUMNS, ROWS, H, V
 from .stuffing import PADDING, stuff
 
-__all__ = ["AC_SLOT", "DC_SLOT", "RAW", "Tokens", "block_masks", "check_range", "segment_count", "sequential_tokens"]
+__all__ = [
+    "AC_SLOT", "DC_SLOT", "RAW", "Tokens", "block_masks", "check_progressive", "check_range", "segment_count",
+    "sequential_tokens", "store_masks",
+]  # fmt: skip
 
 DC_SLOT = 0  # + scan component
 AC_SLOT = 4  # + scan component
@@ -55,7 +58,7 @@ NATURAL = ZIGZAG.astype(np.int64)
 
 
 @vectorized
-def _store_masks(block, shift, out):
+def store_masks(block, shift, out):
     """The four masks of a block, uint64 at `out`."""
     flags = []
     for i in range(4):
@@ -76,7 +79,7 @@ def _fill_masks(plane, blocks, shift, out):
     address = np.int64(out.ctypes.data)
     total = np.int64(0)
     for i in range(blocks):
-        _store_masks(plane + 128 * i, shift, address + 32 * i)
+        store_masks(plane + 128 * i, shift, address + 32 * i)
         total += np.int64(popcount64(out[i, NONZERO] & ~np.uint64(1)))
     return total
 
@@ -106,6 +109,17 @@ def check_range(largest_dc: int, largest_ac: int, precision: int = 8) -> None:
     for kind, seen, bits in (("DC difference", largest_dc, precision + 3), ("AC", largest_ac, precision + 2)):
         if seen >> bits:
             raise ValueError(f"coefficients: {kind} out of range; magnitudes must be below {1 << bits}")
+
+
+def check_progressive(scan: Scan) -> None:
+    """ValueError for a band, shift or components that a progressive scan must not have (T.81 B.2.3, G.1.1.1)."""
+    (first, last), (high, shift), components = scan.spectral, scan.approximation, scan.components
+    if not (last == 0 if first == 0 else first <= last <= 63 and len(components) == 1):
+        raise ValueError(f"scan: spectral={scan.spectral} for {len(components)} components is not progressive")
+    if list(components) != sorted(set(components)):
+        raise ValueError(f"scan: components={components}; must stand in the frame's order (T.81 B.2.3)")
+    if not 0 <= shift <= 13 or high not in (0, shift + 1):
+        raise ValueError(f"scan: approximation={scan.approximation}; must be (0, Al) or (Al + 1, Al), Al 0..13")
 
 
 @kernel(inline=True)

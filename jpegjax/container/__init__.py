@@ -6,7 +6,7 @@ from .cache import parse_header
 from .inspect import JpegInfo, estimate_quality, inspect, subsampling_name
 from .metadata import Metadata, read_metadata, read_orientation
 from .parse import Reader
-from .write import EOI, SOI, dht, dri, header, sos
+from .write import EOI, SOI, dac, dht, dri, header, sos
 
 __all__ = [
     "EOI",
@@ -14,6 +14,7 @@ __all__ = [
     "JpegInfo",
     "Metadata",
     "Reader",
+    "dac",
     "dht",
     "dri",
     "estimate_quality",

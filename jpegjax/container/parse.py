@@ -15,7 +15,7 @@ import numpy as np
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
 from ..options import Limits
-from ..types import Frame, HuffmanSpec, Process, Scan
+from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
 from .metadata import Metadata, read_metadata
 from .segments import (
     ScanHeader,
@@ -273,7 +273,7 @@ class Reader:
         if self._whole:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
-        if process.arithmetic or process.lossless or frame.precision != 8:
+        if process.lossless or frame.precision != 8:
             kind = f"{frame.precision}-bit {PROCESS_NAMES[process]} process ({marker_name(process.value)})"
             raise UnsupportedJpeg(f"{kind} is not decoded", at)
         limit = self.limits.scans
@@ -308,7 +308,9 @@ class Reader:
             raise CorruptJpeg(f"quantisation table {slot} is used by the scan but was never defined", at)
         return table
 
-    def _huffman(self, kind: str, slot: int, at: int, progressive: bool = False) -> HuffmanSpec:
+    def _table_of(self, kind: str, slot: int, at: int, progressive: bool = False) -> HuffmanSpec | Conditioning:
+        if self.require_frame().process.arithmetic:
+            return Conditioning(slot, self.conditioning[slot if kind == "DC" else 16 + slot])
         tables, standard, limit = (self._dc, _STANDARD_DC, 15) if kind == "DC" else (self._ac, _STANDARD_AC, 255)
         spec = tables[slot] if slot < 4 else None
         if spec is None:
@@ -324,8 +326,8 @@ class Reader:
         components, selectors, spectral, approximation = header
         if spectral != (0, 63) or approximation != (0, 0):
             self.warn(f"sequential scan with Ss, Se = {spectral}, Ah, Al = {approximation}; read as 0, 63, 0, 0", at)
-        dc = tuple([self._huffman("DC", s >> 4, at) for s in selectors])
-        ac = tuple([self._huffman("AC", s & 15, at) for s in selectors])
+        dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
+        ac = tuple([self._table_of("AC", s & 15, at) for s in selectors])
         return Scan(components, dc, ac, restart_interval=self.restart_interval)
 
     def _progressive_scan(self, header: ScanHeader, at: int) -> Scan:
@@ -339,12 +341,12 @@ class Reader:
             if (ss and bits[0] < 0) or any(max(b, 0) != ah for b in bits[ss : se + 1]):
                 self.warn(f"progressive scan Ss={ss} Se={se} Ah={ah} Al={al} of component {c} comes out of order", at)
             bits[ss : se + 1] = [al] * (se + 1 - ss)
-        dc: tuple[HuffmanSpec | None, ...] = (None,) * len(components)
+        dc: tuple[HuffmanSpec | Conditioning | None, ...] = (None,) * len(components)
         ac = dc
         if ss:
-            ac = tuple([self._huffman("AC", s & 15, at, True) for s in selectors])
+            ac = tuple([self._table_of("AC", s & 15, at, True) for s in selectors])
         elif not ah:
-            dc = tuple([self._huffman("DC", s >> 4, at, True) for s in selectors])
+            dc = tuple([self._table_of("DC", s >> 4, at, True) for s in selectors])
         return Scan(components, dc, ac, (ss, se), (ah, al), self.restart_interval)
 
     def copy(self, data: bytes | memoryview) -> Reader:

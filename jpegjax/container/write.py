@@ -14,7 +14,7 @@ import numpy as np
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
 from .metadata import ICC_PREFIX, XMP_PREFIX
 
-__all__ = ["EOI", "SOI", "dht", "dri", "header", "sos"]
+__all__ = ["EOI", "SOI", "dac", "dht", "dri", "header", "sos"]
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
@@ -106,6 +106,12 @@ def header(
 def dht(kind: int, slot: int, spec: HuffmanSpec) -> bytes:
     """A DHT segment of one table (T.81 B.2.4.2). kind: 0 DC, 1 AC; slot 0..3."""
     return _segment(0xC4, bytes([kind << 4 | slot]) + spec.counts + spec.symbols, "spec")
+
+
+def dac(tables: Sequence[tuple[int, int, int]]) -> bytes:
+    """A DAC segment (T.81 B.2.4.3) of (kind 0 DC or 1 AC, slot 0..15, U·16 + L or Kx); nothing for no tables."""
+    body = b"".join(bytes([kind << 4 | slot, value]) for kind, slot, value in tables)
+    return _segment(0xCC, body, "tables") if body else b""
 
 
 def dri(interval: int) -> bytes:

@@ -11,6 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ..coding.arithmetic.coder import conditioned
+from ..coding.arithmetic.decode import ArithmeticDecoder
+from ..coding.arithmetic.encode import ArithmeticEncoder
 from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
 from ..coding.progressive_encode import ScanEncoder, default_script
@@ -18,7 +21,7 @@ from ..coding.sequential_decode import POSITION, decode_scan, decode_tables, sca
 from ..coding.sequential_encode import encode_scan, encode_tables
 from ..coding.symbols import AC_SLOT, DC_SLOT, Tokens
 from ..coding.tables import encode_codes, optimal_spec
-from ..container import EOI, Reader, dht, dri, header, parse_header, sos
+from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
@@ -88,6 +91,30 @@ def _encode_direct(planes: list[np.ndarray], frame: Frame, scan: Scan) -> bytes:
     return encode_scan(geometry, rows, columns, tables, scan.restart_interval)
 
 
+def _write_arithmetic(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan]) -> bytes:
+    """`write_scans` of arithmetic frames: like cjpeg, DAC before every scan that has tables, even the defaults."""
+    encoder = ArithmeticEncoder(frame, planes)
+    parts: list[bytes] = []
+    interval = 0
+    for scan in script:
+        scan = conditioned(scan, tuple(table_slot(frame, c) for c in scan.components))
+        uses_dc = scan.spectral[0] == 0 and scan.approximation[0] == 0
+        dc = {t.slot: t.value for t in scan.dc_tables} if uses_dc else {}
+        ac = {t.slot: t.value for t in scan.ac_tables} if scan.spectral[1] > 0 else {}
+        used = [(kind, slot, table[slot]) for slot in range(16) for kind, table in ((0, dc), (1, ac)) if slot in table]
+        parts.append(dac(used))
+        if scan.restart_interval != interval:
+            interval = scan.restart_interval
+            parts.append(dri(interval))
+        selectors = [
+            (frame.components[c].id, d.slot if dc else 0, a.slot if ac else 0)
+            for c, d, a in zip(scan.components, scan.dc_tables, scan.ac_tables, strict=True)
+        ]
+        parts += [sos(selectors, scan.spectral, scan.approximation), encoder.encode(scan)]
+    parts.append(EOI)
+    return b"".join(parts)
+
+
 def write_scans(
     planes: Sequence[np.ndarray],
     frame: Frame,
@@ -95,13 +122,16 @@ def write_scans(
     *,
     optimize: bool = True,
 ) -> bytes:
-    """The file's part from the first DHT to EOI: every scan of the script with its tables and restart interval.
+    """The file's part from the first DHT or DAC to EOI: every scan of the script with its tables and restart interval.
 
     planes: per component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
-    optimize: the best tables for each scan; else Annex K's, which have no codes for end-of-band runs.
+    optimize: the best tables for each scan; else Annex K's, which have no codes for end-of-band runs. Arithmetic scans
+    take their conditioning from dc_tables and ac_tables, or by default T.81's.
     Raises ValueError for scans that the frame's process does not allow, and for coefficients that have no code.
     """
     planes = list(planes)
+    if frame.process.arithmetic:
+        return _write_arithmetic(planes, frame, script)
     encoder = ScanEncoder(frame, planes)
     parts: list[bytes | memoryview] = []
     sent: dict[tuple[int, int], HuffmanSpec] = {}
@@ -135,14 +165,17 @@ def write_scans(
 def encode_image(
     planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions
 ) -> bytes:
-    """A whole file, byte for byte what Pillow writes from these coefficients.
+    """A whole file, byte for byte what Pillow, or cjpeg -arithmetic, writes from these coefficients.
 
     planes: per component, int16 [rows, columns, 8, 8] in natural order, real blocks only (`Frame.blocks`). frame:
-    geometry and colour; its process gives way to options.progressive. qtables: per component uint16 [64] in natural
-    order. Of the options, those on tables, progression, restarts and metadata count. Raises ValueError for planes that
-    do not fit the frame and for coefficients out of range.
+    geometry and colour; its process gives way to options.progressive and arithmetic. qtables: per component uint16 [64]
+    in natural order. Of the options, those on tables, process, restarts and metadata count. Raises ValueError for
+    planes that do not fit the frame and for coefficients out of range.
     """
-    if options.progressive:
+    if options.arithmetic:
+        process = Process.PROGRESSIVE_ARITHMETIC if options.progressive else Process.EXTENDED_ARITHMETIC
+        frame = replace(frame, process=process)
+    elif options.progressive:
         frame = replace(frame, process=Process.PROGRESSIVE)
     elif frame.process.progressive or frame.process.arithmetic:
         frame = replace(frame, process=Process.BASELINE if frame.precision == 8 else Process.EXTENDED)
@@ -251,7 +284,7 @@ def decode_image(
     reader: Reader | None = None,
     smooth: bool = False,
 ) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
-    """(reader at the end of the stream, planes, warnings) of a sequential or progressive Huffman file, all its scans.
+    """(reader at the end of the stream, planes, warnings) of a sequential or progressive file, all its scans.
 
     data: the whole file. reader: `container.parse_header`'s, behind the first scan header, if the caller has it.
     planes: per component int16 [rows, columns, 8, 8] in natural order, C-contiguous, real blocks only; with `smooth`,
@@ -263,21 +296,25 @@ def decode_image(
         reader = parse_header(data, limits, strict)
     frame, scan = reader.frame, reader.scan
     assert frame is not None and scan is not None
-    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans)
+    arithmetic, progressive = frame.process.arithmetic, frame.process.progressive
+    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans and not arithmetic)
     octets = np.frombuffer(data, np.uint8)
-    progressive = frame.process.progressive
-    decoder, tracker = ScanDecoder(frame, octets, planes) if progressive else None, _ProgressTracker(frame)
+    decoder: ScanDecoder | ArithmeticDecoder | None = None
+    if arithmetic or progressive:
+        decoder = (ArithmeticDecoder if arithmetic else ScanDecoder)(frame, octets, planes)
+    tracker = _ProgressTracker(frame)
     scanned: set[int] = set()
     while scan is not None:
+        again = set() if progressive else scanned.intersection(scan.components)
+        scanned.update(scan.components)
+        if again:
+            reader.warn(f"component {min(again)} is scanned again", reader.position)
         if decoder is None:
-            again = scanned.intersection(scan.components)
-            scanned.update(scan.components)
-            if again:
-                reader.warn(f"component {min(again)} is scanned again", reader.position)
             decode = _decode_again if again else _decode_sequential
             position, found = decode(frame, scan, planes, octets, reader.position)
         else:
-            tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
+            if progressive:
+                tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
             report = decoder.decode(scan, reader.position)
             tracker.scan_decoded(scan, report.last_good_mcu)
             position, found = report.position, report.warnings

@@ -231,7 +231,8 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
 def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
-    if reader.multiple_scans or frame.process.progressive or scan.components != tuple(range(len(frame.components))):
+    apart = reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
+    if apart or scan.components != tuple(range(len(frame.components))):
         _channels(frame, options.mode)
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
         return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample, consume=True), notes

@@ -165,7 +165,7 @@ def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], in
 
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: C-contiguous uint8 [H, W] or [H, W, 3]; frame, qtables: as `codec.plan` gives them."""
-    if options.optimize or options.progressive:
+    if options.optimize or options.progressive or options.arithmetic:
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus

@@ -1,0 +1,314 @@
+"""Decoding arithmetic scans of DCT coefficients (T.81 F.2.4, G.2.3), with libjpeg-turbo's view of damaged data.
+
+entropy-coded bytes ──▶ segments.next_segment ──▶ QM-decoder ──▶ int16 planes in natural order
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...simd import clz64, kernel, load_i16, store_i16
+from ...types import ZIGZAG, Frame, Scan
+from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
+from ..segments import (
+    BAD_CODE_AT,
+    LAST_GOOD,
+    MARKER,
+    SKIPPED_AT,
+    START,
+    SegmentReport,
+    new_state,
+    next_segment,
+    scratch_for,
+)
+from ..symbols import NONZERO, store_masks
+from .coder import (
+    AC_AREA,
+    DC_AREA,
+    KX,
+    LOWER,
+    UPPER,
+    decode_bit,
+    decode_even,
+    reset_statistics,
+    scan_parameters,
+    start_decode,
+)
+
+__all__ = ["ArithmeticDecoder"]
+
+BIN = 4  # bytes of a statistics bin
+_OVERFLOW = 0x8000  # a category that no magnitude has
+_INVALID = 1 << 20  # no difference
+_SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
+OFFSETS = ZIGZAG.astype(np.int64) * 2  # zigzag index → byte offset in a block
+_BAD_CODE = "invalid arithmetic code; the rest of its segment reads as zero"
+
+
+@kernel(inline=True)
+def _magnitude(decoder, stop, bin, m):
+    """(highest bit of magnitude - 1, decoder, bin of the lower ones), from m on; _OVERFLOW where it has none."""
+    bit, decoder = decode_bit(decoder, stop, bin)
+    while bit:
+        m <<= 1
+        if m == _OVERFLOW:
+            break
+        bin += BIN
+        bit, decoder = decode_bit(decoder, stop, bin)
+    return m, decoder, bin + 14 * BIN
+
+
+@kernel(inline=True)
+def _low_bits(decoder, stop, bin, m):
+    """(magnitude - 1, decoder) of the category m, its highest bit (T.81 figure F.24)."""
+    value = m
+    m >>= 1
+    while m:
+        bit, decoder = decode_bit(decoder, stop, bin)
+        value |= m & -bit
+        m >>= 1
+    return value, decoder
+
+
+@kernel(inline=True)
+def _difference(decoder, stop, parameters, context):
+    """(DC difference, or _INVALID, decoder, next context) (T.81 figures F.19, F.21 to F.24)."""
+    area = parameters[DC_AREA]
+    bin = area + context * BIN
+    bit, decoder = decode_bit(decoder, stop, bin)
+    if not bit:
+        return np.int64(0), decoder, np.int64(0)
+    negative, decoder = decode_bit(decoder, stop, bin + BIN)
+    bin += (2 + negative) * BIN
+    m, decoder = decode_bit(decoder, stop, bin)
+    if m:
+        m, decoder, bin = _magnitude(decoder, stop, area + 20 * BIN, m)
+        if m == _OVERFLOW:
+            return np.int64(_INVALID), decoder, context
+    context = 4 + 4 * negative
+    if m < parameters[LOWER]:
+        context = np.int64(0)
+    elif m > parameters[UPPER]:
+        context += 8
+    value, decoder = _low_bits(decoder, stop, bin, m)
+    value += 1
+    return (value ^ -negative) + negative, decoder, context
+
+
+@kernel
+def _bands(decoder, stop, area, kx, block, first, last, shift):
+    """(decoder, whether the code is valid) behind the new coefficients first..last of a block (T.81 figure F.20)."""
+    k = first
+    while k <= last:
+        bin = area + 3 * BIN * (k - 1)
+        bit, decoder = decode_bit(decoder, stop, bin)
+        if bit:
+            break
+        bit, decoder = decode_bit(decoder, stop, bin + BIN)
+        while not bit:
+            bin += 3 * BIN
+            k += 1
+            if k > last:
+                return decoder, False
+            bit, decoder = decode_bit(decoder, stop, bin + BIN)
+        negative, decoder = decode_even(decoder, stop)
+        bin += 2 * BIN
+        value, decoder = decode_bit(decoder, stop, bin)
+        if value:
+            bit, decoder = decode_bit(decoder, stop, bin)
+            if bit:
+                bin = area + BIN * (np.int64(189) if k <= kx else np.int64(217))
+                value, decoder, bin = _magnitude(decoder, stop, bin, np.int64(2))
+                if value == _OVERFLOW:
+                    return decoder, False
+                value, decoder = _low_bits(decoder, stop, bin, value)
+        value += 1
+        store_i16(block + OFFSETS[np.uint64(k)], (value ^ -negative) + negative << shift)
+        k += 1
+    return decoder, True
+
+
+@kernel(inline=True)
+def _close(state, mcu, decoder, scratch, length, valid):
+    """Note how a segment ended. mcu: its last one; length: bytes that it had."""
+    state[LAST_GOOD] = mcu
+    if not valid:
+        if state[BAD_CODE_AT] < 0:
+            state[BAD_CODE_AT] = state[START]
+        return
+    # libjpeg's decoder reads two bytes, then one whenever eight bits of them are used up; it takes what it needs.
+    read = decoder[3] - scratch - (decoder[2] >> 3)
+    if read < length and state[SKIPPED_AT] < 0:
+        state[SKIPPED_AT] = state[MARKER] - (length - read)
+
+
+@kernel
+def _decode_interleaved(
+    data, size, scratch, state, geometry, high, wide, restart, parameters, shift, sequential, spare
+):
+    """Sequential scan, or DC first scan, of interleaved or single components."""
+    mcus = high * wide
+    previous, context = np.zeros(4, np.int64), np.zeros(4, np.int64)
+    mcu = 0
+    while mcu < mcus:
+        length = next_segment(data, size, scratch, state, mcu == 0)
+        stop = scratch + length + _SLACK
+        reset_statistics(parameters)
+        for i in range(4):
+            previous[i] = context[i] = 0
+        until = min(mcus, mcu + restart) if restart else mcus
+        decoder = start_decode(scratch, stop)
+        valid = True
+        y, x = mcu // wide, mcu % wide
+        while mcu < until and valid:
+            for i in range(geometry.shape[0]):
+                h, v, columns, stored = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, STORED]
+                area, kx = parameters[i, AC_AREA], parameters[i, KX]
+                for n in range(h * v):
+                    row, column = y * v + n // h, x * h + n % h
+                    difference, decoder, context[i] = _difference(decoder, stop, parameters[i], context[i])
+                    if difference == _INVALID:
+                        valid = False
+                        break
+                    previous[i] += difference
+                    block = geometry[i, ADDRESS] + 128 * (row * columns + column)
+                    if row >= stored or column >= columns:
+                        block = spare
+                    store_i16(block, previous[i] << shift)
+                    if sequential:
+                        decoder, valid = _bands(decoder, stop, area, kx, block, 1, 63, 0)
+                        if not valid:
+                            break
+                if not valid:
+                    break
+            mcu += 1
+            x += 1
+            if x == wide:
+                x = 0
+                y += 1
+        _close(state, until - 1, decoder, scratch, length, valid)
+        mcu = until
+
+
+@kernel
+def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart, shift):
+    mcus = high * wide
+    mcu = 0
+    while mcu < mcus:
+        length = next_segment(data, size, scratch, state, mcu == 0)
+        stop = scratch + length + _SLACK
+        until = min(mcus, mcu + restart) if restart else mcus
+        decoder = start_decode(scratch, stop)
+        y, x = mcu // wide, mcu % wide
+        while mcu < until:
+            for i in range(geometry.shape[0]):
+                h, v, columns, stored = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, STORED]
+                for n in range(h * v):
+                    row, column = y * v + n // h, x * h + n % h
+                    bit, decoder = decode_even(decoder, stop)
+                    if bit and row < stored and column < columns:
+                        block = geometry[i, ADDRESS] + 128 * (row * columns + column)
+                        store_i16(block, load_i16(block) | 1 << shift)
+            mcu += 1
+            x += 1
+            if x == wide:
+                x = 0
+                y += 1
+        _close(state, until - 1, decoder, scratch, length, True)
+
+
+@kernel
+def _refine(decoder, stop, area, block, mask, first, last, shift):
+    """(decoder, whether the code is valid) behind one more bit of a block (T.81 figure G.11). mask: its nonzeros."""
+    one = np.uint64(1)
+    known = mask & (~np.uint64(0) >> np.uint64(63 - last))
+    beyond = np.int64(63) - np.int64(clz64(known))  # the last known coefficient: up to there, no end is signalled
+    k = first
+    while k <= last:
+        bin = area + 3 * BIN * (k - 1)
+        if k > beyond:
+            bit, decoder = decode_bit(decoder, stop, bin)
+            if bit:
+                break
+        while True:
+            at = block + OFFSETS[np.uint64(k)]
+            if known >> np.uint64(k) & one:
+                bit, decoder = decode_bit(decoder, stop, bin + 2 * BIN)
+                if bit:
+                    value = load_i16(at)
+                    sign = value >> 63
+                    store_i16(at, value + ((np.int64(1) << shift ^ sign) - sign))
+                break
+            bit, decoder = decode_bit(decoder, stop, bin + BIN)
+            if bit:
+                negative, decoder = decode_even(decoder, stop)
+                store_i16(at, (1 ^ -negative) + negative << shift)
+                break
+            bin += 3 * BIN
+            k += 1
+            if k > last:
+                return decoder, False
+        k += 1
+    return decoder, True
+
+
+@kernel
+def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
+    """AC scan, first or refining. masks: uint64 [1, 4], scratch."""
+    area, kx = parameters[0, AC_AREA], parameters[0, KX]
+    here = np.int64(masks.ctypes.data)
+    block = 0
+    while block < blocks:
+        length = next_segment(data, size, scratch, state, block == 0)
+        stop = scratch + length + _SLACK
+        reset_statistics(parameters)
+        until = min(blocks, block + restart) if restart else blocks
+        decoder = start_decode(scratch, stop)
+        valid = True
+        while block < until and valid:
+            address = plane + 128 * block
+            if refine:
+                store_masks(address, 0, here)
+                decoder, valid = _refine(decoder, stop, area, address, masks[0, NONZERO], first, last, shift)
+            else:
+                decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
+            block += 1
+        _close(state, until - 1, decoder, scratch, length, valid)
+        block = until
+
+
+class ArithmeticDecoder:
+    """Decodes the scans of one arithmetic image, sequential or progressive, into its planes. Not thread-safe.
+
+    frame: its geometry. data: the whole file as uint8 [n]. planes: per frame component, C-contiguous int16
+    [rows, columns, 8, 8], zeros at first; more rows than `Frame.blocks` says take the blocks that only fill an MCU.
+    """
+
+    def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
+        self.frame, self.data, self.planes = frame, data, planes
+        self._scratch = scratch_for(data.size)
+        self._spare = np.zeros(64, np.int16)
+
+    def decode(self, scan: Scan, position: int) -> SegmentReport:
+        """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
+
+        Damaged data never raise: an invalid code ends its segment, missing data read as zero bytes (T.81 D.2.6).
+        Coefficients wrap to int16 like libjpeg's.
+        """
+        frame, components, restart = self.frame, scan.components, scan.restart_interval
+        (first, last), (high, shift) = scan.spectral, scan.approximation
+        geometry, rows, columns = scan_geometry(frame, components, self.planes)
+        geometry[:, STORED] = [len(self.planes[c]) for c in components]
+        parameters, statistics = scan_parameters(scan)
+        state = new_state(position)
+        source = self.data.ctypes.data, self.data.size, self._scratch.ctypes.data, state
+        if frame.process.progressive and first:
+            address, masks = int(geometry[0, ADDRESS]), np.empty((1, 4), np.uint64)
+            _decode_ac(*source, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
+        elif high:
+            _decode_dc_refine(*source, geometry, rows, columns, restart, shift)
+        else:
+            spare, sequential = self._spare.ctypes.data, not frame.process.progressive
+            _decode_interleaved(*source, geometry, rows, columns, restart, parameters, shift, sequential, spare)
+        del statistics
+        return SegmentReport(state, _BAD_CODE)
