@@ -24,32 +24,37 @@ def _is_jax(x: Any) -> bool:
     return type(x).__module__.startswith(("jax", "jaxlib"))
 
 
-def _image(x: Any, name: str) -> Any:
-    """An image as a C-contiguous NumPy array or a JAX array, uint8 [H, W] or [H, W, 3]."""
+def _image(x: Any, name: str, precision: int) -> Any:
+    """An image as a C-contiguous NumPy array or a JAX array [H, W], [H, W, 3] or [H, W, 4]; uint16 for more than 8 bits."""
+    dtype = np.uint8 if precision <= 8 else np.uint16
     if not _is_jax(x):
         if isinstance(x, (str, bytes, bytearray, list, tuple, os.PathLike)) or not hasattr(x, "__array__"):
             raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(x).__name__}")
         x = np.asarray(x)
-    if x.dtype != np.uint8:
-        raise TypeError(f"{name}: dtype {x.dtype}; must be uint8 (values 0..255)")
+    largest = (1 << precision) - 1
+    if x.dtype != dtype:
+        wanted = "; for uint16 pass precision=12" if precision == 8 and x.dtype == np.uint16 else ""
+        raise TypeError(f"{name}: dtype {x.dtype}; must be {np.dtype(dtype)} (values 0..{largest}){wanted}")
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
-    if x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] != 3):
-        raise ValueError(f"{name}: shape {x.shape}; must be [H, W], [H, W, 1] or [H, W, 3] (grey or RGB)")
+    if x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] not in (3, 4)):
+        raise ValueError(f"{name}: shape {x.shape}; must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (grey, RGB, CMYK)")
     if not all(1 <= side <= MAX_SIDE for side in x.shape[:2]):
         raise ValueError(f"{name}: {x.shape[1]}×{x.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
+    if precision not in (8, 16) and int(x.max()) > largest:
+        raise ValueError(f"{name}: values up to {int(x.max())}; precision={precision} holds 0..{largest}")
     return x if _is_jax(x) else np.ascontiguousarray(x)
 
 
-def _images(images: Any) -> tuple[list[Any], bool]:
+def _images(images: Any, precision: int) -> tuple[list[Any], bool]:
     """(images, whether the caller gave a single one)."""
     if isinstance(images, (list, tuple)):
-        return [_image(x, f"images[{i}]") for i, x in enumerate(images)], False
+        return [_image(x, f"images[{i}]", precision) for i, x in enumerate(images)], False
     if getattr(images, "ndim", None) == 4:
-        if images.shape[3] not in (1, 3):
-            raise ValueError(f"images: shape {images.shape}; a batch must be [N, H, W, 1] or [N, H, W, 3]")
-        return [_image(x, f"images[{i}]") for i, x in enumerate(images)], False
-    return [_image(images, "images")], True
+        if images.shape[3] not in (1, 3, 4):
+            raise ValueError(f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]")
+        return [_image(x, f"images[{i}]", precision) for i, x in enumerate(images)], False
+    return [_image(images, "images", precision)], True
 
 
 def _bytes(data: Any, name: str) -> bytes | memoryview:
@@ -71,6 +76,10 @@ def _bytes(data: Any, name: str) -> bytes | memoryview:
     raise TypeError(f"{name}: must be bytes, a buffer, a path or a binary file, not {type(data).__name__}")
 
 
+def _tables(tables: Any) -> bytes | None:
+    return None if tables is None else bytes(_bytes(tables, "tables"))
+
+
 def _sources(data: Any) -> tuple[list[bytes | memoryview], bool]:
     if isinstance(data, (list, tuple)):
         return [_bytes(d, f"data[{i}]") for i, d in enumerate(data)], False
@@ -86,8 +95,8 @@ def _warn(found: Sequence[tuple[str, int]], single: bool, index: int) -> None:
 def encode(
     images: Any,
     *,
-    quality: int = 75,
-    subsampling: Any = "4:2:0",
+    quality: int | tuple[int, int] = 75,
+    subsampling: Any = None,
     qtables: Any = None,
     optimize: bool = False,
     progressive: bool = False,
@@ -102,23 +111,26 @@ def encode(
     xmp: bytes | None = None,
     comment: bytes | str | None = None,
     dpi: tuple[int, int] | None = None,
+    precision: int = 8,
     engine: str = "auto",
     device: Any = None,
 ) -> bytes | list[bytes]:
     """JPEG files of images, byte-identical to libjpeg-turbo's (cjpeg, Pillow) with the same settings.
 
-    images: uint8, values 0..255, NumPy or JAX: one image [H, W], [H, W, 1] or [H, W, 3] (RGB) gives bytes; a list of
-        images, or a batch [N, H, W, C], gives a list. Sides 1..65,535.
-    quality: IJG quality 1..100 (T.81 Annex K tables, scaled).
+    images: uint8, values 0..255, NumPy or JAX: one image [H, W], [H, W, 1], [H, W, 3] (RGB) or [H, W, 4] (CMYK, 255 full
+        ink, stored inverted behind an Adobe marker as Pillow does) gives bytes; a list of images, or a batch
+        [N, H, W, C], gives a list. Sides 1..65,535.
+    quality: IJG quality 1..100 (T.81 Annex K tables, scaled), or a pair of them for luma and chroma (cjpeg -quality 75,60).
     subsampling: "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", cjpeg's "2x2" or "2x2,1x1,1x1", or three (h, v)
-        pairs. Grey images ignore it.
+        pairs. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors and K 1x1. Grey ignores it.
     qtables: one to four tables of 64 steps 1..65535 in natural order, used as they are in place of quality's; component
-        i takes table min(i, last), with two tables luma the first and chroma the second. Steps above 255 make the file
-        extended sequential.
+        i takes table min(i, last). Steps above 255 make the file extended sequential.
     optimize: Huffman tables fitted to each file. progressive: libjpeg's default scan script (implies optimize).
     restart_rows, restart_blocks: a restart marker every so many MCU rows or MCUs; 0 for none.
     icc_profile, exif, xmp: bytes to embed (exif with its leading b"Exif\\0\\0"). comment: bytes, or str as UTF-8.
     dpi: (x, y) dots an inch, 1..65,535.
+    precision: bits a sample. With 12, images are uint16 0..4095, files extended sequential or progressive, Huffman tables
+        always fitted, and quality's steps not held to 255 (cjpeg -precision 12).
     engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
         is named. device: a jax.Device, platform name, Mesh or Sharding for xla; all local devices by default.
 
@@ -127,10 +139,10 @@ def encode(
     """
     options = EncodeOptions(
         quality, subsampling, qtables, optimize, progressive, arithmetic, restart_rows, restart_blocks, tune, target_bytes,
-        target_metric, icc_profile, exif, xmp, comment, dpi,
+        target_metric, icc_profile, exif, xmp, comment, dpi, precision,
     )  # fmt: skip
     check_choice("engine", engine, ENGINES)
-    batch, single = _images(images)
+    batch, single = _images(images, options.precision)
     from .engine import codec
 
     files = codec.encode(batch, options, engine, device)
@@ -146,22 +158,26 @@ def decode(
     apply_exif_orientation: bool = False,
     strict: bool = False,
     limits: Limits = Limits(),
+    tables: Source | None = None,
     engine: str = "auto",
     device: Any = None,
 ) -> Any:
     """Pixels of JPEG files, identical to libjpeg-turbo's (islow IDCT, fancy upsampling).
 
     data: bytes, buffer, path or binary file; a list of them gives a list.
-    mode: None as the file is, "L" grey (luma) or "RGB". upsample: "fancy" (triangle filter) or "nearest" (djpeg -nosmooth).
+    mode: None as the file is, "L" grey (luma) or "RGB"; "CMYK" only for files that are CMYK or YCCK, which in turn become
+        nothing else (as in libjpeg: UnsupportedJpeg). upsample: "fancy" (triangle filter) or "nearest" (djpeg -nosmooth).
     apply_exif_orientation: turn the picture upright as its EXIF orientation says.
     strict: damage raises CorruptJpeg; otherwise what can be saved is decoded, with a JpegWarning for each trouble.
     limits: bounds on pixels, scans and memory, see `Limits`.
+    tables: an abbreviated stream of quantisation and Huffman tables alone (T.81 B.5), for data that come without them.
     engine, device: as for `encode`; where a device is named the pixels stay there as jax.Array.
 
-    Returns uint8 [H, W] (grey) or [H, W, 3] (RGB). Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError,
+    Returns uint8 [H, W] (grey), [H, W, 3] (RGB) or [H, W, 4] (CMYK, inverted as Pillow does, so that 255 is full ink);
+    uint16 with values 0..4095 for files of 12 bits. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError,
     with the byte offset. scale other than 1 is not available yet: NotImplementedError.
     """
-    options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits)
+    options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits, _tables(tables))
     check_choice("engine", engine, ENGINES)
     files, single = _sources(data)
     from .engine import codec
@@ -174,12 +190,12 @@ def decode(
                 pixels.add_note(f"in data[{i}]")
             raise pixels
         _warn(found, single, i)
-        images.append(_upright(pixels, files[i]) if apply_exif_orientation else pixels)
+        images.append(_upright(pixels, files[i], options.tables) if apply_exif_orientation else pixels)
     return images[0] if single else images
 
 
-def _upright(pixels: Any, data: bytes | memoryview) -> Any:
-    orientation = inspect(data).metadata.orientation or 1
+def _upright(pixels: Any, data: bytes | memoryview, tables: bytes | None) -> Any:
+    orientation = inspect(data, tables=tables).metadata.orientation or 1
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -189,24 +205,24 @@ def _upright(pixels: Any, data: bytes | memoryview) -> Any:
     return pixels if _is_jax(pixels) else np.ascontiguousarray(pixels)
 
 
-def info(data: Source, *, limits: Limits = Limits()) -> JpegInfo:
+def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None) -> JpegInfo:
     """What a file's headers say: size, process, sampling, tables, quality estimate, metadata. Reads no image data.
 
-    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded as `decode` does.
+    tables: as for `decode`. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded as `decode` does.
     """
-    return inspect(_bytes(data, "data"), limits)
+    return inspect(_bytes(data, "data"), limits, _tables(tables))
 
 
 def read_coefficients(
-    data: Source | Sequence[Source], *, strict: bool = False, limits: Limits = Limits()
+    data: Source | Sequence[Source], *, strict: bool = False, limits: Limits = Limits(), tables: Source | None = None
 ) -> Coefficients | list[Coefficients]:
     """Quantised DCT coefficients of JPEG files, without decoding to pixels.
 
-    data, strict, limits, errors and warnings: as for `decode`. A single file gives `Coefficients` with N = 1, a list a list.
+    data, strict, limits, tables, errors and warnings: as for `decode`. A single file gives `Coefficients` with N = 1, a list a list.
     Planes are NumPy int16 [1, rows, columns, 8, 8] in natural order, real blocks only.
     """
     register_pytree()
-    options = DecodeOptions(strict=strict, limits=limits)
+    options = DecodeOptions(strict=strict, limits=limits, tables=_tables(tables))
     files, single = _sources(data)
     from .engine import codec
 
@@ -237,7 +253,7 @@ def write_coefficients(
     """JPEG files of quantised coefficients: the inverse of `read_coefficients`.
 
     coefficients: planes int16 (or integers in its range) as `Coefficients` says, NumPy or JAX; N = 1 gives bytes, more or
-    a list of them gives a list. AC within ±1023, DC differences within ±2047, as baseline tables allow: ValueError
+    a list of them gives a list. AC within ±1023 and DC differences within ±2047 (±16383 and ±32767 at 12 bits): ValueError
     otherwise, and for planes that do not fit the frame. Options as for `encode`.
     """
     options = EncodeOptions(

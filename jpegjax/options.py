@@ -95,6 +95,16 @@ def parse_subsampling(value: Any) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
+def parse_quality(value: Any) -> int | tuple[int, int]:
+    """An IJG quality 1..100, or a pair of them (luma, chroma) as cjpeg's -quality 75,60 takes it."""
+    if not isinstance(value, (tuple, list)):
+        return check_int("quality", value, 1, 100)
+    if len(value) != 2:
+        raise ValueError(f"quality={value!r}: must be an integer 1..100, or two of them for luma and chroma")
+    luma, chroma = (check_int(f"quality[{i}]", q, 1, 100) for i, q in enumerate(value))
+    return luma if luma == chroma else (luma, chroma)
+
+
 def parse_qtables(value: Any) -> tuple[np.ndarray, ...]:
     """One to four quantisation tables, uint16 [64] in natural order, values 1..65535."""
     tables = list(value.values()) if isinstance(value, dict) else value
@@ -123,8 +133,8 @@ def _check_bytes(name: str, value: Any) -> None:
 class EncodeOptions:
     """Keyword arguments of `encode`; `api.encode` documents them."""
 
-    quality: int = 75
-    subsampling: Any = "4:2:0"
+    quality: Any = 75
+    subsampling: Any = None
     qtables: Any = None
     optimize: bool = False
     progressive: bool = False
@@ -139,16 +149,20 @@ class EncodeOptions:
     xmp: bytes | None = None
     comment: bytes | str | None = None
     dpi: tuple[int, int] | None = None
+    precision: int = 8
 
     def __post_init__(self):
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("quality", check_int("quality", self.quality, 1, 100))
-        put("subsampling", parse_subsampling(self.subsampling))
+        put("quality", parse_quality(self.quality))
+        if self.subsampling is not None:
+            put("subsampling", parse_subsampling(self.subsampling))
         if self.qtables is not None:
             put("qtables", parse_qtables(self.qtables))
         for name in ("optimize", "progressive", "arithmetic"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")
+        if check_int("precision", self.precision, 2, 16) not in (8, 12):
+            raise ValueError(f"precision={self.precision}: must be 8 or 12")
         put("restart_rows", check_int("restart_rows", self.restart_rows, 0, MAX_SIDE))
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
@@ -172,19 +186,31 @@ class EncodeOptions:
             put("dpi", (check_int("dpi[0]", x, 1, 65_535), check_int("dpi[1]", y, 1, 65_535)))
 
     def frame(self, height: int, width: int, channels: int) -> Frame:
-        """The frame of one image: grey for 1 channel, YCbCr for 3."""
-        process = Process.PROGRESSIVE if self.progressive else Process.BASELINE
+        """The frame of one image: grey for 1 channel, YCbCr for 3, CMYK for 4."""
+        process = Process.PROGRESSIVE if self.progressive else Process.BASELINE if self.precision == 8 else Process.EXTENDED
+        tables = 0 if self.qtables is None else len(self.qtables)
         if channels == 1:
-            return _frame(height, width, ((1, 1),), 1, process)
-        return _frame(height, width, self.subsampling, 2 if self.qtables is None else len(self.qtables), process)
+            return _frame(height, width, ((1, 1),), 1, process, self.precision)
+        if channels == 4:
+            sampling = ((1, 1),) * 4 if self.subsampling is None else (*self.subsampling, (1, 1))
+            return _frame(height, width, sampling, tables or 1, process, self.precision)
+        sampling = SUBSAMPLING["4:2:0"], (1, 1), (1, 1)
+        return _frame(height, width, self.subsampling or sampling, tables or 2, process, self.precision)
+
+
+_COLORS = {1: (ColorSpace.GRAY, (1,)), 3: (ColorSpace.YCBCR, (1, 2, 3)), 4: (ColorSpace.CMYK, tuple(b"CMYK"))}
 
 
 @lru_cache(maxsize=256)
-def _frame(height: int, width: int, sampling: tuple[tuple[int, int], ...], tables: int, process: Process) -> Frame:
-    """tables: how many quantisation tables the components share; with two, both chroma components take the second."""
-    selectors = (0, min(1, tables - 1), min(1 if tables == 2 else 2, tables - 1))
-    components = tuple(Component(i + 1, h, v, selectors[i]) for i, (h, v) in enumerate(sampling))
-    return Frame(height, width, components, process, color=ColorSpace.GRAY if len(sampling) == 1 else ColorSpace.YCBCR)
+def _frame(
+    height: int, width: int, sampling: tuple[tuple[int, int], ...], tables: int, process: Process, precision: int
+) -> Frame:
+    """tables: how many quantisation tables there are; component i takes table i, or the last one."""
+    color, ids = _COLORS[len(sampling)]
+    components = tuple(
+        Component(id_, h, v, min(i, tables - 1)) for i, (id_, (h, v)) in enumerate(zip(ids, sampling, strict=True))
+    )
+    return Frame(height, width, components, process, precision, color)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +223,10 @@ class DecodeOptions:
     apply_exif_orientation: bool = False
     strict: bool = False
     limits: Limits = Limits()
+    tables: bytes | None = None
 
     def __post_init__(self):
-        check_choice("mode", self.mode, (None, "L", "RGB"))
+        check_choice("mode", self.mode, (None, "L", "RGB", "CMYK"))
         check_choice("upsample", self.upsample, ("fancy", "nearest"))
         if self.scale != 1:
             raise NotImplementedError(f"scale={self.scale!r}: not available yet, only 1")

@@ -228,8 +228,13 @@ REFUSED = [
     (None, {}, TypeError, r"images: must be a NumPy or JAX array.*NoneType"),
     (IMAGE[0, 0], {}, ValueError, r"images: shape \(3,\); must be \[H, W\]"),
     (np.zeros((4, 4, 2), np.uint8), {}, ValueError, r"shape \(4, 4, 2\)"),
-    (np.zeros((4, 4, 4), np.uint8), {}, ValueError, r"shape \(4, 4, 4\)"),
-    (np.zeros((2, 4, 4, 4), np.uint8), {}, ValueError, r"\[N, H, W, 1\] or \[N, H, W, 3\]"),
+    (np.zeros((4, 4, 5), np.uint8), {}, ValueError, r"shape \(4, 4, 5\)"),
+    (np.zeros((2, 4, 4, 2), np.uint8), {}, ValueError, r"\[N, H, W, 1\], \[N, H, W, 3\] or \[N, H, W, 4\]"),
+    (IMAGE, {"precision": 12}, TypeError, r"dtype uint8; must be uint16 \(values 0..4095\)"),
+    (IMAGE.astype(np.uint16) << 8, {"precision": 12}, ValueError, r"values up to 65280; precision=12 holds 0..4095"),
+    (IMAGE, {"precision": 10}, ValueError, r"precision=10"),
+    (IMAGE, {"quality": (75, 60, 60)}, ValueError, r"two of them for luma and chroma"),
+    (IMAGE, {"quality": (75, 0)}, ValueError, r"quality\[1\]=0: must be 1..100"),
     (np.zeros((0, 5, 3), np.uint8), {}, ValueError, r"5×0 pixels; each side must be 1..65535"),
     (np.zeros((1, 65_536), np.uint8), {}, ValueError, r"65536×1 pixels"),
     ([IMAGE, IMAGE.astype(float)], {}, TypeError, r"images\[1\]: dtype float64"),
@@ -320,10 +325,11 @@ def test_doors_have_the_promised_signatures() -> None:
     assert names(jpegjax.encode) == [
         "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
-        "engine", "device",
+        "precision", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
-        "data", "mode", "scale", "upsample", "apply_exif_orientation", "strict", "limits", "engine", "device",
+        "data", "mode", "scale", "upsample", "apply_exif_orientation", "strict", "limits", "tables", "engine",
+        "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):
         first, *rest = inspect.signature(door).parameters.values()

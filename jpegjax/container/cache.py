@@ -12,7 +12,7 @@ __all__ = ["parse_header"]
 
 _CACHE_ENTRIES = 128
 _CACHED_HEADER = 8192
-_cache: OrderedDict[tuple[bytes, Limits, bool], Reader] = OrderedDict()
+_cache: OrderedDict[tuple[bytes, Limits, bool, bytes | None], Reader] = OrderedDict()
 _cache_lock = threading.Lock()
 
 
@@ -29,8 +29,10 @@ def _plain_header(data: bytes | memoryview) -> int:
     return 0
 
 
-def parse_header(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False) -> Reader:
-    """A Reader behind the first scan header, which is its `scan`. Raises like `Reader.next_scan`.
+def parse_header(
+    data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False, tables: bytes | None = None
+) -> Reader:
+    """A Reader behind the first scan header, which is its `scan`. Raises like `Reader`, takes `tables` like it.
 
     Headers seen lately (128 of at most 8 KB) are not parsed again: files of one encoder differ in little but size.
     Thread-safe; the Reader is the caller's own.
@@ -39,7 +41,7 @@ def parse_header(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, stri
         data = memoryview(data).cast("B")
     end = _plain_header(data)
     if end:
-        key = (bytes(data[:end]), limits, strict)
+        key = (bytes(data[:end]), limits, strict, tables)
         with _cache_lock:
             known = _cache.get(key)
             if known is not None:
@@ -48,9 +50,9 @@ def parse_header(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, stri
             reader = known.copy(data)
             reader.check_pixels(reader.require_frame())
             return reader
-    reader = Reader(data, limits, strict)
+    reader = Reader(data, limits, strict, tables)
     reader.next_scan()
-    if end and reader.position == end:
+    if end and reader.position == end and reader.lines_offset is None:
         stored = reader.copy(key[0])
         with _cache_lock:
             _cache[key] = stored

@@ -142,9 +142,9 @@ class JpegInfo:
         return "\n".join(lines)
 
 
-def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS) -> JpegInfo:
-    """Describe a file from its headers, also one of a process that is not decoded. Raises JpegError."""
-    reader = Reader(data, limits)
+def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: bytes | None = None) -> JpegInfo:
+    """Describe a file from its headers, also one of a process that is not decoded. Raises JpegError; tables: see `Reader`."""
+    reader = Reader(data, limits, tables=tables)
     reader.seek_scan()
     frame = reader.require_frame()
     qtables = tuple(reader.defined_table(k.tq) for k in frame.components)

@@ -19,6 +19,7 @@ from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
 from .metadata import Metadata, read_metadata
 from .segments import (
     ScanHeader,
+    find_lines,
     guess_color,
     huffman_fault,
     marker_name,
@@ -60,6 +61,7 @@ class Reader:
 
     frame: the Frame once a SOFn marker was read; its colour space is final with the first scan. frame_offset: of SOFn.
     qtables: per component uint16 [64] in natural order, latched at the component's first scan; None before.
+    lines_offset: of the DNL marker that gave the frame its height, else None.
     scan: the scan that was read last. scans: how many were read.
     position: offset of the byte to read next; after `next_scan` the first entropy-coded byte.
     restart_interval: MCUs, as in force. jfif: whether a JFIF marker was read. adobe: its transform flag, or None.
@@ -68,9 +70,16 @@ class Reader:
     warnings: (message, byte offset) of what was damaged. With `strict` each is a CorruptJpeg instead.
 
     data: bytes, or anything with a contiguous buffer. limits: pixels, pixels_per_byte and scans are checked here.
+    tables: an abbreviated stream of tables alone (T.81 B.5), whose DQT and DHT are in force at the start.
     """
 
-    def __init__(self, data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False):
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        limits: Limits = DEFAULT_LIMITS,
+        strict: bool = False,
+        tables: bytes | None = None,
+    ):
         self.data = data if isinstance(data, bytes) else memoryview(data).cast("B")
         self.size = len(self.data)
         self.limits, self.strict = limits, strict
@@ -90,12 +99,16 @@ class Reader:
         self._dc: list[HuffmanSpec | None] = [None] * 4
         self._ac: list[HuffmanSpec | None] = [None] * 4
         self.frame_offset = 0
+        self.lines_offset: int | None = None
         self._coded_samples = 0
         self._ended = False
+        self._only_tables = False
         self._whole = False
         if self.data[:2] != b"\xff\xd8":
             start = bytes(self.data[:4]).hex(" ") or "nothing"
             raise CorruptJpeg(f"no JPEG stream: it starts with {start}, not with SOI (ff d8)", 0)
+        if tables is not None:
+            self._take_tables(tables)
 
     @property
     def metadata(self) -> Metadata:
@@ -186,6 +199,16 @@ class Reader:
         table = self._quantization[slot] if slot < 4 else None
         return None if table is None else quantization_table(*table).copy()
 
+    def _take_tables(self, tables: bytes) -> None:
+        try:
+            source = Reader(tables, self.limits, self.strict)
+            source._only_tables = True
+            if source.seek_scan() or source.frame is not None:
+                raise CorruptJpeg("an image, where a stream of tables alone is expected (T.81 B.5)", source.position)
+        except CorruptJpeg as error:
+            raise CorruptJpeg(f"tables: {error.message}", error.offset) from None
+        self._quantization, self._dc, self._ac = source._quantization, source._dc, source._ac
+
     def scan_header_end(self) -> int:
         """Offset behind the SOS segment at `position`."""
         p = self.position
@@ -196,7 +219,12 @@ class Reader:
             self.warn(f"{stop - start} bytes skipped before a marker", start)
 
     def _end(self, trouble: str | None, at: int) -> bool:
+        if self._only_tables:
+            return False
         if self.scans == 0:
+            if trouble is None and self.frame is None and any([*self._quantization, *self._dc, *self._ac]):
+                raise CorruptJpeg("no image: an abbreviated stream of tables alone; pass it as `tables` with the "
+                                  "stream that needs it", at)  # fmt: skip
             what = "no frame" if self.frame is None else "a frame but no scan"
             raise CorruptJpeg(f"no image: {trouble or 'EOI reached'}, {what} read", at)
         self._ended = True
@@ -262,6 +290,10 @@ class Reader:
     def _settle_frame(self, at: int) -> None:
         if self.scans or self.frame is None:
             return
+        if not self.frame.height:
+            lines, self.lines_offset = find_lines(self.data, self.scan_header_end(), self.frame_offset)
+            self.frame = replace(self.frame, height=lines)
+            self.check_pixels(self.frame)
         color, warning = guess_color(self.frame, self.jfif, self.adobe)
         if color is not self.frame.color:
             self.frame = replace(self.frame, color=color)
@@ -273,7 +305,7 @@ class Reader:
         if self._whole:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
-        if process.lossless or frame.precision != 8:
+        if process.arithmetic or process.lossless:
             kind = f"{frame.precision}-bit {PROCESS_NAMES[process]} process ({marker_name(process.value)})"
             raise UnsupportedJpeg(f"{kind} is not decoded", at)
         limit = self.limits.scans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..types import ZIGZAG, ColorSpace, Component, Frame, HuffmanSpec, Process
 
 __all__ = [
     "ScanHeader",
+    "find_lines",
     "guess_color",
     "huffman_fault",
     "marker_name",
@@ -31,6 +33,7 @@ _UNKNOWN_PROCESS = {
     0xCD: "hierarchical sequential arithmetic",
     0xCE: "hierarchical progressive arithmetic", 0xCF: "hierarchical lossless arithmetic",
 }  # fmt: skip
+_SCAN_END = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but RSTn
 _PROCESSES = {p.value: p for p in Process}
 
 DqtSlot = tuple[bytes, bool]  # 64 steps in zigzag order as DQT carries them, and whether they have 16 bits
@@ -119,7 +122,7 @@ def parse_dac(body: bytes, at: int, conditioning: tuple[int, ...]) -> tuple[int,
 
 
 def parse_sof(code: int, body: bytes, at: int) -> Frame:
-    """The frame of a SOFn segment (T.81 B.2.2), with colour space UNKNOWN as yet."""
+    """The frame of a SOFn segment (T.81 B.2.2), with colour space UNKNOWN as yet; height 0: see `find_lines`."""
     process = _PROCESSES.get(code)
     if process is None:
         raise UnsupportedJpeg(f"{_UNKNOWN_PROCESS[code]} process ({marker_name(code)}) is not decoded", at)
@@ -129,15 +132,11 @@ def parse_sof(code: int, body: bytes, at: int) -> Frame:
     height, width = body[1] << 8 | body[2], body[3] << 8 | body[4]
     if not width or not count:
         raise CorruptJpeg(f"frame is empty: {width}×{height} with {count} components", at)
-    if not height:
-        raise UnsupportedJpeg("height is 0, to be told by a DNL marker after the first scan, which is not decoded", at)
     if len(body) != 6 + 3 * count:
         raise CorruptJpeg(f"{marker_name(code)} segment has length {len(body) + 2}; {count} components need "
                           f"{8 + 3 * count}", at)  # fmt: skip
     if not (2 <= precision <= 16 if process.lossless else precision in (8, 12)):
         raise CorruptJpeg(f"{precision} bits a sample; {'2..16' if process.lossless else '8 or 12'} are defined", at)
-    if count > 10:
-        raise CorruptJpeg(f"{count} components; at most 10 are decoded", at)
     components = []
     for i in range(6, len(body), 3):
         h, v = body[i + 1] >> 4, body[i + 1] & 15
@@ -145,6 +144,21 @@ def parse_sof(code: int, body: bytes, at: int) -> Frame:
             raise CorruptJpeg(f"component {body[i]} has sampling factors {h}×{v}; factors are 1..4", at)
         components.append(Component(body[i], h, v, body[i + 2]))
     return Frame(height, width, tuple(components), process, precision, ColorSpace.UNKNOWN)
+
+
+def find_lines(data: bytes | memoryview, start: int, at: int) -> tuple[int, int]:
+    """(lines, offset) of the DNL marker that ends the scan whose data begin at `start` (T.81 B.2.5).
+
+    at: offset of the frame header, which gives no height. CorruptJpeg where another marker, or none, ends the scan.
+    """
+    found = _SCAN_END.search(data, start)
+    p = found.start() if found else len(data)
+    if p + 6 > len(data) or data[p + 1] != 0xDC:
+        raise CorruptJpeg("height is 0, and no DNL marker behind the first scan gives it", at)
+    lines = data[p + 4] << 8 | data[p + 5]
+    if not lines:
+        raise CorruptJpeg("DNL segment gives 0 lines", p)
+    return lines, p
 
 
 def guess_color(frame: Frame, jfif: bool, adobe: int | None) -> tuple[ColorSpace, str | None]:
@@ -174,7 +188,7 @@ def parse_sos(body: bytes, at: int, frame: Frame) -> ScanHeader:
         raise CorruptJpeg(f"SOS segment of length {len(body) + 2} names {count} components; 1..4 with 6 + 2 bytes each "
                           "are needed", at)  # fmt: skip
     indices: list[int] = []
-    known = frame.components[:4]
+    known = frame.components
     for i in range(count):
         wanted = body[1 + 2 * i]
         # Order of the frame (B.2.3); identifiers may repeat there, so a scan's i-th component is sought from i on.

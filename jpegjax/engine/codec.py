@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
+from ..container import parse_header
 from ..errors import JpegError
 from ..options import DecodeOptions, EncodeOptions
 from ..types import Coefficients, ColorSpace, Frame, Process
@@ -20,19 +21,22 @@ Notes = list[tuple[str, int]]
 
 
 @lru_cache(maxsize=128)
-def _standard_tables(quality: int, n: int) -> tuple[np.ndarray, ...]:
-    tables = quality_table(LUMA_QUANTIZATION, quality), quality_table(CHROMA_QUANTIZATION, quality)
+def _standard_tables(quality: int | tuple[int, int], baseline: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(luma, chroma) of one quality, or of one each. baseline: steps up to 255 only."""
+    luma, chroma = quality if isinstance(quality, tuple) else (quality, quality)
+    tables = quality_table(LUMA_QUANTIZATION, luma, baseline), quality_table(CHROMA_QUANTIZATION, chroma, baseline)
     for table in tables:
         table.flags.writeable = False
-    return (tables[0], *(tables[1],) * (n - 1))
+    return tables
 
 
 def plan(shape: Sequence[int], options: EncodeOptions) -> tuple[Frame, tuple[np.ndarray, ...]]:
     """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
     frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
-    if options.qtables is not None:
-        return frame, tuple(options.qtables[k.tq] for k in frame.components)
-    return frame, _standard_tables(options.quality, len(frame.components))
+    tables = options.qtables
+    if tables is None:
+        tables = _standard_tables(options.quality, frame.precision == 8)
+    return frame, tuple([tables[k.tq] for k in frame.components])
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
@@ -92,7 +96,8 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
     """(Coefficients or the JpegError, warnings) of each file."""
 
     def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
-        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict)
+        reader = parse_header(data, options.limits, options.strict, options.tables)
+        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
         tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
         return Coefficients(tuple(p[None] for p in planes), tables, reader.frame), notes
 
@@ -102,8 +107,6 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
 def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]]:
     """Planes int16 [rows, columns, 8, 8], frame and tables of a batch of one; ValueError or TypeError where they do not fit."""
     frame = c.frame
-    if frame.precision != 8 or frame.color not in (ColorSpace.GRAY, ColorSpace.YCBCR, ColorSpace.RGB, ColorSpace.UNKNOWN):
-        raise NotImplementedError(f"frame: {frame.precision}-bit {frame.color.value} files are not written yet")
     if not len(c.planes) == len(c.qtables) == len(frame.components) > 0:
         raise ValueError(f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components")
     planes, tables = [], []
@@ -128,7 +131,8 @@ def write(items: Sequence[Coefficients], options: EncodeOptions) -> list[bytes]:
 
     def one(c: Coefficients) -> bytes:
         planes, frame, tables = _checked(c)
-        process = Process.PROGRESSIVE if options.progressive else Process.BASELINE
+        sequential = Process.BASELINE if frame.precision == 8 else Process.EXTENDED
+        process = Process.PROGRESSIVE if options.progressive else sequential
         if frame.process is not process:
             frame = Frame(frame.height, frame.width, frame.components, process, frame.precision, frame.color)
         return entropy.encode_image(planes, frame, tables, options)

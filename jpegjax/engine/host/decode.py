@@ -24,6 +24,7 @@ from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import entropy, run_parallel
 from ..pool import borrow, discard
+from . import deep
 from . import pixels as px
 from .forward import copy_bytes
 from .inverse import dequantiser, inverse_strip
@@ -52,12 +53,14 @@ def _channels(frame: Frame, mode: str | None) -> int:
     return 1 if grey else 3
 
 
-def _upsampling(frame: Frame, c: int, strips: Strips, fancy: bool) -> tuple[int, int, int]:
+def _upsampling(frame: Frame, c: int, fancy: bool) -> tuple[int, int, int]:
     """(kind, h ratio, v ratio) of component c."""
-    h, v = (int(f) for f in strips.sampling[c])
-    if strips.hmax % h or strips.vmax % v:
-        raise UnsupportedJpeg(f"component {c}: sampling {h}x{v} does not divide {strips.hmax}x{strips.vmax}")
-    ratio = strips.hmax // h, strips.vmax // v
+    k, hmax, vmax = frame.components[c], frame.hmax, frame.vmax
+    if hmax % k.h or vmax % k.v:
+        raise UnsupportedJpeg(
+            f"component {c}: sampling {k.h}x{k.v} does not divide {hmax}x{vmax}; read_coefficients gives the components"
+        )
+    ratio = hmax // k.h, vmax // k.v
     wide = frame.samples(c)[1] > 2
     kind = px.REPLICATE
     if ratio == (1, 1):
@@ -84,7 +87,7 @@ class Layout:
         color = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
         table = np.zeros((self.used, px.FIELDS), np.int64)
         for c, row in enumerate(table):
-            row[px.KIND], row[px.HRATIO], row[px.VRATIO] = _upsampling(frame, c, s, upsample == "fancy")
+            row[px.KIND], row[px.HRATIO], row[px.VRATIO] = _upsampling(frame, c, upsample == "fancy")
             row[px.SAMPLES], row[px.STRIDE] = s.samples[c], s.strides[c]
             row[px.CHEIGHT], row[px.CWIDTH] = frame.samples(c)
         lag = int(any(row[px.KIND] in (px.FANCY_H1V2, px.FANCY_H2V2) for row in table))
@@ -178,9 +181,11 @@ def reconstruct(
     """Pixels of one image from its coefficients.
 
     planes: per component C-contiguous int16 [rows, columns, 8, 8]. qtables: per component uint16 [64]. consume: the planes
-    are not needed any more, so that those of large pictures give their memory back while pixels take it. Returns uint8
-    [H, W] or [H, W, 3]. UnsupportedJpeg for colour spaces and sampling ratios without a rule.
+    are not needed any more, so that those of large pictures give their memory back while pixels take it. Returns uint8,
+    uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. UnsupportedJpeg for colour spaces and ratios without a rule.
     """
+    if frame.precision != 8:
+        return deep.reconstruct(planes, frame, qtables, *_deep_plan(frame, mode, upsample))
     layout = _layout(frame, mode, upsample)
     steps, alive = _dequantisers(qtables, layout.used)
     pixels = borrow(layout.shape)
@@ -196,11 +201,18 @@ def reconstruct(
     return _grey(pixels) if layout.convert_grey else pixels
 
 
+def _deep_plan(frame: Frame, mode: str | None, upsample: str) -> tuple[list[tuple[int, int, int]], int]:
+    """(`_upsampling` of the components that the picture needs, its channels)."""
+    channels = _channels(frame, mode)
+    used = 1 if channels == 1 and frame.color is not ColorSpace.RGB else len(frame.components)
+    return [_upsampling(frame, c, upsample == "fancy") for c in range(used)], channels
+
+
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
-    reader = parse_header(data, options.limits, options.strict)
+    reader = parse_header(data, options.limits, options.strict, options.tables)
     with _refusals_at(reader):
-        _layout(reader.require_frame(), options.mode, options.upsample)
+        _deep_plan(reader.require_frame(), options.mode, options.upsample)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
 
 
@@ -223,7 +235,7 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
 
 def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
-    reader = parse_header(data, options.limits, options.strict)
+    reader = parse_header(data, options.limits, options.strict, options.tables)
     with _refusals_at(reader):
         return _decode(data, options, reader)
 
@@ -231,9 +243,9 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
 def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
-    apart = reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
+    apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
     if apart or scan.components != tuple(range(len(frame.components))):
-        _channels(frame, options.mode)
+        _deep_plan(frame, options.mode, options.upsample)
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
         return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample, consume=True), notes
     layout = _layout(frame, options.mode, options.upsample)

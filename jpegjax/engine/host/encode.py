@@ -26,11 +26,16 @@ from ...options import EncodeOptions
 from ...simd import kernel
 from ...types import Frame
 from .. import entropy, run_parallel
+from . import deep
 from .forward import fill_strip, quantiser, transform_strip
 from .parts import row_parts
 from .scratch import Strips, address, kept, scratch
 
 __all__ = ["encode_image", "transform"]
+
+
+_STANDARD_DC = STANDARD_DC_LUMA, STANDARD_DC_CHROMA
+_STANDARD_AC = STANDARD_AC_LUMA, STANDARD_AC_CHROMA
 
 
 class Layout:
@@ -39,7 +44,7 @@ class Layout:
     def __init__(self, frame: Frame):
         self.strips = s = Strips(frame)
         self.full_stride = -(-s.mcus_wide * 8 * s.hmax // 64) * 64 + 64
-        self.full = scratch("full", 13 * self.full_stride + 256)
+        self.full = scratch("full", (4 * len(frame.components) + 1) * self.full_stride + 256)
         self.spare = np.zeros(64, np.int16)
         n = len(frame.components)
         self.scan = np.zeros((n, FIELDS), np.int64)
@@ -104,8 +109,10 @@ def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
 def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
-    image: C-contiguous uint8 [H, W] or [H, W, 3]. qtables: per component uint16 [64].
+    image: C-contiguous uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. qtables: per component uint16 [64].
     """
+    if frame.precision != 8:
+        return deep.transform(image, frame, qtables)
     layout = kept(("encode", frame), lambda: Layout(frame))
     tables, alive = _quantisers(_steps(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
@@ -123,14 +130,15 @@ def _plain_header(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _scan_head(n: int, interval: int) -> bytes:
+def _scan_head(frame: Frame, interval: int) -> bytes:
     """Everything between SOFn and the data: standard tables, restart interval, scan header."""
     parts = [dht(0, 0, STANDARD_DC_LUMA), dht(1, 0, STANDARD_AC_LUMA)]
-    if n > 1:
+    slots = [entropy.table_slot(frame, c) for c in range(len(frame.components))]
+    if max(slots):
         parts += [dht(0, 1, STANDARD_DC_CHROMA), dht(1, 1, STANDARD_AC_CHROMA)]
     if interval:
         parts.append(dri(interval))
-    parts.append(sos([(c + 1, min(c, 1), min(c, 1)) for c in range(n)]))
+    parts.append(sos([(k.id, slot, slot) for k, slot in zip(frame.components, slots, strict=True)]))
     return b"".join(parts)
 
 
@@ -138,10 +146,8 @@ def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], in
     """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout = kept(("encode", frame), lambda: Layout(frame))
     tables, alive = _quantisers(steps)
-    wide, chroma = layout.strips.mcus_wide, len(frame.components) - 1
-    codes = encode_tables(
-        (STANDARD_DC_LUMA, *(STANDARD_DC_CHROMA,) * chroma), (STANDARD_AC_LUMA, *(STANDARD_AC_CHROMA,) * chroma)
-    )
+    wide, slots = layout.strips.mcus_wide, [entropy.table_slot(frame, c) for c in range(len(frame.components))]
+    codes = encode_tables(tuple([_STANDARD_DC[s] for s in slots]), tuple([_STANDARD_AC[s] for s in slots]))
     state = encode_state(interval)
     if interval:
         state[NEXT_RESTART] = row0 * wide // interval % 8
@@ -164,8 +170,9 @@ def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], in
 
 
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
-    """The file of one image. image: C-contiguous uint8 [H, W] or [H, W, 3]; frame, qtables: as `codec.plan` gives them."""
-    if options.optimize or options.progressive or options.arithmetic:
+    """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
+    fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
+    if fitted or len(entropy.sequential_script(frame)) > 1:
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
@@ -181,4 +188,4 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         )  # fmt: skip
     else:
         head = _plain_header(frame, steps)
-    return b"".join([head, _scan_head(len(frame.components), interval), *coded, EOI])
+    return b"".join([head, _scan_head(frame, interval), *coded, EOI])

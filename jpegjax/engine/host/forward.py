@@ -248,6 +248,44 @@ def ycc_row(rgb, y, cb, cr, width, padded, tail, ahead):
     extend_row(cr, width, padded)
 
 
+@vectorized
+def _inverted_32(cmyk, c, m, y, k):
+    """32 pixels of four channels to four planes, 255 minus each."""
+    quads = [load(cmyk + 32 * i, 32, 8) for i in range(4)]
+    apart = [(q ^ -1).shuffle([4 * p + channel for channel in range(4) for p in range(8)]).bitcast(64) for q in quads]
+    even = [apart[i].shuffle([0, 4, 2, 6], apart[i + 1]) for i in (0, 2)]
+    odd = [apart[i].shuffle([1, 5, 3, 7], apart[i + 1]) for i in (0, 2)]
+    for out, pair, first in ((c, even, 0), (m, odd, 0), (y, even, 2), (k, odd, 2)):
+        store(out, pair[0].shuffle([first, first + 1, first + 4, first + 5], pair[1]).bitcast(8))
+
+
+@kernel
+def cmyk_row(cmyk, c, m, y, k, width, padded, tail):
+    """One row of CMYK to four rows, inverted as Adobe stores them and extended to `padded` samples.
+
+    tail: address of 128 bytes of scratch.
+    """
+    whole = width & ~31
+    for x in range(0, whole, 32):
+        _inverted_32(cmyk + 4 * x, c + x, m + x, y + x, k + x)
+    if whole < width:
+        for i in range(4 * (width - whole)):
+            store_u8(tail + i, load_u8(cmyk + 4 * whole + i))
+        _inverted_32(tail, c + whole, m + whole, y + whole, k + whole)
+    extend_row(c, width, padded)
+    extend_row(m, width, padded)
+    extend_row(y, width, padded)
+    extend_row(k, width, padded)
+
+
+@kernel
+def _full_row(c, j, row, sampling, hmax, vmax, planes, strides, full, full_stride):
+    """Where full-resolution row j of a vertical group goes: the strip's `row`, or `full` if it waits for downsampling."""
+    if sampling[c, 0] == hmax and sampling[c, 1] == vmax:
+        return planes[c] + row * strides[c]
+    return full + (4 * c + j) * full_stride
+
+
 @kernel
 def downsample_row(rows, stride, h, v, out, width):
     """v full-resolution rows to one of `width` samples, h:1 by v:1; writes up to 31 samples beyond."""
@@ -274,8 +312,8 @@ def fill_strip(image, height, width, channels, mcu_row, sampling, planes, stride
     """Cut MCU row `mcu_row` out of an image into the strips of its components, downsampled and padded (libjpeg's edges).
 
     image: address of uint8 [height, width, channels]. sampling: int64 [n, 2] (h, v). planes, strides: address and row
-    bytes of each component's strip, 8·v rows. full: address of 3·4 rows of `full_stride` bytes for the full-resolution
-    rows of one vertical group (vmax of them; a fourth quarter is scratch).
+    bytes of each component's strip, 8·v rows. full: address of 4·channels + 1 rows of `full_stride` bytes for the
+    full-resolution rows of one vertical group (vmax of them for each component; the last is scratch).
     """
     n = len(sampling)
     hmax, vmax = 1, 1
@@ -292,6 +330,14 @@ def fill_strip(image, height, width, channels, mcu_row, sampling, planes, stride
             if channels == 1:
                 copy_bytes(planes[0] + g * strides[0], source, width)
                 extend_row(planes[0] + g * strides[0], width, padded)
+                continue
+            row = g * vmax + j
+            if channels == 4:
+                a = _full_row(0, j, row, sampling, hmax, vmax, planes, strides, full, full_stride)
+                b = _full_row(1, j, row, sampling, hmax, vmax, planes, strides, full, full_stride)
+                c = _full_row(2, j, row, sampling, hmax, vmax, planes, strides, full, full_stride)
+                d = _full_row(3, j, row, sampling, hmax, vmax, planes, strides, full, full_stride)
+                cmyk_row(source, a, b, c, d, width, padded, full + 16 * full_stride)
                 continue
             r0 = full + j * full_stride
             # components at full resolution go straight to their strips, the others wait in `full` for downsampling

@@ -83,9 +83,8 @@ def _triangle_v_32(near, far, bias, out):
     store(out, join(halves[0], halves[1]))
 
 
-@vectorized
-def _rgb_32(y, cb, cr, out):
-    """32 pixels YCbCr to RGB: R = Y + (91881·cr + 2^15 >> 16) and so on, each clamped."""
+def _to_rgb(y, cb, cr):
+    """R, G, B of 32 pixels YCbCr: R = Y + (91881·cr + 2^15 >> 16) and so on, each clamped."""
     none = zero(y, 32, 8)
     luma32, blue32, red32 = load(y, 32, 8), load(cb, 32, 8), load(cr, 32, 8)
     planes = []
@@ -99,8 +98,12 @@ def _rgb_32(y, cb, cr, out):
         low = (madd(unpack_low(blue, red), weights) + 32768) >> 16
         high = (madd(unpack_high(blue, red), weights) + 32768) >> 16
         planes.append((r, luma - red + pack_i16(low, high), b))
-    r, g, b = (pack_u8(p, q) for p, q in zip(*planes, strict=True))
-    _interleave(r, g, b, out)
+    return [pack_u8(p, q) for p, q in zip(*planes, strict=True)]
+
+
+@vectorized
+def _rgb_32(y, cb, cr, out):
+    _interleave(*_to_rgb(y, cb, cr), out)
 
 
 def _interleave(r, g, b, out):
@@ -122,6 +125,28 @@ def _interleave(r, g, b, out):
 @vectorized
 def _interleave_32(r, g, b, out):
     _interleave(load(r, 32, 8), load(g, 32, 8), load(b, 32, 8), out)
+
+
+def _interleave_four(a, b, c, d, out):
+    """32 pixels to 128 bytes."""
+    pairs = [[p.shuffle([i + n for i in range(half, half + 16) for n in (0, 32)], q).bitcast(16) for half in (0, 16)]
+             for p, q in ((a, b), (c, d))]  # fmt: skip
+    for half in (0, 1):
+        for part in (0, 1):
+            places = [i + n for i in range(8 * part, 8 * part + 8) for n in (0, 16)]
+            store(out + (64 * half + 32 * part), pairs[0][half].shuffle(places, pairs[1][half]))
+
+
+@vectorized
+def _cmyk_32(c, m, y, k, out):
+    """32 pixels of inverted CMYK, as Adobe stores it, to CMYK."""
+    _interleave_four(*(load(row, 32, 8) ^ -1 for row in (c, m, y, k)), out)
+
+
+@vectorized
+def _ycck_32(y, cb, cr, k, out):
+    """32 pixels of YCCK to CMYK: YCbCr holds 255 minus the inverted C, M and Y, and so the ink itself."""
+    _interleave_four(*_to_rgb(y, cb, cr), load(k, 32, 8) ^ -1, out)
 
 
 @kernel
@@ -178,12 +203,25 @@ def _copy_exact(target, source, n):
 
 
 @kernel
+def _emit_four(a, b, c, d, width, color, target, tail):
+    """One row of four channels. color: 1 for YCCK, 0 for CMYK. tail: address of 128 bytes of scratch."""
+    whole = width & ~31
+    for x in range(0, width, 32):
+        out = target + 4 * x if x < whole else tail
+        if color == 1:
+            _ycck_32(a + x, b + x, c + x, d + x, out)
+        else:
+            _cmyk_32(a + x, b + x, c + x, d + x, out)
+    _copy_exact(target + 4 * whole, tail, 4 * (width - whole))
+
+
+@kernel
 def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scratch, span):
     """Write image rows row0..row1-1.
 
-    table: int64 [n, FIELDS]. top: image row where the strip starts. color: 1 where three components are YCbCr, 0 where
-    they are the output's own. channels: 1 writes the first component, 3 RGB (a single component is repeated). pixels:
-    address of uint8 [height, width, channels]. scratch: address of 8 parts of `span` >= width + 128 bytes.
+    table: int64 [n, FIELDS]. top: image row where the strip starts. color: 1 where the first three components are YCbCr,
+    0 where they are the output's own. channels: 1 writes the first component, 3 RGB (a single component is repeated), 4
+    CMYK, 255 minus what the file holds. pixels: address of uint8 [height, width, channels]. scratch: address of 8 parts of `span` >= width + 128 bytes.
     """
     n = len(table)
     whole = width & ~31
@@ -201,6 +239,10 @@ def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scra
         if n > 1:
             b = _upsample(table[1], row, scratch + span, sums, top, vmax)
             c = _upsample(table[2], row, scratch + 2 * span, sums, top, vmax)
+        if channels == 4:
+            d = _upsample(table[3], row, scratch + 3 * span, sums, top, vmax)
+            _emit_four(a, b, c, d, width, color, target, tail)
+            continue
         if n > 1 and color == 1:
             for x in range(0, whole, 32):
                 _rgb_32(a + x, b + x, c + x, target + 3 * x)
