@@ -1,0 +1,359 @@
+"""Lossless decoding: Huffman-coded differences in scan order, then the samples that they and the predictor give.
+
+bytes ──▶ segments.next_segment ──▶ differences of an MCU row ──▶ rows of samples modulo 2^16 ──▶ the target
+
+A group is what undifferences together: all components of a plain interleaved scan, or one component. Damage is treated as
+libjpeg-turbo does: bits that are missing read as zero to the end of the row, the rows below it are mid-grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
+from ...types import Frame, HuffmanSpec, Scan
+from ..segments import BAD_CODE_AT, INSUFFICIENT, PAD, START, SegmentReport, close_segment, new_state, next_segment, scratch_for
+from ..tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+
+__all__ = ["GROUP_FIELDS", "decode_scan", "scan_groups"]
+
+UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
+DISTANCE = 3  # from a sample to the one of the same component to its left
+WIDTH, ROWS = 4, 5  # of the group, in samples
+OFFSET, STRIDE, STEP = 6, 7, 8  # of the first sample in the target, between rows, between samples
+GROUP_FIELDS = 9
+
+_BATCH = 64  # symbols between looks at the end of the data: at most 32 bits each, half of PAD
+_PAIR_BITS = 12
+_LOOKUP_AT = 4 << _PAIR_BITS  # bytes
+_INVALID = 128  # in an entry's symbol: no code matches
+
+
+@kernel(inline=True)
+def _next_word(at):
+    return np.int64(bswap64(load_u64(at)))
+
+
+@kernel
+def _long_code(table, bits):
+    """Entry of a code longer than the look-up; where none matches, one of 17 bits, category 0 and _INVALID."""
+    length = np.int64(LOOKAHEAD + 1)
+    code = shift_right(bits, 64 - length)
+    while code > load_i32(table + 4 * (MAX_CODE + length)):
+        length += 1
+        if length > 16:
+            return np.int64(17 << 16 | 17 << 8 | _INVALID)
+        code = shift_right(bits, 64 - length)
+    symbol = load_i32(table + 4 * (SYMBOLS + code + load_i32(table + 4 * (VALUE_OFFSET + length))))
+    return (length + (symbol & 15)) << 16 | length << 8 | symbol
+
+
+@kernel(inline=True)
+def _refill(bits, held, at, word):
+    """At least 56 bits, as in `sequential_decode`."""
+    bits |= shift_right(word, held)
+    at += (63 - held) >> 3
+    return bits, held | 56, at, _next_word(at)
+
+
+@kernel(inline=True)
+def _value(rest, size):
+    """The value whose `size` bits, 0..15, `rest` starts with (T.81 table H.2)."""
+    # A leading 0 tells a negative value.
+    return shift_right(shift_right(rest, 1), 63 - size) + (~(rest >> 63) & (1 - (np.int64(1) << size)))
+
+
+@kernel(inline=True)
+def _difference(lookup, bits):
+    """(difference, its entry in `decode_lookup`'s table) of the symbol that `bits` start with (T.81 H.2.2)."""
+    entry = load_i32(lookup + 4 * shift_right(bits, 64 - LOOKAHEAD))
+    if entry == 0:
+        entry = _long_code(lookup, bits)
+    # Category 16 has no value bits, so that its size reads as 0; it stands for 32768.
+    return _value(bits << (entry >> 8 & 31), entry & 15) | (entry & 16) << 11, entry
+
+
+@kernel
+def _decode_cycle(tables, symbols, bits, held, at, limit, out):
+    """`_decode_pairs` where symbol i takes table i modulo their number."""
+    word = _next_word(at)
+    seen = np.int64(0)
+    cycle = tables.size
+    done = np.int64(0)
+    while done < symbols:
+        stop = min(symbols, done + _BATCH // cycle * cycle)
+        for i in range(done, stop, cycle):
+            for k in range(cycle):
+                bits, held, at, word = _refill(bits, held, at, word)
+                value, entry = _difference(tables[k] + _LOOKUP_AT, bits)
+                store_i16(out + 2 * (i + k), value)
+                bits <<= entry >> 16
+                held -= entry >> 16
+                seen |= entry
+        done = stop
+        if at > limit:
+            at = limit
+            word = np.int64(0)
+    return bits, held, at, seen & _INVALID != 0
+
+
+@kernel
+def _decode_pairs(table, symbols, bits, held, at, limit, out):
+    """Differences of `symbols` symbols of one table, to int16 at address `out`.
+
+    Returns the reader and whether a code was invalid. Reads end below limit + half of PAD.
+    """
+    word = _next_word(at)
+    seen = np.int64(0)
+    end = out + 2 * symbols
+    while out < end:
+        stop = min(end - 2, out + 2 * _BATCH)
+        while out < stop:
+            bits, held, at, word = _refill(bits, held, at, word)
+            entry = load_i32(table + 4 * shift_right(bits, 64 - _PAIR_BITS))
+            if entry == 0:
+                value, entry = _difference(table + _LOOKUP_AT, bits)
+                store_i16(out, value)
+                seen |= entry
+                bits <<= entry >> 16
+                held -= entry >> 16
+                out += 2
+                continue
+            store_i16(out, _value(bits << (entry >> 6 & 31), entry >> 11 & 15))
+            store_i16(out + 2, _value(bits << (entry >> 15 & 31), entry >> 20 & 15))
+            bits <<= entry & 63
+            held -= entry & 63
+            out += entry >> 24
+        if out == end - 2:
+            bits, held, at, word = _refill(bits, held, at, word)
+            value, entry = _difference(table + _LOOKUP_AT, bits)
+            store_i16(out, value)
+            seen |= entry
+            bits <<= entry >> 16
+            held -= entry >> 16
+            out += 2
+        if at > limit:
+            at = limit
+            word = np.int64(0)
+    return bits, held, at, seen & _INVALID != 0
+
+
+@kernel
+def _fill_pairs(counts, symbols, table):
+    """Entries of _PAIR_BITS bits for what is behind them in `table`: the table of `decode_lookup`.
+
+    Bits 0-5: length of both symbols with their values; 6-10, 11-14: where the first value starts and its size; 15-19,
+    20-23: those of the second; 24-26: bytes of the differences, 2 or 4. 0: the code is too long, or category 16.
+    """
+    wide = 1 << _PAIR_BITS
+    single = np.zeros(wide, np.int64)
+    code = index = 0
+    for length in range(1, _PAIR_BITS + 1):
+        for _ in range(counts[length - 1]):
+            if symbols[index] < 16:
+                first = code << (_PAIR_BITS - length)
+                for i in range(first, first + (1 << (_PAIR_BITS - length))):
+                    single[i] = length << 4 | symbols[index]
+            code += 1
+            index += 1
+        code <<= 1
+    for i in range(wide):
+        length, size = single[i] >> 4, single[i] & 15
+        if length == 0:
+            table[i] = 0
+            continue
+        total = length + size
+        entry = total | length << 6 | size << 11 | 2 << 24
+        if total < _PAIR_BITS:
+            second = single[(i << total) & (wide - 1)]
+            if second and (second >> 4) <= _PAIR_BITS - total:
+                start, more = total + (second >> 4), second & 15
+                entry = (start + more) | length << 6 | size << 11 | start << 15 | more << 20 | 4 << 24
+        table[i] = entry
+
+
+@kernel
+def _undifference(predictor, n, differences, before, row):
+    """A row of samples from int16 [width]; before, row: uint16 [n + width], margins set as `_set_margins` does."""
+    width = differences.size
+    here = row[n:]
+    b = before[n:]
+    c = before[:width]
+    if predictor == 2:
+        for i in range(width):
+            here[i] = np.int64(differences[i]) + np.int64(b[i])
+    elif predictor == 3:
+        for i in range(width):
+            here[i] = np.int64(differences[i]) + np.int64(c[i])
+    elif predictor >= 6:
+        for lane in range(n):
+            a = np.int64(row[lane])
+            for i in range(lane, width, n):
+                above = np.int64(b[i])
+                guess = (a + above) >> 1 if predictor == 7 else above + ((a - np.int64(c[i])) >> 1)
+                a = (guess + differences[i]) & 0xFFFF
+                here[i] = a
+    else:
+        # What the rows above add is independent of the row's own samples, which then are a running sum.
+        if predictor == 4:
+            for i in range(width):
+                differences[i] += np.int64(b[i]) - np.int64(c[i])
+        elif predictor == 5:
+            for i in range(width):
+                differences[i] += (np.int64(b[i]) - np.int64(c[i])) >> 1
+        for lane in range(n):
+            a = np.int64(row[lane])
+            for i in range(lane, width, n):
+                a += differences[i]
+                here[i] = a
+
+
+@kernel
+def _set_margins(n, initial, fresh, before, row):
+    for i in range(n):
+        first = initial if fresh else before[n + i]
+        row[i] = first
+        before[i] = first
+
+
+@kernel
+def _store_row(row, shift, mask, offset, step, target):
+    if step == 1:
+        out = target[offset : offset + row.size]
+        for i in range(row.size):
+            out[i] = (row[i] << shift) & mask
+    else:
+        for i in range(row.size):
+            target[offset + i * step] = (row[i] << shift) & mask
+
+
+@kernel
+def _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
+    """MCU row y: samples of all its rows, from the differences of its MCUs in scan order."""
+    for g in range(groups.shape[0]):
+        h, v, n, width = groups[g, H], groups[g, V], groups[g, DISTANCE], groups[g, WIDTH]
+        for line in range(v):
+            r = y * v + line
+            if r >= groups[g, ROWS]:
+                break
+            differences = stream[:width]
+            if h != units:
+                differences = spare[:width]
+                first = groups[g, UNIT] + line * h
+                for i in range(width):
+                    differences[i] = stream[i // h * units + first + i % h]
+            before, row = rows[g, (r + 1) & 1, : n + width], rows[g, r & 1, : n + width]
+            start = fresh and line == 0
+            _set_margins(n, initial, start, before, row)
+            _undifference(1 if start else predictor, n, differences, before, row)
+            _store_row(row[n:], shift, mask, groups[g, OFFSET] + r * groups[g, STRIDE], groups[g, STEP], target)
+
+
+@kernel
+def _fill_row(groups, y, value, target):
+    """MCU row y of one value."""
+    for g in range(groups.shape[0]):
+        v, step = groups[g, V], groups[g, STEP]
+        for r in range(y * v, min(y * v + v, groups[g, ROWS])):
+            offset = groups[g, OFFSET] + r * groups[g, STRIDE]
+            for i in range(groups[g, WIDTH]):
+                target[offset + i * step] = value
+
+
+@kernel
+def _decode(data, size, scratch, state, tables, groups, high, wide, units, restart_rows, rule, stream, rows, target):
+    predictor, initial, shift, mask = rule
+    spare = np.empty(wide * units, np.int16)
+    y = np.int64(0)
+    while y < high:
+        was_insufficient = state[INSUFFICIENT]
+        length = next_segment(data, size, scratch, state, y == 0)
+        first = last = y
+        stop = min(high, y + restart_rows) if restart_rows else high
+        fresh = True
+        bits = np.int64(0)
+        held = used = np.int64(0)
+        at = scratch
+        missing = state[INSUFFICIENT] != 0
+        while y < stop:
+            if missing:
+                _fill_row(groups, y, (initial << shift) & mask, target)
+            else:
+                limit = scratch + length + PAD // 4
+                out = np.int64(stream.ctypes.data)
+                if tables.size > 1:
+                    bits, held, at, invalid = _decode_cycle(tables, wide * units, bits, held, at, limit, out)
+                else:
+                    bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
+                if invalid and state[BAD_CODE_AT] < 0:
+                    state[BAD_CODE_AT] = state[START]
+                _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                used = 8 * (at - scratch) - held
+                missing = used > 8 * length
+                last = y
+                fresh = False
+            y += 1
+        close_segment(state, first * wide, last * wide, used, length, was_insufficient)
+
+
+def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[tuple[int, int, int]]) -> tuple[np.ndarray, int, int, int]:
+    """(groups int64 [n, GROUP_FIELDS], MCU rows, MCUs a row, samples an MCU) of a scan.
+
+    planes: per frame component (offset of its first sample in the target, samples between rows, between neighbours).
+    """
+    sizes = [frame.samples(c) for c in components]
+    places = [planes[c] for c in components]
+    if len(components) == 1:
+        (rows, width), (offset, stride, step) = sizes[0], places[0]
+        return np.array([[0, 1, 1, 1, width, rows, offset, stride, step]], np.int64), rows, width, 1
+    n = len(components)
+    factors = [(frame.components[c].h, frame.components[c].v) for c in components]
+    high, wide = -(-frame.height // frame.vmax), -(-frame.width // frame.hmax)
+    first = places[0]
+    plain = all(f == (1, 1) for f in factors) and (frame.hmax, frame.vmax) == (1, 1)
+    if plain and places == [(first[0] + i, first[1], n) for i in range(n)]:
+        rows, width = sizes[0]
+        return np.array([[0, n, 1, n, width * n, rows, first[0], first[1], 1]], np.int64), rows, width, n
+    groups, unit = [], 0
+    for (h, v), (rows, width), (offset, stride, step) in zip(factors, sizes, places, strict=True):
+        groups.append([unit, h, v, 1, width, rows, offset, stride, step])
+        unit += h * v
+    return np.array(groups, np.int64), high, wide, unit
+
+
+@lru_cache(maxsize=64)
+def _table(spec: HuffmanSpec) -> np.ndarray:
+    """int32: entries of `_fill_pairs`, then `decode_lookup`'s table."""
+    table = np.concatenate([np.empty(1 << _PAIR_BITS, np.int32), decode_lookup(spec)])
+    _fill_pairs(np.frombuffer(spec.counts, np.uint8), np.frombuffer(spec.symbols, np.uint8), table)
+    table.flags.writeable = False
+    return table
+
+
+def decode_scan(
+    frame: Frame, scan: Scan, data: np.ndarray, position: int, planes: Sequence[tuple[int, int, int]], target: np.ndarray
+) -> SegmentReport:
+    """Decode a scan of a Huffman-coded lossless frame into `target`, uint8 or uint16 [any].
+
+    data: uint8 [n], the file; position: of the scan's first entropy-coded byte. planes: as for `scan_groups`. Samples are
+    0..2^P - 1. scan.spectral[0] is the predictor 1..7, scan.approximation[1] the point transform, below P.
+    scan.restart_interval must be a multiple of the MCUs in a row.
+    """
+    groups, high, wide, units = scan_groups(frame, scan.components, planes)
+    specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
+    factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
+    tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
+    same = len(set(specs)) == 1
+    addresses = np.array([table.ctypes.data for table in (tables[:1] if same else tables)], np.int64)
+    shift = scan.approximation[1]
+    rule = scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1
+    state, scratch = new_state(position), scratch_for(data.size)
+    longest = int((groups[:, DISTANCE] + groups[:, WIDTH]).max())
+    _decode(
+        data.ctypes.data, data.size, scratch.ctypes.data, state, addresses, groups, high, wide, units,
+        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16), np.zeros((len(groups), 2, longest), np.uint16), target,
+    )  # fmt: skip
+    return SegmentReport(state)
