@@ -19,6 +19,7 @@ from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
 from .metadata import Metadata, read_metadata
 from .segments import (
     ScanHeader,
+    check_lossless,
     find_lines,
     guess_color,
     huffman_fault,
@@ -305,7 +306,7 @@ class Reader:
         if self._whole:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
-        if process.arithmetic or process.lossless:
+        if process is Process.LOSSLESS_ARITHMETIC:
             kind = f"{frame.precision}-bit {PROCESS_NAMES[process]} process ({marker_name(process.value)})"
             raise UnsupportedJpeg(f"{kind} is not decoded", at)
         limit = self.limits.scans
@@ -315,10 +316,11 @@ class Reader:
         stop = self.scan_header_end()
         header = parse_sos(bytes(self.data[at + 4 : stop]), at, frame)
         for c in header[0]:
-            if self.qtables[c] is None:
+            if self.qtables[c] is None and not process.lossless:
                 self.qtables[c] = self._latch(frame.components[c].tq, at)
         self._check_work(header[0], frame, at)
-        scan = (self._progressive_scan if process.progressive else self._sequential_scan)(header, at)
+        read = self._progressive_scan if process.progressive else self._sequential_scan
+        scan = (self._lossless_scan if process.lossless else read)(header, at)
         self._whole = not process.progressive and self.scans == 0 and len(header[0]) == len(frame.components)
         self.scans += 1
         self.scan, self.position = scan, stop
@@ -341,9 +343,11 @@ class Reader:
         return table
 
     def _table_of(self, kind: str, slot: int, at: int, progressive: bool = False) -> HuffmanSpec | Conditioning:
-        if self.require_frame().process.arithmetic:
+        process = self.require_frame().process
+        if process.arithmetic:
             return Conditioning(slot, self.conditioning[slot if kind == "DC" else 16 + slot])
-        tables, standard, limit = (self._dc, _STANDARD_DC, 15) if kind == "DC" else (self._ac, _STANDARD_AC, 255)
+        dc = self._dc, _STANDARD_DC, 16 if process.lossless else 15
+        tables, standard, limit = dc if kind == "DC" else (self._ac, _STANDARD_AC, 255)
         spec = tables[slot] if slot < 4 else None
         if spec is None:
             if progressive or slot > 1:
@@ -361,6 +365,12 @@ class Reader:
         dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
         ac = tuple([self._table_of("AC", s & 15, at) for s in selectors])
         return Scan(components, dc, ac, restart_interval=self.restart_interval)
+
+    def _lossless_scan(self, header: ScanHeader, at: int) -> Scan:
+        check_lossless(header, self.require_frame(), self.restart_interval, at)
+        components, selectors, spectral, approximation = header
+        dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
+        return Scan(components, dc, (), spectral, approximation, self.restart_interval)
 
     def _progressive_scan(self, header: ScanHeader, at: int) -> Scan:
         components, selectors, (ss, se), (ah, al) = header
