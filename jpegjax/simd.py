@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "Int", "Vec", "bitcast_mask", "bswap64", "clz64", "constant", "count_trailing_zeros", "ctz64", "has_avx2", "join",
-    "kernel", "load", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
+    "kernel", "load", "load_i8", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
     "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch", "select", "shift_right", "store", "store_i16",
     "store_u8", "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "with_sign", "zero",
 ]  # fmt: skip
@@ -403,6 +403,12 @@ def load_u32(address) -> int:
 @vectorized
 def load_u64(address) -> int:
     return _load_scalar(address, 64, False)
+
+
+@intrinsic
+def load_i8(context, address):
+    """int8 at an address, as int64."""
+    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 8, True).value
 
 
 @intrinsic

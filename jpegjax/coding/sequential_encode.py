@@ -1,27 +1,46 @@
 """Huffman encoding of sequential scans (T.81 F.1.2).
 
 Three passes over a batch of blocks, none of which branches on the data in the common case: blocks become a list of code
-words (one table lookup for each nonzero coefficient: run and int8 value give code, value bits and length), the list becomes
-bits, the bits of a MCU row get their stuffing on the way out.
+words (one table lookup for each nonzero coefficient: run and int8 value give code, value bits and length), the list
+becomes bits, the bits of a MCU row get their stuffing on the way out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
 
 from ..simd import (
-    bitcast_mask, bswap64, clz64, ctz64, join, kernel, load, load_i16, load_i64, load_u8, load_u32, load_u64, pack_i8, popcount64,
-    shift_right, store, store_u8, store_u32, store_u64, vectorized, zero,
+    bitcast_mask,
+    bswap64,
+    clz64,
+    ctz64,
+    join,
+    kernel,
+    load,
+    load_i16,
+    load_i64,
+    load_u8,
+    load_u32,
+    load_u64,
+    pack_i8,
+    popcount64,
+    shift_right,
+    store,
+    store_u8,
+    store_u32,
+    store_u64,
+    vectorized,
+    zero,
 )  # fmt: skip
-from ..types import ZIGZAG, HuffmanSpec
+from ..types import ZIGZAG
+from .code_words import AC_AUX, DC_AUX, DC_REACH, EncodeTables, encode_tables
 from .geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
 from .stuffing import PADDING, stuff
 
-__all__ = ["ENCODE_STATE", "ERROR", "ERRORS", "WRITTEN", "EncodeTables", "encode_rows", "encode_scan", "encode_state",
-    "encode_tables", "finish_encode", "row_bytes", "scratch_bytes"]  # fmt: skip
+__all__ = [
+    "ENCODE_STATE", "ERROR", "ERRORS", "WRITTEN", "EncodeTables", "encode_rows", "encode_scan", "encode_state",
+    "encode_tables", "finish_encode", "row_bytes", "scratch_bytes",
+]  # fmt: skip
 
 WRITTEN = 0  # bytes in `out`
 BITS, PENDING = 1, 2  # fewer than 8 bits that wait for a byte, how many
@@ -33,12 +52,6 @@ ENCODE_STATE = PREDICTORS + 4
 ERRORS = ("", "a quantised coefficient is out of the process's range", "a Huffman table has no code for a symbol")
 """What state[ERROR] says."""
 
-# A code word is bits << 5 | length, at most 26 bits; 0 stands for what needs the slow path.
-_RUNS = 65  # runs -1..63: more than 15 hold a ZRL, and the loop reads behind the last coefficient, for value 0
-_AC_AUX = 4 * 256 * _RUNS  # behind the words of [run][value]: 256 symbols, then the largest category
-_DC_REACH = 1024  # differences -1024..1023 have their own words
-_DC_AUX = 4 * 2 * _DC_REACH
-
 _BATCH = 96  # blocks
 _SLOT = 32  # bytes: block address (0: outside the picture), DC table, AC table, address of the predictor
 _WORDS = 132  # of one block at most: two for DC, two or a ZRL for each AC, an end of block, room to run over
@@ -47,106 +60,6 @@ _ZIGZAG_AT = 0
 _SLOTS_AT = 128
 _WORDS_AT = _SLOTS_AT + _BATCH * _SLOT
 _BITS_AT = _WORDS_AT + 4 * _BATCH * _WORDS
-
-
-@kernel
-def _words_of_symbols(counts, symbols, aux):
-    """Code word of each symbol, 0 where the table has none (T.81 C.2)."""
-    aux[:256] = 0
-    code = np.int64(0)
-    used = np.int64(0)
-    for length in range(1, 17):
-        for _ in range(counts[length - 1]):
-            if used < len(symbols) and code < (np.int64(1) << length):
-                aux[symbols[used]] = code << 5 | length
-            used += 1
-            code += 1
-        code <<= 1
-
-
-@kernel
-def _build_dc(counts, symbols, largest, table):
-    aux = table[2 * _DC_REACH :]
-    _words_of_symbols(counts, symbols, aux)
-    aux[256] = largest
-    table[0] = 0
-    table[_DC_REACH] = aux[0]
-    for size in range(1, 11):
-        word = np.int64(aux[size]) if size <= largest else np.int64(0)
-        length = (word & 31) + size
-        low = np.int64(1) << (size - 1)
-        for value in range(low, 2 * low):
-            bits = (word >> 5) << size
-            table[_DC_REACH + value] = (bits | value) << 5 | length if word else 0
-            table[_DC_REACH - value] = (bits | (2 * low - 1 - value)) << 5 | length if word else 0
-
-
-@kernel
-def _build_ac(counts, symbols, largest, table):
-    aux = table[256 * _RUNS :]
-    _words_of_symbols(counts, symbols, aux)
-    aux[256] = largest
-    table[: 256 * _RUNS] = 0
-    zeros = np.int64(aux[0xF0])
-    for run in range(64):
-        table[256 * run] = 1
-        skips = run >> 4
-        if skips > 0 and zeros == 0:
-            continue
-        head = np.int64(0)
-        head_length = np.int64(0)
-        for _ in range(skips):
-            head = head << (zeros & 31) | zeros >> 5
-            head_length += zeros & 31
-        for size in range(1, 8):
-            word = np.int64(aux[(run & 15) << 4 | size]) if size <= largest else np.int64(0)
-            length = head_length + (word & 31) + size
-            if word == 0 or length > 26:
-                continue
-            bits = (head << (word & 31) | word >> 5) << size
-            low = np.int64(1) << (size - 1)
-            row = 256 * (run + 1)
-            for value in range(low, min(2 * low, 127)):
-                table[row + value] = (bits | value) << 5 | length
-                table[row + 256 - value] = (bits | (2 * low - 1 - value)) << 5 | length
-    table[256 * 64] = 1
-
-
-def _bytes(data: bytes) -> np.ndarray:
-    return np.frombuffer(bytearray(data), np.uint8)
-
-
-@lru_cache(maxsize=64)
-def _dc_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
-    table = np.empty(2 * _DC_REACH + 257, np.uint32)
-    _build_dc(_bytes(spec.counts), _bytes(spec.symbols), precision + 3, table)
-    return table
-
-
-@lru_cache(maxsize=64)
-def _ac_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
-    table = np.empty(256 * _RUNS + 257, np.uint32)
-    _build_ac(_bytes(spec.counts), _bytes(spec.symbols), precision + 2, table)
-    return table
-
-
-@dataclass(frozen=True, slots=True)
-class EncodeTables:
-    """addresses: int64 [components, 2], the DC and AC words of each scan component. `arrays` hold what they point at."""
-
-    addresses: np.ndarray
-    arrays: tuple[np.ndarray, ...]
-
-
-@lru_cache(maxsize=64)
-def encode_tables(dc: tuple[HuffmanSpec, ...], ac: tuple[HuffmanSpec, ...], precision: int = 8) -> EncodeTables:
-    """Code words of a scan, cached. dc, ac: one specification per scan component; precision: 8 or 12 bits a sample.
-
-    Keep the result alive while kernels use it.
-    """
-    arrays = tuple((_dc_words(d, precision), _ac_words(a, precision)) for d, a in zip(dc, ac, strict=True))
-    addresses = np.array([[d.ctypes.data, a.ctypes.data] for d, a in arrays], np.int64)
-    return EncodeTables(addresses, tuple(t for pair in arrays for t in pair))
 
 
 def encode_state(restart_interval: int = 0, written: int = 0) -> np.ndarray:
@@ -209,45 +122,31 @@ def _put_value(words, word, value, size):
 
 
 @kernel
-def _slow_block(block, difference, dc, ac, words):
-    """Code words of any block; a negative error where it has none."""
+def _long_difference(difference, dc, words):
+    """Code words of any DC difference; a negative error where there are none."""
     size = _category(difference)
-    if size > np.int64(load_u32(dc + _DC_AUX + 1024)):
+    if size > np.int64(load_u32(dc + DC_AUX + 1024)):
         return np.int64(-1)
-    word = np.int64(load_u32(dc + _DC_AUX + 4 * size))
-    if word == 0:
+    word = np.int64(load_u32(dc + DC_AUX + 4 * size))
+    return _put_value(words, word, difference, size) if word != 0 else np.int64(-2)
+
+
+@kernel
+def _long_coefficient(block, at, run, ac, words):
+    """Code words of any nonzero AC coefficient, at zigzag index `at` after `run` zeros; a negative error for none."""
+    ac += AC_AUX
+    value = load_i16(block + 2 * np.int64(ZIGZAG[at]))
+    size = _category(value)
+    if size > np.int64(load_u32(ac + 1024)):
+        return np.int64(-1)
+    skip = load_u32(ac + 4 * 0xF0)
+    word = np.int64(load_u32(ac + 4 * ((run & 15) << 4 | size)))
+    if word == 0 or (run > 15 and skip == 0):
         return np.int64(-2)
-    words = _put_value(words, word, difference, size)
-    aux = ac + _AC_AUX
-    largest = np.int64(load_u32(aux + 1024))
-    run = np.int64(0)
-    for k in range(1, 64):
-        value = np.int64(load_i16(block + 2 * np.int64(ZIGZAG[k])))
-        if value == 0:
-            run += 1
-            continue
-        while run > 15:
-            word = np.int64(load_u32(aux + 4 * 0xF0))
-            if word == 0:
-                return np.int64(-2)
-            store_u32(words, word)
-            words += 4
-            run -= 16
-        size = _category(value)
-        if size > largest:
-            return np.int64(-1)
-        word = np.int64(load_u32(aux + 4 * (run << 4 | size)))
-        if word == 0:
-            return np.int64(-2)
-        words = _put_value(words, word, value, size)
-        run = np.int64(0)
-    if run > 0:
-        word = np.int64(load_u32(aux))
-        if word == 0:
-            return np.int64(-2)
-        store_u32(words, word)
+    for _ in range(run >> 4):
+        store_u32(words, skip)
         words += 4
-    return words
+    return _put_value(words, word, value, size)
 
 
 @kernel
@@ -261,8 +160,8 @@ def _list_words(slot, n, zigzag, words):
         predictor = load_i64(slot + 24)
         slot += _SLOT
         if block == 0:
-            store_u32(words, load_u32(dc + 4 * _DC_REACH))
-            store_u32(words + 4, load_u32(ac + _AC_AUX))
+            store_u32(words, load_u32(dc + 4 * DC_REACH))
+            store_u32(words + 4, load_u32(ac + AC_AUX))
             if load_u32(words) == 0 or load_u32(words + 4) == 0:
                 return np.int64(-2)
             words += 8
@@ -271,37 +170,42 @@ def _list_words(slot, n, zigzag, words):
         value = load_i16(block)
         difference = value - load_i64(predictor)
         store_u64(predictor, value)
-        start = words
-        slow = abs(difference) >= _DC_REACH
-        if not slow:
-            word = load_u32(dc + 4 * (_DC_REACH + difference))
-            slow = word == 0
+        word = np.int64(0)
+        if abs(difference) < DC_REACH:
+            word = np.int64(load_u32(dc + 4 * (DC_REACH + difference)))
+        if word != 0:
             store_u32(words, word)
             words += 4
+        else:
+            words = _long_difference(difference, dc, words)
+            if words < 0:
+                return words
         end = words + 4 * np.int64(popcount64(mask))
         previous = np.int64(0)
-        while mask != 0 and not slow:
-            for i in range(4):
+        while mask != 0:
+            for _ in range(4):
                 at = np.int64(ctz64(mask))
                 mask &= mask - 1
                 value = np.int64(load_u8(zigzag + at))
-                word = load_u32(ac + (((at - previous) << 8 | value) << 2))
+                step = at - previous
+                previous = at
+                word = np.int64(load_u32(ac + ((step << 8 | value) << 2)))
                 if word == 0:
-                    slow = True
+                    end -= words + 4
+                    words = _long_coefficient(block, at, step - 1, ac, words)
+                    if words < 0:
+                        return words
+                    end += words
                     break
                 store_u32(words, word)
                 words += 4
-                previous = at
         words = end
-        if not slow and load_u8(zigzag + 63) == 0:
-            word = load_u32(ac + _AC_AUX)
-            slow = word == 0
+        if load_u8(zigzag + 63) == 0:
+            word = np.int64(load_u32(ac + AC_AUX))
+            if word == 0:
+                return np.int64(-2)
             store_u32(words, word)
             words += 4
-        if slow:
-            words = _slow_block(block, difference, dc, ac, start)
-            if words < 0:
-                return words
     return words
 
 
@@ -426,11 +330,11 @@ def encode_rows(
 ) -> int:  # fmt: skip
     """Encode MCU rows row0..row1-1 of a scan; returns the row reached: row1, or less where `out` is full, or -1.
 
-    scan: int64 [components, FIELDS], see geometry.py. codes: EncodeTables.addresses. state: from `encode_state`. scratch:
-    uint8 [scratch_bytes(scan, mcus_wide)]. out: uint8 [n], written from state[WRITTEN] on.
+    scan: int64 [components, FIELDS], see geometry.py. codes: EncodeTables.addresses. state: from `encode_state`.
+    scratch: uint8 [scratch_bytes(scan, mcus_wide)]. out: uint8 [n], written from state[WRITTEN] on.
 
-    Where `out` is full, go on from the row returned with a longer `out` of the same beginning; room for `row_bytes` always
-    takes one row more. On -1, state[ERROR] is 1 for a coefficient out of range, 2 for a symbol without a code.
+    Where `out` is full, go on from the row returned with a longer `out` of the same beginning; room for `row_bytes`
+    always takes one row more. On -1, state[ERROR] is 1 for a coefficient out of range, 2 for a symbol without a code.
     Blocks that only complete an MCU are coded as zero difference and end of block (T.81 A.2.4).
     """
     slots = scratch.ctypes.data + _SLOTS_AT
@@ -473,8 +377,10 @@ def finish_encode(state: np.ndarray, out: np.ndarray) -> int:
     return state[WRITTEN]
 
 
-def encode_scan(scan: np.ndarray, mcu_rows: int, mcus_wide: int, tables: EncodeTables, restart_interval: int = 0) -> bytes:
-    """Entropy-coded data of a whole scan, restart markers included, from the planes behind `scan` (see `scan_geometry`).
+def encode_scan(
+    scan: np.ndarray, mcu_rows: int, mcus_wide: int, tables: EncodeTables, restart_interval: int = 0
+) -> bytes:
+    """Entropy-coded data of a whole scan, restart markers included, from the planes behind `scan` (`scan_geometry`).
 
     Raises ValueError where a coefficient is out of range, or a table lacks a symbol.
     """

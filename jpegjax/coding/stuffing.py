@@ -1,8 +1,8 @@
 """Byte stuffing and markers inside entropy-coded data (T.81 B.1.1.5, F.1.2.3): SIMD passes over bytes at an address.
 
-Data are an address and byte offsets, so that read-only and writable buffers share one compiled kernel. A marker is an 0xFF
-followed, after any number of fill bytes 0xFF, by a code 0x01..0xFE; its position is the offset of the 0xFF right before
-the code. `FF FF .. 00` is one data byte 0xFF, as libjpeg reads it. Where the data end first, the marker is `END`.
+Data are an address and byte offsets, so that read-only and writable buffers share one compiled kernel. A marker is an
+0xFF followed, after any number of fill bytes 0xFF, by a code 0x01..0xFE; its position is the offset of the 0xFF right
+before the code. `FF FF .. 00` is one data byte 0xFF, as libjpeg reads it. `END` is the marker where the data end first.
 """
 
 from __future__ import annotations
