@@ -24,16 +24,21 @@ def _is_jax(x: Any) -> bool:
     return type(x).__module__.startswith(("jax", "jaxlib"))
 
 
-def _image(x: Any, name: str, precision: int) -> Any:
-    """An image as a C-contiguous NumPy array or a JAX array [H, W], [H, W, 3] or [H, W, 4]; uint16 for more than 8 bits."""
-    dtype = np.uint8 if precision <= 8 else np.uint16
+def _image(x: Any, name: str, precision: int | None, lossless: bool) -> Any:
+    """An image as a C-contiguous NumPy array or a JAX array [H, W], [H, W, 3] or [H, W, 4].
+
+    It is uint8, or uint16 for a precision above 8 bits; lossless ones may be either, and None is then the dtype's.
+    """
     if not _is_jax(x):
         if isinstance(x, (str, bytes, bytearray, list, tuple, os.PathLike)) or not hasattr(x, "__array__"):
             raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(x).__name__}")
         x = np.asarray(x)
-    largest = (1 << precision) - 1
+    wide = x.dtype == np.uint16 if lossless or precision is None else precision > 8
+    dtype, bits = (np.uint16, 16) if wide else (np.uint8, 8)
+    precision = precision or bits
+    largest = (1 << min(precision, bits)) - 1
     if x.dtype != dtype:
-        wanted = "; for uint16 pass precision=12" if precision == 8 and x.dtype == np.uint16 else ""
+        wanted = "; for uint16 pass precision=12 or lossless=True" if precision == 8 and x.dtype == np.uint16 else ""
         raise TypeError(f"{name}: dtype {x.dtype}; must be {np.dtype(dtype)} (values 0..{largest}){wanted}")
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
@@ -41,20 +46,20 @@ def _image(x: Any, name: str, precision: int) -> Any:
         raise ValueError(f"{name}: shape {x.shape}; must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (grey, RGB, CMYK)")
     if not all(1 <= side <= MAX_SIDE for side in x.shape[:2]):
         raise ValueError(f"{name}: {x.shape[1]}×{x.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
-    if precision not in (8, 16) and int(x.max()) > largest:
+    if precision < bits and int(x.max()) > largest:
         raise ValueError(f"{name}: values up to {int(x.max())}; precision={precision} holds 0..{largest}")
     return x if _is_jax(x) else np.ascontiguousarray(x)
 
 
-def _images(images: Any, precision: int) -> tuple[list[Any], bool]:
+def _images(images: Any, precision: int | None, lossless: bool) -> tuple[list[Any], bool]:
     """(images, whether the caller gave a single one)."""
     if isinstance(images, (list, tuple)):
-        return [_image(x, f"images[{i}]", precision) for i, x in enumerate(images)], False
+        return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
     if getattr(images, "ndim", None) == 4:
         if images.shape[3] not in (1, 3, 4):
             raise ValueError(f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]")
-        return [_image(x, f"images[{i}]", precision) for i, x in enumerate(images)], False
-    return [_image(images, "images", precision)], True
+        return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
+    return [_image(images, "images", precision, lossless)], True
 
 
 def _bytes(data: Any, name: str) -> bytes | memoryview:
@@ -111,7 +116,10 @@ def encode(
     xmp: bytes | None = None,
     comment: bytes | str | None = None,
     dpi: tuple[int, int] | None = None,
-    precision: int = 8,
+    precision: int | None = None,
+    lossless: bool = False,
+    predictor: int | None = None,
+    point_transform: int = 0,
     engine: str = "auto",
     device: Any = None,
 ) -> bytes | list[bytes]:
@@ -129,8 +137,13 @@ def encode(
     restart_rows, restart_blocks: a restart marker every so many MCU rows or MCUs; 0 for none.
     icc_profile, exif, xmp: bytes to embed (exif with its leading b"Exif\\0\\0"). comment: bytes, or str as UTF-8.
     dpi: (x, y) dots an inch, 1..65,535.
-    precision: bits a sample. With 12, images are uint16 0..4095, files extended sequential or progressive, Huffman tables
-        always fitted, and quality's steps not held to 255 (cjpeg -precision 12).
+    precision: bits a sample, 8 unless given. With 12, images are uint16 0..4095, files extended sequential or progressive,
+        Huffman tables always fitted, and quality's steps not held to 255 (cjpeg -precision 12).
+    lossless: keep every sample (cjpeg -lossless; SOF3): RGB stays RGB, nothing is subsampled, the table is always fitted,
+        quality and optimize do not count; progressive, arithmetic, qtables, restart_blocks and other samplings are
+        refused. Images are uint8 or uint16, precision 2..16 bits that hold all values, by default those of the dtype.
+        predictor: 1..7 (T.81 table H.1), None for the one that makes the smallest file, by every 2nd to 8th row in
+        pictures above 2^18 samples. point_transform: low bits 0..15 to drop from every sample, below precision.
     engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
         is named. device: a jax.Device, platform name, Mesh or Sharding for xla; all local devices by default.
 
@@ -139,10 +152,10 @@ def encode(
     """
     options = EncodeOptions(
         quality, subsampling, qtables, optimize, progressive, arithmetic, restart_rows, restart_blocks, tune, target_bytes,
-        target_metric, icc_profile, exif, xmp, comment, dpi, precision,
+        target_metric, icc_profile, exif, xmp, comment, dpi, precision, lossless, predictor, point_transform,
     )  # fmt: skip
     check_choice("engine", engine, ENGINES)
-    batch, single = _images(images, options.precision)
+    batch, single = _images(images, options.precision, options.lossless)
     from .engine import codec
 
     files = codec.encode(batch, options, engine, device)
@@ -174,8 +187,8 @@ def decode(
     engine, device: as for `encode`; where a device is named the pixels stay there as jax.Array.
 
     Returns uint8 [H, W] (grey), [H, W, 3] (RGB) or [H, W, 4] (CMYK, inverted as Pillow does, so that 255 is full ink);
-    uint16 with values 0..4095 for files of 12 bits. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError,
-    with the byte offset. scale other than 1 is not available yet: NotImplementedError.
+    uint16 for files of more than 8 bits, values 0..2^bits - 1. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all
+    JpegError, with the byte offset. scale other than 1 is not available yet: NotImplementedError.
     """
     options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits, _tables(tables))
     check_choice("engine", engine, ENGINES)

@@ -149,7 +149,10 @@ class EncodeOptions:
     xmp: bytes | None = None
     comment: bytes | str | None = None
     dpi: tuple[int, int] | None = None
-    precision: int = 8
+    precision: int | None = None
+    lossless: bool = False
+    predictor: int | None = None
+    point_transform: int = 0
 
     def __post_init__(self):
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
@@ -158,11 +161,12 @@ class EncodeOptions:
             put("subsampling", parse_subsampling(self.subsampling))
         if self.qtables is not None:
             put("qtables", parse_qtables(self.qtables))
-        for name in ("optimize", "progressive", "arithmetic"):
+        for name in ("optimize", "progressive", "arithmetic", "lossless"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")
-        if check_int("precision", self.precision, 2, 16) not in (8, 12):
-            raise ValueError(f"precision={self.precision}: must be 8 or 12")
+        if self.precision is not None or not self.lossless:
+            put("precision", check_int("precision", 8 if self.precision is None else self.precision, 2, 16))
+        self._check_lossless()
         put("restart_rows", check_int("restart_rows", self.restart_rows, 0, MAX_SIDE))
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
@@ -184,6 +188,24 @@ class EncodeOptions:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"dpi={self.dpi!r}: must be a pair (x, y) of integers") from None
             put("dpi", (check_int("dpi[0]", x, 1, 65_535), check_int("dpi[1]", y, 1, 65_535)))
+
+    def _check_lossless(self) -> None:
+        if not self.lossless:
+            for name, value in (("predictor", self.predictor), ("point_transform", self.point_transform)):
+                if value:
+                    raise ValueError(f"{name}={value!r}: only lossless files have one; pass lossless=True")
+            if self.precision not in (8, 12):
+                raise ValueError(f"precision={self.precision}: must be 8 or 12, or 2..16 with lossless=True")
+            return
+        if self.predictor is not None:
+            object.__setattr__(self, "predictor", check_int("predictor", self.predictor, 1, 7))
+        largest = 15 if self.precision is None else self.precision - 1
+        object.__setattr__(self, "point_transform", check_int("point_transform", self.point_transform, 0, largest))
+        for name in ("progressive", "arithmetic", "qtables", "restart_blocks"):
+            if (value := getattr(self, name)) is not None and value is not False and value != 0:
+                raise ValueError(f"{name}: lossless files have none; restarts go by restart_rows")
+        if self.subsampling is not None and set(self.subsampling) != {(1, 1)}:
+            raise ValueError(f"subsampling={self.subsampling!r}: lossless files are written as 4:4:4")
 
     def frame(self, height: int, width: int, channels: int) -> Frame:
         """The frame of one image: grey for 1 channel, YCbCr for 3, CMYK for 4."""

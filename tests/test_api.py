@@ -324,7 +324,7 @@ def test_doors_have_the_promised_signatures() -> None:
     assert names(jpegjax.encode) == [
         "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
-        "precision", "engine", "device",
+        "precision", "lossless", "predictor", "point_transform", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
         "data", "mode", "scale", "upsample", "apply_exif_orientation", "strict", "limits", "tables", "engine",

@@ -307,8 +307,7 @@ class Reader:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
         if process is Process.LOSSLESS_ARITHMETIC:
-            kind = f"{frame.precision}-bit {PROCESS_NAMES[process]} process ({marker_name(process.value)})"
-            raise UnsupportedJpeg(f"{kind} is not decoded", at)
+            raise UnsupportedJpeg("lossless arithmetic process (SOF11) is not decoded", at)
         limit = self.limits.scans
         if limit is not None and self.scans >= limit:
             raise LimitExceeded(f"the file holds more than {limit} scans, which is Limits.scans; raise it or pass "
@@ -319,8 +318,7 @@ class Reader:
             if self.qtables[c] is None and not process.lossless:
                 self.qtables[c] = self._latch(frame.components[c].tq, at)
         self._check_work(header[0], frame, at)
-        read = self._progressive_scan if process.progressive else self._sequential_scan
-        scan = (self._lossless_scan if process.lossless else read)(header, at)
+        scan = (self._progressive_scan if process.progressive else self._sequential_scan)(header, at)
         self._whole = not process.progressive and self.scans == 0 and len(header[0]) == len(frame.components)
         self.scans += 1
         self.scan, self.position = scan, stop
@@ -360,17 +358,15 @@ class Reader:
 
     def _sequential_scan(self, header: ScanHeader, at: int) -> Scan:
         components, selectors, spectral, approximation = header
+        if self.require_frame().process.lossless:
+            check_lossless(header, self.require_frame(), self.restart_interval, at)
+            dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
+            return Scan(components, dc, (), spectral, approximation, self.restart_interval)
         if spectral != (0, 63) or approximation != (0, 0):
             self.warn(f"sequential scan with Ss, Se = {spectral}, Ah, Al = {approximation}; read as 0, 63, 0, 0", at)
         dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
         ac = tuple([self._table_of("AC", s & 15, at) for s in selectors])
         return Scan(components, dc, ac, restart_interval=self.restart_interval)
-
-    def _lossless_scan(self, header: ScanHeader, at: int) -> Scan:
-        check_lossless(header, self.require_frame(), self.restart_interval, at)
-        components, selectors, spectral, approximation = header
-        dc = tuple([self._table_of("DC", s >> 4, at) for s in selectors])
-        return Scan(components, dc, (), spectral, approximation, self.restart_interval)
 
     def _progressive_scan(self, header: ScanHeader, at: int) -> Scan:
         components, selectors, (ss, se), (ah, al) = header

@@ -12,6 +12,7 @@ from ..types import ZIGZAG, ColorSpace, Component, Frame, HuffmanSpec, Process
 
 __all__ = [
     "ScanHeader",
+    "check_lossless",
     "find_lines",
     "guess_color",
     "huffman_fault",
@@ -202,3 +203,15 @@ def parse_sos(body: bytes, at: int, frame: Frame) -> ScanHeader:
             raise CorruptJpeg(f"an MCU of the scan holds {blocks} blocks; at most 10 are allowed", at)
     ss, se, approximation = body[-3:]
     return tuple(indices), tuple(body[2 : 2 + 2 * count : 2]), (ss, se), (approximation >> 4, approximation & 15)
+
+
+def check_lossless(header: ScanHeader, frame: Frame, interval: int, at: int) -> None:
+    """CorruptJpeg where a lossless scan has no meaning (T.81 H.1.1, H.1.2, table B.3). interval: restarts, in MCUs."""
+    components, _, (predictor, se), (ah, shift) = header
+    if not 1 <= predictor <= 7 or se or ah or shift >= frame.precision:
+        raise CorruptJpeg(f"lossless scan has Ss={predictor} (predictor 1..7), Se={se} (0), Ah={ah} (0), Al={shift} "
+                          f"(point transform, below {frame.precision})", at)  # fmt: skip
+    columns = frame.samples(components[0])[1] if len(components) == 1 else -(-frame.width // frame.hmax)
+    if interval % columns:
+        raise CorruptJpeg(f"restart interval of {interval} MCUs is no multiple of the {columns} in a row, which "
+                          "lossless scans need", at)  # fmt: skip

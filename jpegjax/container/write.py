@@ -72,6 +72,7 @@ def header(
     """A file from SOI up to and including SOFn.
 
     qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
+        Lossless frames have none.
     dpi: JFIF density (x, y), dots an inch, 1..65535. exif: the APP1 body as it stands ("Exif\\0\\0" first).
     Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
     A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
@@ -93,7 +94,7 @@ def header(
     if comment:
         parts.append(_segment(0xFE, bytes(comment), "comment"))
     process = frame.process
-    for slot, table in _used_tables(frame, qtables).items():
+    for slot, table in ({} if process.lossless else _used_tables(frame, qtables)).items():
         parts.append(_dqt(slot, table.tobytes()))
         if process is Process.BASELINE and parts[-1][4] >> 4:
             process = Process.EXTENDED

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..container import parse_header
-from ..errors import JpegError
+from ..errors import JpegError, UnsupportedJpeg
 from ..options import DecodeOptions, EncodeOptions
 from ..types import Coefficients, ColorSpace, Frame, Process
 from . import entropy, pick, run_parallel, submit
+from .lossless import encode_lossless
 
 __all__ = ["decode", "encode", "plan", "read", "write"]
 
@@ -40,7 +41,10 @@ def plan(shape: Sequence[int], options: EncodeOptions) -> tuple[Frame, tuple[np.
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX."""
+    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX; lossless ones are the host's on every engine."""
+    if options.lossless:
+        pick(engine, device)
+        return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
     if pick(engine, device) == "host":
         from .host import encode_image
 
@@ -53,6 +57,14 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     for i, planes in transform_batch(images, frames, tables, device=device):
         pending[i] = submit(entropy.encode_image, planes, frames[i], tables[i], options)
     return [p.result() for p in pending]
+
+
+def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
+    return encode_lossless(
+        image, precision=options.precision, predictor=options.predictor, point_transform=options.point_transform,
+        restart_rows=options.restart_rows, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif,
+        xmp=options.xmp, comment=options.comment,
+    )  # fmt: skip
 
 
 def _caught(function: Callable[..., tuple[Any, Notes]]) -> Callable[..., tuple[Any, Notes]]:
@@ -73,18 +85,29 @@ def decode(files: Sequence[bytes | memoryview], options: DecodeOptions, engine: 
         from .host import decode_image
 
         return run_parallel(_caught(lambda data: decode_image(data, options)), files)
-    from .host import picture_planes
-    from .xla import reconstruct_batch
+    from .host import decode_image, picture_planes
+    from .xla import local_devices, reconstruct_batch
 
-    opened = run_parallel(_caught(lambda data: _flat(picture_planes(data, options))), files)
+    def opener(data: bytes | memoryview) -> tuple[Any, Notes]:
+        reader = parse_header(data, options.limits, options.strict, options.tables)
+        if reader.require_frame().process.lossless:
+            return decode_image(data, options)
+        return _flat(picture_planes(data, options))
+
+    opened = run_parallel(_caught(opener), files)
     results: list[tuple[Any, Notes]] = list(opened)
-    good = [i for i, (found, _) in enumerate(opened) if not isinstance(found, JpegError)]
+    good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
     frames = [opened[i][0][0].frame for i in good]
     tables = [opened[i][0][0].qtables for i in good]
     planes = [opened[i][0][1] for i in good]
     rebuilt = reconstruct_batch(planes, frames, tables, mode=options.mode, upsample=options.upsample, device=device)
     for k, pixels in rebuilt:
         results[good[k]] = pixels, opened[good[k]][1]
+    if device is not None:
+        import jax
+
+        first = local_devices(device)[0]
+        results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
     return results
 
 
@@ -97,6 +120,8 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
 
     def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
         reader = parse_header(data, options.limits, options.strict, options.tables)
+        if reader.require_frame().process.lossless:
+            raise UnsupportedJpeg("lossless files hold samples, not coefficients; decode gives them", reader.frame_offset)
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
         tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
         return Coefficients(tuple(p[None] for p in planes), tables, reader.frame), notes

@@ -9,9 +9,9 @@ The first row of a scan or restart segment takes predictor 1, its first sample 2
 
 from __future__ import annotations
 
-from .decode import GROUP_FIELDS, decode_scan, scan_groups
+from .decode import Place, decode_scan
 from .encode import encode_rows, entropy_bits, measure
 
-__all__ = ["GROUP_FIELDS", "PREDICTORS", "decode_scan", "encode_rows", "entropy_bits", "measure", "scan_groups"]
+__all__ = ["PREDICTORS", "Place", "decode_scan", "encode_rows", "entropy_bits", "measure"]
 
 PREDICTORS = range(1, 8)

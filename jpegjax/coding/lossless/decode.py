@@ -2,8 +2,8 @@
 
 bytes ──▶ segments.next_segment ──▶ differences of an MCU row ──▶ rows of samples modulo 2^16 ──▶ the target
 
-A group is what undifferences together: all components of a plain interleaved scan, or one component. Damage is treated as
-libjpeg-turbo does: bits that are missing read as zero to the end of the row, the rows below it are mid-grey.
+A group is what undifferences together: all components of a plain interleaved scan, or one component. Damage is treated
+as libjpeg-turbo does: bits that are missing read as zero to the end of the row, the rows below it are mid-grey.
 """
 
 from __future__ import annotations
@@ -15,16 +15,28 @@ import numpy as np
 
 from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
-from ..segments import BAD_CODE_AT, INSUFFICIENT, PAD, START, SegmentReport, close_segment, new_state, next_segment, scratch_for
+from ..segments import (
+    BAD_CODE_AT,
+    INSUFFICIENT,
+    PAD,
+    START,
+    SegmentReport,
+    close_segment,
+    new_state,
+    next_segment,
+    scratch_for,
+)
 from ..tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 
-__all__ = ["GROUP_FIELDS", "decode_scan", "scan_groups"]
+__all__ = ["Place", "decode_scan"]
 
 UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
 DISTANCE = 3  # from a sample to the one of the same component to its left
 WIDTH, ROWS = 4, 5  # of the group, in samples
 OFFSET, STRIDE, STEP = 6, 7, 8  # of the first sample in the target, between rows, between samples
-GROUP_FIELDS = 9
+
+Place = tuple[int, int, int]
+"""Offset of a component's first sample in the target, samples between its rows, between neighbours in a row."""
 
 _BATCH = 64  # symbols between looks at the end of the data: at most 32 bits each, half of PAD
 _PAIR_BITS = 12
@@ -299,10 +311,12 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         close_segment(state, first * wide, last * wide, used, length, was_insufficient)
 
 
-def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[tuple[int, int, int]]) -> tuple[np.ndarray, int, int, int]:
-    """(groups int64 [n, GROUP_FIELDS], MCU rows, MCUs a row, samples an MCU) of a scan.
+def _scan_groups(
+    frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
+) -> tuple[np.ndarray, int, int, int]:
+    """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
 
-    planes: per frame component (offset of its first sample in the target, samples between rows, between neighbours).
+    planes: per frame component, where its samples lie.
     """
     sizes = [frame.samples(c) for c in components]
     places = [planes[c] for c in components]
@@ -334,15 +348,15 @@ def _table(spec: HuffmanSpec) -> np.ndarray:
 
 
 def decode_scan(
-    frame: Frame, scan: Scan, data: np.ndarray, position: int, planes: Sequence[tuple[int, int, int]], target: np.ndarray
+    frame: Frame, scan: Scan, data: np.ndarray, position: int, planes: Sequence[Place], target: np.ndarray
 ) -> SegmentReport:
     """Decode a scan of a Huffman-coded lossless frame into `target`, uint8 or uint16 [any].
 
-    data: uint8 [n], the file; position: of the scan's first entropy-coded byte. planes: as for `scan_groups`. Samples are
-    0..2^P - 1. scan.spectral[0] is the predictor 1..7, scan.approximation[1] the point transform, below P.
-    scan.restart_interval must be a multiple of the MCUs in a row.
+    data: uint8 [n], the file; position: of the scan's first entropy-coded byte. planes: per frame component, where its
+    samples lie in the target; they are 0..2^P - 1. scan: predictor 1..7 as spectral[0], point transform below P as
+    approximation[1], a restart interval of whole rows of MCUs.
     """
-    groups, high, wide, units = scan_groups(frame, scan.components, planes)
+    groups, high, wide, units = _scan_groups(frame, scan.components, planes)
     specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
     factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
     tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
@@ -354,6 +368,7 @@ def decode_scan(
     longest = int((groups[:, DISTANCE] + groups[:, WIDTH]).max())
     _decode(
         data.ctypes.data, data.size, scratch.ctypes.data, state, addresses, groups, high, wide, units,
-        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16), np.zeros((len(groups), 2, longest), np.uint16), target,
+        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16),
+        np.zeros((len(groups), 2, longest), np.uint16), target,
     )  # fmt: skip
     return SegmentReport(state)

@@ -23,6 +23,7 @@ from ...options import DecodeOptions, Limits
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import entropy, run_parallel
+from ..lossless import decode_lossless
 from ..pool import borrow, discard
 from . import deep
 from . import pixels as px
@@ -243,6 +244,8 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
 def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
+    if frame.process.lossless:
+        return decode_lossless(reader, options.mode)
     apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
     if apart or scan.components != tuple(range(len(frame.components))):
         _deep_plan(frame, options.mode, options.upsample)
