@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
+import os
+import platform
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -215,3 +219,49 @@ def test_any_sampling_equals_cjpeg(engine, ours, theirs):
             assert file == wanted, (image.shape, quality, flags)
         for pixels, file in zip(jpegjax.decode(files, engine=engine), files, strict=True):
             assert np.array_equal(pixels, pillow_pixels(file)), (pixels.shape, quality, flags)
+
+
+PORTABLE = """
+import hashlib, json, sys, warnings
+import numpy as np
+import jpegjax
+from jpegjax.simd import has_avx2
+from mutations import mutant, picture
+
+digest = hashlib.sha256()
+for sampling in ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey"):
+    image = picture(45, 70, 1 if sampling == "grey" else 3)
+    for options in ({}, {"optimize": True}, {"progressive": True}, {"restart_blocks": 3}):
+        for quality in (1, 75, 100):
+            settings = dict(options) if sampling == "grey" else {"subsampling": sampling, **options}
+            data = jpegjax.encode(image, quality=quality, engine="host", **settings)
+            digest.update(data)
+            for decoding in ({}, {"upsample": "nearest"}, {"mode": "L"}, {"mode": "RGB"}):
+                digest.update(jpegjax.decode(data, engine="host", **decoding).tobytes())
+warnings.simplefilter("ignore")
+for n in range(300):
+    try:
+        digest.update(jpegjax.decode(mutant(n), engine="host").tobytes())
+    except jpegjax.JpegError as error:
+        digest.update(str(error).encode())
+print(json.dumps([has_avx2(), digest.hexdigest()]))
+"""
+
+
+@pytest.mark.slow
+def test_kernels_without_avx2_give_the_same_bytes_and_pixels(tmp_path):
+    """The plain vector code for any x86-64 (or any other CPU) beside the one for this machine."""
+    here = Path(__file__).resolve().parent
+    plain = "x86-64" if platform.machine() == "x86_64" else "generic"
+    found = {}
+    for name, cpu in (("here", {}), ("plain", {"NUMBA_CPU_NAME": plain, "NUMBA_CPU_FEATURES": ""})):
+        paths = {"PYTHONPATH": os.pathsep.join([str(here.parent), str(here)]), "JAX_PLATFORMS": "cpu"}
+        if cpu:
+            paths["NUMBA_CACHE_DIR"] = str(tmp_path)
+        environment = {**os.environ, **paths, **cpu}
+        done = subprocess.run(
+            [sys.executable, "-c", PORTABLE], capture_output=True, text=True, env=environment, check=False, timeout=900
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = json.loads(done.stdout)
+    assert found["plain"] == [False, found["here"][1]]
