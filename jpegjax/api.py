@@ -147,7 +147,7 @@ def encode(
     engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
         is named. device: a jax.Device, platform name, Mesh or Sharding for xla; all local devices by default.
 
-    arithmetic, tune, target_bytes and target_metric are not available yet: NotImplementedError. TypeError and ValueError
+    tune, target_bytes and target_metric are not available yet: NotImplementedError. TypeError and ValueError
     name the argument, its value and what is allowed.
     """
     options = EncodeOptions(
@@ -255,6 +255,7 @@ def write_coefficients(
     *,
     optimize: bool = False,
     progressive: bool = False,
+    arithmetic: bool = False,
     restart_rows: int = 0,
     restart_blocks: int = 0,
     icc_profile: bytes | None = None,
@@ -270,8 +271,8 @@ def write_coefficients(
     otherwise, and for planes that do not fit the frame. Options as for `encode`.
     """
     options = EncodeOptions(
-        optimize=optimize, progressive=progressive, restart_rows=restart_rows, restart_blocks=restart_blocks,
-        icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi,
+        optimize=optimize, progressive=progressive, arithmetic=arithmetic, restart_rows=restart_rows,
+        restart_blocks=restart_blocks, icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi,
     )  # fmt: skip
     single = isinstance(coefficients, Coefficients)
     if not single and not isinstance(coefficients, (list, tuple)):
