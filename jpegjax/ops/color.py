@@ -14,7 +14,6 @@ from jax import lax
 __all__ = ["rgb_to_gray", "rgb_to_ycbcr", "rgb_to_ycbcr_float", "ycbcr_to_rgb", "ycbcr_to_rgb_float"]
 
 HALF = 1 << 15
-CENTRE = (128 << 16) + HALF - 1  # half minus one: the largest chroma is 255, so that no clamp is needed
 
 FORWARD = np.array(
     [[0.299, 0.587, 0.114], [-0.299 / 1.772, -0.587 / 1.772, 0.5], [0.5, -0.587 / 1.402, -0.114 / 1.402]]
@@ -27,20 +26,23 @@ def luma(r: jax.Array, g: jax.Array, b: jax.Array) -> jax.Array:
     return (19595 * r + 38470 * g + 7471 * b + HALF) >> 16
 
 
-def chroma(r: jax.Array, g: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(Cb, Cr) of int32 R, G, B in 0..255, exact, 0..255."""
-    cb = (-11059 * r - 21709 * g + 32768 * b + CENTRE) >> 16
-    cr = (32768 * r - 27439 * g - 5329 * b + CENTRE) >> 16
+def chroma(r: jax.Array, g: jax.Array, b: jax.Array, precision: int = 8) -> tuple[jax.Array, jax.Array]:
+    """(Cb, Cr) of int32 R, G, B, all 0..2^precision - 1, exact."""
+    # half minus one: the largest chroma is 2^precision - 1, so that no clamp is needed
+    centre = (1 << (15 + precision)) + HALF - 1
+    cb = (-11059 * r - 21709 * g + 32768 * b + centre) >> 16
+    cr = (32768 * r - 27439 * g - 5329 * b + centre) >> 16
     return cb, cr
 
 
-def to_rgb(y: jax.Array, cb: jax.Array, cr: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(R, G, B) of int32 Y, Cb, Cr in 0..255, exact, clamped to 0..255."""
-    cb, cr = cb - 128, cr - 128
+def to_rgb(y: jax.Array, cb: jax.Array, cr: jax.Array, precision: int = 8) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(R, G, B) of int32 Y, Cb, Cr, all 0..2^precision - 1, exact, clamped."""
+    centre, largest = 1 << (precision - 1), (1 << precision) - 1
+    cb, cr = cb - centre, cr - centre
     r = y + ((91881 * cr + HALF) >> 16)
     g = y + ((-22554 * cb - 46802 * cr + HALF) >> 16)  # one rounding for both terms, unlike R and B's own
     b = y + ((116130 * cb + HALF) >> 16)
-    return jnp.clip(r, 0, 255), jnp.clip(g, 0, 255), jnp.clip(b, 0, 255)
+    return jnp.clip(r, 0, largest), jnp.clip(g, 0, largest), jnp.clip(b, 0, largest)
 
 
 def _channels(x: jax.Array, axis: int) -> list[jax.Array]:

@@ -67,12 +67,16 @@ def _descale(x: jax.Array, bits: int) -> jax.Array:
     return (x + (1 << (bits - 1))) >> bits
 
 
-def fdct_islow(samples: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
-    """Forward islow DCT of integer samples 0..255: int32, 8 × the orthonormal coefficients of samples - 128.
+def fdct_islow(samples: jax.Array, axes: Axes = (-2, -1), precision: int = 8) -> jax.Array:
+    """Forward islow DCT of integer samples: int32, 8 × the orthonormal coefficients of samples minus their centre.
 
-    axes: (vertical, horizontal), 8 long each. Exact (jfdctint, 8-bit).
+    axes: (vertical, horizontal), 8 long each. precision: 8 (samples 0..255) or 12 (0..4095). Exact (jfdctint).
     """
     vertical, horizontal = axes
+    if precision == 12:
+        x = jnp.asarray(samples).astype(jnp.int32) - 2048
+        x = _descale(_weighted(_FORWARD, _slices(x, horizontal), horizontal), 12)
+        return _descale(_weighted(_FORWARD, _slices(x, vertical), vertical), 14)
     return fdct_columns(fdct_rows(jnp.asarray(samples), horizontal), vertical)
 
 
@@ -93,17 +97,30 @@ def _inverse_pass(x: jax.Array, axis: int) -> jax.Array:
     return even + _weighted(_ODD, [x1, x3, x5, x7, x1 + x5, x3 + x7], axis)
 
 
-def idct_islow(coefficients: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
-    """Inverse islow DCT of dequantised int16 coefficients: uint8 samples, level-shifted and clamped.
+def idct_islow(coefficients: jax.Array, axes: Axes = (-2, -1), precision: int = 8) -> jax.Array:
+    """Inverse islow DCT of dequantised coefficients: samples, level-shifted and clamped.
 
-    axes: (vertical, horizontal), 8 long each. Exact (jidctint as x86-64 SIMD computes it: int16 sums wrap, both passes
-    saturate to int16, and a block whose rows 1..7 are all zero takes 4·DC modulo 2^16 as its first pass).
+    axes: (vertical, horizontal), 8 long each. precision 8: int16 to uint8 0..255; 12: int32 to uint16 0..4095.
+    Exact (jidctint as x86-64 SIMD computes it: int16 sums wrap, both passes saturate to int16, and a block whose rows
+    1..7 are all zero takes 4·DC modulo 2^16 as its first pass; 12 bits as the C code does with 64-bit sums).
     """
     vertical, horizontal = axes
     x = jnp.asarray(coefficients)
-    if x.dtype != jnp.int16:
-        raise TypeError(f"coefficients: must be int16, not {x.dtype}")
+    wanted = jnp.int16 if precision == 8 else jnp.int32
+    if x.dtype != wanted:
+        raise TypeError(f"coefficients: must be {np.dtype(wanted)} at {precision} bits, not {x.dtype}")
+    if precision == 12:
+        return _idct_deep(x, vertical, horizontal)
     return idct_rows(idct_columns(x, vertical, idct_is_flat(x, axes)), horizontal)
+
+
+def _idct_deep(x: jax.Array, vertical: int, horizontal: int) -> jax.Array:
+    """`idct_islow` at 12 bits. A pass is linear up to its rounding, so that digits of 12 bits stand in for wide sums."""
+    low, middle, high = (_inverse_pass(digit, vertical) for digit in (x & 4095, (x >> 12) & 4095, x >> 24))
+    columns = (high << 12) + middle + _descale(low, 12)
+    # of a row's sum only bits 17..30 count, which 32 bits hold however it wraps
+    samples = ((_descale(_inverse_pass(columns, horizontal), 17) + 8192) & 16383) - 8192
+    return jnp.clip(samples + 2048, 0, 4095).astype(jnp.uint16)
 
 
 def idct_is_flat(x: jax.Array, axes: Axes) -> jax.Array:

@@ -35,25 +35,33 @@ def _steps(table: jax.Array) -> jax.Array:
 
 
 def encode_planes(
-    images: jax.Array, qtables: Sequence[jax.Array], sampling: Sampling, color: ColorSpace | None = None
+    images: jax.Array,
+    qtables: Sequence[jax.Array],
+    sampling: Sampling,
+    color: ColorSpace | None = None,
+    precision: int = 8,
 ) -> tuple[jax.Array, ...]:
     """Quantised DCT coefficients of images: int16 [N, rows, columns, 8, 8] per component, real blocks only. Exact.
 
-    images: uint8 [N, H, W, 3], or [N, H, W] for one component.
+    images: [N, H, W, 3] or [N, H, W, 4], or [N, H, W] for one component; uint8, uint16 0..4095 at 12 bits.
     qtables: per component integers 1..65535, natural order, [64] or [8, 8], with an optional N in front.
     sampling: (h, v) per component; every factor divides the largest one.
-    color: YCBCR (the default for three components) converts from RGB, RGB keeps the channels.
+    color: YCBCR (the default for three components) converts from RGB, RGB keeps the channels; CMYK (the default for
+    four) inverts them, as Adobe stores them.
     """
     images = jnp.asarray(images)
-    one = len(sampling) == 1
-    if images.dtype != jnp.uint8 or images.ndim != (3 if one else 4) or (not one and images.shape[-1] != 3):
-        shape = "[N, H, W]" if one else "[N, H, W, 3]"
-        raise TypeError(f"images: must be uint8 {shape}, not {images.dtype} {list(images.shape)}")
+    n = len(sampling)
+    dtype = jnp.dtype(jnp.uint8 if precision == 8 else jnp.uint16)
+    if images.dtype != dtype or images.ndim != (3 if n == 1 else 4) or (n > 1 and images.shape[-1] != n):
+        shape = "[N, H, W]" if n == 1 else f"[N, H, W, {n}]"
+        raise TypeError(f"images: must be {dtype} {shape}, not {images.dtype} {list(images.shape)}")
     images = images.astype(jnp.int32)
-    channels = [images] if one else [images[..., i] for i in range(3)]
+    channels = [images] if n == 1 else [images[..., i] for i in range(n)]
     height, width = channels[0].shape[-2:]
-    if not one and color in (None, ColorSpace.YCBCR):
-        channels = [luma(*channels), *chroma(*channels)]
+    if n == 3 and color in (None, ColorSpace.YCBCR):
+        channels = [luma(*channels), *chroma(*channels, precision)]
+    elif n == 4 and color in (None, ColorSpace.CMYK):
+        channels = [(1 << precision) - 1 - x for x in channels]
     ratios = _ratios(sampling)
     rows_per_cell = max(v for _, v in ratios)
     planes = []
@@ -61,7 +69,7 @@ def encode_planes(
         high, wide = -(-height // (8 * v)), -(-width // (8 * h))
         full = pad_plane(x, -(-height // rows_per_cell) * rows_per_cell, 8 * h * wide)
         samples = pad_plane(downsample(full, h, v), 8 * high, 8 * wide)
-        planes.append(quantise(fdct_islow(split_blocks(samples)), _steps(steps)))
+        planes.append(quantise(fdct_islow(split_blocks(samples), precision=precision), _steps(steps)))
     return tuple(planes)
 
 
@@ -73,12 +81,15 @@ def decode_planes(
     color: ColorSpace = ColorSpace.YCBCR,
     mode: str | None = None,
     fancy: bool = True,
+    precision: int = 8,
 ) -> jax.Array:
-    """Pixels of quantised DCT coefficients: uint8 [N, H, W, 3], or [N, H, W] where the result is grey. Exact.
+    """Pixels of quantised DCT coefficients: [N, H, W, 3 or 4], or [N, H, W] where the result is grey. Exact.
+
+    uint8 0..255, or uint16 0..4095 where precision is 12.
 
     planes: int16 [N, rows, columns, 8, 8] per component; qtables, sampling as for `encode_planes`.
-    size: (H, W). color: GRAY, YCBCR or RGB, the meaning of the components.
-    mode: "L", "RGB" or None for what the components are.
+    size: (H, W). color: GRAY, YCBCR, RGB, CMYK or YCCK, the meaning of the components. mode: "L", "RGB" or None for
+    what the components are; CMYK and YCCK give CMYK, 255 (4095) minus what the file holds.
     fancy: libjpeg's triangle filter for chroma, else repeated samples.
     """
     height, width = size
@@ -87,20 +98,29 @@ def decode_planes(
         planes, qtables, ratios = planes[:1], qtables[:1], ratios[:1]
     channels = []
     for blocks, steps, (h, v) in zip(planes, qtables, ratios, strict=True):
-        samples = merge_blocks(idct_islow(dequantise(blocks, _steps(steps))))
+        samples = merge_blocks(idct_islow(dequantise(blocks, _steps(steps), precision), precision=precision))
         true = pad_plane(samples, -(-height // v), -(-width // h))
         channels.append(upsample(true, h, v, fancy)[..., :height, :width])
-    return combine(channels, color, mode)
+    return combine(channels, color, mode, precision=precision)
 
 
-def combine(channels: Sequence[jax.Array], color: ColorSpace, mode: str | None, axis: int = -1) -> jax.Array:
-    """uint8 pixels of full-resolution int32 components 0..255; three channels go to `axis`. Exact."""
+def combine(
+    channels: Sequence[jax.Array], color: ColorSpace, mode: str | None, axis: int = -1, precision: int = 8
+) -> jax.Array:
+    """uint8 (12 bits: uint16) pixels of full-resolution int32 components; several channels go to `axis`. Exact."""
+    dtype = jnp.uint8 if precision == 8 else jnp.uint16
+    largest = (1 << precision) - 1
     if color is ColorSpace.RGB and mode == "L":
-        return luma(*channels).astype(jnp.uint8)
+        return luma(*channels).astype(dtype)
     if mode == "L" or (mode is None and color is ColorSpace.GRAY):
-        return channels[0].astype(jnp.uint8)
+        return channels[0].astype(dtype)
     if color is ColorSpace.YCBCR:
-        channels = to_rgb(*channels)
+        channels = to_rgb(*channels, precision)
+    elif color is ColorSpace.CMYK:
+        channels = [largest - x for x in channels]
+    elif color is ColorSpace.YCCK:
+        # YCbCr holds 255 minus the inverted C, M and Y, and so the ink itself
+        channels = [*to_rgb(*channels[:3], precision), largest - channels[3]]
     elif color is ColorSpace.GRAY:
         channels = [channels[0]] * 3
-    return jnp.stack(channels, axis).astype(jnp.uint8)
+    return jnp.stack(channels, axis).astype(dtype)

@@ -24,8 +24,10 @@ def quantise_by(dct: jax.Array, reciprocal: jax.Array, bias: jax.Array) -> jax.A
     return (jnp.where(x < 0, x - bias, x + bias) * reciprocal).astype(jnp.int16)
 
 
-def dequantise(levels: jax.Array, steps: jax.Array) -> jax.Array:
-    """int16 coefficients of int16 levels, modulo 2^16 like the decoder's SIMD lanes. Exact (jddctmgr)."""
+def dequantise(levels: jax.Array, steps: jax.Array, precision: int = 8) -> jax.Array:
+    """int16 coefficients of int16 levels, modulo 2^16 like the decoder's SIMD lanes; int32 at 12 bits. Exact (jddctmgr)."""
+    if precision == 12:
+        return jnp.asarray(levels).astype(jnp.int32) * jnp.asarray(steps).astype(jnp.int32)
     return jnp.asarray(levels).astype(jnp.int16) * jnp.asarray(steps).astype(jnp.int16)
 
 

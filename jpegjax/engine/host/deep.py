@@ -87,7 +87,7 @@ def _widen_row(plane, t, y, width, sums, out):
     kind, hratio, columns = t[KIND], t[HRATIO], t[CWIDTH]
     j = y // t[VRATIO]
     near = plane[j]
-    if kind == FANCY_H2V2 or kind == FANCY_H1V2:
+    if kind in (FANCY_H1V2, FANCY_H2V2):
         odd = y & 1
         far = plane[min(max(j + 2 * odd - 1, 0), t[CHEIGHT] - 1)]
         for i in range(columns):
@@ -101,7 +101,7 @@ def _widen_row(plane, t, y, width, sums, out):
         for i in range(columns):
             sums[i] = near[i]
         shift, even_bias, odd_bias = 2, 1, 2
-    if kind == FANCY_H2V1 or kind == FANCY_H2V2:
+    if kind in (FANCY_H2V1, FANCY_H2V2):
         last = columns - 1
         for i in range(columns):
             out[2 * i] = (3 * sums[i] + sums[max(i - 1, 0)] + even_bias) >> shift
@@ -122,8 +122,8 @@ def _held(x):
 
 @kernel
 def _emit(rows, row, width, purpose, out):
-    """One row of pixels. rows: int32 [n, >= width], components at full resolution; out: uint16 [height, width, channels]."""
-    if purpose == _GREY or purpose == _RGB or purpose == _INVERTED:
+    """One row of pixels. rows: int32 [n, >= width], full resolution; out: uint16 [height, width, channels]."""
+    if purpose in (_GREY, _RGB, _INVERTED):
         for c in range(out.shape[2]):
             source = rows[min(c, rows.shape[0] - 1)]
             for x in range(width):
@@ -146,7 +146,7 @@ def _emit(rows, row, width, purpose, out):
 
 @kernel
 def _emit_rows(planes, table, purpose, out):
-    """The whole picture: uint16 [height, width, channels]. planes: uint16 [rows, columns] each; table: as in `pixels`."""
+    """The picture, uint16 [height, width, channels]. planes: uint16 [rows, columns] each; table: as in `pixels`."""
     height, width = out.shape[:2]
     full = np.empty((len(planes), width + 8), np.int32)
     sums = np.empty(width + 8, np.int32)

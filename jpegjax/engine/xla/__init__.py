@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...types import Frame
+from . import deep
 from .batch import decode_spec, encode_spec, flow
 from .devices import local_devices
 from .jobs import Decode, Encode
@@ -30,11 +31,16 @@ def transform_batch(
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """(image's index, quantised levels per component) of each image, as images become complete.
 
-    images: uint8 [H, W] or [H, W, 3], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, 3]. JAX images of
-    one size are transformed where they lie. frames: GRAY, YCBCR (pixels are RGB) or RGB. qtables: per image and
+    images: uint8 [H, W], [H, W, 3] or [H, W, 4], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, C]. JAX
+    images of one size are transformed where they lie. Those of 12 bits are uint16 and go one by one to one device.
+    frames: GRAY, YCBCR (pixels are RGB), RGB or CMYK. qtables: per image and
     component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or a platform.
     Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
     """
+    if any(frame.precision != 8 for frame in frames):
+        target = local_devices(device)[0]
+        plans = enumerate(zip(images, frames, qtables, strict=True))
+        return ((i, deep.transform(x, f, q, target)) for i, (x, f, q) in plans)
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
     specs = [encode_spec(frame) for frame in frames]
     if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
@@ -63,10 +69,12 @@ def reconstruct_batch(
     """(image's index, pixels) of each image, as images become complete.
 
     planes: per image and component int16 [rows, columns, 8, 8], real blocks only; an iterator is read as pages fill.
-    qtables: per image and component uint16 [64]. mode: None, "L" or "RGB". upsample: "fancy" or "nearest".
+    qtables: per image and component uint16 [64]. mode: None, "L", "RGB" or "CMYK". upsample: "fancy" or "nearest".
     device: None for all local devices and NumPy results; else as for `transform_batch`, with jax.Array results there.
-    Pixels: uint8 [H, W] or [H, W, 3]. Exact.
+    Pixels: uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. Exact.
     """
+    if any(frame.precision != 8 for frame in frames):
+        return _reconstruct_any(list(planes), frames, qtables, mode, upsample, device)
     specs = [decode_spec(frame, mode, upsample) for frame in frames]
     items = [Item(i, f, q[: len(s.sampling)]) for i, (f, q, s) in enumerate(zip(frames, qtables, specs, strict=True))]
     devices = local_devices(device)
@@ -77,3 +85,22 @@ def reconstruct_batch(
 
         return reconstruct(planes, items, specs[0], devices)
     return ((i, jax.device_put(x, devices[0])) for i, x in flow(Decode, planes, specs, items, devices))
+
+
+def _reconstruct_any(
+    planes: Sequence[Sequence[np.ndarray]],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    mode: str | None,
+    upsample: str,
+    device: Any,
+) -> Iterator[tuple[int, Any]]:
+    """`reconstruct_batch` with some images of 12 bits, which go one by one to the first device."""
+    target = local_devices(device)[0]
+    shallow = [i for i, frame in enumerate(frames) if frame.precision == 8]
+    for i in sorted(set(range(len(frames))) - set(shallow)):
+        pixels = deep.reconstruct(planes[i], frames[i], qtables[i], mode, upsample, target)
+        yield i, np.asarray(pixels) if device is None else pixels
+    rest = [[values[i] for i in shallow] for values in (planes, frames, qtables)]
+    for k, pixels in reconstruct_batch(*rest, mode=mode, upsample=upsample, device=device) if shallow else ():
+        yield shallow[k], pixels

@@ -43,7 +43,7 @@ def decode_spec(frame: Frame, mode: str | None, upsample: str) -> Spec:
     fancy = tuple(
         upsample == "fancy" and is_fancy(hmax // h, vmax // v, frame.samples(c)[1]) for c, (h, v) in enumerate(sampling)
     )
-    natural = "L" if frame.color is ColorSpace.GRAY else "RGB"
+    natural = {ColorSpace.GRAY: "L", ColorSpace.CMYK: "CMYK", ColorSpace.YCCK: "CMYK"}.get(frame.color, "RGB")
     return Spec(hmax, vmax, sampling, frame.color, None if mode == natural else mode, fancy)
 
 

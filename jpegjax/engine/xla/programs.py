@@ -54,7 +54,7 @@ class Spec:
         """Channels of the pixels."""
         if self.mode is not None:
             return 3 if self.mode == "RGB" else 1
-        return 1 if self.color is ColorSpace.GRAY else 3
+        return {ColorSpace.GRAY: 1, ColorSpace.CMYK: 4, ColorSpace.YCCK: 4}.get(self.color, 3)
 
 
 def _barred(function: Callable, *args: Any) -> Any:
@@ -111,6 +111,8 @@ def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, t
         parts = [x[:, :, c] for c in range(spec.channels)]
         if spec.color is ColorSpace.YCBCR:
             parts = [luma(*parts), *chroma(*parts)]
+        elif spec.color is ColorSpace.CMYK:
+            parts = [255 - part for part in parts]
         samples = []
         for (h, v), part in zip(spec.sampling, parts, strict=True):
             part = downsample(part, hmax // h, vmax // v, (0, 1))
