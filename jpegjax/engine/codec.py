@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,8 @@ from .lossless import encode_lossless
 __all__ = ["decode", "encode", "plan", "read", "write"]
 
 Notes = list[tuple[str, int]]
+
+_GROUP_BYTES = 1 << 22  # of files that are opened together: some 30 Mpixel
 
 
 @lru_cache(maxsize=128)
@@ -94,21 +96,45 @@ def decode(files: Sequence[bytes | memoryview], options: DecodeOptions, engine: 
             return decode_image(data, options)
         return _flat(picture_planes(data, options))
 
-    opened = run_parallel(_caught(opener), files)
-    results: list[tuple[Any, Notes]] = list(opened)
-    good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
-    frames = [opened[i][0][0].frame for i in good]
-    tables = [opened[i][0][0].qtables for i in good]
-    planes = [opened[i][0][1] for i in good]
-    rebuilt = reconstruct_batch(planes, frames, tables, mode=options.mode, upsample=options.upsample, device=device)
-    for k, pixels in rebuilt:
-        results[good[k]] = pixels, opened[good[k]][1]
+    results: list[tuple[Any, Notes]] = []
+    for opened in _ahead(_caught(opener), files):
+        good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
+        rebuilt = reconstruct_batch(
+            [opened[i][0][1] for i in good],
+            [opened[i][0][0].frame for i in good],
+            [opened[i][0][0].qtables for i in good],
+            mode=options.mode,
+            upsample=options.upsample,
+            device=device,
+        )
+        for k, pixels in rebuilt:
+            opened[good[k]] = pixels, opened[good[k]][1]
+        results += opened
     if device is not None:
         import jax
 
         first = local_devices(device)[0]
         results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
     return results
+
+
+def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:
+    """function's results, a group of files at a time; the host works on the next group while the device has this one."""
+    if len(files) == 1:
+        yield [function(files[0])]
+        return
+    groups: list[list[bytes | memoryview]] = [[]]
+    size = 0
+    for data in files:
+        if size >= _GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(data)
+        size += len(data)
+    running = [submit(function, data) for data in groups[0]]
+    for following in [*groups[1:], []]:
+        pending, running = running, [submit(function, data) for data in following]
+        yield [future.result() for future in pending]
 
 
 def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
