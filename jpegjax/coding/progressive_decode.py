@@ -40,7 +40,7 @@ def _has_fast_pdep() -> bool:
 
 
 @vectorized
-def _pdep(bits, mask) -> int:
+def _pdep(bits, mask) -> Int:
     word = ir.IntType(64)
     function = bits.builder.module.declare_intrinsic("llvm.x86.bmi.pdep.64", (), ir.FunctionType(word, (word, word)))
     return Int(bits.builder, bits.builder.call(function, (bits.value, mask.value)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..simd import (
-    bitcast_mask,
+    Int, bitcast_mask,
     bswap64,
     clz64,
     ctz64,
@@ -92,7 +92,7 @@ def _natural_to_zigzag() -> list[int]:
 
 
 @vectorized
-def _zigzag_block(block, target) -> int:
+def _zigzag_block(block, target) -> Int:
     """Store the block as int8 [64] in zigzag order, saturated; returns the mask of its nonzero lanes."""
     rows = [load(block + 32 * i, 16, 16) for i in range(4)]
     packed = join(pack_i8(rows[0], rows[1]), pack_i8(rows[2], rows[3])).shuffle(_natural_to_zigzag())

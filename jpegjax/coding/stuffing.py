@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..simd import bitcast_mask, ctz64, kernel, load, load_u8, store, store_u8, vectorized, zero
+from ..simd import Int, bitcast_mask, ctz64, kernel, load, load_u8, store, store_u8, vectorized, zero
 
 __all__ = ["END", "PADDING", "find_marker", "locate", "move_bytes", "restart_offsets", "stuff", "unstuff"]
 
@@ -23,14 +23,14 @@ _LANES = 64
 
 
 @vectorized
-def _copy_chunk(source, target) -> int:
+def _copy_chunk(source, target) -> Int:
     chunk = load(source, _LANES, 8)
     store(target, chunk)
     return bitcast_mask(chunk.compare("==", -1))
 
 
 @vectorized
-def _scan_chunk(source) -> int:
+def _scan_chunk(source) -> Int:
     return bitcast_mask(load(source, _LANES, 8).compare("==", -1))
 
 

@@ -105,7 +105,7 @@ def _extreme(row: Vec) -> Int:
 
 
 @vectorized
-def _idct_full(block0, block1, table, samples, stride) -> int:
+def _idct_full(block0, block1, table, samples, stride) -> Int:
     """Two blocks to 8 rows of 16 samples; nonzero where the exact scalar path must take over."""
     x = _rows(block0, block1, table, 8)
     _store_samples(_idct_1d(transposed(_idct_1d(x, 11)), 18), samples, stride)
@@ -113,7 +113,7 @@ def _idct_full(block0, block1, table, samples, stride) -> int:
 
 
 @vectorized
-def _idct_4x4(block0, block1, table, samples, stride) -> int:
+def _idct_4x4(block0, block1, table, samples, stride) -> Int:
     """As `_idct_full` for blocks whose coefficients all have u, v < 4."""
     x = _rows(block0, block1, table, 4)
     columns = _idct_1d(x, 11)
@@ -134,7 +134,7 @@ def _fill_pair(samples, stride, value0, value1):
 
 
 @vectorized
-def _nonzero(block) -> int:
+def _nonzero(block) -> Int:
     """A bit for each nonzero coefficient; bytes lie as rows 0 2 1 3 4 6 5 7."""
     low = pack_i8(load(block, 16, 16), load(block + 32, 16, 16))
     high = pack_i8(load(block + 64, 16, 16), load(block + 96, 16, 16))

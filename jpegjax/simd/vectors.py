@@ -1,85 +1,21 @@
-"""The SIMD vocabulary of the host kernels: vectors in LLVM IR, and the two decorators that make functions of them.
-
-`@vectorized` turns a straight-line Python function over addresses into a numba intrinsic: its arguments arrive as `Int`
-(64-bit) and it computes with `Vec`. `@kernel` is `njit` as every host loop wants it: nogil and cached on disk.
-
-Where the CPU that numba compiles for has AVX2, three operations are its named instructions; everywhere else (other CPUs,
-Arm, NUMBA_CPU_NAME=generic) they are plain vector IR with the same results, lane by lane.
-"""
+"""Vectors and 64-bit integers in the LLVM IR that a `@vectorized` function builds."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import re
-from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
-from numba.core import config
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic
+
+from .kernels import has_avx2
 
 __all__ = [
-    "Int", "Vec", "bitcast_mask", "bswap64", "clz64", "constant", "count_trailing_zeros", "ctz64", "has_avx2", "join",
-    "kernel", "load", "load_i8", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64", "madd", "maximum", "minimum",
-    "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch", "select", "shift_right", "store", "store_i16",
-    "store_u8", "store_u32", "store_u64", "unpack_high", "unpack_low", "vectorized", "with_sign", "zero",
+    "I1", "I8", "I32", "I64", "Int", "Vec", "bitcast_mask", "constant", "count_trailing_zeros", "join", "load", "madd", "maximum",
+    "minimum", "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "select", "store", "unpack_high", "unpack_low", "with_sign",
+    "zero",
 ]  # fmt: skip
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
-
-
-@cache
-def has_avx2() -> bool:
-    """Whether numba's target has AVX2 (not whether the machine has: NUMBA_CPU_NAME and _FEATURES decide)."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2] or ""
-    return "+avx2" in features.split(",")
-
-
-@cache
-def _sources(path: Path) -> frozenset[Path]:
-    """A kernel's file and every file that it imports by relative imports, itself included."""
-    found, todo = {path}, [path]
-    while todo:
-        here = todo.pop()
-        for dots, name, listed in re.findall(r"^from (\.+)([\w.]*) import \(?([^)\n]*)", here.read_text(), re.M):
-            folder = here.parents[len(dots) - 1].joinpath(*name.split("."))
-            names = [folder, *(folder / n.strip() for n in listed.split(","))]
-            for target in (n.with_suffix(".py") for n in names):
-                if target not in found and target.is_file():
-                    found.add(target)
-                    todo.append(target)
-    return frozenset(found)
-
-
-@cache
-def _source_stamp(path: Path) -> str:
-    """Digest of every source that a file's machine code comes from: inlining crosses files, which numba's cache ignores."""
-    digest = hashlib.sha256(repr((has_avx2(), config.OPT)).encode())
-    for source in sorted(_sources(path)):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def kernel(function: Callable | None = None, *, inline: bool = False) -> Any:
-    """njit for a host loop: nogil, machine code cached on disk until any kernel source changes.
-
-    inline: leave inlining to LLVM by default; True forces it (for helpers that hold a loop's state).
-    """
-    if function is None:
-        return lambda f: kernel(f, inline=inline)
-    options = {"forceinline": True} if inline else {}
-    dispatcher = njit(nogil=True, error_model="numpy", **options)(function)
-    try:
-        dispatcher.enable_caching()
-    except RuntimeError:  # no folder can hold the cache: compile anew in each process
-        return dispatcher
-    dispatcher._cache._cache_file._source_stamp = _source_stamp(Path(function.__code__.co_filename))
-    return dispatcher
 
 
 class Int:
@@ -343,142 +279,3 @@ def bitcast_mask(mask: Vec) -> Int:
 def count_trailing_zeros(x: Int) -> Int:
     """64 for zero."""
     return Int(x.builder, x.builder.cttz(x.value, ir.Constant(I1, 0)))
-
-
-def vectorized(function: Callable) -> Any:
-    """A numba intrinsic (int64, ...) -> None | int64 from a straight-line function of `Int` arguments."""
-
-    def typing(context, *arguments):
-        for a in arguments:
-            if not isinstance(a, types.Integer):
-                return None
-
-        def generate(context, builder, signature, values):
-            numbers = []
-            for value, kind in zip(values, signature.args, strict=True):
-                if kind.bitwidth < 64:
-                    value = builder.sext(value, I64) if kind.signed else builder.zext(value, I64)
-                numbers.append(Int(builder, value))
-            result = function(*numbers)
-            return result.value if result is not None else context.get_dummy_value()
-
-        returns = types.none if function.__annotations__.get("return") in (None, "None") else types.uint64
-        return returns(*arguments), generate
-
-    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    typing.__signature__ = inspect.Signature([context, *inspect.signature(function).parameters.values()])  # type: ignore[attr-defined]
-    typing.__name__ = function.__name__
-    typing.__doc__ = function.__doc__
-    return intrinsic(typing)
-
-
-def _load_scalar(address: Int, bits: int, signed: bool) -> Int:
-    pointer = address.builder.inttoptr(address.value, ir.IntType(bits).as_pointer())
-    value = address.builder.load(pointer, align=1)
-    if bits < 64:
-        value = address.builder.sext(value, I64) if signed else address.builder.zext(value, I64)
-    return Int(address.builder, value)
-
-
-def _store_scalar(address: Int, value: Int, bits: int) -> None:
-    narrow = value.value if bits == 64 else value.builder.trunc(value.value, ir.IntType(bits))
-    address.builder.store(narrow, address.builder.inttoptr(address.value, ir.IntType(bits).as_pointer()), align=1)
-
-
-@vectorized
-def load_u8(address) -> int:
-    return _load_scalar(address, 8, False)
-
-
-@vectorized
-def load_u16(address) -> int:
-    return _load_scalar(address, 16, False)
-
-
-@vectorized
-def load_u32(address) -> int:
-    return _load_scalar(address, 32, False)
-
-
-@vectorized
-def load_u64(address) -> int:
-    return _load_scalar(address, 64, False)
-
-
-@intrinsic
-def load_i8(context, address):
-    """int8 at an address, as int64."""
-    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 8, True).value
-
-
-@intrinsic
-def load_i16(context, address):
-    """int16 at an address, as int64."""
-    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 16, True).value
-
-
-@intrinsic
-def load_i32(context, address):
-    """int32 at an address, as int64."""
-    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 32, True).value
-
-
-@intrinsic
-def load_i64(context, address):
-    """int64 at an address."""
-    return types.int64(address), lambda c, b, s, a: _load_scalar(Int(b, a[0]), 64, True).value
-
-
-@intrinsic
-def shift_right(context, x, n):
-    """Logical shift of 64 bits by n modulo 64, as int64."""
-    return types.int64(types.int64, types.int64), lambda c, b, s, a: b.lshr(a[0], b.and_(a[1], ir.Constant(I64, 63)))
-
-
-@vectorized
-def store_u8(address, value):
-    _store_scalar(address, value, 8)
-
-
-@vectorized
-def store_i16(address, value):
-    _store_scalar(address, value, 16)
-
-
-@vectorized
-def store_u32(address, value):
-    _store_scalar(address, value, 32)
-
-
-@vectorized
-def store_u64(address, value):
-    _store_scalar(address, value, 64)
-
-
-@vectorized
-def bswap64(x) -> int:
-    return Int(x.builder, x.builder.bswap(x.value))
-
-
-@vectorized
-def ctz64(x) -> int:
-    return count_trailing_zeros(x)
-
-
-@vectorized
-def clz64(x) -> int:
-    return Int(x.builder, x.builder.ctlz(x.value, ir.Constant(I1, 0)))
-
-
-@vectorized
-def popcount64(x) -> int:
-    return Int(x.builder, x.builder.ctpop(x.value))
-
-
-@vectorized
-def prefetch(address):
-    """Ask for the cache line at an address, to be read soon; any address is allowed."""
-    pointer = address.builder.inttoptr(address.value, I8.as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
-    declared = address.builder.module.declare_intrinsic("llvm.prefetch", (pointer.type,), kind)
-    address.builder.call(declared, [pointer, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
