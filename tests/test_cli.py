@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jpegjax
 from jpegjax.cli import main
 from jpegjax.cli.oracle import turbo_decode
 from jpegjax.cli.samples import photographs
@@ -103,6 +104,26 @@ def test_beside_the_inputs_and_a_second_time(run: Run, folder: Path) -> None:
     assert (folder / "a.jpg").read_bytes() == before
     assert run("encode", folder, "-q", "10", "--overwrite").code == 0
     assert (folder / "a.jpg").read_bytes() == turbo(picture(1), quality=10)
+
+
+def test_lossless_there_and_back(run: Run) -> None:
+    image = picture(4)
+    image.save("a.png")
+    grey = (np.arange(600).reshape(20, 30) * 109).astype(np.uint16)
+    Image.fromarray(grey).save("g.png")
+    answer = run("encode", "a.png", "g.png", "--lossless", "--point-transform", "0", "--restart", "3", "-o", "out/")
+    assert answer.code == 0 and answer.err == ""
+    assert run("encode", "a.png", "--lossless", "--predictor", "2", "--verify").code == 0
+    assert np.array_equal(opened("a.jpg"), image)
+    assert run("decode", "out/a.jpg", "out/g.jpg", "-o", "back/").code == 0
+    assert np.array_equal(opened("back/a.png"), image) and np.array_equal(opened("back/g.png"), grey)
+    assert "16-bit lossless, gray" in run("info", "out/g.jpg").out.decode()
+    deep = jpegjax.encode(np.stack([grey] * 3, 2), lossless=True)
+    Path("deep.jpg").write_bytes(deep)
+    refused = run("decode", "deep.jpg")
+    assert refused.code == 1 and "more than 8 bits: say --format npy" in refused.err
+    assert run("decode", "deep.jpg", "-f", "npy").code == 0
+    assert np.array_equal(np.load("deep.npy")[..., 1], grey)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +271,9 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
         (["encode", "x.png", "--qtables", "x.png", "-q", "3"], "give one of them"),
         (["encode", "-", "x.png"], "must be the only input"),
         (["encode", "x.png", "y.png", "-o", "x.png"], "is a file"),
-        (["decode", "x.png", "--mode", "CMYK"], "mode='CMYK': must be one of"),
+        (["encode", "x.png", "--lossless", "-q", "3"], "give one of them"),
+        (["encode", "x.png", "--predictor", "4"], "predictor=4: only lossless"),
+        (["decode", "x.png", "--mode", "HSV"], "mode='HSV': must be one of"),
         (["decode", "x.png", "-f", "gif"], "--format='gif'"),
         (["decode", "x.png", "--upsample", "best"], "upsample='best'"),
         (["info"], "Missing argument"),

@@ -93,10 +93,18 @@ def encode(
     output: Output = None,
     quality: Annotated[int | None, typer.Option("-q", "--quality", help="IJG quality 1..100. [default: 75]")] = None,
     subsampling: Annotated[
-        str, typer.Option("--subsampling", "--sample", help="4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2.")
-    ] = "4:2:0",
+        str | None,
+        typer.Option(
+            "--subsampling", "--sample", help="4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, cjpeg's 2x2. [default: 4:2:0]"
+        ),
+    ] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
     progressive: Annotated[bool, typer.Option("--progressive", help="Progressive scans.")] = False,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Keep every sample; 16-bit grey stays so.")] = False,
+    predictor: Annotated[
+        int | None, typer.Option(help="Predictor 1..7 of lossless files. [default: the best for each]")
+    ] = None,
+    point_transform: Annotated[int, typer.Option(help="Low bits that lossless files drop.")] = 0,
     restart: Annotated[
         str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
     ] = None,
@@ -129,6 +137,8 @@ def encode(
         check_choice("--engine", engine, ENGINES)
         if qtables and quality is not None:
             raise UsageError("--qtables and --quality: give one of them")
+        if lossless and quality is not None:
+            raise UsageError("--lossless and --quality: give one of them")
         rows, blocks = settings.restart(restart)
         options = EncodeOptions(
             quality=75 if quality is None else quality,
@@ -140,6 +150,9 @@ def encode(
             comment=comment,
             restart_rows=rows,
             restart_blocks=blocks,
+            lossless=lossless,
+            predictor=predictor,
+            point_transform=point_transform,
         )
         from . import oracle, pictures
         from .work import EncodeJob

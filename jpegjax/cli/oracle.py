@@ -20,10 +20,12 @@ def turbo_version() -> str | None:
 
 
 def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
-    """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the sampling."""
+    """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
+    if options.lossless:
+        return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
     if image.ndim == 3:
-        luma, *chroma = options.subsampling
+        luma, *chroma = options.subsampling or (SUBSAMPLING["4:2:0"], (1, 1), (1, 1))
         if luma not in _PILLOW_SAMPLING or any(c != (1, 1) for c in chroma):
             return None
         settings["subsampling"] = _PILLOW_SAMPLING[luma]
@@ -61,6 +63,8 @@ def compare(image: np.ndarray, data: bytes, pixels: np.ndarray, options: EncodeO
         return f"bytes differ from offset {int(differ.argmax()) if differ.any() else both} on", False
     if their_pixels.shape != pixels.shape:
         return f"pixels {pixels.shape} instead of {their_pixels.shape}", False
+    if options.lossless and not options.point_transform and not np.array_equal(image, pixels):
+        return f"{np.count_nonzero(image != pixels)} samples of the picture are lost", False
     if not np.array_equal(their_pixels, pixels):
         return f"{np.count_nonzero(their_pixels != pixels)} samples differ", False
     return ("identical" if theirs is not None else "same pixels"), True

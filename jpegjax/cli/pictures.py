@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -17,6 +17,7 @@ __all__ = ["FORMATS", "NEEDS_BACKGROUND", "load", "picture_suffixes", "save", "s
 FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF", "npy": None}
 NEEDS_BACKGROUND = ("RGBA", "RGBa", "LA", "La", "PA")
 _ORIENTATION = 0x0112
+_NATIVE = {"L": np.uint8, "RGB": np.uint8, "I;16": np.uint16, "I;16B": np.uint16}
 
 
 class Refused(ValueError):
@@ -76,9 +77,12 @@ def _is_grey(color: str) -> bool:
 
 
 def load(
-    source: Path | bytes, *, background: str | None, transpose: bool, gray: bool, limit_pixels: int | None
+    source: Path | bytes, *, background: str | None, transpose: bool, gray: bool, limit_pixels: int | None, deep: bool
 ) -> tuple[np.ndarray, bytes | None, list[str]]:
-    """(uint8 [H, W] or [H, W, 3], ICC profile, notes on what the file has and the array lacks)."""
+    """(uint8 [H, W] or [H, W, 3], ICC profile, notes on what the file has and the array lacks).
+
+    deep: pictures of 16-bit grey come as uint16 [H, W] instead of being refused.
+    """
     with _open(source) as picture:
         width, height = picture.size
         if limit_pixels is not None and width * height > limit_pixels:
@@ -93,22 +97,35 @@ def load(
             notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
         profile = picture.info.get("icc_profile")
         picture.load()
-        flat = _flat(picture, background)
+        flat = picture if deep and picture.mode in ("I;16", "I;16B") else _flat(picture, background)
         if transpose and orientation not in (0, 1):
             flat.getexif()[_ORIENTATION] = orientation
             flat = ImageOps.exif_transpose(flat)
-        return np.ascontiguousarray(flat.convert("L") if gray else flat), profile, notes
+        grey = gray and flat.mode == "RGB"
+        return np.ascontiguousarray(flat.convert("L") if grey else flat).astype(_NATIVE[flat.mode]), profile, notes
 
 
 def save(pixels: np.ndarray, suffix: str, icc_profile: bytes | None, orientation: int) -> bytes:
-    """The file of uint8 [H, W] or [H, W, 3] in a format of FORMATS, turned upright from its EXIF orientation."""
-    picture = Image.fromarray(pixels)
+    """The file of a picture in a format of FORMATS, turned upright from its EXIF orientation.
+
+    pixels: uint8 or uint16 [H, W] or [H, W, 3], uint8 [H, W, 4] (CMYK). Refused where the format has no room for them.
+    """
+    if pixels.dtype != np.uint8 and pixels.ndim == 3:
+        if suffix != "npy" or orientation != 1:
+            raise Refused("colours of more than 8 bits: say --format npy, without --exif-transpose")
+        out = io.BytesIO()
+        np.save(out, pixels)
+        return out.getvalue()
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        picture = Image.frombytes("CMYK", pixels.shape[1::-1], np.ascontiguousarray(pixels).tobytes())
+    else:
+        picture = Image.fromarray(pixels)
     if orientation != 1:
         picture.getexif()[_ORIENTATION] = orientation
         picture = ImageOps.exif_transpose(picture)
-    out: Any = io.BytesIO()
+    out = io.BytesIO()
     _write(picture, suffix, icc_profile, out)
-    return out.getbuffer()
+    return out.getvalue()
 
 
 def _write(picture: Image.Image, suffix: str, icc_profile: bytes | None, out: BinaryIO) -> None:

@@ -79,6 +79,7 @@ class EncodeJob:
             transpose=self.transpose,
             gray=self.gray,
             limit_pixels=self.limit_pixels,
+            deep=self.options.lossless,
         )
         item.row.height, item.row.width = item.picture.shape[:2]
         item.row.notes += notes
@@ -274,7 +275,7 @@ def _finish(work: Work, item: _Item) -> Row:
                 sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise
-        except OSError as error:
+        except (OSError, pictures.Refused) as error:
             item.row.error = _reason(error)
     return item.row
 
