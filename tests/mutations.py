@@ -69,6 +69,10 @@ def seeds() -> tuple[bytes, ...]:
     files += [pillow_file("RGB", (16, 16), optimize=True, keep_rgb=True), pillow_file("L", (1, 1))]
     files += [jpegjax.encode(picture(9, 9), qtables=np.full(64, 700), exif=EXIF, icc_profile=bytes(40), comment=b"c")]
     files += [_apart(jpegjax.encode(picture(25, 34), subsampling=s)) for s in ("4:4:4", "4:2:0")]
+    files += [jpegjax.encode(picture(20, 27), arithmetic=True, progressive=p, restart_rows=1) for p in (False, True)]
+    files += [jpegjax.encode(picture(20, 27, n), lossless=True) for n in (1, 3)]
+    deep = picture(20, 27).astype(np.uint16) * 16
+    files += [jpegjax.encode(deep, precision=12, progressive=p) for p in (False, True)]
     blank = np.zeros((64, 96, 3), np.uint8)
     files += [jpegjax.encode(blank, progressive=True), jpegjax.encode(blank, quality=1)]
     return tuple(files)
@@ -165,9 +169,9 @@ def probe(data: bytes) -> str:
     coefficients, _ = _attempt(jpegjax.read_coefficients, data)
     described, _ = _attempt(jpegjax.info, data)
     if not isinstance(decoded, JpegError):
-        assert not isinstance(coefficients, JpegError), f"coefficients: {coefficients!r}"
+        assert isinstance(coefficients, JpegError) == described.process.lossless, f"coefficients: {coefficients!r}"
         assert decoded.shape[:2] == (described.height, described.width)
-        assert decoded.dtype == np.uint8
+        assert decoded.dtype == (np.uint8 if described.precision <= 8 else np.uint16)
         str(described)
     return type(decoded).__name__ if isinstance(decoded, JpegError) else "warned" if noted else "clean"
 
