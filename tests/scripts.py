@@ -1,4 +1,4 @@
-"""Frames, planes and scan scripts that no encoder would make, for round trips."""
+"""Frames, planes and scan scripts that no encoder would make, for round trips; and damage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jpegjax.types import ColorSpace, Component, Frame, Process, Scan
 
-__all__ = ["random_frame", "random_planes", "random_script"]
+__all__ = ["damaged", "random_frame", "random_planes", "random_script"]
 
 
 def random_frame(width: int, height: int, factors: list[tuple[int, int]]) -> Frame:
@@ -59,3 +59,22 @@ def random_script(draw, count: int) -> list[Scan]:
         chain = draw(st.sampled_from([c for c in chains if c]))
         scans.append(chain.pop(0))
     return scans
+
+
+def damaged(data: bytes, rng: np.random.Generator, first: int) -> bytes:
+    """The file with a few bytes changed, lost or put in from offset `first` on, or cut."""
+    changed = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        at, kind = int(rng.integers(first, len(changed) - 2)), rng.integers(5)
+        noise = rng.bytes(int(rng.integers(1, 9)))
+        if kind == 0:
+            changed[at] = noise[0]
+        elif kind == 1:
+            changed[at] ^= 1 << rng.integers(8)
+        elif kind == 2:
+            changed[at:at] = noise
+        elif len(changed) > first + 40:
+            del changed[at : at + len(noise) if kind == 3 else None]
+            if kind == 4:
+                changed += b"\xff\xd9"
+    return bytes(changed)

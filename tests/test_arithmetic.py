@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
-from scripts import random_frame, random_planes, random_script
+from scripts import damaged, random_frame, random_planes, random_script
 
 import jpegjax
 from jpegjax import JpegError, JpegWarning, Limits, Process
@@ -294,30 +294,11 @@ def _sources() -> list[bytes]:
     return found
 
 
-def _damage(data: bytes, rng: np.random.Generator, first: int) -> bytes:
-    """The file with a few bytes changed, lost or put in from offset `first` on, or cut."""
-    changed = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        at, kind = int(rng.integers(first, len(changed) - 2)), rng.integers(5)
-        noise = rng.bytes(int(rng.integers(1, 9)))
-        if kind == 0:
-            changed[at] = noise[0]
-        elif kind == 1:
-            changed[at] ^= 1 << rng.integers(8)
-        elif kind == 2:
-            changed[at:at] = noise
-        elif len(changed) > first + 40:
-            del changed[at : at + len(noise) if kind == 3 else None]
-            if kind == 4:
-                changed += b"\xff\xd9"
-    return bytes(changed)
-
-
 def test_damaged_scans_look_like_libjpegs():
     rng, sources, compared = np.random.default_rng(5), _sources(), 0
     for i in range(700):
         data = sources[i % len(sources)]
-        data = _damage(data, rng, data.index(b"\xff\xda") + 14)
+        data = damaged(data, rng, data.index(b"\xff\xda") + 14)
         try:
             expected = pillow(data)
         except (OSError, SyntaxError):
@@ -332,7 +313,7 @@ def test_damaged_scans_look_like_libjpegs():
 def test_damaged_files_end_well():
     rng, sources = np.random.default_rng(6), _sources()
     for i in range(1000):
-        data = _damage(sources[i % len(sources)], rng, 2)
+        data = damaged(sources[i % len(sources)], rng, 2)
         try:
             reader, planes, _ = decode_image(data, Limits(memory=1 << 26), smooth=bool(i & 1))
         except JpegError:

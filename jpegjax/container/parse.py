@@ -306,8 +306,6 @@ class Reader:
         if self._whole:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
-        if process is Process.LOSSLESS_ARITHMETIC:
-            raise UnsupportedJpeg("lossless arithmetic process (SOF11) is not decoded", at)
         limit = self.limits.scans
         if limit is not None and self.scans >= limit:
             raise LimitExceeded(f"the file holds more than {limit} scans, which is Limits.scans; raise it or pass "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..coding.arithmetic.lossless import decode_lossless_scan
 from ..coding.lossless import PREDICTORS, Place, decode_scan, encode_rows, entropy_bits, measure
 from ..container import EOI, Reader, dht, dri, header, sos
 from ..errors import LimitExceeded, UnsupportedJpeg
@@ -101,7 +102,8 @@ def _decode_scans(reader: Reader, places: list[Place], target: np.ndarray) -> No
         scanned.update(scan.components)
         if again:
             reader.warn(f"component {min(again)} is scanned again", reader.position)
-        report = decode_scan(frame, scan, octets, reader.position, places, target)
+        decode = decode_lossless_scan if frame.process.arithmetic else decode_scan
+        report = decode(frame, scan, octets, reader.position, places, target)
         for message, offset in report.warnings:
             reader.warn(message, offset)
         reader.resume(report.position)

@@ -15,14 +15,14 @@ from ...simd import bswap64, clz64, kernel, load_u8, load_u32, load_u64, store_u
 from ...types import Conditioning, Scan
 
 __all__ = [
-    "AC_AREA", "DC_AREA", "KX", "LOWER", "UPPER", "conditioned", "decode_bit", "decode_even", "encode_bit",
-    "encode_even", "finish_code", "reset_statistics", "scan_parameters", "start_code", "start_decode",
+    "AC_AREA", "DC_AREA", "KX", "LOWER", "UPPER", "conditioned", "decode_bit", "decode_even", "difference_class",
+    "encode_bit", "encode_even", "finish_code", "reset_statistics", "scan_parameters", "start_code", "start_decode",
 ]  # fmt: skip
 
 DEFAULT_DC = 0x10  # U = 1, L = 0
 DEFAULT_AC = 5  # Kx
 SLOTS = 16  # conditioning tables of a kind; T.81 has 4, libjpeg 16
-BINS = 256  # room for the statistics of one table: DC takes 49 bins, AC 245 (T.81 F.1.4.4)
+BINS = 256  # room for the statistics of one table: DC takes 49 bins, AC 245, lossless 158 (T.81 F.1.4.4, H.1.2.3)
 
 # T.81 table D.3.
 _QE = """
@@ -63,7 +63,7 @@ STATES.flags.writeable = False
 _FIRST = int(STATES[0])
 
 DC_AREA, AC_AREA = 0, 1  # addresses of the component's statistics
-LOWER, UPPER = 2, 3  # magnitudes below LOWER are a zero difference, above UPPER a large one (T.81 F.1.4.4.1.2)
+LOWER, UPPER = 2, 3  # magnitudes up to LOWER count as no difference, above UPPER as a large one (T.81 F.1.4.4.1.2)
 KX = 4  # last zigzag index of the low band (T.81 F.1.4.4.2)
 PARAMETERS = 5
 AREA = 4 * BINS  # bytes
@@ -86,12 +86,12 @@ def scan_parameters(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """
     statistics = np.empty((2 * SLOTS, BINS), np.uint32)
     table = np.zeros((len(scan.components), PARAMETERS), np.int64)
-    for row, dc, ac in zip(table, scan.dc_tables, scan.ac_tables, strict=True):
+    for row, dc, ac in zip(table, scan.dc_tables, scan.ac_tables or (None,) * len(table), strict=True):
         low, slot = DEFAULT_DC, 0
         if isinstance(dc, Conditioning):
             low, slot = dc.value, dc.slot
         row[DC_AREA] = statistics.ctypes.data + AREA * slot
-        row[LOWER], row[UPPER] = (1 << (low & 15)) >> 1, (1 << (low >> 4)) >> 1
+        row[LOWER], row[UPPER] = (1 << (low & 15)) >> 1, 1 << (low >> 4)
         slot = SLOTS
         row[KX] = DEFAULT_AC
         if isinstance(ac, Conditioning):
@@ -104,10 +104,18 @@ def scan_parameters(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
 def reset_statistics(parameters):
     """Start the scan's statistics anew, as at every restart (T.81 F.1.4.4)."""
     for i in range(parameters.shape[0]):
-        for bin in range(64):
-            store_u32(parameters[i, DC_AREA] + 4 * bin, _FIRST)
         for bin in range(BINS):
+            store_u32(parameters[i, DC_AREA] + 4 * bin, _FIRST)
             store_u32(parameters[i, AC_AREA] + 4 * bin, _FIRST)
+
+
+@kernel(inline=True)
+def difference_class(difference, parameters):
+    """0 no difference, 1 small and positive, 2 small and negative, 3 and 4 large. parameters: one component's."""
+    size = abs(difference)
+    if size <= parameters[LOWER]:
+        return np.int64(0)
+    return np.int64(1) + np.int64(difference < 0) + 2 * np.int64(size > parameters[UPPER])
 
 
 @kernel(inline=True)

@@ -26,23 +26,23 @@ from .coder import (
     AC_AREA,
     DC_AREA,
     KX,
-    LOWER,
-    UPPER,
     decode_bit,
     decode_even,
+    difference_class,
     reset_statistics,
     scan_parameters,
     start_decode,
 )
 
-__all__ = ["ArithmeticDecoder"]
+__all__ = ["BAD_CODE", "INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
 
 BIN = 4  # bytes of a statistics bin
+X1 = 20  # bin of the first category of DC differences (T.81 table F.4)
 _OVERFLOW = 0x8000  # a category that no magnitude has
-_INVALID = 1 << 20  # no difference
-_SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
+INVALID = 1 << 20  # no difference
+SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
 OFFSETS = ZIGZAG.astype(np.int64) * 2  # zigzag index → byte offset in a block
-_BAD_CODE = "invalid arithmetic code; the rest of its segment reads as zero"
+BAD_CODE = "invalid arithmetic code; the rest of its segment reads as zero"
 
 
 @kernel(inline=True)
@@ -71,28 +71,23 @@ def _low_bits(decoder, stop, bin, m):
 
 
 @kernel(inline=True)
-def _difference(decoder, stop, parameters, context):
-    """(DC difference, or _INVALID, decoder, next context) (T.81 figures F.19, F.21 to F.24)."""
-    area = parameters[DC_AREA]
-    bin = area + context * BIN
+def decode_difference(decoder, stop, bin, magnitudes):
+    """(difference, or INVALID, and the decoder behind it) (T.81 figures F.19, F.21 to F.24).
+
+    bin: of its context's first decision, S0; magnitudes: of its categories, X1.
+    """
     bit, decoder = decode_bit(decoder, stop, bin)
     if not bit:
-        return np.int64(0), decoder, np.int64(0)
+        return np.int64(0), decoder
     negative, decoder = decode_bit(decoder, stop, bin + BIN)
-    bin += (2 + negative) * BIN
-    m, decoder = decode_bit(decoder, stop, bin)
+    m, decoder = decode_bit(decoder, stop, bin + (2 + negative) * BIN)
     if m:
-        m, decoder, bin = _magnitude(decoder, stop, area + 20 * BIN, m)
+        m, decoder, bin = _magnitude(decoder, stop, magnitudes, m)
         if m == _OVERFLOW:
-            return np.int64(_INVALID), decoder, context
-    context = 4 + 4 * negative
-    if m < parameters[LOWER]:
-        context = np.int64(0)
-    elif m > parameters[UPPER]:
-        context += 8
-    value, decoder = _low_bits(decoder, stop, bin, m)
-    value += 1
-    return (value ^ -negative) + negative, decoder, context
+            return np.int64(INVALID), decoder
+        m, decoder = _low_bits(decoder, stop, bin, m)
+    m += 1
+    return (m ^ -negative) + negative, decoder
 
 
 @kernel
@@ -129,7 +124,7 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
 
 
 @kernel(inline=True)
-def _close(state, mcu, decoder, scratch, length, valid):
+def close_arithmetic(state, mcu, decoder, scratch, length, valid):
     """Note how a segment ended. mcu: its last one; length: bytes that it had."""
     state[LAST_GOOD] = mcu
     if not valid:
@@ -152,7 +147,7 @@ def _decode_interleaved(
     mcu = 0
     while mcu < mcus:
         length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + _SLACK
+        stop = scratch + length + SLACK
         reset_statistics(parameters)
         for i in range(4):
             previous[i] = context[i] = 0
@@ -166,10 +161,12 @@ def _decode_interleaved(
                 area, kx = parameters[i, AC_AREA], parameters[i, KX]
                 for n in range(h * v):
                     row, column = y * v + n // h, x * h + n % h
-                    difference, decoder, context[i] = _difference(decoder, stop, parameters[i], context[i])
-                    if difference == _INVALID:
+                    dc = parameters[i, DC_AREA]
+                    difference, decoder = decode_difference(decoder, stop, dc + BIN * context[i], dc + BIN * X1)
+                    if difference == INVALID:
                         valid = False
                         break
+                    context[i] = 4 * difference_class(difference, parameters[i])
                     previous[i] += difference
                     block = geometry[i, ADDRESS] + 128 * (row * columns + column)
                     if row >= stored or column >= columns:
@@ -186,7 +183,7 @@ def _decode_interleaved(
             if x == wide:
                 x = 0
                 y += 1
-        _close(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
         mcu = until
 
 
@@ -196,7 +193,7 @@ def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart,
     mcu = 0
     while mcu < mcus:
         length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + _SLACK
+        stop = scratch + length + SLACK
         until = min(mcus, mcu + restart) if restart else mcus
         decoder = start_decode(scratch, stop)
         y, x = mcu // wide, mcu % wide
@@ -214,7 +211,7 @@ def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart,
             if x == wide:
                 x = 0
                 y += 1
-        _close(state, until - 1, decoder, scratch, length, True)
+        close_arithmetic(state, until - 1, decoder, scratch, length, True)
 
 
 @kernel
@@ -260,7 +257,7 @@ def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, f
     block = 0
     while block < blocks:
         length = next_segment(data, size, scratch, state, block == 0)
-        stop = scratch + length + _SLACK
+        stop = scratch + length + SLACK
         reset_statistics(parameters)
         until = min(blocks, block + restart) if restart else blocks
         decoder = start_decode(scratch, stop)
@@ -273,7 +270,7 @@ def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, f
             else:
                 decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
             block += 1
-        _close(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
         block = until
 
 
@@ -311,4 +308,4 @@ class ArithmeticDecoder:
             spare, sequential = self._spare.ctypes.data, not frame.process.progressive
             _decode_interleaved(*source, geometry, rows, columns, restart, parameters, shift, sequential, spare)
         del statistics
-        return SegmentReport(state, _BAD_CODE)
+        return SegmentReport(state, BAD_CODE)

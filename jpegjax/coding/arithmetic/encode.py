@@ -16,8 +16,7 @@ from .coder import (
     AC_AREA,
     DC_AREA,
     KX,
-    LOWER,
-    UPPER,
+    difference_class,
     encode_bit,
     encode_even,
     finish_code,
@@ -26,9 +25,10 @@ from .coder import (
     start_code,
 )
 
-__all__ = ["ArithmeticEncoder"]
+__all__ = ["ArithmeticEncoder", "encode_difference"]
 
 BIN = 4  # bytes of a statistics bin
+X1 = 20  # bin of the first category of DC differences (T.81 table F.4)
 NATURAL = ZIGZAG.astype(np.int64)
 _BLOCK_BYTES = 4096  # more than any block takes: some 2000 decisions of at most 15 bits
 _MCU_BYTES = 10 * _BLOCK_BYTES
@@ -62,30 +62,18 @@ def _magnitude(encoder, bin, value, m):
 
 
 @kernel(inline=True)
-def _difference(encoder, parameters, context, difference):
-    """(encoder, next context) behind a DC difference (T.81 figures F.4, F.6 to F.9)."""
-    area = parameters[DC_AREA]
-    bin = area + context * BIN
+def encode_difference(encoder, bin, magnitudes, difference):
+    """The encoder behind a difference (T.81 figures F.4, F.6 to F.9). bin: S0 of its context; magnitudes: bin X1."""
     if difference == 0:
-        return encode_bit(encoder, bin, 0), np.int64(0)
+        return encode_bit(encoder, bin, 0)
     encoder = encode_bit(encoder, bin, 1)
     negative = np.int64(difference < 0)
     encoder = encode_bit(encoder, bin + BIN, negative)
-    bin += (2 + negative) * BIN
     value = abs(difference) - 1
-    m = np.int64(0)
-    if value == 0:
-        encoder = encode_bit(encoder, bin, 0)
-    else:
-        encoder = encode_bit(encoder, bin, 1)
-        encoder = _magnitude(encoder, area + 20 * BIN, value, np.int64(1))
-        m = np.int64(1) << (63 - np.int64(clz64(value)))
-    context = 4 + 4 * negative
-    if m < parameters[LOWER]:
-        context = np.int64(0)
-    elif m > parameters[UPPER]:
-        context += 8
-    return encoder, context
+    encoder = encode_bit(encoder, bin + (2 + negative) * BIN, np.int64(value != 0))
+    if value:
+        encoder = _magnitude(encoder, magnitudes, value, np.int64(1))
+    return encoder
 
 
 @kernel
@@ -199,11 +187,13 @@ def _interleaved(geometry, high, wide, restart, parameters, state, raw, room, en
                 real = row < rows and column < columns
                 difference = np.int64(0)
                 if real:
-                    dc = load_i16(block) >> shift
-                    difference = dc - state[PREVIOUS + i]
-                    state[PREVIOUS + i] = dc
+                    value = load_i16(block) >> shift
+                    difference = value - state[PREVIOUS + i]
+                    state[PREVIOUS + i] = value
                     state[LARGEST_DC] |= abs(difference)
-                encoder, state[CONTEXT + i] = _difference(encoder, parameters[i], state[CONTEXT + i], difference)
+                dc = parameters[i, DC_AREA]
+                encoder = encode_difference(encoder, dc + BIN * state[CONTEXT + i], dc + BIN * X1, difference)
+                state[CONTEXT + i] = 4 * difference_class(difference, parameters[i])
                 if len(masks):
                     todo = load_u64(masks[i] + 32 * index + 8 * NONZERO) & ~np.uint64(1) if real else np.uint64(0)
                     encoder = _bands(encoder, area, kx, block, todo, 1, 63, 0, state)
