@@ -32,7 +32,7 @@ from .symbols import (
     sequential_tokens,
 )
 
-__all__ = ["ScanEncoder", "default_script"]
+__all__ = ["ScanEncoder", "ac_first", "ac_refine", "dc_first", "dc_refine", "default_script"]
 
 _MAX_RUN = 0x7FFF  # blocks in an end-of-band run
 _MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
@@ -41,7 +41,7 @@ _CHUNK = 15  # value bits that a token holds
 
 
 @kernel
-def _dc_first(geometry, high, wide, restart, shift, words, segments, seen):
+def dc_first(geometry, high, wide, restart, shift, words, segments, seen):
     start = np.int64(words.ctypes.data)
     at = start
     last = np.zeros(4, np.int64)
@@ -74,7 +74,7 @@ def _dc_first(geometry, high, wide, restart, shift, words, segments, seen):
 
 
 @kernel
-def _dc_refine(geometry, high, wide, restart, shift, words, segments):
+def dc_refine(geometry, high, wide, restart, shift, words, segments):
     start = np.int64(words.ctypes.data)
     at = start
     segment = left = 0
@@ -115,7 +115,7 @@ def _end_of_band(at, run):
 
 
 @kernel
-def _ac_first(plane, blocks, restart, masks, first, last, shift, words, segments, seen):
+def ac_first(plane, blocks, restart, masks, first, last, shift, words, segments, seen):
     start = np.int64(words.ctypes.data)
     at = start
     band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
@@ -180,7 +180,7 @@ def _put_symbol(at, symbol, bits, count):
 
 
 @kernel
-def _ac_refine(blocks, restart, masks, first, last, words, segments):
+def ac_refine(blocks, restart, masks, first, last, words, segments):
     start = np.int64(words.ctypes.data)
     at = start
     band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
@@ -286,19 +286,19 @@ class ScanEncoder:
         if first == 0:
             words = np.empty(mcus * int((geometry[:, H] * geometry[:, V]).sum()) + segments.size, np.uint32)
             if high:
-                used = _dc_refine(geometry, rows, columns, restart, shift, words, segments)
+                used = dc_refine(geometry, rows, columns, restart, shift, words, segments)
             else:
-                used = _dc_first(geometry, rows, columns, restart, shift, words, segments, seen)
+                used = dc_first(geometry, rows, columns, restart, shift, words, segments, seen)
         else:
             c = scan.components[0]
             masks, some = self._block_masks(c, shift)
             if high:
                 words = np.empty(9 * mcus + 3 * some, np.uint32)
-                used = _ac_refine(mcus, restart, masks, first, last, words, segments)
+                used = ac_refine(mcus, restart, masks, first, last, words, segments)
             else:
                 words = np.empty(4 * mcus + some, np.uint32)
                 address = int(geometry[0, ADDRESS])
-                used = _ac_first(address, mcus, restart, masks, first, last, shift, words, segments, seen)
+                used = ac_first(address, mcus, restart, masks, first, last, shift, words, segments, seen)
         check_range(int(seen[0]), int(seen[1]), frame.precision)
         return Tokens(words[:used], segments)
 

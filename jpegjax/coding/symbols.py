@@ -32,8 +32,8 @@ from .geometry import ADDRESS, COLUMNS, ROWS, H, V
 from .stuffing import PADDING, stuff
 
 __all__ = [
-    "AC_SLOT", "DC_SLOT", "RAW", "Tokens", "block_masks", "check_progressive", "check_range", "segment_count",
-    "sequential_tokens", "store_masks",
+    "AC_SLOT", "DC_SLOT", "RAW", "SLOTS", "Tokens", "block_masks", "check_progressive", "check_range", "code_bits",
+    "emit", "fill_masks", "histogram", "segment_count", "sequential", "sequential_tokens", "store_masks",
 ]  # fmt: skip
 
 DC_SLOT = 0  # + scan component
@@ -75,7 +75,7 @@ def store_masks(block, shift, out):
 
 
 @kernel
-def _fill_masks(plane, blocks, shift, out):
+def fill_masks(plane, blocks, shift, out):
     address = np.int64(out.ctypes.data)
     total = np.int64(0)
     for i in range(blocks):
@@ -93,7 +93,7 @@ def block_masks(plane: np.ndarray, shift: int = 0) -> tuple[np.ndarray, int]:
     """
     blocks = plane.shape[0] * plane.shape[1]
     masks = np.empty((blocks, 4), np.uint64)
-    return masks, _fill_masks(plane.ctypes.data, blocks, shift, masks)
+    return masks, fill_masks(plane.ctypes.data, blocks, shift, masks)
 
 
 def segment_count(mcus: int, restart: int) -> int:
@@ -143,7 +143,7 @@ def put_value(at, slot, run, value):
 
 
 @kernel
-def _sequential(geometry, high, wide, restart, masks, offsets, words, segments, seen):
+def sequential(geometry, high, wide, restart, masks, offsets, words, segments, seen):
     start = np.int64(words.ctypes.data)
     at = start
     last_dc = np.zeros(4, np.int64)
@@ -196,7 +196,7 @@ def _sequential(geometry, high, wide, restart, masks, offsets, words, segments, 
 
 
 @kernel
-def _histogram(words, counts):
+def histogram(words, counts):
     """Add to counts [2, SLOTS × 256], even and odd words apart; returns the number of value bits."""
     bits = np.int64(0)
     for i in range(words.size):
@@ -208,7 +208,7 @@ def _histogram(words, counts):
 
 
 @kernel
-def _code_bits(counts, codes):
+def code_bits(counts, codes):
     """Bits of all codes, or -1 - symbol for one that has no code."""
     bits = np.int64(0)
     for i in range(RAW * 256):
@@ -221,7 +221,7 @@ def _code_bits(counts, codes):
 
 
 @kernel
-def _emit(words, segments, codes, raw, out):
+def emit(words, segments, codes, raw, out):
     """Bits of every segment, padded with ones and stuffed, and restart markers between them; returns the bytes.
 
     raw: room for the bits of the longest segment, and PADDING.
@@ -261,7 +261,7 @@ class Tokens:
     def __init__(self, words: np.ndarray, segments: np.ndarray):
         self.words, self.segments = words, segments
         counts = np.zeros((2, SLOTS * 256), np.int64)
-        self._value_bits = _histogram(words, counts)
+        self._value_bits = histogram(words, counts)
         self._counts = counts[0] + counts[1]
 
     def counts(self, slot: int) -> np.ndarray:
@@ -276,13 +276,13 @@ class Tokens:
         table = np.zeros(SLOTS * 256, np.uint32)
         for slot, code in codes.items():
             table[slot * 256 : slot * 256 + 256] = code
-        bits = _code_bits(self._counts, table)
+        bits = code_bits(self._counts, table)
         if bits < 0:
             raise ValueError(f"Huffman table has no code for symbol {-1 - bits:#04x}, which the image needs")
         size = (bits + self._value_bits) // 8 + self.segments.size
         raw = np.empty(size + PADDING, np.uint8)
         out = np.empty(2 * size + 2 * self.segments.size + PADDING, np.uint8)
-        return out[: _emit(self.words, self.segments, table, raw, out)].data
+        return out[: emit(self.words, self.segments, table, raw, out)].data
 
 
 def sequential_tokens(
@@ -305,6 +305,6 @@ def sequential_tokens(
     words = np.empty(5 * blocks + sum(n for _, n in parts), np.uint32)
     segments = np.empty(segment_count(mcus[0] * mcus[1], restart) + 1, np.int64)
     seen = np.zeros(2, np.int64)
-    used = _sequential(geometry, *mcus, restart, masks, offsets, words, segments, seen)
+    used = sequential(geometry, *mcus, restart, masks, offsets, words, segments, seen)
     check_range(int(seen[0]), int(seen[1]), precision)
     return Tokens(words[:used], segments)

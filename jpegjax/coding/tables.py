@@ -19,8 +19,10 @@ __all__ = [
     "MAX_CODE",
     "SYMBOLS",
     "VALUE_OFFSET",
+    "best_lengths",
     "decode_lookup",
     "encode_codes",
+    "fill_codes",
     "optimal_spec",
 ]
 
@@ -61,7 +63,7 @@ def _canonical(counts, symbols, codes, lengths):
 
 
 @kernel
-def _fill_codes(counts, symbols, dc, table):
+def fill_codes(counts, symbols, dc, table):
     codes = np.empty(256, np.int64)
     lengths = np.empty(256, np.int64)
     total = _canonical(counts, symbols, codes, lengths)
@@ -120,7 +122,7 @@ def encode_codes(spec: HuffmanSpec, dc: bool = False) -> np.ndarray:
     dc: symbols are DC categories, 0..15. Raises CorruptJpeg for what is no prefix code, or has a code of all ones.
     """
     table = np.zeros(256, np.uint32)
-    _checked(_fill_codes(*_arrays(spec), dc, table))
+    _checked(fill_codes(*_arrays(spec), dc, table))
     table.flags.writeable = False
     return table
 
@@ -140,7 +142,7 @@ def decode_lookup(spec: HuffmanSpec, dc: bool = False, value_bits: int = 15) -> 
 
 
 @kernel
-def _optimal(counts, bits, symbols):
+def best_lengths(counts, bits, symbols):
     """Fill bits [33] and symbols [256]; returns the number of symbols, or -1 where a code would exceed 32 bits."""
     index = np.empty(257, np.int64)
     weight = np.empty(257, np.int64)
@@ -210,7 +212,7 @@ def optimal_spec(counts: np.ndarray) -> HuffmanSpec:
     """
     bits = np.empty(33, np.int64)
     symbols = np.empty(256, np.uint8)
-    total = _optimal(counts, bits, symbols)
+    total = best_lengths(counts, bits, symbols)
     if total < 0:
         raise ValueError("counts: too skewed for a Huffman code of 32 bits")
     return HuffmanSpec(bits[1:17].astype(np.uint8).tobytes(), symbols[:total].tobytes())

@@ -17,6 +17,7 @@ from ..coding.arithmetic.encode import ArithmeticEncoder
 from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
 from ..coding.progressive_encode import ScanEncoder, default_script
+from ..coding.scans import encode_scans
 from ..coding.sequential_decode import POSITION, decode_scan, decode_tables, scan_warnings
 from ..coding.sequential_encode import encode_scan, encode_tables
 from ..coding.symbols import AC_SLOT, DC_SLOT, Tokens
@@ -132,6 +133,9 @@ def write_scans(
     planes = list(planes)
     if frame.process.arithmetic:
         return _write_arithmetic(planes, frame, script)
+    if optimize:
+        slots = [table_slot(frame, c) for c in range(len(planes))]
+        return bytes(encode_scans(planes, frame, script, slots))
     encoder = ScanEncoder(frame, planes)
     parts: list[bytes | memoryview] = []
     sent: dict[tuple[int, int], HuffmanSpec] = {}
