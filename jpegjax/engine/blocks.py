@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..simd import kernel, load_i16, store_i16
+from ..simd import kernel, load, store, vectorized
 from ..types import Component, Frame
+from .pool import borrow
 
 __all__ = ["EXIF_TURNS", "FLIPS", "ROTATIONS", "Layout", "Turn", "lay_out", "turn_planes"]
 
@@ -126,6 +127,23 @@ def _signs() -> np.ndarray:
 _SIGNS = _signs()
 
 
+@vectorized
+def _signed(block, sign, out):
+    for i in range(0, 128, 32):
+        store(out + i, load(block + i, 16, 16) * load(sign + i, 16, 16))
+
+
+@vectorized
+def _signed_transposed(block, sign, out):
+    """Interleaving rows v and v + 4 three times transposes the block."""
+    rows = [load(block + i, 8, 16) for i in range(0, 128, 16)]
+    halves = [[i + 8 * other for i in range(start, start + 4) for other in (0, 1)] for start in (0, 4)]
+    for _ in range(3):
+        rows = [rows[v].shuffle(half, rows[v + 4]) for v in range(4) for half in halves]
+    for v, row in enumerate(rows):
+        store(out + 16 * v, row * load(sign + 16 * v, 8, 16))
+
+
 @kernel
 def _turn_blocks(source, stride, target, rows, columns, top, left, high, wide, transpose, signs):
     """rows × columns blocks of the turned plane from (top, left) on.
@@ -140,14 +158,10 @@ def _turn_blocks(source, stride, target, rows, columns, top, left, high, wide, t
             sign = signs + 256 * (r < high) + 128 * (c < wide)
             if transpose:
                 block = source + 128 * (from_c * stride + from_r)
-                for v in range(8):
-                    for u in range(8):
-                        value = load_i16(block + 16 * u + 2 * v)
-                        store_i16(target + 16 * v + 2 * u, value * load_i16(sign + 16 * v + 2 * u))
+                _signed_transposed(block, sign, target)
             else:
                 block = source + 128 * (from_r * stride + from_c)
-                for k in range(64):
-                    store_i16(target + 2 * k, load_i16(block + 2 * k) * load_i16(sign + 2 * k))
+                _signed(block, sign, target)
             target += 128
 
 
@@ -164,7 +178,7 @@ def turn_planes(planes: Sequence[np.ndarray], layout: Layout) -> list[np.ndarray
         if turn == Turn():
             results.append(planes[c][top : top + rows, left : left + columns])
             continue
-        out = np.empty((rows, columns, 8, 8), np.int16)
+        out = borrow((rows, columns, 8, 8), np.int16)
         high, wide = layout.mirrored[0] * k.v, layout.mirrored[1] * k.h
         _turn_blocks(
             planes[c].ctypes.data, planes[c].shape[1], out.ctypes.data, rows, columns, top, left, high, wide,
