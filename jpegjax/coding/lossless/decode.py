@@ -28,7 +28,7 @@ from ..segments import (
 )
 from ..tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 
-__all__ = ["DISTANCE", "WIDTH", "Place", "decode_scan", "fill_row", "finish_row", "scan_groups"]
+__all__ = ["Place", "decode_scan"]
 
 UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
 DISTANCE = 3  # from a sample to the one of the same component to its left
@@ -112,6 +112,14 @@ def _decode_cycle(tables, symbols, bits, held, at, limit, out):
     return bits, held, at, seen & _INVALID != 0
 
 
+@kernel(inline=True)
+def _store_pair(entry, bits, held, out):
+    """(bits, held, out) behind the differences of an entry of `_fill_pairs`, one or two."""
+    store_i16(out, _value(bits << (entry >> 6 & 31), entry >> 11 & 15))
+    store_i16(out + 2, _value(bits << (entry >> 15 & 31), entry >> 20 & 15))
+    return bits << (entry & 63), held - (entry & 63), out + (entry >> 24)
+
+
 @kernel
 def _decode_pairs(table, symbols, bits, held, at, limit, out):
     """Differences of `symbols` symbols of one table, to int16 at address `out`.
@@ -122,24 +130,25 @@ def _decode_pairs(table, symbols, bits, held, at, limit, out):
     seen = np.int64(0)
     end = out + 2 * symbols
     while out < end:
-        stop = min(end - 2, out + 2 * _BATCH)
+        stop = min(end - 6, out + 2 * _BATCH)
         while out < stop:
             bits, held, at, word = _refill(bits, held, at, word)
             entry = load_i32(table + 4 * shift_right(bits, 64 - _PAIR_BITS))
-            if entry == 0:
-                value, entry = _difference(table + _LOOKUP_AT, bits)
-                store_i16(out, value)
-                seen |= entry
-                bits <<= entry >> 16
-                held -= entry >> 16
-                out += 2
-                continue
-            store_i16(out, _value(bits << (entry >> 6 & 31), entry >> 11 & 15))
-            store_i16(out + 2, _value(bits << (entry >> 15 & 31), entry >> 20 & 15))
-            bits <<= entry & 63
-            held -= entry & 63
-            out += entry >> 24
-        if out == end - 2:
+            if entry:
+                bits, held, out = _store_pair(entry, bits, held, out)
+                # No pair is longer than 27 bits, so that a second one needs no refill.
+                entry = load_i32(table + 4 * shift_right(bits, 64 - _PAIR_BITS))
+                if entry:
+                    bits, held, out = _store_pair(entry, bits, held, out)
+                    continue
+                bits, held, at, word = _refill(bits, held, at, word)
+            value, entry = _difference(table + _LOOKUP_AT, bits)
+            store_i16(out, value)
+            seen |= entry
+            bits <<= entry >> 16
+            held -= entry >> 16
+            out += 2
+        while out >= end - 6 and out < end:
             bits, held, at, word = _refill(bits, held, at, word)
             value, entry = _difference(table + _LOOKUP_AT, bits)
             store_i16(out, value)
@@ -243,7 +252,7 @@ def _store_row(row, shift, mask, offset, step, target):
 
 
 @kernel
-def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
+def _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
     """MCU row y: samples of all its rows, from the differences of its MCUs in scan order."""
     for g in range(groups.shape[0]):
         h, v, n, width = groups[g, H], groups[g, V], groups[g, DISTANCE], groups[g, WIDTH]
@@ -265,7 +274,7 @@ def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, 
 
 
 @kernel
-def fill_row(groups, y, value, target):
+def _fill_row(groups, y, value, target):
     """MCU row y of one value."""
     for g in range(groups.shape[0]):
         v, step = groups[g, V], groups[g, STEP]
@@ -292,7 +301,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         missing = state[INSUFFICIENT] != 0
         while y < stop:
             if missing:
-                fill_row(groups, y, (initial << shift) & mask, target)
+                _fill_row(groups, y, (initial << shift) & mask, target)
             else:
                 limit = scratch + length + PAD // 4
                 out = np.int64(stream.ctypes.data)
@@ -302,7 +311,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
                     bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
                 if invalid and state[BAD_CODE_AT] < 0:
                     state[BAD_CODE_AT] = state[START]
-                finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length
                 last = y
@@ -311,7 +320,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         close_segment(state, first * wide, last * wide, used, length, was_insufficient)
 
 
-def scan_groups(
+def _scan_groups(
     frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
 ) -> tuple[np.ndarray, int, int, int]:
     """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
@@ -356,7 +365,7 @@ def decode_scan(
     samples lie in the target; they are 0..2^P - 1. scan: predictor 1..7 as spectral[0], point transform below P as
     approximation[1], a restart interval of whole rows of MCUs.
     """
-    groups, high, wide, units = scan_groups(frame, scan.components, planes)
+    groups, high, wide, units = _scan_groups(frame, scan.components, planes)
     specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
     factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
     tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
