@@ -167,6 +167,7 @@ def decode(
     *,
     mode: str | None = None,
     scale: Any = 1,
+    crop: tuple[int, int, int, int] | None = None,
     upsample: str = "fancy",
     apply_exif_orientation: bool = False,
     strict: bool = False,
@@ -180,6 +181,11 @@ def decode(
     data: bytes, buffer, path or binary file; a list of them gives a list.
     mode: None as the file is, "L" grey (luma) or "RGB"; "CMYK" only for files that are CMYK or YCCK, which in turn become
         nothing else (as in libjpeg: UnsupportedJpeg). upsample: "fancy" (triangle filter) or "nearest" (djpeg -nosmooth).
+    scale: k/8 with k = 1..16 as a number or a string such as "3/8", by inverse DCTs of other sizes as djpeg -scale does
+        it; each side is ⌈side·k/8⌉. Not for lossless files (UnsupportedJpeg).
+    crop: (x, y, width, height) of a region of the result, which is then decode(...)[y : y + height, x : x + width]
+        exactly, but only what the region needs is transformed and kept (the coefficients of progressive, arithmetic and
+        multi-scan files are all read). Damage elsewhere may go unnoticed. ValueError where it does not fit.
     apply_exif_orientation: turn the picture upright as its EXIF orientation says.
     strict: damage raises CorruptJpeg; otherwise what can be saved is decoded, with a JpegWarning for each trouble.
     limits: bounds on pixels, scans and memory, see `Limits`.
@@ -188,9 +194,9 @@ def decode(
 
     Returns uint8 [H, W] (grey), [H, W, 3] (RGB) or [H, W, 4] (CMYK, inverted as Pillow does, so that 255 is full ink);
     uint16 for files of more than 8 bits, values 0..2^bits - 1. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all
-    JpegError, with the byte offset. scale other than 1 is not available yet: NotImplementedError.
+    JpegError, with the byte offset.
     """
-    options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits, _tables(tables))
+    options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits, _tables(tables), crop)
     check_choice("engine", engine, ENGINES)
     files, single = _sources(data)
     from .engine import codec
@@ -198,7 +204,7 @@ def decode(
     results = codec.decode(files, options, engine, device)
     images = []
     for i, (pixels, found) in enumerate(results):
-        if isinstance(pixels, JpegError):
+        if isinstance(pixels, Exception):
             if not single:
                 pixels.add_note(f"in data[{i}]")
             raise pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +24,7 @@ ENGINES = ("auto", "host", "xla")
 class Limits:
     """What a file may cost before `LimitExceeded` stops it; None lifts a limit.
 
-    pixels: width × height that a header may claim.
+    pixels: width × height that a header may claim, and that may be asked for by `scale` and `crop`.
     scans: scans that a progressive or multi-scan file may hold. Together they may code each sample 64 times (once in
         sequential files), or 2^32 samples (2^26) where that is more; None lifts this too.
     memory: bytes for pixels and coefficients together.
@@ -122,6 +123,35 @@ def parse_qtables(value: Any) -> tuple[np.ndarray, ...]:
     if array.min() < 1 or array.max() > 65_535:
         raise ValueError(f"qtables: steps {array.min()}..{array.max()} given; must be 1..65535")
     return tuple(np.ascontiguousarray(t, dtype=np.uint16) for t in array)
+
+
+def parse_scale(value: Any) -> Fraction:
+    """A scale k/8, k = 1..16: a number, or a string such as "3/8" or "0.5"."""
+    message = f"scale={value!r}: must be k/8 with k = 1..16, such as 1/8, 3/8, 1/2, 1 or 2, as a number or a string"
+    try:
+        if isinstance(value, (bool, np.bool_, bytes, bytearray)):
+            raise TypeError
+        scale = Fraction(value if isinstance(value, (str, Fraction)) else float(value))
+    except TypeError:
+        raise TypeError(message) from None
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise ValueError(message) from None
+    if (8 * scale).denominator != 1 or not 1 <= 8 * scale <= 16:
+        raise ValueError(message)
+    return scale
+
+
+def parse_crop(value: Any) -> tuple[int, int, int, int]:
+    """A region (x, y, width, height), x and y from 0, sides from 1."""
+    try:
+        parts = tuple(value)
+    except TypeError:
+        raise TypeError(f"crop={value!r}: must be (x, y, width, height) in pixels") from None
+    if len(parts) != 4:
+        raise ValueError(f"crop={value!r}: must be four integers, (x, y, width, height) in pixels")
+    x, y = (check_int(f"crop[{i}]", parts[i], 0, 2 * MAX_SIDE) for i in (0, 1))
+    width, height = (check_int(f"crop[{i}]", parts[i], 1, 2 * MAX_SIDE) for i in (2, 3))
+    return x, y, width, height
 
 
 def _check_bytes(name: str, value: Any) -> None:
@@ -246,11 +276,43 @@ class DecodeOptions:
     strict: bool = False
     limits: Limits = Limits()
     tables: bytes | None = None
+    crop: tuple[int, int, int, int] | None = None
 
     def __post_init__(self):
         check_choice("mode", self.mode, (None, "L", "RGB", "CMYK"))
         check_choice("upsample", self.upsample, ("fancy", "nearest"))
-        if self.scale != 1:
-            raise NotImplementedError(f"scale={self.scale!r}: not available yet, only 1")
+        if type(self.scale) is not int or self.scale != 1:
+            object.__setattr__(self, "scale", parse_scale(self.scale))
+        if self.crop is not None:
+            object.__setattr__(self, "crop", parse_crop(self.crop))
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits={self.limits!r}: must be a jpegjax.Limits")
+
+    @property
+    def eighths(self) -> int:
+        """The scale times 8, 1..16."""
+        return int(8 * self.scale)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the result is not the whole picture as the file has it."""
+        return self.crop is not None or self.scale != 1
+
+    def region(self, height: int, width: int, orientation: int = 1) -> tuple[int, int, int, int]:
+        """What `crop` shows of a picture, (x, y, width, height) as the file has it; ValueError where it does not fit.
+
+        height, width: of the scaled picture. orientation: EXIF's 1..8 where it is applied and `crop` means the upright
+        picture.
+        """
+        if self.crop is None:
+            return 0, 0, width, height
+        x, y, w, h = self.crop
+        tall, wide = (width, height) if orientation >= 5 else (height, width)
+        if x + w > wide or y + h > tall:
+            scaled = "" if self.scale == 1 else f" (scale={self.scale})"
+            raise ValueError(f"crop={self.crop}: does not fit in the picture of {wide}×{tall} pixels{scaled}")
+        if orientation in (2, 3, 6, 7):
+            x = wide - x - w
+        if orientation in (3, 4, 7, 8):
+            y = tall - y - h
+        return (y, x, h, w) if orientation >= 5 else (x, y, w, h)

@@ -276,7 +276,8 @@ def test_encode_names_what_is_wrong(images: object, options: dict, kind: type[Ex
         (io.StringIO("text"), {}, TypeError, r"data: the file object must be opened in binary mode"),
         ([turbo(IMAGE), 5], {}, TypeError, r"data\[1\]"),
         (turbo(IMAGE), {"mode": "YCbCr"}, ValueError, r"mode='YCbCr': must be one of None, 'L', 'RGB'"),
-        (turbo(IMAGE), {"scale": 0.5}, NotImplementedError, r"scale=0.5"),
+        (turbo(IMAGE), {"scale": 0.3}, ValueError, r"scale=0\.3: must be k/8 with k = 1\.\.16"),
+        (turbo(IMAGE), {"crop": (1, 2, 3)}, ValueError, r"crop=\(1, 2, 3\): must be four integers"),
         (turbo(IMAGE), {"upsample": "cubic"}, ValueError, r"upsample='cubic'"),
         (turbo(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
         (turbo(IMAGE), {"limits": jpegjax.Limits(pixels=100)}, jpegjax.LimitExceeded, r"53×37"),
@@ -327,7 +328,7 @@ def test_doors_have_the_promised_signatures() -> None:
         "precision", "lossless", "predictor", "point_transform", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
-        "data", "mode", "scale", "upsample", "apply_exif_orientation", "strict", "limits", "tables", "engine",
+        "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables", "engine",
         "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):

@@ -69,35 +69,38 @@ def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
     )  # fmt: skip
 
 
-def _caught(function: Callable[..., tuple[Any, Notes]]) -> Callable[..., tuple[Any, Notes]]:
-    """The JpegError of one file as its result, so that the others go on."""
+def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception]) -> Callable[..., tuple[Any, Notes]]:
+    """The JpegError of one file, or an error of these kinds, as its result, so that the others go on."""
 
     def run(*arguments: Any) -> tuple[Any, Notes]:
         try:
             return function(*arguments)
-        except JpegError as error:
+        except (JpegError, *kinds) as error:
             return error, []
 
     return run
 
 
 def decode(files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any) -> list[tuple[Any, Notes]]:
-    """(pixels or the JpegError, warnings) of each file."""
+    """(pixels or the error, warnings) of each file: JpegError, or ValueError for a region that does not fit.
+
+    Scaled pictures and regions are the host's work on either engine.
+    """
     if pick(engine, device) == "host":
         from .host import decode_image
 
-        return run_parallel(_caught(lambda data: decode_image(data, options)), files)
+        return run_parallel(_caught(lambda data: decode_image(data, options), ValueError), files)
     from .host import decode_image, picture_planes
     from .xla import local_devices, reconstruct_batch
 
     def opener(data: bytes | memoryview) -> tuple[Any, Notes]:
         reader = parse_header(data, options.limits, options.strict, options.tables)
-        if reader.require_frame().process.lossless:
+        if options.partial or reader.require_frame().process.lossless:
             return decode_image(data, options)
         return _flat(picture_planes(data, options))
 
     results: list[tuple[Any, Notes]] = []
-    for opened in _ahead(_caught(opener), files):
+    for opened in _ahead(_caught(opener, ValueError), files):
         good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
         rebuilt = reconstruct_batch(
             [opened[i][0][1] for i in good],

@@ -33,12 +33,14 @@ from .parts import row_parts
 from .pixels import emit_rows
 from .scratch import Strips, address, kept, scratch
 
-__all__ = ["decode_image", "picture_planes", "reconstruct"]
+__all__ = [
+    "channels_of", "decode_image", "grey_of", "picture_planes", "ratio_of", "reconstruct", "refusals_at", "state_at",
+]  # fmt: skip
 
 _NOTHING = np.zeros(64, np.int16)
 
 
-def _channels(frame: Frame, mode: str | None) -> int:
+def channels_of(frame: Frame, mode: str | None) -> int:
     """1, 3 or 4 channels of the decoded picture; UnsupportedJpeg for what libjpeg does not convert either."""
     color = frame.color
     if color is ColorSpace.UNKNOWN:
@@ -54,32 +56,27 @@ def _channels(frame: Frame, mode: str | None) -> int:
     return 1 if grey else 3
 
 
-def _upsampling(frame: Frame, c: int, fancy: bool) -> tuple[int, int, int]:
-    """(kind, h ratio, v ratio) of component c."""
+def ratio_of(frame: Frame, c: int) -> tuple[int, int]:
+    """How often component c's samples lie beside and below each other in a picture of full size."""
     k, hmax, vmax = frame.components[c], frame.hmax, frame.vmax
     if hmax % k.h or vmax % k.v:
         raise UnsupportedJpeg(
             f"component {c}: sampling {k.h}x{k.v} does not divide {hmax}x{vmax}; read_coefficients gives the components"
         )
-    ratio = hmax // k.h, vmax // k.v
-    wide = frame.samples(c)[1] > 2
-    kind = px.REPLICATE
-    if ratio == (1, 1):
-        kind = px.COPY
-    elif fancy and ratio == (1, 2):
-        kind = px.FANCY_H1V2
-    elif fancy and wide and ratio == (2, 1):
-        kind = px.FANCY_H2V1
-    elif fancy and wide and ratio == (2, 2):
-        kind = px.FANCY_H2V2
-    return kind, *ratio
+    return hmax // k.h, vmax // k.v
+
+
+def _upsampling(frame: Frame, c: int, fancy: bool) -> tuple[int, int, int]:
+    """(kind, h ratio, v ratio) of component c."""
+    ratio = ratio_of(frame, c)
+    return px.upsampling_kind(ratio, frame.samples(c)[1], fancy), *ratio
 
 
 class Layout:
     """What files of one frame share on their way to pixels: strips, scan geometry, upsampling."""
 
     def __init__(self, frame: Frame, mode: str | None, upsample: str):
-        self.channels = _channels(frame, mode)
+        self.channels = channels_of(frame, mode)
         self.convert_grey = self.channels == 1 and frame.color is ColorSpace.RGB
         if self.convert_grey:
             self.channels = 3
@@ -165,7 +162,7 @@ def _layout(frame: Frame, mode: str | None, upsample: str) -> Layout:
     return kept(("decode", frame, mode, upsample), lambda: Layout(frame, mode, upsample))
 
 
-def _grey(rgb: np.ndarray) -> np.ndarray:
+def grey_of(rgb: np.ndarray) -> np.ndarray:
     """libjpeg's luma of RGB, uint8 [H, W]."""
     r, g, b = (rgb[..., c].astype(np.uint32) for c in range(3))
     return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(np.uint8)
@@ -199,12 +196,12 @@ def reconstruct(
             for plane, (_, v) in zip(planes, layout.strips.sampling.tolist(), strict=True):
                 discard(plane[row * v : (row + band) * v])
     del alive
-    return _grey(pixels) if layout.convert_grey else pixels
+    return grey_of(pixels) if layout.convert_grey else pixels
 
 
 def _deep_plan(frame: Frame, mode: str | None, upsample: str) -> tuple[list[tuple[int, int, int]], int]:
     """(`_upsampling` of the components that the picture needs, its channels)."""
-    channels = _channels(frame, mode)
+    channels = channels_of(frame, mode)
     used = 1 if channels == 1 and frame.color is not ColorSpace.RGB else len(frame.components)
     return [_upsampling(frame, c, upsample == "fancy") for c in range(used)], channels
 
@@ -212,13 +209,13 @@ def _deep_plan(frame: Frame, mode: str | None, upsample: str) -> tuple[list[tupl
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
     reader = parse_header(data, options.limits, options.strict, options.tables)
-    with _refusals_at(reader):
+    with refusals_at(reader):
         _deep_plan(reader.require_frame(), options.mode, options.upsample)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
 
 
 @contextmanager
-def _refusals_at(reader: Reader) -> Iterator[None]:
+def refusals_at(reader: Reader) -> Iterator[None]:
     """Say where the frame header is in what is raised about the frame."""
     try:
         yield
@@ -237,7 +234,7 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
 def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.ndarray, list[tuple[str, int]]]:
     """(pixels uint8 [H, W] or [H, W, 3], warnings) of one file."""
     reader = parse_header(data, options.limits, options.strict, options.tables)
-    with _refusals_at(reader):
+    with refusals_at(reader):
         return _decode(data, options, reader)
 
 
@@ -273,14 +270,14 @@ def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) ->
     if len(parts) > 1:
         offsets = restart_segments(octets, reader.position, interval, high * wide)
         if offsets is not None:
-            found = run_parallel(lambda part: rows(*part, _state_at(octets, offsets, part[0] * wide, interval)), parts)
+            found = run_parallel(lambda part: rows(*part, state_at(octets, offsets, part[0] * wide, interval)), parts)
     if found is None or any(found):
         found = [rows(0, 0, high, decode_state(octets, reader.position, interval))]
     for message, count, offset in found[0]:
         reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
-    return (_grey(pixels) if layout.convert_grey else pixels), reader.warnings
+    return (grey_of(pixels) if layout.convert_grey else pixels), reader.warnings
 
 
-def _state_at(octets: np.ndarray, offsets: np.ndarray, mcu: int, interval: int) -> np.ndarray:
+def state_at(octets: np.ndarray, offsets: np.ndarray, mcu: int, interval: int) -> np.ndarray:
     segment = mcu // interval
     return decode_state(octets, int(offsets[segment]), interval, segment & 7)

@@ -15,7 +15,7 @@ from ...types import ColorSpace, Frame
 from ..pool import borrow
 from .pixels import CHEIGHT, COPY, CWIDTH, FANCY_H1V2, FANCY_H2V1, FANCY_H2V2, FIELDS, HRATIO, KIND, VRATIO
 
-__all__ = ["reconstruct", "transform"]
+__all__ = ["picture", "reconstruct", "transform"]
 
 _CENTRE, _LARGEST = 2048, 4095
 _GREY, _RGB, _YCC, _LUMA, _INVERTED, _YCCK = range(6)  # what becomes of the components, either way
@@ -168,13 +168,6 @@ def reconstruct(
     planes: per component int16 [rows, columns, 8, 8]; qtables: per component uint16 [64]. kinds: (kind as in `pixels`,
     h ratio, v ratio) of the components that are needed. channels: 1, 3 or 4.
     """
-    color = frame.color
-    if color in (ColorSpace.CMYK, ColorSpace.YCCK):
-        purpose = _YCCK if color is ColorSpace.YCCK else _INVERTED
-    elif channels == 1:
-        purpose = _LUMA if color is ColorSpace.RGB else _GREY
-    else:
-        purpose = _YCC if color is ColorSpace.YCBCR else _RGB
     samples = []
     table = np.zeros((len(kinds), FIELDS), np.int64)
     for c, (row, (kind, h, v)) in enumerate(zip(table, kinds, strict=True)):
@@ -184,7 +177,23 @@ def reconstruct(
         out = borrow((8 * rows, 8 * columns), np.uint16)
         _inverse_plane(np.ascontiguousarray(planes[c]).reshape(rows, columns, 64), qtables[c].astype(np.int64), out)
         samples.append(out)
-    pixels = borrow((frame.height, frame.width, channels), np.uint16)
+    return picture(samples, table, frame.color, (frame.height, frame.width), channels)
+
+
+def picture(
+    samples: Sequence[np.ndarray], table: np.ndarray, color: ColorSpace, size: tuple[int, int], channels: int
+) -> np.ndarray:
+    """Pixels of 12-bit samples: uint16 [H, W] or [H, W, channels].
+
+    samples: per component uint16 [rows, columns]. table: int64 [n, FIELDS] as in `pixels`. size: (H, W).
+    """
+    if color in (ColorSpace.CMYK, ColorSpace.YCCK):
+        purpose = _YCCK if color is ColorSpace.YCCK else _INVERTED
+    elif channels == 1:
+        purpose = _LUMA if color is ColorSpace.RGB else _GREY
+    else:
+        purpose = _YCC if color is ColorSpace.YCBCR else _RGB
+    pixels = borrow((*size, channels), np.uint16)
     _emit_rows(tuple(samples), table, purpose, pixels)
     return pixels[:, :, 0] if channels == 1 else pixels
 

@@ -26,7 +26,7 @@ from .forward import copy_bytes
 
 __all__ = [
     "CHEIGHT", "COPY", "CWIDTH", "FANCY_H2V1", "FANCY_H1V2", "FANCY_H2V2", "FIELDS", "HRATIO", "KIND", "REPLICATE", "SAMPLES",
-    "STRIDE", "VRATIO", "emit_rows",
+    "STRIDE", "VRATIO", "emit_rows", "upsampling_kind",
 ]  # fmt: skip
 
 # columns of the int64 table of components
@@ -38,6 +38,17 @@ CWIDTH, CHEIGHT = 5, 6  # true samples of the component
 FIELDS = 8
 
 COPY, FANCY_H2V1, FANCY_H1V2, FANCY_H2V2, REPLICATE = range(5)
+
+
+def upsampling_kind(ratio: tuple[int, int], width: int, fancy: bool) -> int:
+    """How libjpeg-turbo enlarges a component by (h, v) ratio. width: of its true samples in the whole picture."""
+    if ratio == (1, 1):
+        return COPY
+    if fancy and ratio == (1, 2):
+        return FANCY_H1V2
+    if fancy and width > 2 and ratio == (2, 1):
+        return FANCY_H2V1
+    return FANCY_H2V2 if fancy and width > 2 and ratio == (2, 2) else REPLICATE
 
 
 @vectorized
