@@ -28,7 +28,7 @@ from ..segments import (
 )
 from ..tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 
-__all__ = ["Place", "decode_scan"]
+__all__ = ["DISTANCE", "WIDTH", "Place", "decode_scan", "fill_row", "finish_row", "scan_groups"]
 
 UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
 DISTANCE = 3  # from a sample to the one of the same component to its left
@@ -252,7 +252,7 @@ def _store_row(row, shift, mask, offset, step, target):
 
 
 @kernel
-def _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
+def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
     """MCU row y: samples of all its rows, from the differences of its MCUs in scan order."""
     for g in range(groups.shape[0]):
         h, v, n, width = groups[g, H], groups[g, V], groups[g, DISTANCE], groups[g, WIDTH]
@@ -274,7 +274,7 @@ def _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial,
 
 
 @kernel
-def _fill_row(groups, y, value, target):
+def fill_row(groups, y, value, target):
     """MCU row y of one value."""
     for g in range(groups.shape[0]):
         v, step = groups[g, V], groups[g, STEP]
@@ -301,7 +301,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         missing = state[INSUFFICIENT] != 0
         while y < stop:
             if missing:
-                _fill_row(groups, y, (initial << shift) & mask, target)
+                fill_row(groups, y, (initial << shift) & mask, target)
             else:
                 limit = scratch + length + PAD // 4
                 out = np.int64(stream.ctypes.data)
@@ -311,7 +311,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
                     bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
                 if invalid and state[BAD_CODE_AT] < 0:
                     state[BAD_CODE_AT] = state[START]
-                _finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length
                 last = y
@@ -320,7 +320,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         close_segment(state, first * wide, last * wide, used, length, was_insufficient)
 
 
-def _scan_groups(
+def scan_groups(
     frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
 ) -> tuple[np.ndarray, int, int, int]:
     """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
@@ -365,7 +365,7 @@ def decode_scan(
     samples lie in the target; they are 0..2^P - 1. scan: predictor 1..7 as spectral[0], point transform below P as
     approximation[1], a restart interval of whole rows of MCUs.
     """
-    groups, high, wide, units = _scan_groups(frame, scan.components, planes)
+    groups, high, wide, units = scan_groups(frame, scan.components, planes)
     specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
     factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
     tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
