@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
-from ..coding.arithmetic.coder import conditioned
+from ..coding.arithmetic.coder import conditioning
 from ..coding.arithmetic.decode import ArithmeticDecoder
 from ..coding.arithmetic.encode import ArithmeticEncoder
 from ..coding.geometry import scan_geometry
@@ -98,10 +98,11 @@ def _write_arithmetic(planes: list[np.ndarray], frame: Frame, script: Sequence[S
     parts: list[bytes] = []
     interval = 0
     for scan in script:
-        scan = conditioned(scan, tuple(table_slot(frame, c) for c in scan.components))
+        dc_tables, ac_tables = conditioning(scan, tuple([table_slot(frame, c) for c in scan.components]))
+        scan = replace(scan, dc_tables=dc_tables, ac_tables=ac_tables)
         uses_dc = scan.spectral[0] == 0 and scan.approximation[0] == 0
-        dc = {t.slot: t.value for t in scan.dc_tables} if uses_dc else {}
-        ac = {t.slot: t.value for t in scan.ac_tables} if scan.spectral[1] > 0 else {}
+        dc = {t.slot: t.value for t in dc_tables} if uses_dc else {}
+        ac = {t.slot: t.value for t in ac_tables} if scan.spectral[1] > 0 else {}
         used = [(kind, slot, table[slot]) for slot in range(16) for kind, table in ((0, dc), (1, ac)) if slot in table]
         parts.append(dac(used))
         if scan.restart_interval != interval:
@@ -109,7 +110,7 @@ def _write_arithmetic(planes: list[np.ndarray], frame: Frame, script: Sequence[S
             parts.append(dri(interval))
         selectors = [
             (frame.components[c].id, d.slot if dc else 0, a.slot if ac else 0)
-            for c, d, a in zip(scan.components, scan.dc_tables, scan.ac_tables, strict=True)
+            for c, d, a in zip(scan.components, dc_tables, ac_tables, strict=True)
         ]
         parts += [sos(selectors, scan.spectral, scan.approximation), encoder.encode(scan)]
     parts.append(EOI)
@@ -214,7 +215,8 @@ def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.nda
         stored = -(-rows // k.v) * k.v if frame.process.progressive else rows
         shapes.append((stored, columns, 8, 8))
     coefficients = sum(128 * rows * columns for rows, columns, _, _ in shapes)
-    needed = coefficients + frame.width * frame.height * len(frame.components)
+    sample = 1 if frame.precision == 8 else 4  # more bits go through planes of uint16 to pixels of uint16
+    needed = coefficients + sample * frame.width * frame.height * len(frame.components)
     if limits.memory is not None and needed > limits.memory:
         raise LimitExceeded(
             f"pixels and coefficients take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass "
