@@ -7,15 +7,13 @@ word, and looks up another only when the estimate changes.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...simd import bswap64, clz64, kernel, load_u8, load_u32, load_u64, store_u8, store_u32, store_u64
-from ...types import Conditioning, Scan
+from ...types import Conditioning, HuffmanSpec, Scan
 
 __all__ = [
-    "AC_AREA", "DC_AREA", "KX", "LOWER", "UPPER", "conditioned", "decode_bit", "decode_even", "difference_class",
+    "AC_AREA", "DC_AREA", "KX", "LOWER", "UPPER", "conditioning", "decode_bit", "decode_even", "difference_class",
     "encode_bit", "encode_even", "finish_code", "reset_statistics", "scan_parameters", "start_code", "start_decode",
 ]  # fmt: skip
 
@@ -69,14 +67,15 @@ PARAMETERS = 5
 AREA = 4 * BINS  # bytes
 
 
-def conditioned(scan: Scan, slots: tuple[int, ...]) -> Scan:
-    """The scan with default conditioning in the given table slots, one a component, where it names none."""
-    dc, ac = scan.dc_tables, scan.ac_tables
-    return replace(
-        scan,
-        dc_tables=dc or tuple(Conditioning(slot, DEFAULT_DC) for slot in slots),
-        ac_tables=ac or tuple(Conditioning(slot, DEFAULT_AC) for slot in slots),
-    )
+def conditioning(scan: Scan, slots: tuple[int, ...]) -> tuple[tuple[Conditioning, ...], tuple[Conditioning, ...]]:
+    """DC and AC tables of a scan's components: its own, where it names one, or T.81's default in the slot given."""
+
+    def tables(given: tuple[HuffmanSpec | Conditioning | None, ...], default: int) -> tuple[Conditioning, ...]:
+        named = given or (None,) * len(slots)
+        chosen = zip(named, slots, strict=True)
+        return tuple([t if isinstance(t, Conditioning) else Conditioning(slot, default) for t, slot in chosen])
+
+    return tables(scan.dc_tables, DEFAULT_DC), tables(scan.ac_tables, DEFAULT_AC)
 
 
 def scan_parameters(scan: Scan) -> tuple[np.ndarray, np.ndarray]:

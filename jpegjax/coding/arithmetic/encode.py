@@ -274,7 +274,7 @@ class ArithmeticEncoder:
         return self._masks[c, shift]
 
     def encode(self, scan: Scan) -> bytes:
-        """Entropy-coded data of a scan, from behind SOS to before the next marker. Its tables: `coder.conditioned`'s.
+        """Entropy-coded data of a scan, from behind SOS to before the next marker. Its tables: `coder.conditioning`'s.
 
         Raises ValueError for coefficients out of range, and for a band, shift or components that no progressive scan
         has (T.81 G.1.1.1).
@@ -300,8 +300,8 @@ class ArithmeticEncoder:
             elif high:
                 _dc_refine(geometry, rows, columns, restart, *output, shift)
             else:
-                masks = [] if progressive else [self._block_masks(c, 0) for c in scan.components]
-                addresses = np.array([m.ctypes.data for m in masks], np.int64)
+                kept = [] if progressive else [self._block_masks(c, 0) for c in scan.components]
+                addresses = np.array([m.ctypes.data for m in kept], np.int64)
                 _interleaved(geometry, rows, columns, restart, *output, shift, addresses)
             if state[MCU] == mcus:
                 break
