@@ -91,7 +91,9 @@ def _no_binary_to_terminal(jobs: Sequence[Job]) -> None:
 def encode(
     inputs: Inputs,
     output: Output = None,
-    quality: Annotated[int | None, typer.Option("-q", "--quality", help="IJG quality 1..100. [default: 75]")] = None,
+    quality: Annotated[
+        str | None, typer.Option("-q", "--quality", help="IJG quality 1..100, or luma,chroma as 75,60. [default: 75]")
+    ] = None,
     subsampling: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +102,9 @@ def encode(
     ] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
     progressive: Annotated[bool, typer.Option("--progressive", help="Progressive scans.")] = False,
+    precision: Annotated[
+        int | None, typer.Option(help="Bits a sample: 8, or 12 to which pictures are scaled. [default: 8]")
+    ] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every sample; 16-bit grey stays so.")] = False,
     predictor: Annotated[
         int | None, typer.Option(help="Predictor 1..7 of lossless files. [default: the best for each]")
@@ -141,7 +146,7 @@ def encode(
             raise UsageError("--lossless and --quality: give one of them")
         rows, blocks = settings.restart(restart)
         options = EncodeOptions(
-            quality=75 if quality is None else quality,
+            quality=settings.quality(quality),
             subsampling=subsampling,
             qtables=settings.qtables(qtables),
             optimize=optimize,
@@ -150,6 +155,7 @@ def encode(
             comment=comment,
             restart_rows=rows,
             restart_blocks=blocks,
+            precision=precision,
             lossless=lossless,
             predictor=predictor,
             point_transform=point_transform,
@@ -159,6 +165,8 @@ def encode(
 
         if background is not None:
             pictures.check_color(background)
+        if verify and options.precision == 12:
+            raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.picture_suffixes()

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image, features
 
+from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..options import SUBSAMPLING, EncodeOptions
 
 __all__ = ["compare", "psnr_db", "turbo_decode", "turbo_encode", "turbo_version"]
@@ -19,12 +20,18 @@ def turbo_version() -> str | None:
     return features.version("libjpeg_turbo") if features.check("libjpeg_turbo") else None
 
 
+def _picture(image: np.ndarray) -> Image.Image:
+    if image.ndim == 3 and image.shape[2] == 4:
+        return Image.frombytes("CMYK", image.shape[1::-1], image.tobytes())
+    return Image.fromarray(image)
+
+
 def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
     if options.lossless:
         return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
-    if image.ndim == 3:
+    if image.ndim == 3 and (image.shape[2] == 3 or options.subsampling):
         luma, *chroma = options.subsampling or (SUBSAMPLING["4:2:0"], (1, 1), (1, 1))
         if luma not in _PILLOW_SAMPLING or any(c != (1, 1) for c in chroma):
             return None
@@ -32,7 +39,12 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     if options.qtables is not None:
         settings["qtables"] = [table.tolist() for table in options.qtables]
     else:
-        settings["quality"] = options.quality
+        luma_chroma = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
+        if luma_chroma[0] == luma_chroma[1] or image.ndim == 2:
+            settings["quality"] = luma_chroma[0]
+        else:
+            bases = zip((LUMA_QUANTIZATION, CHROMA_QUANTIZATION), luma_chroma, strict=True)
+            settings["qtables"] = [quality_table(base, quality).tolist() for base, quality in bases]
     optional = {
         "comment": options.comment,
         "icc_profile": options.icc_profile,
@@ -41,7 +53,7 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     }
     settings.update({name: value for name, value in optional.items() if value})
     out = io.BytesIO()
-    Image.fromarray(image).save(out, "JPEG", **settings)
+    _picture(image).save(out, "JPEG", **settings)
     return out.getvalue()
 
 
@@ -70,8 +82,8 @@ def compare(image: np.ndarray, data: bytes, pixels: np.ndarray, options: EncodeO
     return ("identical" if theirs is not None else "same pixels"), True
 
 
-def psnr_db(reference: np.ndarray, image: np.ndarray) -> float:
-    """Peak signal-to-noise ratio over all samples, peak 255; infinite for equal images."""
-    difference = reference.astype(np.int32) - image
+def psnr_db(reference: np.ndarray, image: np.ndarray, peak: int = 255) -> float:
+    """Peak signal-to-noise ratio over all samples; infinite for equal images."""
+    difference = reference.astype(np.int32 if peak == 255 else np.int64) - image
     error = np.mean(np.square(difference, out=difference), dtype=np.float64)
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))

@@ -17,7 +17,7 @@ __all__ = ["FORMATS", "NEEDS_BACKGROUND", "load", "picture_suffixes", "save", "s
 FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF", "npy": None}
 NEEDS_BACKGROUND = ("RGBA", "RGBa", "LA", "La", "PA")
 _ORIENTATION = 0x0112
-_NATIVE = {"L": np.uint8, "RGB": np.uint8, "I;16": np.uint16, "I;16B": np.uint16}
+_NATIVE = {"L": np.uint8, "RGB": np.uint8, "CMYK": np.uint8, "I;16": np.uint16, "I;16B": np.uint16}
 
 
 class Refused(ValueError):
@@ -53,7 +53,7 @@ def _wide_samples(picture: Image.Image) -> bool:
 
 
 def _flat(picture: Image.Image, background: str | None) -> Image.Image:
-    """Picture in mode L or RGB. Refused where that would lose something and nobody said how."""
+    """Picture in mode L, RGB or CMYK. Refused where that would lose something and nobody said how."""
     if _wide_samples(picture):
         raise Refused(f"mode {picture.mode}, more than 8 bits a sample: convert it to 8 bits first")
     clear = picture.mode in NEEDS_BACKGROUND or "transparency" in picture.info
@@ -63,7 +63,7 @@ def _flat(picture: Image.Image, background: str | None) -> Image.Image:
         over = picture.convert("RGBA")
         flat = Image.alpha_composite(Image.new("RGBA", over.size, ImageColor.getrgb(str(background))), over)
         return flat.convert("L" if picture.mode in ("L", "LA", "La") and _is_grey(str(background)) else "RGB")
-    if picture.mode in ("L", "RGB"):
+    if picture.mode in ("L", "RGB", "CMYK"):
         return picture
     if picture.mode == "1":
         return picture.convert("L")
@@ -77,11 +77,19 @@ def _is_grey(color: str) -> bool:
 
 
 def load(
-    source: Path | bytes, *, background: str | None, transpose: bool, gray: bool, limit_pixels: int | None, deep: bool
+    source: Path | bytes,
+    *,
+    background: str | None,
+    transpose: bool,
+    gray: bool,
+    limit_pixels: int | None,
+    deep: bool,
+    rescaled: bool = False,
 ) -> tuple[np.ndarray, bytes | None, list[str]]:
-    """(uint8 [H, W] or [H, W, 3], ICC profile, notes on what the file has and the array lacks).
+    """(uint8 [H, W], [H, W, 3] or [H, W, 4] (CMYK), ICC profile, notes on what the file has and the array lacks).
 
-    deep: pictures of 16-bit grey come as uint16 [H, W] instead of being refused.
+    deep: pictures of 16-bit grey come as uint16 [H, W] instead of being refused. rescaled: all come as uint16 0..4095,
+    as cjpeg -precision 12 takes them.
     """
     with _open(source) as picture:
         width, height = picture.size
@@ -101,8 +109,14 @@ def load(
         if transpose and orientation not in (0, 1):
             flat.getexif()[_ORIENTATION] = orientation
             flat = ImageOps.exif_transpose(flat)
+        if gray and flat.mode == "CMYK":
+            raise Refused("mode CMYK: convert it to RGB or grey first, or leave --grayscale out")
         grey = gray and flat.mode == "RGB"
-        return np.ascontiguousarray(flat.convert("L") if grey else flat).astype(_NATIVE[flat.mode]), profile, notes
+        pixels = np.ascontiguousarray(flat.convert("L") if grey else flat).astype(_NATIVE[flat.mode])
+        if rescaled:
+            largest = int(np.iinfo(pixels.dtype).max)
+            pixels = ((pixels.astype(np.uint32) * 4095 + largest // 2) // largest).astype(np.uint16)
+        return pixels, profile, notes
 
 
 def save(pixels: np.ndarray, suffix: str, icc_profile: bytes | None, orientation: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 from ..options import Limits
 from .paths import UsageError, shown
 
-__all__ = ["at_most", "copied", "crop", "device", "file_bytes", "limits", "qtables", "restart"]
+__all__ = ["at_most", "copied", "crop", "device", "file_bytes", "limits", "qtables", "quality", "restart"]
 
 
 def restart(value: str | None) -> tuple[int, int]:
@@ -41,6 +41,14 @@ def copied(value: str, strip_all: bool) -> str | list[str]:
     if strip_all:
         return "none"
     return value if value in ("all", "none") else value.split(",")
+
+
+def quality(value: str | None) -> int | tuple[int, int]:
+    """cjpeg's -quality: "75", or "75,60" for luma and chroma."""
+    match = re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?", "75" if value is None else value)
+    if not match:
+        raise UsageError(f"--quality {shown(value)}: must be 1..100, or luma,chroma such as 75,60")
+    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 
 def qtables(path: Path | None) -> list[list[int]] | None:

@@ -79,7 +79,8 @@ class EncodeJob:
             transpose=self.transpose,
             gray=self.gray,
             limit_pixels=self.limit_pixels,
-            deep=self.options.lossless,
+            deep=self.options.lossless or self.options.precision == 12,
+            rescaled=self.options.precision == 12 and not self.options.lossless,
         )
         item.row.height, item.row.width = item.picture.shape[:2]
         item.row.notes += notes
@@ -114,7 +115,9 @@ class EncodeJob:
             settings = self.settings(item.profile)
             row.verdict, row.ok = oracle.compare(item.picture, item.result, item.decoded, settings)
         if self.psnr and row.ok:
-            row.psnr_db = oracle.psnr_db(item.picture, item.decoded)
+            deep = item.picture.dtype == np.uint16
+            peak = (1 << (self.options.precision or 16)) - 1 if deep else 255
+            row.psnr_db = oracle.psnr_db(item.picture, item.decoded, peak)
         return None if self.discard else item.result
 
 
