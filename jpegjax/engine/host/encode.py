@@ -51,6 +51,8 @@ class Layout:
         self.scan[:, ADDRESS] = s.blocks
         self.scan[:, ROWS], self.scan[:, COLUMNS] = s.grid[:, 0], s.grid[:, 1]
         self.scan[:, H], self.scan[:, V] = s.sampling[:, 0], s.sampling[:, 1]
+        slots = [entropy.table_slot(frame, c) for c in range(n)]
+        self.codes = encode_tables(tuple(_STANDARD_DC[s] for s in slots), tuple(_STANDARD_AC[s] for s in slots))
         self.row_bytes = int(row_bytes(self.scan, s.mcus_wide))
         self.scratch_bytes = int(scratch_bytes(self.scan, s.mcus_wide))
         # what load_strip takes between the picture and the tables
@@ -146,8 +148,7 @@ def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], in
     """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout = kept(("encode", frame), lambda: Layout(frame))
     tables, alive = _quantisers(steps)
-    wide, slots = layout.strips.mcus_wide, [entropy.table_slot(frame, c) for c in range(len(frame.components))]
-    codes = encode_tables(tuple([_STANDARD_DC[s] for s in slots]), tuple([_STANDARD_AC[s] for s in slots]))
+    wide, codes = layout.strips.mcus_wide, layout.codes
     state = encode_state(interval)
     if interval:
         state[NEXT_RESTART] = row0 * wide // interval % 8
@@ -172,7 +173,7 @@ def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], in
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if fitted or len(entropy.sequential_script(frame)) > 1:
+    if fitted or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1):
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
