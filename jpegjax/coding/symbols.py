@@ -1,6 +1,6 @@
 """From blocks to Huffman symbols, from symbols to bits: what optimised and progressive encoding share.
 
-planes ──▶ block_masks ──▶ a symboliser (here the sequential one) ──▶ Tokens ──▶ counts ──▶ tables ──▶ Tokens.encode
+planes ──▶ block_masks ──▶ a symboliser (here the sequential one) ──▶ tokens ──▶ histogram ──▶ tables ──▶ emit
 
 A token is a uint32: symbol (bits 0..7), slot of its Huffman table (8..11), number of value bits (12..15), value bits.
 """
@@ -29,11 +29,11 @@ from ..simd import (
 )
 from ..types import ZIGZAG, Scan
 from .geometry import ADDRESS, COLUMNS, ROWS, H, V
-from .stuffing import PADDING, stuff
+from .stuffing import stuff
 
 __all__ = [
-    "AC_SLOT", "DC_SLOT", "RAW", "SLOTS", "Tokens", "block_masks", "check_progressive", "check_range", "code_bits",
-    "emit", "fill_masks", "histogram", "segment_count", "sequential", "sequential_tokens", "store_masks",
+    "AC_SLOT", "DC_SLOT", "RAW", "SLOTS", "block_masks", "check_progressive", "check_range", "code_bits",
+    "emit", "fill_masks", "histogram", "segment_count", "sequential", "store_masks",
 ]  # fmt: skip
 
 DC_SLOT = 0  # + scan component
@@ -253,58 +253,3 @@ def emit(words, segments, codes, raw, out):
         first = np.int64(raw.ctypes.data)
         written += stuff(first, at - first, written)
     return written - start
-
-
-class Tokens:
-    """The symbols of one scan. words: uint32 [n]. segments: int64, first token of each restart segment, then n."""
-
-    def __init__(self, words: np.ndarray, segments: np.ndarray):
-        self.words, self.segments = words, segments
-        counts = np.zeros((2, SLOTS * 256), np.int64)
-        self._value_bits = histogram(words, counts)
-        self._counts = counts[0] + counts[1]
-
-    def counts(self, slot: int) -> np.ndarray:
-        """How often each symbol of a table slot occurs: int64 [256]."""
-        return self._counts[slot * 256 : slot * 256 + 256]
-
-    def encode(self, codes: dict[int, np.ndarray]) -> memoryview:
-        """Entropy-coded bytes with stuffing, restart markers and final padding (T.81 F.1.2.3, E.1.3), no EOI.
-
-        codes: per slot in use, `tables.encode_codes`. Raises ValueError for a symbol that has no code.
-        """
-        table = np.zeros(SLOTS * 256, np.uint32)
-        for slot, code in codes.items():
-            table[slot * 256 : slot * 256 + 256] = code
-        bits = code_bits(self._counts, table)
-        if bits < 0:
-            raise ValueError(f"Huffman table has no code for symbol {-1 - bits:#04x}, which the image needs")
-        size = (bits + self._value_bits) // 8 + self.segments.size
-        raw = np.empty(size + PADDING, np.uint8)
-        out = np.empty(2 * size + 2 * self.segments.size + PADDING, np.uint8)
-        return out[: emit(self.words, self.segments, table, raw, out)].data
-
-
-def sequential_tokens(
-    geometry: np.ndarray,
-    mcus: tuple[int, int],
-    planes: list[np.ndarray],
-    restart: int = 0,
-    precision: int = 8,
-) -> Tokens:
-    """Tokens of a sequential scan (T.81 F.1.2); slots DC_SLOT + i and AC_SLOT + i belong to scan component i.
-
-    geometry, mcus (rows, columns): `geometry.scan_geometry`. planes: per scan component, int16 [rows, columns, 8, 8].
-    restart: interval in MCUs, 0 for none. Blocks that only fill an MCU repeat the DC before them and have no AC.
-    Raises ValueError for coefficients that have no category.
-    """
-    parts = [block_masks(plane) for plane in planes]
-    masks = parts[0][0] if len(parts) == 1 else np.concatenate([m for m, _ in parts])
-    offsets = np.cumsum([0] + [len(m) for m, _ in parts[:-1]])
-    blocks = mcus[0] * mcus[1] * int((geometry[:, H] * geometry[:, V]).sum())
-    words = np.empty(5 * blocks + sum(n for _, n in parts), np.uint32)
-    segments = np.empty(segment_count(mcus[0] * mcus[1], restart) + 1, np.int64)
-    seen = np.zeros(2, np.int64)
-    used = sequential(geometry, *mcus, restart, masks, offsets, words, segments, seen)
-    check_range(int(seen[0]), int(seen[1]), precision)
-    return Tokens(words[:used], segments)

@@ -16,17 +16,15 @@ from ..coding.arithmetic.decode import ArithmeticDecoder
 from ..coding.arithmetic.encode import ArithmeticEncoder
 from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
-from ..coding.progressive_encode import ScanEncoder, default_script
-from ..coding.scans import encode_scans
+from ..coding.scans.encode import encode_scans
+from ..coding.scans.progressive import default_script
 from ..coding.sequential_decode import POSITION, decode_scan, decode_tables, scan_warnings
 from ..coding.sequential_encode import encode_scan, encode_tables
-from ..coding.symbols import AC_SLOT, DC_SLOT, Tokens
-from ..coding.tables import encode_codes, optimal_spec
 from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
-from ..types import ColorSpace, Frame, HuffmanSpec, Process, Scan
+from ..types import ColorSpace, Frame, Process, Scan
 from .pool import borrow, sparse_zeros
 from .smoothing import Progress
 from .smoothing import smooth as smooth_planes
@@ -55,26 +53,6 @@ def sequential_script(frame: Frame) -> tuple[Scan, ...]:
     if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > _MAX_MCU_BLOCKS):
         return tuple(Scan((c,)) for c in everything)
     return (Scan(tuple(everything)),)
-
-
-def _used_slots(frame: Frame, scan: Scan) -> list[tuple[int, int, int]]:
-    """(kind 0 DC or 1 AC, table, token slot) in the order of DHT segments."""
-    used = []
-    for i, c in enumerate(scan.components):
-        table = table_slot(frame, c)
-        if scan.spectral[0] == 0 and scan.approximation[0] == 0:
-            used.append((0, table, DC_SLOT + i))
-        if scan.spectral[1] > 0:
-            used.append((1, table, AC_SLOT + i))
-    return used
-
-
-def _optimal(used: list[tuple[int, int, int]], tokens: Tokens) -> dict[tuple[int, int], HuffmanSpec]:
-    sums: dict[tuple[int, int], np.ndarray] = {}
-    for kind, table, slot in used:
-        counts = tokens.counts(slot)
-        sums[kind, table] = sums[kind, table] + counts if (kind, table) in sums else counts
-    return {key: optimal_spec(total) for key, total in sums.items()}
 
 
 def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
@@ -127,42 +105,29 @@ def write_scans(
     """The file's part from the first DHT or DAC to EOI: every scan of the script with its tables and restart interval.
 
     planes: per component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
-    optimize: the best tables for each scan; else Annex K's, which have no codes for end-of-band runs. Arithmetic scans
+    optimize: the best tables for each scan, as progressive ones always have them; else Annex K's. Arithmetic scans
     take their conditioning from dc_tables and ac_tables, or by default T.81's.
     Raises ValueError for scans that the frame's process does not allow, and for coefficients that have no code.
     """
     planes = list(planes)
     if frame.process.arithmetic:
         return _write_arithmetic(planes, frame, script)
-    if optimize:
-        slots = [table_slot(frame, c) for c in range(len(planes))]
-        return bytes(encode_scans(planes, frame, script, slots))
-    encoder = ScanEncoder(frame, planes)
-    parts: list[bytes | memoryview] = []
-    sent: dict[tuple[int, int], HuffmanSpec] = {}
+    if optimize or frame.process.progressive:
+        return bytes(encode_scans(planes, frame, script, [table_slot(frame, c) for c in range(len(planes))]))
+    parts: list[bytes] = []
+    sent: set[tuple[int, int]] = set()
     interval = 0
     for scan in script:
-        used = _used_slots(frame, scan)
-        direct = not optimize and not frame.process.progressive
-        tokens = None if direct else encoder.tokens(scan)
-        specs = _STANDARD if tokens is None or not optimize else _optimal(used, tokens)
-        for kind, table, _ in used:
-            if sent.get((kind, table)) is not specs[kind, table]:
-                sent[kind, table] = specs[kind, table]
-                parts.append(dht(kind, table, specs[kind, table]))
+        slots = [table_slot(frame, c) for c in scan.components]
+        for kind, slot in ((kind, slot) for slot in slots for kind in (0, 1)):
+            if (kind, slot) not in sent:
+                sent.add((kind, slot))
+                parts.append(dht(kind, slot, _STANDARD[kind, slot]))
         if scan.restart_interval != interval:
             interval = scan.restart_interval
             parts.append(dri(interval))
-        slots = {(kind, slot): table for kind, table, slot in used}
-        selectors = [
-            (frame.components[c].id, slots.get((0, DC_SLOT + i), 0), slots.get((1, AC_SLOT + i), 0))
-            for i, c in enumerate(scan.components)
-        ]
-        parts.append(sos(selectors, scan.spectral, scan.approximation))
-        if tokens is None:
-            parts.append(_encode_direct(planes, frame, scan))
-            continue
-        parts.append(tokens.encode({slot: encode_codes(specs[kind, table], kind == 0) for kind, table, slot in used}))
+        parts.append(sos([(frame.components[c].id, s, s) for c, s in zip(scan.components, slots, strict=True)]))
+        parts.append(_encode_direct(planes, frame, scan))
     parts.append(EOI)
     return b"".join(parts)
 

@@ -10,12 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..simd import kernel
-from ..types import Frame, Scan
-from .geometry import ADDRESS, COLUMNS, FIELDS, ROWS, H, V
-from .progressive_encode import ac_first, ac_refine, dc_first, dc_refine
-from .stuffing import PADDING
-from .symbols import (
+from ...simd import kernel
+from ...types import Frame, Scan
+from ..geometry import ADDRESS, COLUMNS, FIELDS, ROWS, H, V
+from ..stuffing import PADDING
+from ..symbols import (
     AC_SLOT,
     DC_SLOT,
     SLOTS,
@@ -27,7 +26,8 @@ from .symbols import (
     histogram,
     sequential,
 )
-from .tables import best_lengths, fill_codes
+from ..tables import best_lengths, fill_codes
+from .progressive import ac_first, ac_refine, dc_first, dc_refine
 
 __all__ = ["encode_scans"]
 

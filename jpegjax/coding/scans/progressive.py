@@ -1,6 +1,6 @@
 """Progressive Huffman scans as tokens (T.81 G.1.2), byte for byte what libjpeg-turbo writes.
 
-Scan + planes ──▶ ScanEncoder.tokens ──▶ symbols.Tokens
+blocks ──▶ dc_first, dc_refine, ac_first, ac_refine ──▶ tokens, as `symbols` has them        scripts: default_script
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..simd import ctz64, kernel, load_i16
-from ..types import ColorSpace, Frame, Scan
-from .geometry import ADDRESS, COLUMNS, ROWS, H, V, scan_geometry
-from .symbols import (
+from ...simd import ctz64, kernel, load_i16
+from ...types import ColorSpace, Frame, Scan
+from ..geometry import ADDRESS, COLUMNS, ROWS, H, V
+from ..symbols import (
     AC_SLOT,
     BIT,
     DC_SLOT,
@@ -21,18 +21,12 @@ from .symbols import (
     NEGATIVE,
     NONZERO,
     RAW,
-    Tokens,
-    block_masks,
     category,
-    check_progressive,
-    check_range,
     put,
     put_value,
-    segment_count,
-    sequential_tokens,
 )
 
-__all__ = ["ScanEncoder", "ac_first", "ac_refine", "dc_first", "dc_refine", "default_script"]
+__all__ = ["ac_first", "ac_refine", "dc_first", "dc_refine", "default_script"]
 
 _MAX_RUN = 0x7FFF  # blocks in an end-of-band run
 _MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
@@ -248,59 +242,6 @@ def ac_refine(blocks, restart, masks, first, last, words, segments):
         _end_of_band(place, run)
     segments[segment] = (at - start) >> 2
     return segments[segment]
-
-
-class ScanEncoder:
-    """Symbolises the scans of one image, sequential or progressive.
-
-    planes: per frame component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
-    """
-
-    def __init__(self, frame: Frame, planes: list[np.ndarray]):
-        self.frame, self.planes = frame, planes
-        self._masks: dict[int, tuple[int, np.ndarray, int]] = {}
-        self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
-
-    def _block_masks(self, c: int, shift: int) -> tuple[np.ndarray, int]:
-        if c not in self._masks or self._masks[c][0] != shift:
-            self._masks[c] = (shift, *block_masks(self.planes[c], shift))
-        return self._masks[c][1:]
-
-    def tokens(self, scan: Scan) -> Tokens:
-        """Tokens of a scan; its Huffman tables are not looked at. Slots: DC_SLOT + i, AC_SLOT + i of scan component i.
-
-        Raises ValueError for coefficients that have no category, or a band, shift or number of components that a
-        progressive scan must not have (T.81 G.1.1.1).
-        """
-        frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
-        if scan.components not in self._geometry:
-            self._geometry[scan.components] = scan_geometry(frame, scan.components, self.planes)
-        geometry, rows, columns = self._geometry[scan.components]
-        mcus, restart = rows * columns, scan.restart_interval
-        if not frame.process.progressive:
-            planes = [self.planes[c] for c in scan.components]
-            return sequential_tokens(geometry, (rows, columns), planes, restart, frame.precision)
-        check_progressive(scan)
-        segments = np.empty(segment_count(mcus, restart) + 1, np.int64)
-        seen = np.zeros(2, np.int64)
-        if first == 0:
-            words = np.empty(mcus * int((geometry[:, H] * geometry[:, V]).sum()) + segments.size, np.uint32)
-            if high:
-                used = dc_refine(geometry, rows, columns, restart, shift, words, segments)
-            else:
-                used = dc_first(geometry, rows, columns, restart, shift, words, segments, seen)
-        else:
-            c = scan.components[0]
-            masks, some = self._block_masks(c, shift)
-            if high:
-                words = np.empty(9 * mcus + 3 * some, np.uint32)
-                used = ac_refine(mcus, restart, masks, first, last, words, segments)
-            else:
-                words = np.empty(4 * mcus + some, np.uint32)
-                address = int(geometry[0, ADDRESS])
-                used = ac_first(address, mcus, restart, masks, first, last, shift, words, segments, seen)
-        check_range(int(seen[0]), int(seen[1]), frame.precision)
-        return Tokens(words[:used], segments)
 
 
 def default_script(frame: Frame) -> tuple[Scan, ...]:
