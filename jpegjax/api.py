@@ -316,6 +316,7 @@ def transcode(
     restart_rows: int = 0,
     restart_blocks: int = 0,
     keep: str | Sequence[str] = "all",
+    icc_profile: bytes | None = None,
     apply_exif_orientation: bool = False,
     strict: bool = False,
     limits: Limits = Limits(),
@@ -336,6 +337,7 @@ def transcode(
     keep: which APPn and COM segments stay, as they are and in order: "all", "none", or among "comments", "exif", "icc",
         "xmp" and "other". JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran, an EXIF
         segment in the first place takes the place of JFIF, and is told the picture's new size.
+    icc_profile: a profile to embed in place of the file's.
 
     Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; ValueError for a crop outside the picture. What
     follows the end of the picture in a file is left out.
@@ -345,7 +347,7 @@ def transcode(
 
     options = TranscodeOptions(
         rotate, flip, crop, trim, perfect, grayscale, optimize, progressive, arithmetic, restart_rows, restart_blocks,
-        keep, apply_exif_orientation, strict, limits,
+        keep, icc_profile, apply_exif_orientation, strict, limits,
     )  # fmt: skip
     sources, single = _sources(data)
     files = []

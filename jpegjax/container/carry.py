@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from ..types import ColorSpace, Frame
 from .metadata import EXIF_PREFIX, ICC_PREFIX, XMP_PREFIX, Metadata, read_orientation
 from .segments import guess_color
+from .write import icc_segments
 
 __all__ = ["KINDS", "carried_head", "carried_orientation"]
 
@@ -94,13 +95,14 @@ def carried_head(
     *,
     resized: bool = False,
     orientation: int | None = None,
+    icc_profile: bytes | None = None,
 ) -> bytes:
     """The start of a file of `frame` that keeps segments of another one: SOI, JFIF or Adobe anew, then theirs in order.
 
     data, segments, metadata: of the other file, as `Reader` has them. keep: kinds of KINDS. Like jpegtran's, JFIF
     carries over version and density, and gives way to an EXIF segment that would stand first; that one is then told the
     frame's size if it was resized. orientation: what the first EXIF segment shall say, where it says any, and the size
-    with it.
+    with it. icc_profile: a profile that stands behind them.
     """
     found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
     kept = [(code, body) for code, body in found if _kind(code, body) in keep]
@@ -128,4 +130,6 @@ def carried_head(
         parts.append(_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe])))
     parts += [_segment(code, body) for code, body in kept if not (jfif and _jfif(code, body))
               and not (adobe is not None and _adobe(code, body))]  # fmt: skip
+    if icc_profile:
+        parts.append(icc_segments(icc_profile))
     return b"".join(parts)

@@ -14,7 +14,7 @@ import numpy as np
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
 from .metadata import ICC_PREFIX, XMP_PREFIX
 
-__all__ = ["EOI", "SOI", "dac", "dht", "dri", "header", "sos"]
+__all__ = ["EOI", "SOI", "dac", "dht", "dri", "header", "icc_segments", "sos"]
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
@@ -49,7 +49,8 @@ def _used_tables(frame: Frame, qtables: Sequence[np.ndarray]) -> dict[int, np.nd
     return used
 
 
-def _icc_chunks(profile: bytes) -> bytes:
+def icc_segments(profile: bytes) -> bytes:
+    """The APP2 segments of a profile (ICC.1 B.4). ValueError where it takes more than 255."""
     size = _MAX_BODY - len(ICC_PREFIX) - 2
     parts = [profile[i : i + size] for i in range(0, len(profile), size)]
     if len(parts) > 255:
@@ -90,7 +91,7 @@ def header(
     if xmp:
         parts.append(_segment(0xE1, XMP_PREFIX + bytes(xmp), "xmp"))
     if icc_profile:
-        parts.append(_icc_chunks(bytes(icc_profile)))
+        parts.append(icc_segments(bytes(icc_profile)))
     if comment:
         parts.append(_segment(0xFE, bytes(comment), "comment"))
     process = frame.process

@@ -61,6 +61,7 @@ class TranscodeOptions:
     restart_rows: int = 0
     restart_blocks: int = 0
     keep: Any = "all"
+    icc_profile: bytes | None = None
     apply_exif_orientation: bool = False
     strict: bool = False
     limits: Limits = DEFAULT_LIMITS
@@ -75,7 +76,8 @@ class TranscodeOptions:
             raise ValueError("trim and perfect: give one of them, not both")
         if self.crop is not None:
             object.__setattr__(self, "crop", _parse_crop(self.crop))
-        object.__setattr__(self, "keep", _parse_keep(self.keep))
+        kept = _parse_keep(self.keep)
+        object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits={self.limits!r}: must be a jpegjax.Limits")
         self.coding(False if self.progressive is None else self.progressive)
@@ -88,6 +90,7 @@ class TranscodeOptions:
             arithmetic=self.arithmetic,
             restart_rows=self.restart_rows,
             restart_blocks=self.restart_blocks,
+            icc_profile=self.icc_profile,
         )
 
 
@@ -148,6 +151,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
         options.keep,
         resized=(frame.width, frame.height) != (source.width, source.height),
         orientation=upright,
+        icc_profile=options.icc_profile,
     )
     try:
         coded = entropy.encode_image(planes, frame, tables, options.coding(source.process.progressive))
