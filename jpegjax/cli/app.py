@@ -261,9 +261,7 @@ def transcode(
     trim: Annotated[bool, typer.Option("--trim", help="Cut off edges that cannot be mirrored.")] = False,
     perfect: Annotated[bool, typer.Option("--perfect", help="Fail where edges cannot be mirrored.")] = False,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Luma alone.")] = False,
-    optimize: Annotated[
-        bool, typer.Option("--optimize/--no-optimize", help="Huffman tables fitted to each file.")
-    ] = True,
+    optimize: Annotated[bool, typer.Option("--optimize/--no-optimize", help="Fitted Huffman tables.")] = True,
     progressive: Annotated[
         bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: as each file is]")
     ] = None,
@@ -274,6 +272,7 @@ def transcode(
     copy: Annotated[
         str, typer.Option(help="Metadata to keep: all, none, or comments, exif, icc, xmp, other with commas between.")
     ] = "all",
+    icc: Annotated[Path | None, typer.Option(help="ICC profile to embed in place of each file's.")] = None,
     strip_all: Annotated[bool, typer.Option("-s", "--strip-all", help="Short for --copy none.")] = False,
     exif_transpose: Upright = False,
     strict: Annotated[bool, typer.Option("--strict", help="Damaged files fail.")] = False,
@@ -286,8 +285,8 @@ def transcode(
 ) -> None:
     """Make JPEG files of JPEG files without loss: turn, crop, optimise, strip; byte-identical to jpegtran's."""
     try:
-        mirrors = [flip, *(name for name, on in (("transpose", transpose), ("transverse", transverse)) if on)]
-        mirrors = [name for name in mirrors if name is not None]
+        asked = ((flip, flip is not None), ("transpose", transpose), ("transverse", transverse))
+        mirrors = [name for name, on in asked if on]
         if len(mirrors) > 1:
             raise UsageError("--flip, --transpose, --transverse: give one of them")
         if replace and output is not None:
@@ -306,6 +305,7 @@ def transcode(
             progressive=progressive,
             arithmetic=arithmetic,
             keep=settings.copied(copy, strip_all),
+            icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
             strict=strict,
             restart_rows=rows,
