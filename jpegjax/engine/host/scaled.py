@@ -49,8 +49,8 @@ _OFF_BY = {
 _EXTRA_BITS = {2: 2, 4: 1}
 """Sums of four and of two outputs of the eight-point transform are that many bits larger."""
 
-# what a kernel knows of a transform, int64 each
-_SIZE, _SHIFT1, _SHIFT2 = 0, 1, 2  # samples a side; bits to descale by after the columns and after the rows
+# what a kernel knows of a transform, int64 each, the samples a side first
+_SHIFT1, _SHIFT2 = 1, 2  # bits to descale by after the columns and after the rows
 _KEPT = 3  # bits of a sample before it is clamped: 10 by libjpeg's table of clamped samples, 32 for SIMD's saturation
 _TRANSFORM_FIELDS = 4
 _COLUMN_AT = 8 * _TRANSFORM_FIELDS  # int16 [16, 8], factors negated, since -2^15 fits
@@ -120,15 +120,14 @@ def scaled_dequantiser(qtable: np.ndarray, precision: int = 8) -> np.ndarray:
 @vectorized
 def _dequantise(block, steps, pairs) -> Int:
     """Products with the steps, neighbouring rows interleaved; nonzero where one may not be below 2^13 in size."""
-    beyond = None
+    beyond = []
     for p in range(4):
         raw = load(block + 32 * p, 16, 16)
         magnitude = raw ^ (raw >> 15)
-        over = magnitude.compare(">", load(steps + (64 * p + 32), 16, 16))
-        beyond = over if beyond is None else beyond | over
+        beyond.append(magnitude.compare(">", load(steps + (64 * p + 32), 16, 16)))
         product = raw * load(steps + 64 * p, 16, 16)
         store(pairs + 32 * p, product.shuffle([i + half for i in range(8) for half in (0, 8)]))
-    return bitcast_mask(beyond)
+    return bitcast_mask(beyond[0] | beyond[1] | beyond[2] | beyond[3])
 
 
 @vectorized
@@ -175,6 +174,52 @@ def _transform_row_16(columns, matrix, half, shift, drop, target):
     words = pack_i16(*[_row_sums(columns, matrix, first, half, shift, drop) for first in (0, 8)])
     samples = pack_i8(words, words).bitcast(32).shuffle([0, 4, 1, 5])
     store(target, samples.bitcast(8) ^ 128)
+
+
+def _reduced(size: int, block: Int, steps: Int, samples: Int, stride: Int) -> Int:
+    """A block to 4×4 or 2×2 samples as libjpeg-turbo's SIMD does it in 16 bits; nonzero where `_exact` must take over.
+
+    That is where its short cut for blocks without AC would wrap (4×4), and where the DC column, which it does not
+    saturate, does not fit (2×2). Four bytes of each row are written.
+    """
+    matrix, extra = factors(size), _EXTRA_BITS[size]
+    products = [load(block + 32 * p, 16, 16) * load(steps + 64 * p, 16, 16) for p in range(4)]
+    pairs = [x.shuffle([i + half for i in range(8) for half in (0, 8)]) for x in products]
+    total = []
+    for row in matrix:
+        terms = [madd(pair, constant(pair, (-row[2 * p : 2 * p + 2]).tolist() * 8)) for p, pair in enumerate(pairs)]
+        half = constant(terms[0], 1 << (10 + extra))
+        total.append((half - terms[0] - terms[1] - terms[2] - terms[3]) >> (11 + extra))
+    if size == 4:
+        first = products[0].shuffle(range(8))
+        beyond = bitcast_mask(((first + 8192) & -16384).compare("!=", 0))
+    else:
+        wide = ((total[0] + 32768) | (total[1] + 32768)) & -65536
+        beyond = bitcast_mask(wide.compare("!=", 0)) & 1
+    rows = []
+    for n in range(0, size, 2):
+        words = pack_i16(total[n], total[n + 1]).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(32)
+        sums = constant(words, 1 << (17 + extra))
+        for p in range(4):
+            pair = words.shuffle([p] * 4 + [4 + p] * 4).bitcast(16)
+            across = -matrix[:, 2 * p : 2 * p + 2].reshape(-1)
+            sums = sums - madd(pair, constant(pair, np.resize(across, 16).tolist()))
+        rows.append(sums >> (18 + extra))
+    words = pack_i16(rows[0], rows[-1])
+    octets = (pack_i8(words, words) ^ -128).bitcast(32)
+    for n, word in enumerate((0, 4, 1, 5)[:size]):
+        store(samples + stride * n, octets.shuffle([word]))
+    return beyond
+
+
+@vectorized
+def _transform_4x4(block, steps, samples, stride) -> Int:
+    return _reduced(4, block, steps, samples, stride)
+
+
+@vectorized
+def _transform_2x2(block, steps, samples, stride) -> Int:
+    return _reduced(2, block, steps, samples, stride)
 
 
 @vectorized
@@ -291,7 +336,13 @@ def scaled_strip(blocks, last, pitch, rows, columns, transform, steps, work, sam
             known = last + r * pitch + c if last else last
             if _flat_block(block, known, product, size, kept, out, stride):
                 continue
-            if not _scaled_block(block, transform, steps, work, out, stride):
+            if size == 4:
+                done = np.uint64(_transform_4x4(block, steps, out, stride)) == np.uint64(0)
+            elif size == 2:
+                done = np.uint64(_transform_2x2(block, steps, out, stride)) == np.uint64(0)
+            else:
+                done = _scaled_block(block, transform, steps, work, out, stride)
+            if not done:
                 _exact(block, steps + _STEPS_AT, transform, work + _WIDE, out, stride, 1)
 
 

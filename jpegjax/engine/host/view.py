@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -147,9 +148,10 @@ class View:
         real = np.array([frame.blocks(c) for c in range(n)], np.int64)
         places = np.array([window.blocks(c) for c in range(used)], np.int64)
         strides = (places[:, 3] * sizes[:used] + 64 + 127) // 64 * 64
-        # of one MCU row: samples with a row of context before them, then blocks and their last indices
-        nbytes = [*(strides * (sizes[:used] * sampling[:used, 1] + 1) + 64), *(sampling[:, 1] * real[:, 1] * 128 + 128)]
-        nbytes = (np.array([*nbytes, *(sampling[:, 1] * real[:, 1] + 64), WORK_BYTES], np.int64) + 63) // 64 * 64
+        # of one MCU row, samples with a row of context before them
+        rows, blocks = sizes[:used] * sampling[:used, 1] + 1, sampling[:, 1] * real[:, 1]
+        nbytes = np.concatenate([strides * rows + 64, blocks * 128 + 128, blocks + 64, [WORK_BYTES]])
+        nbytes = (nbytes + 63) // 64 * 64
         self.buffer = scratch("strips", int(nbytes.sum()) + 64)
         at = _up(address(self.buffer), 64) * 64 + np.concatenate([[0], np.cumsum(nbytes)[:-1]])
         self.table = np.zeros((used, px.FIELDS), np.int64)
@@ -166,7 +168,7 @@ class View:
         lag = int(any(row[px.KIND] in (px.FANCY_H1V2, px.FANCY_H2V2) for row in self.table))
         height, width = window.shape
         self.shape = (height, width, self.channels)[: 2 if self.channels == 1 else 3]
-        span = int(strides.max()) * 4 + 256
+        span = 4 * int(strides.max()) + 256  # luma alone may be subsampled by up to four
         self.rows = scratch("rows", 8 * span)
         color = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
         self.memory = (
@@ -175,7 +177,7 @@ class View:
             color, self.channels, address(self.rows), span, address(_NOTHING), int(at[-1]),
         )  # fmt: skip
 
-    def dequantisers(self, qtables: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def dequantisers(self, qtables: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
         """(int64 [n] addresses, the tables they point into)."""
         sizes = self.sizes.tolist()
         tables = [dequantiser(qtables[c]) if n == 8 else scaled_dequantiser(qtables[c]) for c, n in enumerate(sizes)]
@@ -242,7 +244,7 @@ def decode_window(mcu, row0, row1, scan, mcus_wide, tables, state, work, columns
 
 
 def _deep_picture(
-    planes: Sequence[np.ndarray], window: Window, qtables: Sequence[np.ndarray], options: DecodeOptions
+    planes: Sequence[np.ndarray], window: Window, qtables: Sequence[Any], options: DecodeOptions
 ) -> np.ndarray:
     """The window of a 12-bit picture: uint16 [H, W] or [H, W, channels]."""
     frame = window.frame
@@ -267,7 +269,7 @@ def _deep_picture(
 
 
 def _picture_of_planes(
-    planes: Sequence[np.ndarray], window: Window, qtables: Sequence[np.ndarray], options: DecodeOptions
+    planes: Sequence[np.ndarray], window: Window, qtables: Sequence[Any], options: DecodeOptions
 ) -> np.ndarray:
     if window.frame.precision != 8:
         return _deep_picture(planes, window, qtables, options)
