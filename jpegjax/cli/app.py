@@ -14,6 +14,21 @@ from .. import __version__
 from ..errors import JpegError
 from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
 from . import settings
+from .flags import (
+    Device,
+    Engine,
+    Inputs,
+    Jobs,
+    LimitMemory,
+    LimitPixels,
+    Output,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Region,
+    Scale,
+    Upright,
+)
 from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
 
 __all__ = ["app"]
@@ -21,30 +36,6 @@ __all__ = ["app"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
-
-Inputs = Annotated[
-    list[str], typer.Argument(help="Files, folders, globs in quotes, or - for stdin.", show_default=False)
-]
-Output = Annotated[
-    str | None,
-    typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout. [default: beside each input]"),
-]
-Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No table and no progress bar.")]
-Engine = Annotated[str, typer.Option(help="host (CPU kernels), xla (any JAX device) or auto.")]
-Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, tpu, gpu:1…")]
-LimitPixels = Annotated[
-    int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
-]
-LimitMemory = Annotated[
-    int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
-]
-Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
-Upright = Annotated[
-    bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
-]
-
 
 def _version(asked: bool) -> None:
     if asked:
@@ -202,6 +193,8 @@ def decode(
     ] = None,
     mode: Annotated[str | None, typer.Option(help="L for grey, RGB for colour. [default: as the file is]")] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
+    scale: Scale = "1",
+    crop: Region = None,
     upsample: Annotated[str, typer.Option(help="fancy, or nearest as djpeg -nosmooth.")] = "fancy",
     exif_transpose: Upright = False,
     strict: Annotated[
@@ -223,7 +216,10 @@ def decode(
             raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
         options = DecodeOptions(
             mode="L" if grayscale else mode,
+            scale=scale,
+            crop=settings.region(crop),
             upsample=upsample,
+            apply_exif_orientation=exif_transpose,
             strict=strict,
             limits=settings.limits(limit_pixels, limit_memory),
         )

@@ -36,6 +36,17 @@ def crop(value: str | None) -> tuple[int, int, int | None, int | None] | None:
     return x or 0, y or 0, width, height
 
 
+def region(value: str | None) -> tuple[int, int, int, int] | None:
+    """djpeg's -crop: "WxH+X+Y" as (X, Y, W, H)."""
+    parts = crop(value)
+    if value is None or parts is None:
+        return None
+    x, y, width, height = parts
+    if width is None or height is None:
+        raise UsageError(f"--crop {shown(value)}: must be WxH+X+Y in pixels, such as 640x480+16+32")
+    return x, y, width, height
+
+
 def copied(value: str, strip_all: bool) -> str | list[str]:
     """jpegtran's -copy, or kinds with commas between them; jpegoptim's --strip-all."""
     if strip_all:

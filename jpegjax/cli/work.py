@@ -135,9 +135,9 @@ class DecodeJob:
     verb: ClassVar = "decoded"
 
     def warm_up(self) -> None:
-        codec.decode(
-            codec.encode(_TINY, EncodeOptions(), self.engine, self.device), self.options, self.engine, self.device
-        )
+        tiny = codec.encode(_TINY, EncodeOptions(), self.engine, self.device)
+        options = self.options if self.options.crop is None else replace(self.options, crop=(0, 0, 1, 1))
+        codec.decode(tiny, options, self.engine, self.device)
 
     def measure(self, item: _Item) -> int:
         row = item.row
@@ -150,7 +150,7 @@ class DecodeJob:
             item.orientation = orientation
         elif orientation != 1:
             row.notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
-        return row.pixels
+        return int(row.pixels * max(1, self.options.scale**2))
 
     def load(self, item: _Item) -> None:
         """`measure` has read the file already."""
@@ -160,11 +160,20 @@ class DecodeJob:
         results = codec.decode([item.source for item in items], self.options, self.engine, self.device)
         totals.coding_seconds += time.perf_counter() - start
         for item, (pixels, found) in zip(items, results, strict=True):
-            if isinstance(pixels, JpegError):
+            if isinstance(pixels, Exception):
                 item.row.error = _reason(pixels)
                 continue
             item.result = pixels
+            if self.options.partial:
+                item.row.notes.append(self._part(*pixels.shape[:2]))
             item.row.notes += [f"{message} (byte offset {offset})" for message, offset in found]
+
+    def _part(self, height: int, width: int) -> str:
+        """What was decoded: "scale 1/2, crop 62×62+71+71: 62×62 pixels"."""
+        x, y, w, h = self.options.crop or (0, 0, 0, 0)
+        scale = [] if self.options.scale == 1 else [f"scale {self.options.scale}"]
+        crop = [] if self.options.crop is None else [f"crop {w}×{h}+{x}+{y}"]
+        return f"{', '.join(scale + crop)}: {width}×{height} pixels"
 
     def finish(self, item: _Item) -> bytes | memoryview:
         return pictures.save(np.asarray(item.result), self.format, item.profile, item.orientation)

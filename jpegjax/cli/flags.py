@@ -1,0 +1,37 @@
+"""Flags that verbs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
+    "Region", "Scale", "Upright",
+]  # fmt: skip
+
+Inputs = Annotated[
+    list[str], typer.Argument(help="Files, folders, globs in quotes, or - for stdin.", show_default=False)
+]
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout. [default: beside each input]"),
+]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No table and no progress bar.")]
+Engine = Annotated[str, typer.Option(help="host (CPU kernels), xla (any JAX device) or auto.")]
+Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, tpu, gpu:1…")]
+LimitPixels = Annotated[
+    int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
+]
+LimitMemory = Annotated[
+    int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
+]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
+Upright = Annotated[
+    bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
+]
+Scale = Annotated[str, typer.Option(help="k/8 of the size, 1/8 to 16/8, such as 1/2 or 3/8.")]
+Region = Annotated[str | None, typer.Option(help="Only the region WxH+X+Y of the (scaled, upright) picture.")]
