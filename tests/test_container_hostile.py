@@ -34,7 +34,7 @@ BAD = {
     "MCU of 18 blocks": (patched(SOF + 11, 0x44), CorruptJpeg, "18 blocks"),
     "SOF length": (patched(SOF + 3, 18), CorruptJpeg, "SOF0 segment has length 18"),
     "component count": (patched(SOF + 9, 2), CorruptJpeg, "2 components"),
-    "lossless": (patched(SOF + 1, 0xC3), UnsupportedJpeg, "lossless process (SOF3)"),
+    "lossless": (patched(SOF + 1, 0xC3), CorruptJpeg, "lossless scan has Ss=0"),
     "hierarchical": (patched(SOF + 1, 0xC5), UnsupportedJpeg, "SOF5"),
     "JPEG-LS": (patched(SOF + 1, 0xF7), UnsupportedJpeg, "JPEG-LS"),
     "reserved marker": (patched(SOF + 1, 0x02), CorruptJpeg, "FF02"),
