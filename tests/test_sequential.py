@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 from jpegjax.annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from jpegjax.coding import stuffing
 from jpegjax.coding.geometry import ADDRESS, FIRST_ROW, LAST, V, scan_geometry
-from jpegjax.coding.sequential_decode import (
+from jpegjax.coding.sequential.decode import (
     DECODE_SCRATCH,
     MARKER,
     POSITION,
@@ -30,7 +30,7 @@ from jpegjax.coding.sequential_decode import (
     restart_segments,
     scan_warnings,
 )
-from jpegjax.coding.sequential_encode import (
+from jpegjax.coding.sequential.encode import (
     ERROR,
     WRITTEN,
     encode_rows,

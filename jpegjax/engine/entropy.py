@@ -18,8 +18,8 @@ from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
 from ..coding.scans.encode import encode_scans
 from ..coding.scans.progressive import default_script
-from ..coding.sequential_decode import POSITION, decode_scan, decode_tables, scan_warnings
-from ..coding.sequential_encode import encode_scan, encode_tables
+from ..coding.sequential.decode import POSITION, decode_scan, decode_tables, scan_warnings
+from ..coding.sequential.encode import encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, LAST, ROWS, H, V
-from ...coding.sequential_decode import (
+from ...coding.sequential.decode import (
     DECODE_SCRATCH,
     decode_rows,
     decode_state,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, ROWS, H, V
-from ...coding.sequential_encode import (
+from ...coding.sequential.encode import (
     ERROR,
     ERRORS,
     NEXT_RESTART,

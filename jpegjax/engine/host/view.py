@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, LAST, ROWS, H, V
-from ...coding.sequential_decode import (
+from ...coding.sequential.decode import (
     DECODE_SCRATCH,
+    ENDED,
+    WARNINGS,
     decode_mcus,
     decode_state,
     decode_tables,
@@ -304,11 +306,13 @@ def _picture_of_scan(data: bytes | memoryview, window: Window, reader: Reader, o
         start, window.row0, window.row1, view.scan, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH),
         np.ascontiguousarray(view.origins[:, 1]), steps, view.memory, address(pixels),
     )  # fmt: skip
-    if window.row1 == high:
+    whole = window.row1 == high
+    if whole:
         finish_decode(state)
     del alive
     for message, count, offset in scan_warnings(state):
-        reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
+        if whole or message != WARNINGS[ENDED]:  # read ahead, but not needed
+            reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
     return grey_of(pixels) if view.convert_grey else pixels
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..simd import (
+from ...simd import (
     bswap64,
     kernel,
     load_i8,
@@ -28,8 +28,8 @@ from ..simd import (
     vectorized,
     zero,
 )  # fmt: skip
-from ..types import ZIGZAG
-from .geometry import ADDRESS, COLUMNS, FIRST_ROW, LAST, ROWS, H, V
+from ...types import ZIGZAG
+from ..geometry import ADDRESS, COLUMNS, FIRST_ROW, LAST, ROWS, H, V
 from .lookup import BITS, SLOW, VALUES, extend, long_symbol
 
 __all__ = ["BATCH", "SLOT", "decode_slots", "finish_slots", "link_slots", "place_slots"]

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..simd import kernel
-from ..types import HuffmanSpec
+from ...simd import kernel
+from ...types import HuffmanSpec
 
 __all__ = ["AC_AUX", "DC_AUX", "DC_REACH", "EncodeTables", "encode_tables"]
 

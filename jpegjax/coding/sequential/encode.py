@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..simd import (
+from ...simd import (
     Int, bitcast_mask,
     bswap64,
     clz64,
@@ -32,10 +32,10 @@ from ..simd import (
     vectorized,
     zero,
 )  # fmt: skip
-from ..types import ZIGZAG
+from ...types import ZIGZAG
 from .code_words import AC_AUX, DC_AUX, DC_REACH, EncodeTables, encode_tables
-from .geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
-from .stuffing import PADDING, stuff
+from ..geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
+from ..stuffing import PADDING, stuff
 
 __all__ = [
     "ENCODE_STATE", "ERROR", "ERRORS", "WRITTEN", "EncodeTables", "encode_rows", "encode_scan", "encode_state",

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..errors import CorruptJpeg
-from ..simd import kernel, load_i64, shift_right
-from ..types import HuffmanSpec
+from ...errors import CorruptJpeg
+from ...simd import kernel, load_i64, shift_right
+from ...types import HuffmanSpec
 
 __all__ = ["BITS", "SLOW", "VALUES", "DecodeTables", "decode_tables", "extend", "long_symbol"]
 
