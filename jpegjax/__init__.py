@@ -14,10 +14,9 @@ from .types import Coefficients, ColorSpace, Component, Frame, Process
 
 __version__ = "0.1.0"
 
-_LAZY = {
-    name: "api"
-    for name in ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients")
-}
+_LAZY = dict.fromkeys(
+    ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients"), "api"
+)
 
 __all__ = [
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",

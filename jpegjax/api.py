@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .container import JpegInfo, inspect, read_metadata
+from .container import JpegInfo, inspect
 from .errors import JpegError, JpegWarning
 from .options import ENGINES, MAX_SIDE, DecodeOptions, EncodeOptions, Limits, check_choice
 from .types import Coefficients, register_pytree
@@ -43,7 +43,9 @@ def _image(x: Any, name: str, precision: int | None, lossless: bool) -> Any:
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
     if x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] not in (3, 4)):
-        raise ValueError(f"{name}: shape {x.shape}; must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (grey, RGB, CMYK)")
+        raise ValueError(
+            f"{name}: shape {x.shape}; must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (grey, RGB, CMYK)"
+        )
     if not all(1 <= side <= MAX_SIDE for side in x.shape[:2]):
         raise ValueError(f"{name}: {x.shape[1]}×{x.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
     if precision < bits and int(x.max()) > largest:
@@ -57,7 +59,9 @@ def _images(images: Any, precision: int | None, lossless: bool) -> tuple[list[An
         return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
     if getattr(images, "ndim", None) == 4:
         if images.shape[3] not in (1, 3, 4):
-            raise ValueError(f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]")
+            raise ValueError(
+                f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]"
+            )
         return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
     return [_image(images, "images", precision, lossless)], True
 
@@ -237,8 +241,8 @@ def read_coefficients(
 ) -> Coefficients | list[Coefficients]:
     """Quantised DCT coefficients of JPEG files, without decoding to pixels.
 
-    data, strict, limits, tables, errors and warnings: as for `decode`. A single file gives `Coefficients` with N = 1, a list a list.
-    Planes are NumPy int16 [1, rows, columns, 8, 8] in natural order, real blocks only.
+    data, strict, limits, tables, errors and warnings: as for `decode`. A single file gives
+    `Coefficients` with N = 1, a list a list. Planes are NumPy int16 [1, rows, columns, 8, 8] in natural order, real blocks only.
     """
     register_pytree()
     options = DecodeOptions(strict=strict, limits=limits, tables=_tables(tables))

@@ -239,7 +239,9 @@ class EncodeOptions:
 
     def frame(self, height: int, width: int, channels: int) -> Frame:
         """The frame of one image: grey for 1 channel, YCbCr for 3, CMYK for 4."""
-        process = Process.PROGRESSIVE if self.progressive else Process.BASELINE if self.precision == 8 else Process.EXTENDED
+        process = (
+            Process.PROGRESSIVE if self.progressive else Process.BASELINE if self.precision == 8 else Process.EXTENDED
+        )
         tables = 0 if self.qtables is None else len(self.qtables)
         if channels == 1:
             return _frame(height, width, ((1, 1),), 1, process, self.precision)

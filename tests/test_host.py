@@ -66,7 +66,14 @@ def test_inverse_dct_equals_simd_model(scale, kept, known):
         samples, nothing, table = np.zeros((8 * rows, stride), np.uint8), np.zeros(64, np.int16), dequantiser(steps)
         address = last.ctypes.data if known else 0
         inverse_strip(
-            blocks.ctypes.data, address, rows, columns, table.ctypes.data, samples.ctypes.data, stride, nothing.ctypes.data
+            blocks.ctypes.data,
+            address,
+            rows,
+            columns,
+            table.ctypes.data,
+            samples.ctypes.data,
+            stride,
+            nothing.ctypes.data,
         )
         expected = inverse_reference(blocks.reshape(rows, columns, 8, 8), steps.reshape(8, 8).astype(np.int64))
         expected = expected.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns)
@@ -93,7 +100,9 @@ def test_transform_is_a_dct():
     assert np.abs(plane - basis @ blocks @ basis.T).max() < 0.65
 
 
-@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1"])
+@pytest.mark.parametrize(
+    "subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1"]
+)
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (33, 17), (16, 80)])
 def test_smooth_pictures_come_back(subsampling, size):
     """Any sampling: what goes in comes out, within what the chroma filters blur on a gentle gradient."""

@@ -13,7 +13,9 @@ COLUMNS = 1  # real block columns, also the row stride in blocks
 ROWS = 2  # real block rows of the component
 H, V = 3, 4  # blocks per MCU (1, 1 where the scan holds one component)
 FIRST_ROW = 5  # number of the block row that ADDRESS points at: 0 for a whole plane, more for a strip
-LAST = 6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient, or 0 for none wanted
+LAST = (
+    6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient, or 0 for none wanted
+)
 STORED = 7  # block rows that memory holds where those that only fill an MCU have a place too, else 0
 FIELDS = 8
 

@@ -56,7 +56,9 @@ def submit(function: Callable[..., R], *arguments: Any) -> Any:
 @cache
 def _accelerator() -> bool:
     """Whether JAX's default backend is an accelerator; JAX is not imported where none of its plugins is installed."""
-    if "jax" not in sys.modules and not any(find_spec(n) for n in ("jax_plugins", "libtpu", "jax_cuda12_plugin", "jax_cuda13_plugin")):
+    if "jax" not in sys.modules and not any(
+        find_spec(n) for n in ("jax_plugins", "libtpu", "jax_cuda12_plugin", "jax_cuda13_plugin")
+    ):
         return False
     import jax
 
@@ -70,5 +72,3 @@ def pick(engine: str, device: Any) -> str:
     if engine != "auto":
         return engine
     return "xla" if device is not None or _accelerator() else "host"
-
-

@@ -12,7 +12,7 @@ from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..container import parse_header
 from ..errors import JpegError, UnsupportedJpeg
 from ..options import DecodeOptions, EncodeOptions
-from ..types import Coefficients, ColorSpace, Frame, Process
+from ..types import Coefficients, Frame, Process
 from . import entropy, pick, run_parallel, submit
 from .lossless import encode_lossless
 
@@ -50,7 +50,9 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     if pick(engine, device) == "host":
         from .host import encode_image
 
-        return run_parallel(lambda image: encode_image(np.ascontiguousarray(image), *plan(image.shape, options), options), images)
+        return run_parallel(
+            lambda image: encode_image(np.ascontiguousarray(image), *plan(image.shape, options), options), images
+        )
     from .xla import transform_batch
 
     plans = [plan(image.shape, options) for image in images]
@@ -81,7 +83,9 @@ def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception])
     return run
 
 
-def decode(files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any) -> list[tuple[Any, Notes]]:
+def decode(
+    files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any
+) -> list[tuple[Any, Notes]]:
     """(pixels or the error, warnings) of each file: JpegError, or ValueError for a region that does not fit.
 
     Scaled pictures and regions are the host's work on either engine.
@@ -150,7 +154,9 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
     def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
         reader = parse_header(data, options.limits, options.strict, options.tables)
         if reader.require_frame().process.lossless:
-            raise UnsupportedJpeg("lossless files hold samples, not coefficients; decode gives them", reader.frame_offset)
+            raise UnsupportedJpeg(
+                "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset
+            )
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
         tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
         return Coefficients(tuple(p[None] for p in planes), tables, reader.frame), notes
@@ -162,7 +168,9 @@ def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]
     """Planes int16 [rows, columns, 8, 8], frame and tables of a batch of one; ValueError or TypeError where they do not fit."""
     frame = c.frame
     if not len(c.planes) == len(c.qtables) == len(frame.components) > 0:
-        raise ValueError(f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components")
+        raise ValueError(
+            f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components"
+        )
     planes, tables = [], []
     for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):
         plane, table = np.asarray(plane), np.asarray(table)

@@ -166,7 +166,9 @@ def encode_image(
     script = default_script(frame) if options.progressive else sequential_script(frame)
     if options.restart_rows or options.restart_blocks:
         script = tuple(replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script)
-    return head + write_scans(planes, frame, script, optimize=options.optimize or options.progressive or frame.precision != 8)
+    return head + write_scans(
+        planes, frame, script, optimize=options.optimize or options.progressive or frame.precision != 8
+    )
 
 
 def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:

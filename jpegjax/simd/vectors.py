@@ -55,7 +55,9 @@ class Int:
         """A vector with the low `bits` of this integer in every lane."""
         kind = ir.IntType(bits)
         scalar = self.value if bits == 64 else self.builder.trunc(self.value, kind)
-        one = self.builder.insert_element(ir.Constant(ir.VectorType(kind, lanes), ir.Undefined), scalar, ir.Constant(I32, 0))
+        one = self.builder.insert_element(
+            ir.Constant(ir.VectorType(kind, lanes), ir.Undefined), scalar, ir.Constant(I32, 0)
+        )
         return Vec(self.builder, one).shuffle([0] * lanes)
 
 
@@ -186,7 +188,6 @@ def join(low: Vec, high: Vec) -> Vec:
     return low.shuffle(range(2 * low.lanes), high)
 
 
-
 def _unpack(a: Vec, b: Vec, high: bool) -> Vec:
     per = 128 // a.bits
     mask = []
@@ -245,7 +246,11 @@ def with_sign(magnitude: Vec, x: Vec) -> Vec:
 def _pack(a: Vec, b: Vec, low: int, high: int) -> Vec:
     """Clamp to low..high, halve the width; each 128-bit lane of the result holds that lane of a, then of b."""
     bits, per = a.bits // 2, 128 // a.bits
-    order = [i for lane in range(0, a.lanes, per) for i in (*range(lane, lane + per), *range(a.lanes + lane, a.lanes + lane + per))]
+    order = [
+        i
+        for lane in range(0, a.lanes, per)
+        for i in (*range(lane, lane + per), *range(a.lanes + lane, a.lanes + lane + per))
+    ]
     clamp = lambda v: minimum(maximum(v, low), high).truncate(bits)  # noqa: E731
     return clamp(a).shuffle(order, clamp(b))
 

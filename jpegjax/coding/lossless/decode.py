@@ -65,7 +65,7 @@ def _long_code(table, bits):
 
 @kernel(inline=True)
 def _refill(bits, held, at, word):
-    """At least 56 bits, as in `sequential_decode`."""
+    """At least 56 bits, as in `sequential.decode`."""
     bits |= shift_right(word, held)
     at += (63 - held) >> 3
     return bits, held | 56, at, _next_word(at)

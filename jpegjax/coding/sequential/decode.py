@@ -6,9 +6,9 @@ import numpy as np
 
 from ...simd import kernel, load_i64, store_u64
 from ..geometry import H, V
-from .lookup import DecodeTables, decode_tables
-from .batch import BATCH, SLOT, decode_slots, finish_slots, link_slots, place_slots
 from ..stuffing import END, PADDING, find_marker, locate, move_bytes, restart_offsets, unstuff
+from .batch import BATCH, SLOT, decode_slots, finish_slots, link_slots, place_slots
+from .lookup import DecodeTables, decode_tables
 
 __all__ = [
     "DECODE_SCRATCH", "DECODE_STATE", "INSUFFICIENT", "MARKER", "POSITION", "PREDICTORS", "WARNINGS", "DecodeTables",

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...simd import (
-    Int, bitcast_mask,
+    Int,
+    bitcast_mask,
     bswap64,
     clz64,
     ctz64,
@@ -33,9 +34,9 @@ from ...simd import (
     zero,
 )  # fmt: skip
 from ...types import ZIGZAG
-from .code_words import AC_AUX, DC_AUX, DC_REACH, EncodeTables, encode_tables
 from ..geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
 from ..stuffing import PADDING, stuff
+from .code_words import AC_AUX, DC_AUX, DC_REACH, EncodeTables, encode_tables
 
 __all__ = [
     "ENCODE_STATE", "ERROR", "ERRORS", "WRITTEN", "EncodeTables", "encode_rows", "encode_scan", "encode_state",

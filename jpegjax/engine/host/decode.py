@@ -107,8 +107,8 @@ class Layout:
 def finish_strip(m, first, blocks, extents, steps, memory, pixels):
     """Inverse DCT of MCU row m and the picture rows that it completes; keeps the last rows as context for the next strip.
 
-    first: MCU row from which on picture rows are written. blocks, extents: int64 [n], addresses of the strip's blocks and of their last indices (0: not known). steps: int64 [n],
-    addresses of `dequantiser`s.
+    first: MCU row from which on picture rows are written. blocks, extents: int64 [n], addresses of the strip's blocks and of
+    their last indices (0: not known). steps: int64 [n], addresses of `dequantiser`s.
     """
     grid, sampling, table, vmax, lag, height, width, color, channels, rows, span, nothing = memory
     for c in range(len(table)):
@@ -123,8 +123,8 @@ def finish_strip(m, first, blocks, extents, steps, memory, pixels):
         emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, rows, span)
     if lag:
         for c in range(len(table)):
-            first, stride = table[c, px.SAMPLES], table[c, px.STRIDE]
-            copy_bytes(first - stride, first + (8 * sampling[c, 1] - 1) * stride, stride - 64)
+            samples, stride = table[c, px.SAMPLES], table[c, px.STRIDE]
+            copy_bytes(samples - stride, samples + (8 * sampling[c, 1] - 1) * stride, stride - 64)
 
 
 @kernel

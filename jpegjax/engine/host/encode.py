@@ -56,7 +56,16 @@ class Layout:
         self.row_bytes = int(row_bytes(self.scan, s.mcus_wide))
         self.scratch_bytes = int(scratch_bytes(self.scan, s.mcus_wide))
         # what load_strip takes between the picture and the tables
-        self.memory = (n, s.sampling, s.samples, s.strides, address(self.full), self.full_stride, s.grid, address(self.spare))
+        self.memory = (
+            n,
+            s.sampling,
+            s.samples,
+            s.strides,
+            address(self.full),
+            self.full_stride,
+            s.grid,
+            address(self.spare),
+        )
 
 
 @kernel
@@ -88,7 +97,9 @@ def encode_strips(row0, row1, image, height, width, memory, tables, scan, mcus_w
     n, sampling, samples, strides, full, full_stride, grid, spare = memory
     blocks = scan[:, ADDRESS].copy()
     for m in range(row0, row1):
-        load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, blocks)
+        load_strip(
+            m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, blocks
+        )
         for c in range(n):
             scan[c, FIRST_ROW] = m * sampling[c, 1]
         reached = encode_rows(scan, mcus_wide, m, m + 1, codes, state, work, out)
@@ -144,7 +155,9 @@ def _scan_head(frame: Frame, interval: int) -> bytes:
     return b"".join(parts)
 
 
-def _entropy_coded(image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int) -> bytes:
+def _entropy_coded(
+    image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
+) -> bytes:
     """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout = kept(("encode", frame), lambda: Layout(frame))
     tables, alive = _quantisers(steps)

@@ -342,16 +342,30 @@ def fill_strip(image, height, width, channels, mcu_row, sampling, planes, stride
             r0 = full + j * full_stride
             # components at full resolution go straight to their strips, the others wait in `full` for downsampling
             y = planes[0] + (g * vmax + j) * strides[0] if sampling[0, 0] == hmax and sampling[0, 1] == vmax else r0
-            cb = planes[1] + (g * vmax + j) * strides[1] if sampling[1, 0] == hmax and sampling[1, 1] == vmax else r0 + 4 * full_stride
-            cr = planes[2] + (g * vmax + j) * strides[2] if sampling[2, 0] == hmax and sampling[2, 1] == vmax else r0 + 8 * full_stride
+            cb = (
+                planes[1] + (g * vmax + j) * strides[1]
+                if sampling[1, 0] == hmax and sampling[1, 1] == vmax
+                else r0 + 4 * full_stride
+            )
+            cr = (
+                planes[2] + (g * vmax + j) * strides[2]
+                if sampling[2, 0] == hmax and sampling[2, 1] == vmax
+                else r0 + 8 * full_stride
+            )
             ycc_row(source, y, cb, cr, width, padded, full + 12 * full_stride, 8 * vmax * width * 3)
         if channels > 1:
             for c in range(n):
                 h, v = hmax // sampling[c, 0], vmax // sampling[c, 1]
                 if h * v > 1:
                     for k in range(sampling[c, 1]):
-                        downsample_row(full + (4 * c + k * v) * full_stride, full_stride, h, v,
-                                       planes[c] + (g * sampling[c, 1] + k) * strides[c], padded // h)
+                        downsample_row(
+                            full + (4 * c + k * v) * full_stride,
+                            full_stride,
+                            h,
+                            v,
+                            planes[c] + (g * sampling[c, 1] + k) * strides[c],
+                            padded // h,
+                        )
     for c in range(n):
         v = sampling[c, 1] if n > 1 else 1
         # rows below the image repeat the last downsampled row

@@ -22,4 +22,6 @@ def row_parts(mcus_high: int, mcus_wide: int, interval: int, pixels: int) -> lis
     starts = [m for m in range(mcus_high) if m * mcus_wide % interval == 0]
     firsts = sorted({max(m for m in starts if m <= i * mcus_high // count) for i in range(count)})
     ends = [*firsts[1:], mcus_high]
-    return [(max((m for m in starts if m < first), default=0), first, end) for first, end in zip(firsts, ends, strict=True)]
+    return [
+        (max((m for m in starts if m < first), default=0), first, end) for first, end in zip(firsts, ends, strict=True)
+    ]

@@ -25,8 +25,21 @@ from ...simd import (
 from .forward import copy_bytes
 
 __all__ = [
-    "CHEIGHT", "COPY", "CWIDTH", "FANCY_H2V1", "FANCY_H1V2", "FANCY_H2V2", "FIELDS", "HRATIO", "KIND", "REPLICATE", "SAMPLES",
-    "STRIDE", "VRATIO", "emit_rows", "upsampling_kind",
+    "CHEIGHT",
+    "COPY",
+    "CWIDTH",
+    "FANCY_H1V2",
+    "FANCY_H2V1",
+    "FANCY_H2V2",
+    "FIELDS",
+    "HRATIO",
+    "KIND",
+    "REPLICATE",
+    "SAMPLES",
+    "STRIDE",
+    "VRATIO",
+    "emit_rows",
+    "upsampling_kind",
 ]  # fmt: skip
 
 # columns of the int64 table of components
@@ -232,7 +245,8 @@ def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scra
 
     table: int64 [n, FIELDS]. top: image row where the strip starts. color: 1 where the first three components are YCbCr,
     0 where they are the output's own. channels: 1 writes the first component, 3 RGB (a single component is repeated), 4
-    CMYK, 255 minus what the file holds. pixels: address of uint8 [height, width, channels]. scratch: address of 8 parts of `span` >= width + 128 bytes.
+    CMYK, 255 minus what the file holds. pixels: address of uint8 [height, width, channels]. scratch: address of 8 parts
+    of `span` >= width + 128 bytes.
     """
     n = len(table)
     whole = width & ~31
