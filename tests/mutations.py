@@ -166,6 +166,7 @@ def probe(data: bytes) -> str:
         assert isinstance(strict, CorruptJpeg), f"strict passed {noted}"
     else:
         assert isinstance(strict, np.ndarray) and np.array_equal(decoded, strict), f"strict: {strict!r}"
+    del strict
     coefficients, _ = _attempt(jpegjax.read_coefficients, data)
     described, _ = _attempt(jpegjax.info, data)
     if not isinstance(decoded, JpegError):
