@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -79,17 +79,15 @@ class Frame:
     process: Process = Process.BASELINE
     precision: int = 8
     color: ColorSpace = ColorSpace.YCBCR
+    hmax: int = field(init=False, repr=False, compare=False)  # largest sampling factors; 1 for a frame without components
+    vmax: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "hmax", max((c.h for c in self.components), default=1))
+        object.__setattr__(self, "vmax", max((c.v for c in self.components), default=1))
 
     def __hash__(self) -> int:
         return hash((self.height, self.width, self.components))
-
-    @property
-    def hmax(self) -> int:
-        return max(c.h for c in self.components)
-
-    @property
-    def vmax(self) -> int:
-        return max(c.v for c in self.components)
 
     @property
     def mcus(self) -> tuple[int, int]:

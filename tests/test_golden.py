@@ -71,11 +71,11 @@ LEFT_OUT = {
     "-dct fast": "fast DCT",
     "ifast": "input made with the fast DCT",
     "-smooth": "input smoothing",
-    "-scale": "scaling",
+    "-scale": "scaling: in test_scaled",
     "-colors": "colour quantisation",
     "-rgb565": "565 pixels and dithering",
-    "-skip": "partial decoding",
-    "-crop": "partial decoding",
+    "-skip": "partial decoding: in test_crop",
+    "-crop": "partial decoding: in test_crop",
 }
 """Words of a line of libjpeg_turbo_md5.tsv (tool, option or part of the input's name), and why it is not compared."""
 
