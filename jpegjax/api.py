@@ -190,7 +190,7 @@ def decode(
     crop: (x, y, width, height) of a region of the result, which is then decode(...)[y : y + height, x : x + width]
         exactly, but only what the region needs is transformed and kept (the coefficients of progressive, arithmetic and
         multi-scan files are all read). Damage elsewhere may go unnoticed. ValueError where it does not fit.
-    apply_exif_orientation: turn the picture upright as its EXIF orientation says.
+    apply_exif_orientation: turn the picture upright as its EXIF orientation says; damaged EXIF is a JpegWarning.
     strict: damage raises CorruptJpeg; otherwise what can be saved is decoded, with a JpegWarning for each trouble.
     limits: bounds on pixels, scans and memory, see `Limits`.
     tables: an abbreviated stream of quantisation and Huffman tables alone (T.81 B.5), for data that come without them.
@@ -204,33 +204,27 @@ def decode(
     check_choice("engine", engine, ENGINES)
     files, single = _sources(data)
     from .engine import codec
+    from .engine.upright import upright
 
     results = codec.decode(files, options, engine, device)
     images = []
     for i, (pixels, found) in enumerate(results):
+        if apply_exif_orientation and not isinstance(pixels, Exception):
+            pixels, damaged = upright(pixels, files[i], options)
+            found = [*found, *damaged]
         if isinstance(pixels, Exception):
             if not single:
                 pixels.add_note(f"in data[{i}]")
             raise pixels
         _warn(found, single, i)
-        images.append(_upright(pixels, files[i], options.tables) if apply_exif_orientation else pixels)
+        images.append(pixels)
     return images[0] if single else images
 
 
-def _upright(pixels: Any, data: bytes | memoryview, tables: bytes | None) -> Any:
-    orientation = inspect(data, tables=tables).metadata.orientation or 1
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels if _is_jax(pixels) else np.ascontiguousarray(pixels)
-
-
 def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None) -> JpegInfo:
-    """What a file's headers say: size, process, sampling, tables, quality estimate, metadata. Reads no image data.
+    """What a file's markers say: size, process, sampling, tables, quality estimate, scans, metadata, bytes of each part.
 
+    No image data is decoded. Damage behind the first scan header is a warning in the answer.
     tables: as for `decode`. Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded as `decode` does.
     """
     return inspect(_bytes(data, "data"), limits, _tables(tables))

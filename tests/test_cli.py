@@ -356,6 +356,8 @@ def test_info(run: Run) -> None:
     (line,) = answer.out.decode().splitlines()
     found = json.loads(line)
     assert (found["file"], found["width"], found["quality"], found["subsampling"]) == ("x.jpg", 50, 83, "4:2:2")
+    assert "1 scan: components 1 2 3" in text and "entropy-coded" in text
+    assert len(found["scans"]) == 1 and sum(found["sizes"].values()) == Path("x.jpg").stat().st_size
 
 
 def test_odd_names_and_odd_targets(run: Run) -> None:

@@ -327,7 +327,7 @@ def info(
     recursive: Recursive = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Say what JPEG files are, from their headers alone."""
+    """Say what JPEG files are and what takes their bytes, without decoding them."""
     from ..container import inspect
     from . import report
 

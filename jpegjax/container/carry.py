@@ -9,7 +9,7 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 
 from ..types import ColorSpace, Frame
-from .metadata import EXIF_PREFIX, ICC_PREFIX, XMP_PREFIX, Metadata, read_orientation
+from .metadata import EXIF_PREFIX, Metadata, read_orientation, segment_kind
 from .segments import guess_color
 from .write import icc_segments
 
@@ -18,21 +18,10 @@ __all__ = ["KINDS", "carried_head", "carried_orientation"]
 KINDS = ("comments", "exif", "icc", "xmp", "other")
 """Kinds of segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
 
-_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ADOBE_TRANSFORM = {ColorSpace.RGB: 0, ColorSpace.CMYK: 0, ColorSpace.YCCK: 2}
 _ORIENTATION, _EXIF_IFD, _PIXEL_X, _PIXEL_Y = 0x0112, 0x8769, 0xA002, 0xA003
 
 Segments = Sequence[tuple[int, int, int]]
-
-
-def _kind(code: int, body: bytes) -> str:
-    if code == 0xFE:
-        return "comments"
-    if code == 0xE1 and body.startswith(EXIF_PREFIX):
-        return "exif"
-    if code == 0xE1 and body.startswith((XMP_PREFIX, _EXTENDED_XMP)):
-        return "xmp"
-    return "icc" if code == 0xE2 and body.startswith(ICC_PREFIX) else "other"
 
 
 def _jfif(code: int, body: bytes) -> bool:
@@ -78,7 +67,7 @@ def carried_orientation(data: bytes | memoryview, segments: Segments) -> tuple[i
     """(EXIF orientation 1..8, or 1 for none, as `carried_head` would rewrite it; a warning where it cannot be read)."""
     for code, at, stop in segments:
         body = bytes(data[at + 4 : stop])
-        if _kind(code, body) == "exif":
+        if segment_kind(code, body) == "exif":
             try:
                 return read_orientation(body) or 1, None
             except ValueError as error:
@@ -105,10 +94,10 @@ def carried_head(
     with it. icc_profile: a profile that stands behind them.
     """
     found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
-    kept = [(code, body) for code, body in found if _kind(code, body) in keep]
+    kept = [(code, body) for code, body in found if segment_kind(code, body) in keep]
     jfif = frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR)
     adobe = _ADOBE_TRANSFORM.get(frame.color)
-    if kept and _kind(*kept[0]) == "exif":
+    if kept and segment_kind(*kept[0]) == "exif":
         transforms = [body[11] for code, body in kept if _adobe(code, body) and len(body) >= 12]
         told = any(_jfif(code, body) and len(body) >= 14 for code, body in kept)
         # Without JFIF, component identifiers may say another colour space.
@@ -116,7 +105,7 @@ def carried_head(
         if resized:
             kept[0] = kept[0][0], _patched(kept[0][1], None, (frame.width, frame.height))
     if orientation is not None:
-        first = next((i for i, segment in enumerate(kept) if _kind(*segment) == "exif"), None)
+        first = next((i for i, segment in enumerate(kept) if segment_kind(*segment) == "exif"), None)
         if first is not None:
             size = (frame.width, frame.height) if resized else None
             kept[first] = kept[first][0], _patched(kept[first][1], orientation, size)

@@ -1,4 +1,4 @@
-"""What a file is, from its headers alone."""
+"""What a file is, from its markers alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from ..options import SUBSAMPLING, Limits
 from ..types import ColorSpace, Component, Frame, Process
 from .metadata import Metadata
 from .parse import DEFAULT_LIMITS, PROCESS_NAMES, Reader
+from .parts import PartSizes, ScanPart, TablePart, walk
 
 __all__ = ["JpegInfo", "estimate_quality", "inspect", "subsampling_name"]
 
 _RATIOS = {ratio: name for name, ratio in SUBSAMPLING.items()}
+_SHOWN_SCANS, _SHOWN_TABLES = 20, 8
+_TITLES = {
+    "headers": "headers", "qtables": "quantisation tables", "huffman_tables": "Huffman tables",
+    "conditioning": "arithmetic conditioning", "exif": "EXIF", "icc": "ICC", "xmp": "XMP", "comments": "comments",
+    "other": "other APPn", "entropy": "entropy-coded", "trailing": "behind the end", "unread": "unread",
+}  # fmt: skip
 _CHROMA = {ColorSpace.YCBCR: (1, 2), ColorSpace.YCCK: (1, 2)}
 
 
@@ -65,14 +72,30 @@ def _length(body: bytes | None) -> int | None:
     return None if body is None else len(body)
 
 
+def _conditioning(table: TablePart) -> dict[str, int]:
+    if table.kind == "DC":
+        return {"lower": table.value & 15, "upper": table.value >> 4}
+    return {"kx": table.value}
+
+
+def _named(values: dict[str, int]) -> str:
+    return " ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _shortened(words: list[str]) -> str:
+    more = len(words) - _SHOWN_TABLES
+    return ", ".join(words[:_SHOWN_TABLES]) + (f" … and {more} more" if more > 0 else "")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class JpegInfo:
-    """What a file's headers say. `metadata` holds comments, EXIF, ICC, XMP and density.
+    """What a file's markers say. `metadata` holds comments, EXIF, ICC, XMP and density.
 
     components: identifier, sampling factors and table selector each. qtables: per component uint16 [64] in natural
     order; None where the first scan's header comes without it. quality: the nearest IJG quality 1..100, and
     quality_exact whether its tables are the file's own; None for lossless files. restart_interval: MCUs, 0 for none.
-    header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole. warnings: (message, byte offset).
+    scans, huffman_tables, conditioning: every scan and every definition of a table in the file, in order; sizes: bytes of
+    each part. header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole. warnings: (message, byte offset).
     """
 
     width: int
@@ -86,7 +109,11 @@ class JpegInfo:
     quality: int | None
     quality_exact: bool
     restart_interval: int
+    scans: tuple[ScanPart, ...]
+    huffman_tables: tuple[TablePart, ...]
+    conditioning: tuple[TablePart, ...]
     metadata: Metadata
+    sizes: PartSizes
     header_nbytes: int
     file_nbytes: int
     warnings: tuple[tuple[str, int], ...]
@@ -106,14 +133,23 @@ class JpegInfo:
             "quality": self.quality,
             "quality_exact": self.quality_exact,
             "restart_interval": self.restart_interval,
+            "huffman_tables": [
+                {"kind": t.kind, "slot": t.slot, "codes": t.value, "offset": t.offset} for t in self.huffman_tables
+            ],
+            "conditioning": [
+                {"kind": t.kind, "slot": t.slot, **_conditioning(t), "offset": t.offset} for t in self.conditioning
+            ],
+            "scans": [scan.as_dict() for scan in self.scans],
             "comments": [c.decode("utf-8", "replace") for c in m.comments],
             "exif_nbytes": _length(m.exif),
             "orientation": m.orientation,
             "icc_nbytes": _length(m.icc_profile),
             "xmp_nbytes": _length(m.xmp),
             "jfif_version": None if m.jfif_version is None else list(m.jfif_version),
+            "density": None if m.density is None else dict(zip(("unit", "x", "y"), m.density, strict=True)),
             "dpi": None if m.dpi is None else list(m.dpi),
             "adobe_transform": m.adobe_transform,
+            "sizes": self.sizes.as_dict(),
             "header_nbytes": self.header_nbytes,
             "file_nbytes": self.file_nbytes,
             "warnings": [{"message": message, "offset": offset} for message, offset in self.warnings],
@@ -126,30 +162,65 @@ class JpegInfo:
         lines = [
             f"{self.width}×{self.height}, {self.precision}-bit {d['process']}, "
             f"{d['color']} {self.subsampling}{quality}",
-            f"{self.file_nbytes} bytes ({bpp:.3f} bpp), of which headers {self.header_nbytes}",
+            f"{self.file_nbytes:,} bytes ({bpp:.3f} bpp)",
+            "parts: " + ", ".join(f"{_TITLES[name]} {nbytes:,}" for name, nbytes in d["sizes"].items() if nbytes),
         ]
+        steps = {k.tq: q for k, q in zip(self.components, self.qtables, strict=True) if q is not None}
+        if steps and not self.process.lossless:
+            told = [f"{slot} (steps {q.min()}–{q.max()})" for slot, q in sorted(steps.items())]
+            lines.append(f"quantisation tables: {', '.join(told)}")
+        if self.huffman_tables:
+            told = [f"{t.kind} {t.slot} ({t.value} codes)" for t in self.huffman_tables]
+            lines.append(f"Huffman tables: {_shortened(told)}")
+        if self.conditioning:
+            told = [f"{t.kind} {t.slot} ({_named(_conditioning(t))})" for t in self.conditioning]
+            lines.append(f"arithmetic conditioning: {_shortened(told)}")
         if self.restart_interval:
             lines.append(f"restart markers every {self.restart_interval} MCUs")
+        told = [f"  {i}: {self._scan_line(scan)}" for i, scan in enumerate(self.scans[: _SHOWN_SCANS + 1], 1)]
+        if len(self.scans) == 1:
+            lines.append(f"1 scan: {self._scan_line(self.scans[0])}")
+        elif told:
+            more = [f"  … and {len(self.scans) - _SHOWN_SCANS} more"] if len(told) > _SHOWN_SCANS else []
+            lines += [f"{len(self.scans)} scans:", *told[:_SHOWN_SCANS], *more]
         for name in ("exif", "icc", "xmp"):
             if d[f"{name}_nbytes"] is not None:
-                lines.append(f"{name.upper()} {d[f'{name}_nbytes']} bytes")
-        if m.orientation is not None:
-            lines.append(f"orientation {m.orientation}")
+                orientation = f", orientation {m.orientation}" if name == "exif" and m.orientation else ""
+                lines.append(f"{name.upper()}: {d[f'{name}_nbytes']:,} bytes{orientation}")
         if m.dpi is not None:
             lines.append(f"{m.dpi[0]:g}×{m.dpi[1]:g} dpi")
         lines += [f"comment: {ascii(c) if not c.isprintable() else c}" for c in d["comments"]]
         lines += [f"warning: {message} (byte offset {offset})" for message, offset in self.warnings]
         return "\n".join(lines)
 
+    def _scan_line(self, scan: ScanPart) -> str:
+        """As in "components 1 2 3, coefficients 0–63, 12,345 bytes at 607"."""
+        (first, last), (high, low) = scan.spectral, scan.approximation
+        names = " ".join(str(self.components[c].id) for c in scan.components)
+        said = [f"component{'s' * (len(scan.components) > 1)} {names}"]
+        if self.process.lossless:
+            said.append(f"predictor {first}" + (f", point transform {low}" if low else ""))
+        else:
+            said.append(f"coefficients {first}–{last}")
+        if self.process.progressive:
+            said.append(f"bits {high}→{low}" if high else f"down to bit {low}")
+        if scan.restart_interval != self.restart_interval:
+            said.append(f"restarts every {scan.restart_interval} MCUs" if scan.restart_interval else "no restarts")
+        return ", ".join([*said, f"{scan.nbytes:,} bytes at {scan.offset}"])
+
 
 def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: bytes | None = None) -> JpegInfo:
-    """Describe a file from its headers, also one of a process that is not decoded. Raises JpegError; tables: see `Reader`."""
+    """Describe a file from its markers, also one whose scans cannot be decoded. Raises JpegError; tables: see `Reader`.
+
+    Damage behind the first scan header is a warning.
+    """
     reader = Reader(data, limits, tables=tables)
     reader.seek_scan()
     frame = reader.require_frame()
     qtables = tuple(reader.defined_table(k.tq) for k in frame.components)
     estimate = None if frame.process.lossless else estimate_quality(frame, qtables)
     metadata = reader.metadata
+    layout = walk(reader.data, frame, limits, reader.position)
     return JpegInfo(
         width=frame.width,
         height=frame.height,
@@ -162,8 +233,12 @@ def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: b
         quality=estimate[0] if estimate else None,
         quality_exact=bool(estimate and estimate[1]),
         restart_interval=reader.restart_interval,
+        scans=tuple(layout.scans),
+        huffman_tables=tuple(layout.huffman_tables),
+        conditioning=tuple(layout.conditioning),
         metadata=metadata,
+        sizes=layout.sizes,
         header_nbytes=reader.scan_header_end(),
         file_nbytes=reader.size,
-        warnings=(*reader.warnings, *metadata.warnings),
+        warnings=(*reader.warnings, *metadata.warnings, *layout.warnings),
     )

@@ -6,11 +6,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["EXIF_PREFIX", "ICC_PREFIX", "XMP_PREFIX", "Metadata", "read_metadata", "read_orientation"]
+__all__ = [
+    "EXIF_PREFIX", "ICC_PREFIX", "XMP_PREFIX", "Metadata", "read_metadata", "read_orientation", "segment_kind",
+]  # fmt: skip
 
 EXIF_PREFIX = b"Exif\0\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 
@@ -42,6 +45,17 @@ class Metadata:
             return None
         unit, x, y = self.density
         return (x, y) if unit == 1 else (x * 2.54, y * 2.54)
+
+
+def segment_kind(code: int, body: bytes) -> str:
+    """What an APPn or COM segment is by the start of its body: "comments", "exif", "icc", "xmp" or "other"."""
+    if code == 0xFE:
+        return "comments"
+    if code == 0xE1 and body.startswith(EXIF_PREFIX):
+        return "exif"
+    if code == 0xE1 and body.startswith((XMP_PREFIX, _EXTENDED_XMP)):
+        return "xmp"
+    return "icc" if code == 0xE2 and body.startswith(ICC_PREFIX) else "other"
 
 
 def read_orientation(exif: bytes) -> int | None:

@@ -1,0 +1,193 @@
+"""What a file is made of: one walk over its markers that adds up bytes, and decodes nothing.
+
+data ──▶ walk: segment, segment, scan header, entropy-coded data, …, EOI, trailing ──▶ Layout
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import CorruptJpeg
+from ..options import Limits
+from ..types import Frame
+from .metadata import segment_kind
+from .segments import marker_name, parse_sos
+
+__all__ = ["Layout", "PartSizes", "ScanPart", "TablePart", "walk"]
+
+# Stuffed bytes, restarts and, as libjpeg has it among restarts, markers below SOF0 belong to entropy-coded data.
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+_HARMLESS = re.compile(rb"(?:\xff++[\x01\xd0-\xd7])*+\xff*+")
+_REFUSED = frozenset([0xC8, 0xD8, 0xDE, 0xDF, *range(0xF0, 0xFE)])
+_PARTS = {0xC4: "huffman_tables", 0xCC: "conditioning", 0xDB: "qtables"}
+_MAX_SEGMENTS = 1 << 16
+_MAX_TABLES = 1 << 12
+_LONGEST_PREFIX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPart:
+    """One scan. components: indices into the frame's. spectral: Ss, Se; for lossless files Ss is the predictor.
+
+    approximation: Ah, Al. restart_interval: MCUs, 0 for none. offset: of the SOS marker. nbytes: of entropy-coded data,
+    with stuffed bytes and restart markers.
+    """
+
+    components: tuple[int, ...]
+    spectral: tuple[int, int]
+    approximation: tuple[int, int]
+    restart_interval: int
+    offset: int
+    nbytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        (ss, se), (ah, al) = self.spectral, self.approximation
+        return {
+            "components": list(self.components), "ss": ss, "se": se, "ah": ah, "al": al,
+            "restart_interval": self.restart_interval, "offset": self.offset, "nbytes": self.nbytes,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    """One definition of a table by DHT or DAC. kind: "DC" or "AC". offset: of the segment's marker.
+
+    value: of a Huffman table the number of its codes; of conditioning U·16 + L (DC) or Kx (AC).
+    """
+
+    kind: str
+    slot: int
+    value: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartSizes:
+    """Bytes of each part of a file; together they are the file.
+
+    headers: SOI, EOI, JFIF, Adobe, SOFn, SOS, DRI, DNL and fill bytes. qtables, huffman_tables, conditioning: DQT, DHT
+    and DAC segments. other: APPn that is none of the rest. entropy: of all scans. trailing: behind EOI. unread: stray
+    bytes between segments, and what a walk that had to end left over.
+    """
+
+    headers: int = 0
+    qtables: int = 0
+    huffman_tables: int = 0
+    conditioning: int = 0
+    exif: int = 0
+    icc: int = 0
+    xmp: int = 0
+    comments: int = 0
+    other: int = 0
+    entropy: int = 0
+    trailing: int = 0
+    unread: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class Layout:
+    """What `walk` found, in the file's order. warnings: (message, byte offset)."""
+
+    scans: list[ScanPart] = field(default_factory=list)
+    huffman_tables: list[TablePart] = field(default_factory=list)
+    conditioning: list[TablePart] = field(default_factory=list)
+    sizes: PartSizes = PartSizes()
+    warnings: list[tuple[str, int]] = field(default_factory=list)
+
+
+def _part(code: int, body: bytes) -> str:
+    """The field of `PartSizes` that a segment counts for. body: its start."""
+    if code < 0xE0:
+        return _PARTS.get(code, "headers")
+    if (code == 0xE0 and body[:5] == b"JFIF\0") or (code == 0xEE and body[:5] == b"Adobe"):
+        return "headers"
+    return segment_kind(code, body)
+
+
+def _note_huffman(body: bytes, at: int, found: list[TablePart]) -> None:
+    p = 0
+    while len(body) - p > 16 and len(found) < _MAX_TABLES:
+        codes = sum(body[p + 1 : p + 17])
+        found.append(TablePart("AC" if body[p] & 0x10 else "DC", body[p] & 15, codes, at))
+        p += 17 + codes
+
+
+def _note_conditioning(body: bytes, at: int, found: list[TablePart]) -> None:
+    for index, value in zip(body[::2], body[1::2], strict=False):
+        if len(found) < _MAX_TABLES:
+            found.append(TablePart("AC" if index & 0x10 else "DC", index & 15, value, at))
+
+
+def walk(data: bytes | memoryview, frame: Frame, limits: Limits, known: int) -> Layout:
+    """The parts of a file of `frame`, in time linear in its size; never raises.
+
+    known: offset up to which a `Reader` has warned of damage already. A file of more than Limits.scans scans is walked
+    no further than that.
+    """
+    found, sizes = Layout(), Counter({"headers": 2})
+    size, p, interval = len(data), 2, 0
+
+    def warn(message: str, at: int) -> None:
+        if at >= known:
+            found.warnings.append((message, at))
+
+    for _ in range(_MAX_SEGMENTS):
+        marker = _MARKER.search(data, p)
+        at = marker.start() if marker else size
+        if at > p:
+            harmless = _HARMLESS.fullmatch(data, p, at) is not None
+            sizes["headers" if harmless else "unread"] += at - p
+            if not harmless:
+                warn(f"{at - p} bytes skipped before a marker", p)
+        if marker is None:
+            warn("the data end without EOI", size)
+            break
+        code = data[at + 1]
+        if code == 0xD9:
+            sizes["headers"] += 2
+            sizes["trailing"] += size - at - 2
+            break
+        stop = at + 2 + (data[at + 2] << 8 | data[at + 3]) if at + 4 <= size else size + 1
+        trouble = None
+        if code in _REFUSED:
+            trouble = f"marker {marker_name(code)} has no place here; the rest is not read"
+        elif stop > size:
+            trouble = f"the data end inside a {marker_name(code)} segment"
+        elif code == 0xDA and limits.scans is not None and len(found.scans) >= limits.scans:
+            trouble = f"more than {limits.scans} scans, which is Limits.scans; the rest is not read"
+        if trouble:
+            warn(trouble, at)
+            sizes["unread"] += size - at
+            break
+        stop = max(stop, at + 4)
+        long = code in (0xC4, 0xCC, 0xDA)
+        body = bytes(data[at + 4 : stop if long else min(stop, at + 4 + _LONGEST_PREFIX)])
+        sizes[_part(code, body)] += stop - at
+        p = stop
+        if code == 0xDD and len(body) >= 2:
+            interval = body[0] << 8 | body[1]
+        elif code == 0xC4:
+            _note_huffman(body, at, found.huffman_tables)
+        elif code == 0xCC:
+            _note_conditioning(body, at, found.conditioning)
+        elif code == 0xDA:
+            end = _MARKER.search(data, stop)
+            p = end.start() if end else size
+            sizes["entropy"] += p - stop
+            try:
+                components, _, spectral, approximation = parse_sos(body, at, frame)
+            except CorruptJpeg as error:
+                warn(error.message, at)
+            else:
+                found.scans.append(ScanPart(components, spectral, approximation, interval, at, p - stop))
+    else:
+        warn(f"more than {_MAX_SEGMENTS} segments; the rest is not read", p)
+        sizes["unread"] += size - p
+    found.sizes = PartSizes(**sizes)
+    return found
