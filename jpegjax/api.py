@@ -110,6 +110,7 @@ def encode(
     optimize: bool = False,
     progressive: bool = False,
     arithmetic: bool = False,
+    scans: Any = None,
     restart_rows: int = 0,
     restart_blocks: int = 0,
     tune: Any = None,
@@ -138,14 +139,17 @@ def encode(
     qtables: one to four tables of 64 steps 1..65535 in natural order, used as they are in place of quality's; component
         i takes table min(i, last). Steps above 255 make the file extended sequential.
     optimize: Huffman tables fitted to each file. progressive: libjpeg's default scan script (implies optimize).
+    scans: in place of the default script, the text of a script as cjpeg -scans reads it ("0; 1 2;" or "0: 1-5, 0, 2; …"),
+        or a sequence of `types.Scan`, of which components, spectral and approximation count. Its first scan decides
+        whether the file is progressive. Checked as libjpeg does: bits that it never sends are lost.
     restart_rows, restart_blocks: a restart marker every so many MCU rows or MCUs; 0 for none.
     icc_profile, exif, xmp: bytes to embed (exif with its leading b"Exif\\0\\0"). comment: bytes, or str as UTF-8.
     dpi: (x, y) dots an inch, 1..65,535.
     precision: bits a sample, 8 unless given. With 12, images are uint16 0..4095, files extended sequential or progressive,
         Huffman tables always fitted, and quality's steps not held to 255 (cjpeg -precision 12).
     lossless: keep every sample (cjpeg -lossless; SOF3): RGB stays RGB, nothing is subsampled, the table is always fitted,
-        quality and optimize do not count; progressive, arithmetic, qtables, restart_blocks and other samplings are
-        refused. Images are uint8 or uint16, precision 2..16 bits that hold all values, by default those of the dtype.
+        quality and optimize do not count; progressive, arithmetic, scans, qtables, restart_blocks and other samplings
+        are refused. Images are uint8 or uint16, precision 2..16 bits that hold all values, by default those of the dtype.
         predictor: 1..7 (T.81 table H.1), None for the one that makes the smallest file, by every 2nd to 8th row in
         pictures above 2^18 samples. point_transform: low bits 0..15 to drop from every sample, below precision.
     engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
@@ -156,7 +160,7 @@ def encode(
     """
     options = EncodeOptions(
         quality, subsampling, qtables, optimize, progressive, arithmetic, restart_rows, restart_blocks, tune, target_bytes,
-        target_metric, icc_profile, exif, xmp, comment, dpi, precision, lossless, predictor, point_transform,
+        target_metric, icc_profile, exif, xmp, comment, dpi, precision, lossless, predictor, point_transform, scans,
     )  # fmt: skip
     check_choice("engine", engine, ENGINES)
     batch, single = _images(images, options.precision, options.lossless)
@@ -260,6 +264,7 @@ def write_coefficients(
     optimize: bool = False,
     progressive: bool = False,
     arithmetic: bool = False,
+    scans: Any = None,
     restart_rows: int = 0,
     restart_blocks: int = 0,
     icc_profile: bytes | None = None,
@@ -275,7 +280,7 @@ def write_coefficients(
     otherwise, and for planes that do not fit the frame. Options as for `encode`.
     """
     options = EncodeOptions(
-        optimize=optimize, progressive=progressive, arithmetic=arithmetic, restart_rows=restart_rows,
+        optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, restart_rows=restart_rows,
         restart_blocks=restart_blocks, icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi,
     )  # fmt: skip
     single = isinstance(coefficients, Coefficients)
@@ -311,6 +316,7 @@ def transcode(
     optimize: bool = True,
     progressive: bool | None = None,
     arithmetic: bool = False,
+    scans: Any = None,
     restart_rows: int = 0,
     restart_blocks: int = 0,
     keep: str | Sequence[str] = "all",
@@ -331,21 +337,22 @@ def transcode(
         it off, perfect raises ValueError.
     grayscale: the luma of YCbCr files alone; ValueError for other colour spaces.
     optimize: Huffman tables fitted to each file, else Annex K's. progressive: None as the file is. arithmetic:
-        arithmetic coding in place of Huffman's. restart_rows, restart_blocks: as for `encode`; the file's own go.
+        arithmetic coding in place of Huffman's. scans, restart_rows, restart_blocks: as for `encode`; the file's own
+        go. A script of scans that leaves out bits makes a file without them.
     keep: which APPn and COM segments stay, as they are and in order: "all", "none", or among "comments", "exif", "icc",
         "xmp" and "other". JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran, an EXIF
         segment in the first place takes the place of JFIF, and is told the picture's new size.
     icc_profile: a profile to embed in place of the file's.
 
-    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; ValueError for a crop outside the picture. What
-    follows the end of the picture in a file is left out.
+    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; ValueError for a crop outside the picture or a
+    script that does not suit it. What follows the end of the picture in a file is left out.
     """
     from .engine.transcode import TranscodeOptions
     from .engine.transcode import transcode as run
 
     options = TranscodeOptions(
         rotate, flip, crop, trim, perfect, grayscale, optimize, progressive, arithmetic, restart_rows, restart_blocks,
-        keep, icc_profile, apply_exif_orientation, strict, limits,
+        keep, icc_profile, apply_exif_orientation, strict, limits, scans,
     )  # fmt: skip
     sources, single = _sources(data)
     files = []

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .scan_script import is_progressive, parse_script
 from .types import ColorSpace, Component, Frame, Process
 
 __all__ = ["DecodeOptions", "EncodeOptions", "Limits", "check_choice", "parse_subsampling"]
@@ -183,6 +184,7 @@ class EncodeOptions:
     lossless: bool = False
     predictor: int | None = None
     point_transform: int = 0
+    scans: Any = None
 
     def __post_init__(self):
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
@@ -197,6 +199,9 @@ class EncodeOptions:
         if self.precision is not None or not self.lossless:
             put("precision", check_int("precision", 8 if self.precision is None else self.precision, 2, 16))
         self._check_lossless()
+        if self.scans is not None:
+            put("scans", parse_script(self.scans))
+            put("progressive", is_progressive(self.scans))
         put("restart_rows", check_int("restart_rows", self.restart_rows, 0, MAX_SIDE))
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
@@ -231,7 +236,7 @@ class EncodeOptions:
             object.__setattr__(self, "predictor", check_int("predictor", self.predictor, 1, 7))
         largest = 15 if self.precision is None else self.precision - 1
         object.__setattr__(self, "point_transform", check_int("point_transform", self.point_transform, 0, largest))
-        for name in ("progressive", "arithmetic", "qtables", "restart_blocks"):
+        for name in ("progressive", "arithmetic", "scans", "qtables", "restart_blocks"):
             if (value := getattr(self, name)) is not None and value is not False and value != 0:
                 raise ValueError(f"{name}: lossless files have none; restarts go by restart_rows")
         if self.subsampling is not None and set(self.subsampling) != {(1, 1)}:

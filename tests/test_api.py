@@ -323,7 +323,7 @@ def test_doors_have_the_promised_signatures() -> None:
         return list(inspect.signature(door).parameters)
 
     assert names(jpegjax.encode) == [
-        "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "restart_rows",
+        "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
         "precision", "lossless", "predictor", "point_transform", "engine", "device",
     ]  # fmt: skip

@@ -16,7 +16,7 @@ import jpegjax
 
 PACKAGE = Path(jpegjax.__file__).parent
 ROOT = PACKAGE.parent
-LEFT = {"errors", "types", "options", "annex_k", "simd"}
+LEFT = {"errors", "types", "options", "scan_script", "annex_k", "simd"}
 """What crosses a door, and what stands left of every room."""
 
 MAY_IMPORT = {
@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "types": set(),
     "annex_k": {"types"},
     "simd": set(),
-    "options": {"errors", "types"},
+    "scan_script": {"types"},
+    "options": {"errors", "types", "scan_script"},
     "ops": LEFT,
     "coding": LEFT,
     "container": LEFT,

@@ -17,7 +17,7 @@ _CJPEG = {
     "-bmp": "--format=bmp", "-pnm": "--format=ppm", "-strict": "--strict", "-rgb": "--mode=RGB",
     "-arithmetic": "--arithmetic", "-copy": "--copy", "-crop": "--crop", "-flip": "--flip", "-perfect": "--perfect",
     "-rotate": "--rotate", "-transpose": "--transpose", "-transverse": "--transverse", "-trim": "--trim",
-    "-precision": "--precision", "-scale": "--scale",
+    "-precision": "--precision", "-scale": "--scale", "-scans": "--scans",
     "--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all",
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ from .flags import (
     Recursive,
     Region,
     Scale,
+    Scans,
     Upright,
 )
 from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
@@ -36,6 +37,7 @@ __all__ = ["app"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -73,11 +75,6 @@ def _run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: boo
     return report.failures(rows, lost)
 
 
-def _no_binary_to_terminal(jobs: Sequence[Job]) -> None:
-    if any(job.target is None for job in jobs) and sys.stdout.isatty():
-        raise UsageError("a picture on the terminal helps nobody: redirect stdout or give -o FILE")
-
-
 @app.command()
 def encode(
     inputs: Inputs,
@@ -93,6 +90,7 @@ def encode(
     ] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
     progressive: Annotated[bool, typer.Option("--progressive", help="Progressive scans.")] = False,
+    scans: Scans = None,
     precision: Annotated[
         int | None, typer.Option(help="Bits a sample: 8, or 12 to which pictures are scaled. [default: 8]")
     ] = None,
@@ -142,6 +140,7 @@ def encode(
             qtables=settings.qtables(qtables),
             optimize=optimize,
             progressive=progressive,
+            scans=settings.scans(scans),
             icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
             comment=comment,
             restart_rows=rows,
@@ -158,6 +157,8 @@ def encode(
             pictures.check_color(background)
         if verify and options.precision == 12:
             raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
+        if verify and scans:
+            raise UsageError("--verify: Pillow knows no scan scripts")
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.picture_suffixes()
@@ -165,7 +166,7 @@ def encode(
             suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         targets = plan(sources, output, ".jpg")
-        _no_binary_to_terminal(targets)
+        settings.no_binary_to_terminal(targets)
         work = EncodeJob(
             options,
             engine=engine,
@@ -231,7 +232,7 @@ def decode(
 
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
         targets = plan(sources, output, f".{format}")
-        _no_binary_to_terminal(targets)
+        settings.no_binary_to_terminal(targets)
         work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise _usage(error) from None
@@ -262,6 +263,7 @@ def transcode(
         bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: as each file is]")
     ] = None,
     arithmetic: Annotated[bool, typer.Option("--arithmetic", help="Arithmetic coding.")] = False,
+    scans: Scans = None,
     restart: Annotated[
         str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
     ] = None,
@@ -300,6 +302,7 @@ def transcode(
             optimize=optimize,
             progressive=progressive,
             arithmetic=arithmetic,
+            scans=settings.scans(scans),
             keep=settings.copied(copy, strip_all),
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
@@ -314,7 +317,7 @@ def transcode(
         if output is None and not replace and any(source.path for source in sources):
             raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
         targets = in_place(sources) if replace else plan(sources, output, ".jpg")
-        _no_binary_to_terminal(targets)
+        settings.no_binary_to_terminal(targets)
         work = TranscodeJob(options, replace, replace or overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise _usage(error) from None

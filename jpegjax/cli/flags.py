@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 __all__ = [
     "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Scale", "Upright",
+    "Region", "Scale", "Scans", "Upright",
 ]  # fmt: skip
 
 Inputs = Annotated[
@@ -35,3 +36,4 @@ Upright = Annotated[
 ]
 Scale = Annotated[str, typer.Option(help="k/8 of the size, 1/8 to 16/8, such as 1/2 or 3/8.")]
 Region = Annotated[str | None, typer.Option(help="Only the region WxH+X+Y of the (scaled, upright) picture.")]
+Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..options import Limits
-from .paths import UsageError, shown
+from .paths import Job, UsageError, shown
 
-__all__ = ["at_most", "copied", "crop", "device", "file_bytes", "limits", "qtables", "quality", "restart"]
+__all__ = [
+    "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality", "region",
+    "restart", "scans",
+]  # fmt: skip
 
 
 def restart(value: str | None) -> tuple[int, int]:
@@ -74,12 +78,23 @@ def qtables(path: Path | None) -> list[list[int]] | None:
     return [numbers[i : i + 64] for i in range(0, len(numbers), 64)]
 
 
+def scans(path: Path | None) -> str | None:
+    """The text of cjpeg's and jpegtran's -scans file."""
+    return None if path is None else file_bytes("--scans", path).decode("utf-8", "replace")
+
+
 def file_bytes(flag: str, path: Path) -> bytes:
     """A file that a flag names."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{flag} {shown(path)}: {error.strerror}") from None
+
+
+def no_binary_to_terminal(jobs: Sequence[Job]) -> None:
+    """UsageError where a picture would go to stdout and that is a terminal."""
+    if any(job.target is None for job in jobs) and sys.stdout.isatty():
+        raise UsageError("a picture on the terminal helps nobody: redirect stdout or give -o FILE")
 
 
 def limits(pixels: int | None, memory: int | None) -> Limits:

@@ -20,6 +20,7 @@ from ..engine import codec, cores, pick
 from ..engine.transcode import TranscodeOptions, transcode
 from ..errors import JpegError, LimitExceeded
 from ..options import DecodeOptions, EncodeOptions, Limits
+from ..scan_script import check_script
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation
@@ -64,7 +65,7 @@ class EncodeJob:
     verb: ClassVar = "encoded"
 
     def warm_up(self) -> None:
-        files = codec.encode(_TINY, self.options, self.engine, self.device)
+        files = codec.encode(_TINY, replace(self.options, scans=None), self.engine, self.device)
         if self.psnr or self.verify:
             codec.decode(files, _ANY, self.engine, self.device)
 
@@ -82,6 +83,8 @@ class EncodeJob:
             deep=self.options.lossless or self.options.precision == 12,
             rescaled=self.options.precision == 12 and not self.options.lossless,
         )
+        if self.options.scans is not None:
+            check_script(self.options.scans, codec.plan(item.picture.shape, self.options)[0])
         item.row.height, item.row.width = item.picture.shape[:2]
         item.row.notes += notes
         if profile and self.keep_icc:

@@ -24,6 +24,7 @@ from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
 from ..errors import LimitExceeded
 from ..options import EncodeOptions, Limits
+from ..scan_script import check_script
 from ..types import ColorSpace, Frame, Process, Scan
 from .pool import borrow, sparse_zeros
 from .smoothing import Progress
@@ -139,8 +140,8 @@ def encode_image(
 
     planes: per component, int16 [rows, columns, 8, 8] in natural order, real blocks only (`Frame.blocks`). frame:
     geometry and colour; its process gives way to options.progressive and arithmetic. qtables: per component uint16 [64]
-    in natural order. Of the options, those on tables, process, restarts and metadata count. Raises ValueError for
-    planes that do not fit the frame and for coefficients out of range.
+    in natural order. Of the options, those on tables, process, scans, restarts and metadata count. Raises ValueError for
+    planes and scan scripts that do not fit the frame and for coefficients out of range.
     """
     if options.arithmetic:
         process = Process.PROGRESSIVE_ARITHMETIC if options.progressive else Process.EXTENDED_ARITHMETIC
@@ -163,7 +164,10 @@ def encode_image(
         xmp=options.xmp,
         comment=comment,
     )
-    script = default_script(frame) if options.progressive else sequential_script(frame)
+    if options.scans is not None:
+        script = check_script(options.scans, frame)
+    else:
+        script = default_script(frame) if options.progressive else sequential_script(frame)
     if options.restart_rows or options.restart_blocks:
         script = tuple(replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script)
     return head + write_scans(

@@ -16,6 +16,7 @@ from ..container.carry import KINDS, carried_head, carried_orientation
 from ..container.parse import DEFAULT_LIMITS
 from ..errors import CorruptJpeg, UnsupportedJpeg
 from ..options import MAX_SIDE, EncodeOptions, Limits, check_choice, check_int
+from ..scan_script import check_script
 from ..types import ColorSpace, Component, Frame
 from . import entropy, run_parallel
 from .blocks import EXIF_TURNS, FLIPS, ROTATIONS, Turn, lay_out, turn_planes
@@ -65,6 +66,7 @@ class TranscodeOptions:
     apply_exif_orientation: bool = False
     strict: bool = False
     limits: Limits = DEFAULT_LIMITS
+    scans: Any = None
 
     def __post_init__(self):
         check_choice("rotate", self.rotate, tuple(ROTATIONS))
@@ -80,7 +82,7 @@ class TranscodeOptions:
         object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits={self.limits!r}: must be a jpegjax.Limits")
-        self.coding(False if self.progressive is None else self.progressive)
+        object.__setattr__(self, "scans", self.coding(False).scans)
 
     def coding(self, progressive: bool) -> EncodeOptions:
         """The entropy coding that was asked for; progressive: of the file, where nothing was asked."""
@@ -88,6 +90,7 @@ class TranscodeOptions:
             optimize=self.optimize,
             progressive=progressive if self.progressive is None else self.progressive,
             arithmetic=self.arithmetic,
+            scans=self.scans,
             restart_rows=self.restart_rows,
             restart_blocks=self.restart_blocks,
             icc_profile=self.icc_profile,
@@ -153,6 +156,8 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
         orientation=upright,
         icc_profile=options.icc_profile,
     )
+    if options.scans is not None:
+        check_script(options.scans, frame)
     try:
         coded = entropy.encode_image(planes, frame, tables, options.coding(source.process.progressive))
     except ValueError as error:
