@@ -18,7 +18,7 @@ from ..coding.geometry import scan_geometry
 from ..coding.progressive_decode import ScanDecoder
 from ..coding.scans.encode import encode_scans
 from ..coding.scans.progressive import default_script
-from ..coding.sequential.decode import POSITION, decode_scan, decode_tables, scan_warnings
+from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_warnings
 from ..coding.sequential.encode import encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
@@ -219,9 +219,10 @@ def _decode_again(
     """`_decode_sequential` over planes that hold an earlier scan: like libjpeg, it only replaces what is coded anew."""
     anew = [np.zeros_like(p) if c in scan.components else p for c, p in enumerate(planes)]
     position, found = _decode_sequential(frame, scan, anew, data, position)
+    complete = all(message != WARNINGS[EXHAUSTED] for message, _ in found)
     for c in scan.components:
         coded = anew[c] != 0
-        coded[..., 0, 0] |= not found
+        coded[..., 0, 0] |= complete
         np.copyto(planes[c], anew[c], where=coded)
     return position, found
 
