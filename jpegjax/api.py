@@ -81,7 +81,7 @@ def _bytes(data: Any, name: str) -> bytes | memoryview:
             return _bytes(content, name)
         raise TypeError(f"{name}: the file object must be opened in binary mode")
     if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1:
-        return memoryview(np.ascontiguousarray(data))
+        return np.ascontiguousarray(data).data
     raise TypeError(f"{name}: must be bytes, a buffer, a path or a binary file, not {type(data).__name__}")
 
 
@@ -286,7 +286,7 @@ def write_coefficients(
     single = isinstance(coefficients, Coefficients)
     if not single and not isinstance(coefficients, (list, tuple)):
         raise TypeError(f"coefficients: must be jpegjax.Coefficients or a list, not {type(coefficients).__name__}")
-    items: Iterable[Any] = [coefficients] if single else coefficients
+    items: Iterable[Any] = [coefficients] if isinstance(coefficients, Coefficients) else coefficients
     one_by_one = []
     for i, c in enumerate(items):
         name = "coefficients" if single else f"coefficients[{i}]"
@@ -378,10 +378,11 @@ def imwrite(path: str | os.PathLike, image: Any, **options: Any) -> None:
     if isinstance(image, (list, tuple)) or getattr(image, "ndim", 2) == 4:
         raise TypeError("image: imwrite takes one image; encode takes batches")
     content = encode(image, **options)
+    assert isinstance(content, bytes)
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(content)  # type: ignore[arg-type]
+        partial.write_bytes(content)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -178,7 +178,7 @@ class EncodeOptions:
     icc_profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
-    comment: bytes | str | None = None
+    comment: Any = None
     dpi: tuple[int, int] | None = None
     precision: int | None = None
     lossless: bool = False

@@ -60,9 +60,10 @@ def copied(value: str, strip_all: bool) -> str | list[str]:
 
 def quality(value: str | None) -> int | tuple[int, int]:
     """cjpeg's -quality: "75", or "75,60" for luma and chroma."""
-    match = re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?", "75" if value is None else value)
+    text = "75" if value is None else value
+    match = re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?", text)
     if not match:
-        raise UsageError(f"--quality {shown(value)}: must be 1..100, or luma,chroma such as 75,60")
+        raise UsageError(f"--quality {shown(text)}: must be 1..100, or luma,chroma such as 75,60")
     return (int(match[1]), int(match[2])) if match[2] else int(match[1])
 
 

@@ -5,6 +5,8 @@ entropy-coded bytes ──▶ segments.next_segment ──▶ bit reader ──�
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba.core.registry import cpu_target
@@ -338,7 +340,7 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
             _apply(plane + 128 * block, grow | new, negative, plus)
             mask |= new
             if beyond:
-                k = np.int64(last_index) + 1
+                k: Any = np.int64(last_index) + 1
                 store_i16(plane + 128 * block + OFFSETS[k], beyond)
                 mask |= one << np.uint64(63 - min(k, 63))
             masks[block] = mask

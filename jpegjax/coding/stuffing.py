@@ -7,6 +7,8 @@ before the code. `FF FF .. 00` is one data byte 0xFF, as libjpeg reads it. `END`
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..simd import Int, bitcast_mask, ctz64, kernel, load, load_u8, store, store_u8, vectorized, zero
@@ -40,7 +42,7 @@ def _clear_padding(target):
 
 
 @kernel
-def stuff(source: int, count: int, target: int) -> int:
+def stuff(source: int, count: int, target: int) -> Any:
     """Copy `count` bytes, a 00 after every FF; returns the bytes written.
 
     source must be readable for count + 64 bytes, target writable for 2 * count + 64.
@@ -65,7 +67,7 @@ def stuff(source: int, count: int, target: int) -> int:
 
 
 @kernel
-def _after_ff(data: int, position: int, end: int) -> tuple[int, int]:
+def _after_ff(data: int, position: int, end: int) -> tuple[Any, Any]:
     """What the FF at `position` is: (offset behind it, 0) for a data byte, or (marker position, marker code or END)."""
     q = position + 1
     while q < end and load_u8(data + q) == 0xFF:
@@ -79,7 +81,7 @@ def _after_ff(data: int, position: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def unstuff(data: int, position: int, end: int, target: int, capacity: int) -> tuple[int, int, int]:
+def unstuff(data: int, position: Any, end: int, target: int, capacity: int) -> tuple[Any, Any, Any]:
     """Copy entropy-coded data from offset `position`, without its stuffing, up to the first marker.
 
     data[0:end] is readable; target is writable for capacity + 64 bytes, capacity >= 64.
@@ -115,7 +117,7 @@ def unstuff(data: int, position: int, end: int, target: int, capacity: int) -> t
 
 
 @kernel
-def find_marker(data: int, position: int, end: int) -> tuple[int, int]:
+def find_marker(data: int, position: Any, end: int) -> tuple[Any, Any]:
     """(position, code) of the first marker at or after offset `position`; (end, END) where there is none."""
     while position < end:
         if position + _LANES <= end:
@@ -134,7 +136,7 @@ def find_marker(data: int, position: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def restart_offsets(data: int, position: int, end: int, offsets: np.ndarray) -> tuple[int, int, int]:
+def restart_offsets(data: int, position: int, end: int, offsets: np.ndarray) -> tuple[Any, Any, Any]:
     """Where the restart segments of the data from offset `position` start; the first starts at `position` itself.
 
     offsets: int64 [capacity], written. Returns (segments, position, marker) where marker is the first that is not the

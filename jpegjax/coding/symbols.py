@@ -7,6 +7,8 @@ A token is a uint32: symbol (bits 0..7), slot of its Huffman table (8..11), numb
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..simd import (
@@ -175,7 +177,7 @@ def sequential(geometry, high, wide, restart, masks, offsets, words, segments, s
                         size = category(difference)
                         at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
                         left_over = masks[offsets[i] + index, NONZERO] & ~np.uint64(1)
-                        before = 0
+                        before: Any = 0
                         while left_over:
                             k = np.int64(ctz64(left_over))
                             left_over &= left_over - np.uint64(1)

@@ -36,7 +36,7 @@ def _segment(code: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
 
 
-def _entries(tiff: bytes, order: str, start: int) -> Iterator[tuple[int, int, int]]:
+def _entries(tiff: bytes | bytearray, order: str, start: int) -> Iterator[tuple[int, int, int]]:
     """(tag, type, offset) of the entries of a TIFF directory, as far as it is there (TIFF 6.0 section 2)."""
     if start + 2 > len(tiff):
         return

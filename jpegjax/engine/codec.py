@@ -73,11 +73,12 @@ def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
 
 def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception]) -> Callable[..., tuple[Any, Notes]]:
     """The JpegError of one file, or an error of these kinds, as its result, so that the others go on."""
+    caught: tuple[type[Exception], ...] = (JpegError, *kinds)
 
     def run(*arguments: Any) -> tuple[Any, Notes]:
         try:
             return function(*arguments)
-        except (JpegError, *kinds) as error:
+        except caught as error:
             return error, []
 
     return run
@@ -159,7 +160,7 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
             )
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
         tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
-        return Coefficients(tuple(p[None] for p in planes), tables, reader.frame), notes
+        return Coefficients(tuple(p[None] for p in planes), tables, reader.require_frame()), notes
 
     return run_parallel(_caught(one), files)
 

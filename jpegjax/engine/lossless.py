@@ -79,7 +79,7 @@ def encode_lossless(
     bits, spec = entropy_bits(measure(flat, n, point_transform, initial, rows, [predictor])[0])
     color, ids = _COLORS[n]
     frame = Frame(height, width, tuple(Component(i, 1, 1) for i in ids), Process.LOSSLESS, precision, color)
-    parts = [
+    parts: list[bytes | memoryview] = [
         header(frame, (), dpi=dpi, icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment),
         dht(0, 0, spec),
         dri(rows * width) if rows else b"",

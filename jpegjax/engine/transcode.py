@@ -141,7 +141,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     if options.grayscale:
         frame = _gray(frame)
     layout = lay_out(frame, turn, options.crop, options.trim, options.perfect)
-    tables = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
+    tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
     tables = [np.ascontiguousarray(q.T if turn.transpose else q).reshape(64) for q in tables]
     frame = _own_selectors(layout.frame, tables)
     if turn != Turn() or frame != source:

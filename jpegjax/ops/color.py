@@ -45,8 +45,9 @@ def to_rgb(y: jax.Array, cb: jax.Array, cr: jax.Array, precision: int = 8) -> tu
     return jnp.clip(r, 0, largest), jnp.clip(g, 0, largest), jnp.clip(b, 0, largest)
 
 
-def _channels(x: jax.Array, axis: int) -> list[jax.Array]:
-    return [lax.index_in_dim(x, i, axis, keepdims=False).astype(jnp.int32) for i in range(3)]
+def _channels(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r, g, b = (lax.index_in_dim(x, i, axis, keepdims=False).astype(jnp.int32) for i in range(3))
+    return r, g, b
 
 
 def rgb_to_ycbcr(rgb: jax.Array, axis: int = -1) -> jax.Array:

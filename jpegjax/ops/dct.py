@@ -56,7 +56,8 @@ def _weighted(weights: np.ndarray, terms: list[jax.Array], axis: int) -> jax.Arr
     """Σ_k weights[:, k]·terms[k]; the terms have length 1 on `axis`, the result as many as `weights` has rows."""
     shape = [1] * terms[0].ndim
     shape[axis] = len(weights)
-    return sum(jnp.asarray(w).reshape(shape) * t.astype(jnp.int32) for w, t in zip(weights.T, terms, strict=True))
+    pairs = zip(weights.T, terms, strict=True)
+    return reduce(operator.add, [jnp.asarray(w).reshape(shape) * t.astype(jnp.int32) for w, t in pairs])
 
 
 def _slices(x: jax.Array, axis: int) -> list[jax.Array]:

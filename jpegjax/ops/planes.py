@@ -59,7 +59,8 @@ def encode_planes(
     channels = [images] if n == 1 else [images[..., i] for i in range(n)]
     height, width = channels[0].shape[-2:]
     if n == 3 and color in (None, ColorSpace.YCBCR):
-        channels = [luma(*channels), *chroma(*channels, precision)]
+        r, g, b = channels
+        channels = [luma(r, g, b), *chroma(r, g, b, precision)]
     elif n == 4 and color in (None, ColorSpace.CMYK):
         channels = [(1 << precision) - 1 - x for x in channels]
     ratios = _ratios(sampling)
@@ -115,12 +116,14 @@ def combine(
     if mode == "L" or (mode is None and color is ColorSpace.GRAY):
         return channels[0].astype(dtype)
     if color is ColorSpace.YCBCR:
-        channels = to_rgb(*channels, precision)
+        y, cb, cr = channels
+        channels = to_rgb(y, cb, cr, precision)
     elif color is ColorSpace.CMYK:
         channels = [largest - x for x in channels]
     elif color is ColorSpace.YCCK:
         # YCbCr holds 255 minus the inverted C, M and Y, and so the ink itself
-        channels = [*to_rgb(*channels[:3], precision), largest - channels[3]]
+        y, cb, cr, k = channels
+        channels = [*to_rgb(y, cb, cr, precision), largest - k]
     elif color is ColorSpace.GRAY:
         channels = [channels[0]] * 3
     return jnp.stack(channels, axis).astype(dtype)

@@ -37,8 +37,8 @@ def _cells(x: jax.Array, h: int, v: int, axes: Axes) -> tuple[jax.Array, int]:
     vertical, horizontal = (a % x.ndim for a in axes)
     if x.shape[vertical] % v or x.shape[horizontal] % h:
         raise ValueError(f"plane: {x.shape[vertical]}×{x.shape[horizontal]} is no multiple of the ratio {v}×{h}")
-    rows = sum(lax.slice_in_dim(x, i, None, v, vertical) for i in range(v))
-    return sum(lax.slice_in_dim(rows, i, None, h, horizontal) for i in range(h)), horizontal
+    rows = jnp.asarray(sum(lax.slice_in_dim(x, i, None, v, vertical) for i in range(v)))
+    return jnp.asarray(sum(lax.slice_in_dim(rows, i, None, h, horizontal) for i in range(h))), horizontal
 
 
 def downsample(plane: jax.Array, h: int, v: int, axes: Axes = (-2, -1)) -> jax.Array:

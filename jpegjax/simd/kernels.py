@@ -41,7 +41,7 @@ def _sources(path: Path) -> frozenset[Path]:
 @cache
 def _source_stamp(path: Path) -> str:
     """Digest of every source that a file's machine code comes from: inlining crosses files, which numba's cache ignores."""
-    digest = hashlib.sha256(repr(config.OPT).encode())
+    digest = hashlib.sha256(repr(vars(config)["OPT"]).encode())
     for source in sorted(_sources(path)):
         digest.update(source.read_bytes())
     return digest.hexdigest()
@@ -54,7 +54,7 @@ def kernel(function: Any = None, *, inline: bool = False) -> Any:
     """
     if function is None:
         return lambda f: kernel(f, inline=inline)
-    options = {"forceinline": True} if inline else {}
+    options: dict[str, Any] = {"forceinline": True} if inline else {}
     dispatcher = njit(nogil=True, error_model="numpy", **options)(function)
     try:
         dispatcher.enable_caching()

@@ -39,10 +39,11 @@ def vectorized(function: Callable[..., Any]) -> Any:
         return returns(*arguments), generate
 
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    typing.__signature__ = inspect.Signature([context, *inspect.signature(function).parameters.values()])  # type: ignore[attr-defined]
-    typing.__name__ = function.__name__
-    typing.__doc__ = function.__doc__
-    return intrinsic(typing)
+    described: Any = typing
+    described.__signature__ = inspect.Signature([context, *inspect.signature(function).parameters.values()])
+    described.__name__ = function.__name__
+    described.__doc__ = function.__doc__
+    return intrinsic(described)
 
 
 def _typed_intrinsic(definition: Callable[..., Any]) -> Any:

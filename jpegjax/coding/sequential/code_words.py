@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def _build_ac(counts, symbols, largest, table):
             if word == 0 or length > 26:
                 continue
             bits = (head << (word & 31) | word >> 5) << size
-            low = np.int64(1) << (size - 1)
+            low: Any = np.int64(1) << (size - 1)
             row = 256 * (run + 1)
             for value in range(low, min(2 * low, 127)):
                 table[row + value] = (bits | value) << 5 | length

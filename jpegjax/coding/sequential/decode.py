@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...simd import kernel, load_i64, store_u64
@@ -172,7 +174,7 @@ def _prepare(state, window):
 @kernel
 def decode_mcus(
     scan: np.ndarray, mcus_wide: int, first: int, last: int, tables: np.ndarray, state: np.ndarray, scratch: np.ndarray
-) -> int:
+) -> Any:
     """Decode MCUs first..last-1 of a scan into the blocks that its geometry names; returns the warnings so far.
 
     scan: int64 [components, FIELDS], see geometry.py; it may point elsewhere from call to call, its shape stays. MCUs

@@ -72,7 +72,7 @@ def encode_state(restart_interval: int = 0, written: int = 0) -> np.ndarray:
 
 
 @kernel
-def row_bytes(scan: np.ndarray, mcus_wide: int) -> int:
+def row_bytes(scan: np.ndarray, mcus_wide: int):
     """Room in `out` that encoding one MCU row never exceeds, restart markers and 64 bytes of slack included."""
     blocks = np.int64(0)
     for c in range(scan.shape[0]):

@@ -238,6 +238,13 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
         return _decode(data, options, reader)
 
 
+def _latched(reader: Reader) -> list[np.ndarray]:
+    """The tables of all components; each has had its scan."""
+    tables = [table for table in reader.qtables if table is not None]
+    assert len(tables) == len(reader.qtables)
+    return tables
+
+
 def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
@@ -247,16 +254,17 @@ def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) ->
     if apart or scan.components != tuple(range(len(frame.components))):
         _deep_plan(frame, options.mode, options.upsample)
         reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
-        return reconstruct(planes, frame, reader.qtables, options.mode, options.upsample, consume=True), notes
+        pixels = reconstruct(planes, frame, _latched(reader), options.mode, options.upsample, consume=True)
+        return pixels, notes
     layout = _layout(frame, options.mode, options.upsample)
     _check_memory(frame, options.limits, layout.channels, reader.position)
-    octets = np.frombuffer(data, np.uint8)
+    octets, qtables = np.frombuffer(data, np.uint8), _latched(reader)
     pixels = borrow(layout.shape)
 
     def rows(start: int, first: int, end: int, state: np.ndarray) -> list[tuple[str, int, int]]:
         here = _layout(frame, options.mode, options.upsample)
         tables = decode_tables(scan.dc_tables, scan.ac_tables)
-        steps, alive = _dequantisers(reader.qtables, here.used)
+        steps, alive = _dequantisers(qtables, here.used)
         decode_strips(
             start, first, end, here.scan, here.strips.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,
             here.memory, address(pixels),

@@ -6,6 +6,7 @@ Exact: libjpeg's "islow" integers throughout. Two neighbouring blocks share a 25
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -39,7 +40,7 @@ def pairs(a: Vec, b: Vec) -> tuple[Vec, Vec]:
     return unpack_low(a, b), unpack_high(a, b)
 
 
-def dot(pair: tuple[Vec, Vec], ca: int, cb: int) -> tuple[Vec, Vec]:
+def dot(pair: Sequence[Vec], ca: int, cb: int) -> tuple[Vec, Vec]:
     """ca·a + cb·b in int32."""
     weights = constant(pair[0], [ca, cb] * (pair[0].lanes // 2))
     return madd(pair[0], weights), madd(pair[1], weights)

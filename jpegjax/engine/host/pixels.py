@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...simd import (
+    Int,
+    Vec,
     constant,
     join,
     kernel,
@@ -107,7 +111,7 @@ def _triangle_v_32(near, far, bias, out):
     store(out, join(halves[0], halves[1]))
 
 
-def _to_rgb(y, cb, cr):
+def _to_rgb(y: Int, cb: Int, cr: Int) -> tuple[Vec, Vec, Vec]:
     """R, G, B of 32 pixels YCbCr: R = Y + (91881·cr + 2^15 >> 16) and so on, each clamped."""
     none = zero(y, 32, 8)
     luma32, blue32, red32 = load(y, 32, 8), load(cb, 32, 8), load(cr, 32, 8)
@@ -122,7 +126,8 @@ def _to_rgb(y, cb, cr):
         low = (madd(unpack_low(blue, red), weights) + 32768) >> 16
         high = (madd(unpack_high(blue, red), weights) + 32768) >> 16
         planes.append((r, luma - red + pack_i16(low, high), b))
-    return [pack_u8(p, q) for p, q in zip(*planes, strict=True)]
+    red, green, blue = (pack_u8(p, q) for p, q in zip(*planes, strict=True))
+    return red, green, blue
 
 
 @vectorized
@@ -151,8 +156,9 @@ def _interleave_32(r, g, b, out):
     _interleave(load(r, 32, 8), load(g, 32, 8), load(b, 32, 8), out)
 
 
-def _interleave_four(a, b, c, d, out):
-    """32 pixels to 128 bytes."""
+def _interleave_four(*inks_and_out: Any) -> None:
+    """32 pixels to 128 bytes: four registers, then the address."""
+    a, b, c, d, out = inks_and_out
     pairs = [[p.shuffle([i + n for i in range(half, half + 16) for n in (0, 32)], q).bitcast(16) for half in (0, 16)]
              for p, q in ((a, b), (c, d))]  # fmt: skip
     for half in (0, 1):

@@ -101,6 +101,7 @@ def _reconstruct_any(
     for i in sorted(set(range(len(frames))) - set(shallow)):
         pixels = deep.reconstruct(planes[i], frames[i], qtables[i], mode, upsample, target)
         yield i, np.asarray(pixels) if device is None else pixels
-    rest = [[values[i] for i in shallow] for values in (planes, frames, qtables)]
-    for k, pixels in reconstruct_batch(*rest, mode=mode, upsample=upsample, device=device) if shallow else ():
-        yield shallow[k], pixels
+    if shallow:
+        rest = [planes[i] for i in shallow], [frames[i] for i in shallow], [qtables[i] for i in shallow]
+        for k, pixels in reconstruct_batch(*rest, mode=mode, upsample=upsample, device=device):
+            yield shallow[k], pixels

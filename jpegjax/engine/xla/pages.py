@@ -116,10 +116,10 @@ class Planner:
             self.cursor = -(-self.cursor // SEGMENT) * SEGMENT
         return self.page
 
-    def _next_part(self) -> None:
+    def _next_part(self, page: Page) -> None:
         self.part, self.cursor, self.tables = self.part + 1, 0, None
         if self.part == self.parts:
-            self.full += [self.page]
+            self.full.append(page)
             self.page = None
 
     def _band(self, item: Item, begin: int, end: int) -> list[tuple[int, int]]:
@@ -135,7 +135,7 @@ class Planner:
                 return [(b, min(b + step, end)) for b in range(begin, end, step)][::-1]
             stop = high if r1 == high else r1 - halo
             if stop - done < (min(4, high - done) if halo else 1):
-                self._next_part()
+                self._next_part(page)
                 continue
             region = Region(item, (r0, r1), (c0, c1), (done, stop, begin, end), self.part, self.cursor)
             page.regions.append(region)

@@ -93,7 +93,7 @@ def _join_words(parts: jax.Array, count: int) -> jax.Array:
 def _repeat_rows(x: jax.Array, valid: jax.Array) -> jax.Array:
     """[R, C, P] with rows from `valid` [P] on replaced by row valid - 1."""
     index = lax.broadcasted_iota(jnp.int32, (x.shape[0], 1, 1), 0)
-    last = sum(jnp.where(valid == j + 1, x[j], 0) for j in range(x.shape[0]))
+    last = reduce(operator.add, [jnp.where(valid == j + 1, x[j], 0) for j in range(x.shape[0])])
     return jnp.where(index < valid, x, last[None])
 
 
@@ -110,7 +110,8 @@ def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, t
         x = (_split_words(x, 4) & 255).reshape(8 * vmax, 8 * hmax, spec.channels, size)
         parts = [x[:, :, c] for c in range(spec.channels)]
         if spec.color is ColorSpace.YCBCR:
-            parts = [luma(*parts), *chroma(*parts)]
+            r, g, b = parts
+            parts = [luma(r, g, b), *chroma(r, g, b)]
         elif spec.color is ColorSpace.CMYK:
             parts = [255 - part for part in parts]
         samples = []
@@ -214,7 +215,8 @@ def decode_page(platform: str, spec: Spec, levels: tuple, near: jax.Array, table
 @cache
 def program(kind: str, spec: Spec, devices: tuple[jax.Device, ...]) -> tuple[Callable, NamedSharding]:
     """(jitted `encode_page` or `decode_page` over a leading axis with one part a device, the sharding of that axis)."""
-    page = {"encode": encode_page, "decode": decode_page}[kind]
+    pages: dict[str, Callable] = {"encode": encode_page, "decode": decode_page}
+    page = pages[kind]
     mesh = Mesh(np.array(devices), ("parts",))
     parts = PartitionSpec("parts")
 
