@@ -200,6 +200,24 @@ def _halve_h2v1(row, out):
 
 
 @vectorized
+def _halve_h1v2(above, below, out):
+    """2×32 samples to 32: (a + b + 1) >> 1."""
+    halves = []
+    for half in (0, 16):
+        total = load(above + half, 16, 8).zero_extend(16) + load(below + half, 16, 8).zero_extend(16) + 1
+        halves.append(total.shift_right_logical(1).truncate(8))
+    store(out, join(halves[0], halves[1]))
+
+
+@vectorized
+def _quarter_h4v1(row, out):
+    """32 samples to 8: (a + b + c + d + 2) >> 2."""
+    pairs_of_pairs = _pair_sums(load(row, 32, 8)).bitcast(32)
+    sums = (pairs_of_pairs & 65535) + pairs_of_pairs.shift_right_logical(16)
+    store(out, ((sums + 2) >> 2).truncate(8))
+
+
+@vectorized
 def _copy_32(source, target):
     store(target, load(source, 32, 8))
 
@@ -296,6 +314,12 @@ def downsample_row(rows, stride, h, v, out, width):
     elif h == 2 and v == 1:
         for x in range(0, width, 16):
             _halve_h2v1(rows + 2 * x, out + x)
+    elif h == 1 and v == 2:
+        for x in range(0, width, 32):
+            _halve_h1v2(rows + x, rows + stride + x, out + x)
+    elif h == 4 and v == 1:
+        for x in range(0, width, 8):
+            _quarter_h4v1(rows + 4 * x, out + x)
     elif h == 1 and v == 1:
         copy_bytes(out, rows, width)
     else:

@@ -69,6 +69,18 @@ def upsampling_kind(ratio: tuple[int, int], width: int, fancy: bool) -> int:
 
 
 @vectorized
+def _double_16(row, out):
+    """16 samples, each twice."""
+    store(out, load(row, 16, 8).shuffle([i // 2 for i in range(32)]))
+
+
+@vectorized
+def _quadruple_8(row, out):
+    """8 samples, each four times."""
+    store(out, load(row, 8, 8).shuffle([i // 4 for i in range(32)]))
+
+
+@vectorized
 def _weigh_16(near, far, out):
     """3·near + far of 16 samples, to int16."""
     n = load(near, 16, 8).zero_extend(16)
@@ -196,10 +208,17 @@ def _upsample(t, row, out, sums, top, vmax):
         h = t[HRATIO]
         if h == 1:
             return near
-        for x in range(cwidth):
-            value = load_u8(near + x)
-            for i in range(h):
-                store_u8(out + x * h + i, value)
+        if h == 2:
+            for x in range(0, cwidth, 16):
+                _double_16(near + x, out + 2 * x)
+        elif h == 4:
+            for x in range(0, cwidth, 8):
+                _quadruple_8(near + x, out + 4 * x)
+        else:
+            for x in range(cwidth):
+                value = load_u8(near + x)
+                for i in range(h):
+                    store_u8(out + x * h + i, value)
         return out
     if kind == FANCY_H2V1:
         for x in range(0, cwidth, 16):
