@@ -40,12 +40,35 @@ def spare_cores() -> int:
 
 
 def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """function over items on all cores, results in order. Where one fails, its error is raised once all have ended."""
-    if len(items) < 2 or spare_cores() < 2:
+    """function over items on all cores, results in order. Where one fails, no more begin, and its error is raised at the end.
+
+    The calling thread takes its share, so that a few large items wait for no other thread to wake.
+    """
+    threads = min(spare_cores(), len(items))
+    if threads < 2:
         return [function(item) for item in items]
-    futures = [_pool().submit(function, item) for item in items]
-    wait(futures)
-    return [future.result() for future in futures]
+    results: list[Any] = [None] * len(items)
+    order = iter(range(len(items)))
+
+    def work() -> None:
+        try:
+            for i in order:
+                results[i] = function(items[i])
+        except BaseException:
+            for _ in order:
+                pass
+            raise
+
+    others = [_pool().submit(work) for _ in range(threads - 1)]
+    _here.worker = True
+    try:
+        work()
+    finally:
+        _here.worker = False
+        wait(others)
+    for other in others:
+        other.result()
+    return results
 
 
 def submit(function: Callable[..., R], *arguments: Any) -> Any:
