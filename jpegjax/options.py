@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -187,7 +187,7 @@ class EncodeOptions:
     scans: Any = None
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put = partial(object.__setattr__, self)
         put("quality", parse_quality(self.quality))
         if self.subsampling is not None:
             put("subsampling", parse_subsampling(self.subsampling))

@@ -216,9 +216,10 @@ def madd(a: Vec, b: Vec) -> Vec:
     """int16 products summed in neighbouring pairs: int32 lanes, half as many."""
     if _wide(a, b):
         return Vec(a.builder, _call(a.builder, "llvm.x86.avx2.pmadd.wd", ir.VectorType(I32, 8), (a.value, b.value)))
-    even, odd = range(0, a.lanes, 2), range(1, a.lanes, 2)
-    pair = lambda v, lanes: v.shuffle(lanes).sign_extend(32)  # noqa: E731
-    return pair(a, even) * pair(b, even) + pair(a, odd) * pair(b, odd)
+    products = []
+    for lanes in (range(0, a.lanes, 2), range(1, a.lanes, 2)):
+        products.append(a.shuffle(lanes).sign_extend(32) * b.shuffle(lanes).sign_extend(32))
+    return products[0] + products[1]
 
 
 def mulhi(a: Vec, b: Vec) -> Vec:
@@ -251,8 +252,8 @@ def _pack(a: Vec, b: Vec, low: int, high: int) -> Vec:
         for lane in range(0, a.lanes, per)
         for i in (*range(lane, lane + per), *range(a.lanes + lane, a.lanes + lane + per))
     ]
-    clamp = lambda v: minimum(maximum(v, low), high).truncate(bits)  # noqa: E731
-    return clamp(a).shuffle(order, clamp(b))
+    low_half, high_half = (minimum(maximum(v, low), high).truncate(bits) for v in (a, b))
+    return low_half.shuffle(order, high_half)
 
 
 def _named_pack(name: str, a: Vec, b: Vec) -> Vec:

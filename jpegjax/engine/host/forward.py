@@ -30,7 +30,7 @@ from ...simd import (
     vectorized,
     with_sign,
     zero,
-)
+)  # fmt: skip
 
 __all__ = ["fill_strip", "quantiser", "transform_strip"]
 
@@ -48,6 +48,10 @@ def dot(pair: Sequence[Vec], ca: int, cb: int) -> tuple[Vec, Vec]:
 
 def plus(a: tuple[Vec, Vec], b: tuple[Vec, Vec] | int) -> tuple[Vec, Vec]:
     return (a[0] + b[0], a[1] + b[1]) if isinstance(b, tuple) else (a[0] + b, a[1] + b)
+
+
+def less(a: tuple[Vec, Vec], b: tuple[Vec, Vec]) -> tuple[Vec, Vec]:
+    return a[0] - b[0], a[1] - b[1]
 
 
 def descaled(x: tuple[Vec, Vec], n: int) -> Vec:
@@ -170,10 +174,9 @@ def _ycc_32(rgb, y, cb, cr):
     for half in (unpack_low, unpack_high):
         # byte pairs widen to int16 pairs in the same step that splits them
         rg, bg = (tuple(f(half(p, g), none).bitcast(16) for f in (unpack_low, unpack_high)) for p in (r, b))
-        minus = lambda p, q: (p[0] - q[0], p[1] - q[1])  # noqa: E731
         luma = plus(plus(dot(rg, 19595, 22086), dot(bg, 7471, 16384)), 32768)
-        blue = plus(minus(dot(rg, -11059, -21709), dot(bg, -32768, 0)), 8421375)
-        red = plus(minus(dot(bg, -5329, -27439), dot(rg, -32768, 0)), 8421375)
+        blue = plus(less(dot(rg, -11059, -21709), dot(bg, -32768, 0)), 8421375)
+        red = plus(less(dot(bg, -5329, -27439), dot(rg, -32768, 0)), 8421375)
         for plane, value in zip(planes, (luma, blue, red), strict=True):
             plane.append(descaled(value, 16))
     for address, (low, high) in zip((y, cb, cr), planes, strict=True):

@@ -27,7 +27,7 @@ from ...simd import (
     vectorized,
     zero,
 )
-from .forward import dot, pairs, plus, transposed
+from .forward import dot, less, pairs, plus, transposed
 
 __all__ = ["dequantiser", "inverse_strip"]
 
@@ -47,10 +47,6 @@ def _scaled(x: Vec) -> tuple[Vec, Vec]:
     """x·2^13 in int32."""
     nothing = zero(x, x.lanes, 16)
     return unpack_low(nothing, x).bitcast(32) >> 3, unpack_high(nothing, x).bitcast(32) >> 3
-
-
-def _less(a: tuple[Vec, Vec], b: tuple[Vec, Vec]) -> tuple[Vec, Vec]:
-    return a[0] - b[0], a[1] - b[1]
 
 
 def _idct_1d(x: list[Vec], n: int) -> list[Vec]:
@@ -73,8 +69,8 @@ def _idct_1d(x: list[Vec], n: int) -> list[Vec]:
         b0, b3 = dot(odd, -6436, 2260), dot(odd, 9633, 11363)
         b1, b2 = dot(odd, -11362, 6437), dot(odd, -2259, 9633)
     out: list[Vec] = [x[0]] * 8
-    for k, (a, b) in enumerate(((plus(e0, e3), b3), (plus(e1, e2), b2), (_less(e1, e2), b1), (_less(e0, e3), b0))):
-        top, bottom = plus(a, b), _less(a, b)
+    for k, (a, b) in enumerate(((plus(e0, e3), b3), (plus(e1, e2), b2), (less(e1, e2), b1), (less(e0, e3), b0))):
+        top, bottom = plus(a, b), less(a, b)
         out[k] = pack_i16(top[0] >> n, top[1] >> n)
         out[7 - k] = pack_i16(bottom[0] >> n, bottom[1] >> n)
     return out
