@@ -198,8 +198,8 @@ def decode_lossless(reader: Reader, mode: str | None = None) -> tuple[np.ndarray
     """(image, warnings) of a lossless file, all scans decoded.
 
     reader: as for `decode_planes`; its limits and strictness count. Returns uint8, uint16 above 8 bits, values
-    0..2^P - 1, [H, W] or [H, W, C]: mode None gives grey, RGB (YCbCr files converted) or CMYK (inverted where an Adobe
-    marker says so), two components as they are; "L", "RGB" and "CMYK" as for `api.decode`. Smaller components are
+    0..2^P - 1, [H, W] or [H, W, C]: mode None gives grey, RGB (YCbCr files converted) or CMYK (inverted, as `api.decode`
+    gives it), two components as they are; "L", "RGB" and "CMYK" as for `api.decode`. Smaller components are
     replicated, as libjpeg-turbo does here. UnsupportedJpeg for what has no rule.
     """
     frame = reader.require_frame()
@@ -217,6 +217,6 @@ def decode_lossless(reader: Reader, mode: str | None = None) -> tuple[np.ndarray
         _to_luma(rgb.reshape(-1, 3), image.reshape(-1))
     if color is ColorSpace.YCCK:
         image[..., 3] = largest - image[..., 3]  # C, M and Y are inverted twice
-    elif color is ColorSpace.CMYK and reader.adobe is not None:
+    elif color is ColorSpace.CMYK:
         np.subtract(largest, image, out=image)
     return image, reader.warnings
