@@ -6,7 +6,6 @@ Exact: libjpeg's "islow" integers throughout. Two neighbouring blocks share a 25
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,9 +17,7 @@ from ...simd import (
     kernel,
     load,
     load_u8,
-    madd,
     mulhi_u,
-    pack_i16,
     pack_u8,
     prefetch,
     store,
@@ -31,41 +28,9 @@ from ...simd import (
     with_sign,
     zero,
 )  # fmt: skip
+from .lanes import descaled, dot, less, pairs, plus, transposed
 
 __all__ = ["fill_strip", "quantiser", "transform_strip"]
-
-
-def pairs(a: Vec, b: Vec) -> tuple[Vec, Vec]:
-    """a and b interleaved, ready for `madd` with (coefficient of a, coefficient of b)."""
-    return unpack_low(a, b), unpack_high(a, b)
-
-
-def dot(pair: Sequence[Vec], ca: int, cb: int) -> tuple[Vec, Vec]:
-    """ca·a + cb·b in int32."""
-    weights = constant(pair[0], [ca, cb] * (pair[0].lanes // 2))
-    return madd(pair[0], weights), madd(pair[1], weights)
-
-
-def plus(a: tuple[Vec, Vec], b: tuple[Vec, Vec] | int) -> tuple[Vec, Vec]:
-    return (a[0] + b[0], a[1] + b[1]) if isinstance(b, tuple) else (a[0] + b, a[1] + b)
-
-
-def less(a: tuple[Vec, Vec], b: tuple[Vec, Vec]) -> tuple[Vec, Vec]:
-    return a[0] - b[0], a[1] - b[1]
-
-
-def descaled(x: tuple[Vec, Vec], n: int) -> Vec:
-    """(x >> n) as int16, saturating; the caller has added the rounding 2^(n-1)."""
-    return pack_i16(x[0] >> n, x[1] >> n)
-
-
-def transposed(rows: list[Vec]) -> list[Vec]:
-    """The 8×8 transposes of the int16 blocks in the 128-bit halves of eight registers."""
-    a = [f(rows[i], rows[i + 1]) for i in (0, 2, 4, 6) for f in (unpack_low, unpack_high)]
-    a = [v.bitcast(32) for v in a]
-    b = [f(a[i], a[i + 2]) for i in (0, 1, 4, 5) for f in (unpack_low, unpack_high)]
-    b = [v.bitcast(64) for v in b]
-    return [f(b[i], b[i + 4]).bitcast(16) for i in range(4) for f in (unpack_low, unpack_high)]
 
 
 def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:

@@ -27,7 +27,7 @@ from ...simd import (
     vectorized,
     zero,
 )
-from .forward import dot, less, pairs, plus, transposed
+from .lanes import dot, less, pairs, plus, transposed
 
 __all__ = ["dequantiser", "inverse_strip"]
 
