@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _LAZY = dict.fromkeys(
     ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients"), "api"
 )
+_ROOMS = ("codecs", "metrics", "report")
 
 __all__ = [
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
@@ -29,8 +30,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f"{__name__}.{_LAZY[name]}"), name)
         globals()[name] = value
         return value
+    if name in _ROOMS:
+        return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_LAZY, *_ROOMS})

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import __version__
 from ..errors import JpegError
 from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
 from . import settings
+from .codecs import codecs
 from .flags import (
     Device,
     Engine,
@@ -29,6 +29,7 @@ from .flags import (
     Scale,
     Scans,
     Upright,
+    Version,
 )
 from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
 
@@ -39,18 +40,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        print(f"jpegjax {__version__}")
-        raise typer.Exit
-
-
 @app.callback(invoke_without_command=False)
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def _root(version: Version = False) -> None:
     """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, transcode, look inside."""
 
 
@@ -396,3 +387,7 @@ def demo(
         )
         code |= report.failures(rows, lost)
     raise typer.Exit(code)
+
+
+for verb in (codecs,):
+    app.command()(verb)

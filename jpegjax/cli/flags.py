@@ -7,10 +7,19 @@ from typing import Annotated
 
 import typer
 
+from .. import __version__
+
 __all__ = [
     "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Scale", "Scans", "Upright",
+    "Region", "Scale", "Scans", "Upright", "Version",
 ]  # fmt: skip
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"jpegjax {__version__}")
+        raise typer.Exit
+
 
 Inputs = Annotated[
     list[str], typer.Argument(help="Files, folders, globs in quotes, or - for stdin.", show_default=False)
@@ -37,3 +46,4 @@ Upright = Annotated[
 Scale = Annotated[str, typer.Option(help="k/8 of the size, 1/8 to 16/8, such as 1/2 or 3/8.")]
 Region = Annotated[str | None, typer.Option(help="Only the region WxH+X+Y of the (scaled, upright) picture.")]
 Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]

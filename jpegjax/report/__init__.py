@@ -1,0 +1,1 @@
+"""What a person looks at: images × codecs × settings × metrics as numbers, curves and one page."""
