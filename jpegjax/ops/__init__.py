@@ -5,8 +5,9 @@ for bit on every backend) or *float* (the same mathematics without rounding, dif
 
     color     RGB ↔ YCbCr, RGB → grey                   exact and float
     sampling  edge padding, chroma down- and upsampling  exact and float downsampling
-    blocks    planes ↔ 8×8 blocks                        both
-    dct       forward and inverse DCT, blockwise DFT     exact (islow) and float (orthonormal)
+    blocks    planes ↔ blocks                            both
+    dct       forward and inverse 8×8 DCT                exact (islow) and float (orthonormal)
+    dft       DFT and DCT of planes and n×n blocks       float
     quant     quantisation, tables by quality            exact and float
     planes    pixels ↔ quantised coefficients            exact, the composition of all
 
@@ -27,10 +28,23 @@ _HOME = {
         "ycbcr_to_rgb",
         "ycbcr_to_rgb_float",
     ),
-    "dct": ("fdct_float", "fdct_islow", "idct_float", "idct_islow", "idft", "rdft"),
+    "dct": ("fdct_float", "fdct_islow", "idct_float", "idct_islow"),
+    "dft": (
+        "bin_magnitudes",
+        "block_dct",
+        "block_dft",
+        "block_idct",
+        "block_idft",
+        "idft",
+        "keep_largest",
+        "pack_spectrum",
+        "rdft",
+        "unpack_spectrum",
+    ),
     "planes": ("decode_planes", "encode_planes"),
     "quant": ("dequantise", "dequantise_float", "quality_table", "quantise", "quantise_float"),
-    "sampling": ("downsample", "downsample_float", "pad_plane", "upsample"),
+    "sampling": ("downsample", "downsample_float", "pad_plane", "upsample", "upsample_float"),
+    "simulate": ("simulate", "soft_clip", "soft_round"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 

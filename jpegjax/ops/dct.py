@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["fdct_float", "fdct_islow", "idct_float", "idct_islow", "idft", "rdft"]
+__all__ = ["fdct_float", "fdct_islow", "idct_float", "idct_islow"]
 
 Axes = tuple[int, int]  # (vertical, horizontal)
 
@@ -142,9 +142,9 @@ def idct_rows(x: jax.Array, axis: int) -> jax.Array:
     return (jnp.clip(_descale(_inverse_pass(x, axis), 18), -128, 127) + 128).astype(jnp.uint8)
 
 
-def _basis() -> np.ndarray:
-    u, x = np.mgrid[:8, :8]
-    return np.cos((2 * x + 1) * u * np.pi / 16) * np.where(u == 0, np.sqrt(1 / 8), 1 / 2)
+_u, _x = np.mgrid[:8, :8]
+BASIS = np.cos((2 * _x + 1) * _u * np.pi / 16) * np.where(_u == 0, np.sqrt(1 / 8), 1 / 2)
+"""Orthonormal 8-point DCT-II: float64, row u is frequency u."""
 
 
 def _separable(x: jax.Array, matrix: np.ndarray, axes: Axes) -> jax.Array:
@@ -157,19 +157,9 @@ def _separable(x: jax.Array, matrix: np.ndarray, axes: Axes) -> jax.Array:
 
 def fdct_float(samples: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
     """Orthonormal 8×8 DCT-II of float samples (no level shift). Differentiable (T.81 A.3.3)."""
-    return _separable(samples, _basis(), axes)
+    return _separable(samples, BASIS, axes)
 
 
 def idct_float(coefficients: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
     """Inverse of `fdct_float`: orthonormal 8×8 DCT-III. Differentiable (T.81 A.3.3)."""
-    return _separable(coefficients, _basis().T, axes)
-
-
-def rdft(samples: jax.Array) -> jax.Array:
-    """Unitary 2-D DFT of real blocks [..., 8, 8]: complex [..., 8, 5]. Differentiable."""
-    return jnp.fft.rfft2(jnp.asarray(samples), norm="ortho")
-
-
-def idft(spectrum: jax.Array) -> jax.Array:
-    """Inverse of `rdft`: complex [..., 8, 5] → real [..., 8, 8]. Differentiable."""
-    return jnp.fft.irfft2(jnp.asarray(spectrum), s=(8, 8), norm="ortho")
+    return _separable(coefficients, BASIS.T, axes)
