@@ -1,0 +1,93 @@
+"""Squared error: MSE, PSNR, and PSNR-B, which counts blocking on top."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .pair import Channel, check_channel, check_pair, flatten, pooled
+
+__all__ = ["mse", "psnr", "psnr_b"]
+
+BLOCK = 8
+
+
+def mse(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """Mean squared error in squared units of the samples: over pixels and channels, of luma, or for each channel.
+
+    A scalar for `HW` or `HWC`, `[N]` for `NHWC`; with channel="each" a last axis of channels. `data_range` does not
+    change it and is there so that all metrics are called alike. Errors and `channel`: see `jpegjax.metrics`.
+    """
+    return _measure(reference, image, data_range, channel, _mse)
+
+
+def psnr(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """Peak signal-to-noise ratio in dB: 10 log10(data_range² / MSE). Shapes as `mse`.
+
+    MSE is the *mean* over pixels (some surveys print the sum, which would make PSNR depend on the picture's size), and
+    "rgb" takes the logarithm once, of the error over all three channels. Equal pictures give +inf, and there the gradient is
+    0, as that of the MSE.
+    """
+    return _measure(reference, image, data_range, channel, _psnr)
+
+
+def psnr_b(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """PSNR with a blocking penalty in dB (Yim and Bovik, IEEE Trans. Image Processing 20(1), 2011), 8×8 blocks.
+
+    10 log10(data_range² / (MSE + BEF)). The blocking effect factor BEF looks at `image` alone: by how much the mean squared
+    step across the edges of the 8×8 grid, which starts at the top left, exceeds the one between all other neighbours,
+    times log2(8) / log2(min(H, W)); 0 where it does not exceed. Not symmetric, and finite for equal pictures when the
+    reference itself has blocks. Shapes, +inf and gradients as `psnr`; height and width 2 or more.
+    """
+    return _measure(reference, image, data_range, channel, _psnr_b, least=2, why="PSNR-B")
+
+
+def _measure(reference: Any, image: Any, data_range: float, channel: Channel, core: Any, **limits: Any) -> jax.Array:
+    check_channel(channel)
+    x, y, peak, batched = check_pair(reference, image, data_range, **limits)
+    values = core(x, y, peak, channel=channel)
+    return values if batched else values[0]
+
+
+@partial(jax.jit, static_argnames="channel")
+def _mse(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+    (a, channels), (b, _) = flatten(x, channel), flatten(y, channel)
+    return pooled(jnp.square(a - b), channels, channel)
+
+
+def _decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
+    equal = error == 0
+    ratio = jnp.square(peak) / jnp.where(equal, 1.0, error)
+    return jnp.where(equal, jnp.inf, 10 * jnp.log10(ratio))
+
+
+@partial(jax.jit, static_argnames="channel")
+def _psnr(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+    return _decibels(_mse(x, y, peak, channel=channel), peak)
+
+
+@partial(jax.jit, static_argnames="channel")
+def _psnr_b(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+    height, width = y.shape[1:3]
+    plane, channels = flatten(y, channel)
+    across = jnp.square(plane[:, :, channels:] - plane[:, :, :-channels])
+    down = jnp.square(plane[:, 1:] - plane[:, :-1])
+    columns, rows = (np.arange(1, n) % BLOCK == 0 for n in (width, height))
+    edges = height * columns.sum() + width * rows.sum()
+    others = height * (width - 1) + width * (height - 1) - edges
+    share_of_edges = [np.where(steps, 1 / max(edges, 1), 0) for steps in (columns, rows)]
+    share_of_others = [np.where(steps, 0, 1 / others) for steps in (columns, rows)]
+
+    def mean_step(weights: list[np.ndarray]) -> jax.Array:
+        # weights of a step, times the number of steps, since `pooled` divides by it
+        in_x = np.repeat(weights[0] * height * (width - 1), channels).astype(np.float32)
+        in_y = (weights[1] * width * (height - 1)).astype(np.float32)
+        return pooled(across * in_x, channels, channel) + pooled(down * in_y[:, None], channels, channel)
+
+    strength = np.float32(np.log2(BLOCK) / np.log2(min(height, width)))
+    blocking = strength * jnp.maximum(mean_step(share_of_edges) - mean_step(share_of_others), 0)
+    return _decibels(_mse(x, y, peak, channel=channel) + blocking, peak)

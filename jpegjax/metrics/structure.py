@@ -1,0 +1,113 @@
+"""Structural similarity: SSIM and MS-SSIM with an 11-tap Gaussian window, σ = 1.5, over whole windows only."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .pair import Channel, check_channel, check_pair, flatten, pooled
+
+__all__ = ["gaussian_window", "ms_ssim", "ssim"]
+
+K1, K2 = 0.01, 0.03
+TAPS, SIGMA = 11, 1.5
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of the five scales, finest first (Wang, Simoncelli and Bovik 2003)."""
+
+
+def ssim(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """Structural similarity, −1..1 (Wang, Bovik, Sheikh and Simoncelli 2004): K1 = .01, K2 = .03, mean over whole windows.
+
+    11×11 Gaussian window, σ = 1.5, weighted (population) variances, no downsampling: scikit-image's
+    `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`. "rgb" is the mean over the
+    channels. A scalar, or `[N]`, or with a last axis of channels for "each". Height and width 11 or more.
+    """
+    check_channel(channel)
+    x, y, peak, batched = check_pair(reference, image, data_range, least=TAPS, why="SSIM's 11×11 window")
+    values = _ssim(x, y, peak, channel=channel)
+    return values if batched else values[0]
+
+
+def ms_ssim(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "y") -> jax.Array:
+    """Multi-scale structural similarity, 0..1 (Wang, Simoncelli and Bovik 2003), of luma unless told otherwise.
+
+    Π cs_i^w_i over five scales, the coarsest with its luminance term; w = .0448 .2856 .3001 .2363 .1333; SSIM's window at
+    each scale; 2×2 means between scales, the last row or column repeated where a size is odd. A scale whose mean is
+    negative counts as 0. "rgb" is the mean of the three channels' values, as TensorFlow and pytorch-msssim have it.
+    Shapes as `ssim`. Height and width 161 or more, so that the fifth scale holds a window. In decibels:
+    −10 log10(1 − MS-SSIM).
+    """
+    check_channel(channel)
+    least = (TAPS - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
+    x, y, peak, batched = check_pair(reference, image, data_range, least=least, why="MS-SSIM's fifth scale")
+    values = _ms_ssim(x, y, peak, channel=channel)
+    return values if batched else values[0]
+
+
+def _window() -> np.ndarray:
+    weights = np.exp(-0.5 * ((np.arange(TAPS) - TAPS // 2) / SIGMA) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
+    """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved."""
+    for axis, stride in ((-2, 1), (-1, step)):
+        size = planes.shape[axis] - (TAPS - 1) * stride
+        taps = [lax.slice_in_dim(planes, k * stride, k * stride + size, axis=axis) for k in range(TAPS)]
+        window, middle = _window(), TAPS // 2
+        pairs = [(taps[k] + taps[-1 - k]) * window[k] for k in range(middle)]
+        planes = lax.optimization_barrier(sum(pairs, start=taps[middle] * window[middle]))
+    return planes
+
+
+def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
+    """(luminance, contrast and structure) maps of planes `[N, H, W*step]`.
+
+    In sum and difference of the pictures four means are enough, and equal pictures come out exactly 1:
+    var(a + b) − var(a − b) = 4 cov(a, b), var(a + b) + var(a − b) = 2 (var a + var b).
+    """
+    c1, c2 = 2 * jnp.square(K1 * peak), 2 * jnp.square(K2 * peak)
+    total, difference = a + b - peak, a - b  # centred, for float32's sake
+    stacked = jnp.stack([total, difference, jnp.square(total), jnp.square(difference)])
+    mean_t, mean_d, square_t, square_d = gaussian_window(stacked, step)
+    var_t, var_d = square_t - jnp.square(mean_t), square_d - jnp.square(mean_d)
+    t2, d2 = jnp.square(mean_t + peak), jnp.square(mean_d)
+    return (t2 - d2 + c1) / (t2 + d2 + c1), (var_t - var_d + c2) / (var_t + var_d + c2)
+
+
+@partial(jax.jit, static_argnames="channel")
+def _ssim(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+    (a, step), (b, _) = flatten(x, channel), flatten(y, channel)
+    luminance, structure = _similarity(a, b, peak, step)
+    return pooled(luminance * structure, step, channel)
+
+
+def _halve(planes: jax.Array, step: int) -> jax.Array:
+    """2×2 means of `[N, H, W*step]`."""
+    n, height, width = planes.shape
+    planes = planes.reshape(n, height, width // step, step)
+    odd = (height % 2, width // step % 2)
+    if any(odd):
+        planes = jnp.pad(planes, ((0, 0), (0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
+    quads = planes.reshape(n, planes.shape[1] // 2, 2, planes.shape[2] // 2, 2, step)
+    return quads.mean((2, 4)).reshape(n, planes.shape[1] // 2, -1)
+
+
+@partial(jax.jit, static_argnames="channel")
+def _ms_ssim(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+    (a, step), (b, _) = flatten(x, channel), flatten(y, channel)
+    product = jnp.float32(1)
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        if scale:
+            a, b = _halve(a, step), _halve(b, step)
+        luminance, structure = _similarity(a, b, peak, step)
+        last = scale == len(SCALE_WEIGHTS) - 1
+        mean = pooled(luminance * structure if last else structure, step, "each")
+        # the power of 0 has no finite slope
+        product *= jnp.where(mean > 0, jnp.where(mean > 0, mean, 1.0) ** weight, jnp.where(jnp.isnan(mean), mean, 0.0))
+    return product if channel == "each" else product.mean(-1)
