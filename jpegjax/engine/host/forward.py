@@ -30,7 +30,7 @@ from ...simd import (
 )  # fmt: skip
 from .lanes import descaled, dot, less, pairs, plus, transposed
 
-__all__ = ["fill_strip", "quantiser", "transform_strip"]
+__all__ = ["fill_strip", "quantiser", "raw_strip", "transform_strip"]
 
 
 def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
@@ -69,6 +69,16 @@ def _transform_pair(samples, stride, table, out0, out1):
         q = with_sign(mulhi_u(mulhi_u(y[v].abs() + corr, recip), scale), y[v])
         store(out0 + 16 * v, q.shuffle(range(8)))
         store(out1 + 16 * v, q.shuffle(range(8, 16)))
+
+
+@vectorized
+def _raw_pair(samples, stride, out0, out1):
+    """Two neighbouring 8×8 uint8 blocks to 8·DCT, int16 [64] blocks in natural order."""
+    x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
+    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    for v in range(8):
+        store(out0 + 16 * v, y[v].shuffle(range(8)))
+        store(out1 + 16 * v, y[v].shuffle(range(8, 16)))
 
 
 @lru_cache(maxsize=256)
@@ -114,6 +124,18 @@ def transform_strip(samples, stride, rows, columns, table, out, spare):
         if columns & 1:
             c = columns - 1
             _transform_pair(source + 8 * c, stride, table, target + 128 * c, spare)
+
+
+@kernel
+def raw_strip(samples, stride, rows, columns, out, spare):
+    """`transform_strip` without quantisation: the islow DCT as it leaves its column pass, 8 times the orthonormal one."""
+    for r in range(rows):
+        source, target = samples + r * 8 * stride, out + r * columns * 128
+        for c in range(0, columns - 1, 2):
+            _raw_pair(source + 8 * c, stride, target + 128 * c, target + 128 * c + 128)
+        if columns & 1:
+            c = columns - 1
+            _raw_pair(source + 8 * c, stride, target + 128 * c, spare)
 
 
 def deinterleaved(a: Vec, b: Vec, c: Vec) -> list[Vec]:

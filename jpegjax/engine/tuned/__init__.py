@@ -1,0 +1,1 @@
+"""Rate-distortion optimised encoding: smaller standard files at equal quality."""

@@ -1,0 +1,144 @@
+"""Pictures to tuned files on the host: the trellis between the transform and the entropy coder.
+
+image ──▶ planes ──▶ 8·DCT ──▶ trellis passes ──▶ int16 planes ──▶ the smallest script of scans ──▶ bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...options import EncodeOptions
+from ...simd import kernel
+from ...types import Frame
+from .. import entropy, run_parallel, spare_cores
+from ..host.forward import raw_strip
+from ..host.scratch import address, scratch
+from ..pool import borrow
+from .planes import Picture
+from .recipe import Recipe
+from .trellis import (
+    DC_WORK,
+    EMPTY,
+    RATE_FIELDS,
+    WORK,
+    ac_rates,
+    ac_rows,
+    dc_rows,
+    reciprocals,
+    symbol_rates,
+)
+
+__all__ = ["encode_tuned", "tuned_frame", "tuned_planes"]
+
+_PART_PIXELS = 1 << 17
+
+
+@kernel
+def _trellis_rows(m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, ac, dc, ac_counts, dc_counts, work):
+    """AC and DC of MCU rows m0..m1-1 of a component. reciprocal, weight: addresses of int32 [64]."""
+    row0, row1 = min(m0 * v, rows), min(m1 * v, rows)
+    skip = 128 * row0 * columns
+    part = field + 2 * row0 * columns if field else field
+    ac_rows(raw + skip, out + skip, (row1 - row0) * columns, part, reciprocal, weight, ac, ac_counts, work)
+    dc_rows(m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
+
+
+class _Rates:
+    """Costs of one Huffman slot, and what they were made of."""
+
+    def __init__(self, ac: np.ndarray, dc: np.ndarray):
+        self.table = np.zeros(RATE_FIELDS, np.int32)
+        self.dc = dc.astype(np.int32)
+        ac_rates(ac.astype(np.int32), self.table)
+
+    def update(self, ac_counts: np.ndarray, dc_counts: np.ndarray) -> None:
+        """Costs of the next pass from int64 [257] counts of this one; they are changed."""
+        ac_counts[0] += ac_counts[EMPTY]
+        ac_counts[EMPTY] = 0
+        rates = np.zeros(256, np.int32)
+        symbol_rates(ac_counts, False, rates)
+        rates[EMPTY] = rates[0]
+        ac_rates(rates, self.table)
+        symbol_rates(dc_counts, True, self.dc)
+
+
+def _trellis(
+    raws: Sequence[np.ndarray], planes: Sequence[np.ndarray], frame: Frame, components: Sequence[int], recipe: Recipe,
+    field: np.ndarray | None,
+) -> None:  # fmt: skip
+    """All passes over some components. field: uint16 [rows, columns] of component 0, or None."""
+    alone = len(frame.components) == 1
+    high = frame.blocks(0)[0] if alone else frame.mcus[0]
+    reciprocal, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
+    slots = {c: entropy.table_slot(frame, c) for c in components}
+    rates = {s: _Rates(recipe.rates[s], recipe.dc_rates[s]) for s in set(slots.values())}
+    parts = min(spare_cores(), high, max(1, frame.height * frame.width // _PART_PIXELS))
+    cuts = [i * high // parts for i in range(parts + 1)]
+
+    def work(part: int) -> tuple[np.ndarray, np.ndarray]:
+        ac_counts, dc_counts = np.zeros((2, 257), np.int64), np.zeros((2, 257), np.int64)
+        for c in components:
+            rows, columns = frame.blocks(c)
+            h, v = (1, 1) if alone else (frame.components[c].h, frame.components[c].v)
+            s = slots[c]
+            memory = scratch("trellis", max(WORK, DC_WORK * v * columns))
+            _trellis_rows(
+                cuts[part], cuts[part + 1], address(raws[c]), address(planes[c]), rows, columns, h, v,
+                address(field) if field is not None and c == 0 else 0, address(reciprocal[c]), address(weight[c]),
+                address(rates[s].table), rates[s].dc, ac_counts[s], dc_counts[s], address(memory),
+            )  # fmt: skip
+        return ac_counts, dc_counts
+
+    for i in range(recipe.passes):
+        counted = run_parallel(work, range(parts))
+        if i + 1 < recipe.passes:
+            for s, slot in rates.items():
+                slot.update(sum(ac[s] for ac, _ in counted), sum(dc[s] for _, dc in counted))
+
+
+def _raw(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """8·DCT, int16 [rows, columns, 8, 8], of samples uint8 [.., stride], each row 64 bytes longer than its blocks."""
+    out = borrow((rows, columns, 8, 8), np.int16)
+    spare = np.zeros(64, np.int16)
+    raw_strip(address(plane), plane.shape[1], rows, columns, address(out), address(spare))
+    return out
+
+
+def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.ndarray]:
+    """Quantised coefficients of an image: per component int16 [rows, columns, 8, 8] in natural order, real blocks only.
+
+    image: uint8 [H, W] or [H, W, 3], C-contiguous. frame: grey or YCbCr, of the image's size.
+    """
+    picture = Picture(image, frame)
+    count = len(frame.components)
+    raws = [_raw(picture.component(c, recipe.chroma), *frame.blocks(c)) for c in range(count)]
+    planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
+    _trellis(raws, planes, frame, range(count), recipe, None)
+    return planes
+
+
+def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:
+    """The frame of a tuned file; Cb and Cr share a table where theirs are alike."""
+    steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
+    sampling = recipe.subsampling if options.subsampling is None else options.subsampling
+    return replace(options, qtables=steps, subsampling=sampling).frame(height, width, channels)
+
+
+def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = EncodeOptions()) -> bytes:  # noqa: B008
+    """The tuned file of one image, uint8 [H, W] or [H, W, 3].
+
+    Of the options, those on subsampling, process, scans, restarts and metadata count; progressive None is whichever of
+    the two processes makes the smaller file.
+    """
+    image = np.ascontiguousarray(image)
+    frame = tuned_frame(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, recipe, options)
+    planes = tuned_planes(image, frame, recipe)
+    tables = [recipe.steps[c] for c in range(len(frame.components))]
+    options = replace(options, tune=None, optimize=True)
+    if options.progressive is not None or options.scans is not None:
+        return entropy.encode_image(planes, frame, tables, options)
+    both = [entropy.encode_image(planes, frame, tables, replace(options, progressive=p)) for p in (False, True)]
+    return min(both, key=len)

@@ -1,0 +1,177 @@
+"""Recipes: the integers that decide how a tuned file is made, one set for each tune and quality.
+
+data/<tune>.npz ──▶ load_recipe(tune, quality) ──▶ Recipe ──▶ the tuned encoders of both engines
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...annex_k import (
+    CHROMA_QUANTIZATION,
+    STANDARD_AC_CHROMA,
+    STANDARD_AC_LUMA,
+    STANDARD_DC_CHROMA,
+    STANDARD_DC_LUMA,
+    quality_scale,
+)
+from ...types import HuffmanSpec
+
+__all__ = ["NO_FIELD", "Recipe", "load_recipe", "standard_rates"]
+
+NO_FIELD = (0, 234, 64, 0, 0, 0)
+"""`Recipe.field` of a picture whose blocks all count alike."""
+_EMPTY = 0x10
+_LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
+_SHAPES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
+_UNSEEN_BITS = 16
+
+
+def _symbol_bits(spec: HuffmanSpec) -> np.ndarray:
+    """Bits of each symbol with its value bits, 16 and the value bits for symbols without a code: float64 [256]."""
+    bits = np.full(256, _UNSEEN_BITS, np.float64)
+    bits[list(spec.symbols)] = np.repeat(np.arange(1, 17), list(spec.counts))
+    return bits + np.arange(256) % 16
+
+
+@lru_cache(maxsize=1)
+def standard_rates() -> tuple[np.ndarray, np.ndarray]:
+    """Bits of Annex K's symbols: float64 ([2, 256] AC, [2, 12] DC), luma and chroma."""
+    ac = np.stack([_symbol_bits(STANDARD_AC_LUMA), _symbol_bits(STANDARD_AC_CHROMA)])
+    dc = np.stack([_symbol_bits(STANDARD_DC_LUMA), _symbol_bits(STANDARD_DC_CHROMA)])[:, :12]
+    return ac, dc
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What both engines execute for one image.
+
+    steps: uint16 [3, 64], natural order, 1..255: tables of Y, Cb and Cr.
+    weights: uint16 [3, 64], natural order, 0..8191, 6 fractional bits: what a squared error of one step costs, in bits
+        (index 0: DC).
+    rates: uint16 [2, 256], 7 fractional bits: what AC symbols of luma and chroma cost in the first pass, value bits
+        included. Symbol 0x10 is the end of a block without AC; 0 there means the same as symbol 0.
+    dc_rates: uint16 [2, 12], 7 fractional bits: what DC categories cost in the first pass.
+    field: (power, c, w0, w1, w2, w3) of `field.strength_field`; power 0 for none.
+    chroma: "box" averages as libjpeg, "lsq" fits the decoder's triangle filter.
+    compensate: let luma make up for what coding chroma did to brightness. passes: trellis passes, each with the code
+        lengths of the one before. subsampling: where the caller names none.
+    """
+
+    steps: np.ndarray
+    weights: np.ndarray
+    rates: np.ndarray
+    dc_rates: np.ndarray
+    field: tuple[int, ...] = NO_FIELD
+    chroma: str = "box"
+    compensate: bool = False
+    passes: int = 2
+    subsampling: str = "4:2:0"
+
+    def __post_init__(self):
+        for name, shape in _SHAPES.items():
+            given = np.asarray(getattr(self, name))
+            if given.shape != shape or given.dtype.kind not in "iu":
+                raise ValueError(f"{name}: {given.dtype} {given.shape}; must be integers {shape}")
+            low = int(name == "steps")
+            if given.min() < low or given.max() > _LARGEST[name]:
+                raise ValueError(f"{name}: values {given.min()}..{given.max()}; must be {low}..{_LARGEST[name]}")
+            array = given.astype(np.uint16)
+            if name == "rates":
+                array[:, _EMPTY] = np.where(array[:, _EMPTY], array[:, _EMPTY], array[:, 0])
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "field", tuple(int(x) for x in self.field))
+        if len(self.field) != 6 or self.field[1] < 1 or not all(0 <= x <= 255 for x in self.field[2:]):
+            raise ValueError(f"field={self.field!r}: must be power, c >= 1, four weights 0..255")
+        if not 0 <= self.field[0] <= 255 or (self.field[0] and not any(self.field[2:])):
+            raise ValueError(f"field={self.field!r}: power must be 0..255, and one weight above 0 where it is not 0")
+        if self.chroma not in ("box", "lsq"):
+            raise ValueError(f"chroma={self.chroma!r}: must be 'box' or 'lsq'")
+        if self.passes < 1:
+            raise ValueError(f"passes={self.passes}: must be at least 1")
+
+    @classmethod
+    def from_floats(cls, steps: Any, weights: Any, rates: Any = None, dc_rates: Any = None, **others: Any) -> Recipe:
+        """A recipe of rounded and clipped numbers.
+
+        steps: [3, 64]. weights: [3, 64], bits per squared step. rates, dc_rates: [2, 256] and [2, 12], bits, Annex K's
+        code lengths by default. others: the remaining fields as they are.
+        """
+        ac, dc = standard_rates()
+
+        def fixed(values: Any, one: int, low: int, high: int) -> np.ndarray:
+            return np.clip(np.rint(np.asarray(values, np.float64) * one), low, high).astype(np.uint16)
+
+        return cls(
+            fixed(steps, 1, 1, 255), fixed(weights, 64, 0, 8191), fixed(ac if rates is None else rates, 128, 0, 65_535),
+            fixed(dc if dc_rates is None else dc_rates, 128, 0, 65_535), **others,
+        )  # fmt: skip
+
+
+_U, _V = np.meshgrid(np.arange(8), np.arange(8))
+_R = (_U + _V).reshape(64) / 14
+
+
+def _built_in(tune: str, quality: float) -> Recipe:
+    """A recipe by formula, for tunes without data."""
+    scale = quality_scale(int(quality)) / 100
+    r = _R
+    if tune == "psnr":
+        d = max(0.8, 20 * scale**0.9)
+        luma = d * (1 + 0.28 * r)
+        gain = 3.63 * (0.3 / 3.63) ** (r * 0.9)  # energy of a chroma basis after triangle upsampling
+        weight = np.stack([np.ones(64), 1.086 * gain, 0.825 * gain])
+        steps = np.stack([luma, *(d / np.sqrt(w) * 1.1 for w in weight[1:])])
+        steps = np.clip(np.rint(steps), 1, 255)
+        return Recipe.from_floats(steps, weight * steps**2 / (0.1 * d * d), chroma="lsq", compensate=True)
+    d = 4.5 * (2 * scale) ** 0.85
+    luma = np.maximum(d * (1 + 7.85 * r**0.784), 1)
+    luma[0] *= 0.84
+    if tune == "ms-ssim":
+        chroma = np.maximum(CHROMA_QUANTIZATION * (2 * d / 17), 1)
+        steps = np.clip(np.rint(np.stack([luma, chroma, chroma])), 1, 255)
+        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4), passes=3)
+    chroma = d * (1 + 13.6 * r**0.784)
+    chroma[0] *= 0.84
+    steps = np.clip(np.rint(np.stack([luma, 0.78 * chroma, 0.88 * chroma])), 1, 255)
+    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4))
+
+
+@lru_cache(maxsize=4)
+def _data(tune: str) -> dict[str, np.ndarray] | None:
+    path = Path(__file__).parent / "data" / f"{tune}.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+@lru_cache(maxsize=256)
+def load_recipe(tune: str, quality: float) -> Recipe:
+    """The shipped recipe of a tune ("psnr", "ms-ssim", "ssimulacra2", "all") at a quality 1..100, fractions in 1/256.
+
+    Between the qualities that the data hold, steps, weights, rates and field are interpolated in integers.
+    """
+    stored = _data(tune)
+    if stored is None:
+        return _built_in(tune, quality)
+    at = round(256 * quality)
+    knots = 256 * stored["quality"].astype(np.int64)
+    i = int(np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2))
+    gap = int(knots[i + 1] - knots[i])
+    part = min(max((at - int(knots[i])) * 256 // gap, 0), 256)
+
+    def between(name: str) -> np.ndarray:
+        a, b = (stored[name][k].astype(np.int64) for k in (i, i + 1))
+        return (a * (256 - part) + b * part + 128) >> 8
+
+    return Recipe(
+        between("steps"), between("weights"), between("rates"), between("dc_rates"), tuple(between("field").tolist()),
+        str(stored["chroma"]), bool(stored["compensate"]), int(stored["passes"]), str(stored["subsampling"]),
+    )  # fmt: skip

@@ -1,0 +1,301 @@
+"""Trellis quantisation: the levels of a block, or of a row of DC, that cost least in bits and weighted squared error.
+
+raw DCT blocks + steps, weights, field, rates ──▶ ac_rows, dc_rows ──▶ quantised blocks and the counts of their symbols
+
+All costs are integers in 1/128 bit, so that every engine decides alike. Levels are 8-bit fractions of a step; the error e
+of a level costs D(e) = (((min(e, 4095)²) >> 6)·M) >> 9, M = clip((weight·field) >> 8, 1, 8191).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...coding.symbols import store_masks
+from ...coding.tables import best_lengths
+from ...simd import (
+    clz64,
+    constant,
+    ctz64,
+    kernel,
+    load,
+    load_i16,
+    load_i32,
+    load_u16,
+    load_u64,
+    maximum,
+    minimum,
+    store,
+    store_i16,
+    store_u32,
+    vectorized,
+    zero,
+)  # fmt: skip
+from ...types import ZIGZAG
+
+__all__ = [
+    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_rates", "ac_rows", "dc_rows", "reciprocals",
+    "symbol_rates",
+]  # fmt: skip
+
+EMPTY = 0x10
+"""The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
+MOST_LEVEL = 1023
+UNSEEN_BITS = 16
+_ZIGZAG = ZIGZAG.astype(np.int64)
+
+# int32 tables of `ac_rates`, 64 runs of zeros a level size: what size and run cost, and the least that this or any longer
+# run costs
+_RATE, _LEAST, _END, _EMPTY = 0, 11 * 64, 22 * 64, 22 * 64 + 1
+RATE_FIELDS = 22 * 64 + 2
+
+# scratch of a block, bytes: levels int16 [64], gains int32 [64], masks uint64 [4], then int32 [65] a candidate
+_LEVELS, _GAINS, _MASKS, _AT, _BASE, _LOW, _FROM, _VALUE = 0, 128, 384, 448, 768, 1088, 1408, 1728
+WORK = 2048
+"""Bytes of scratch that `ac_rows` takes."""
+DC_WORK = 32
+"""Bytes of scratch that `dc_rows` takes for each block of an MCU row."""
+
+
+def reciprocals(steps: np.ndarray) -> np.ndarray:
+    """int32 of the shape of steps: round(2^17 / step), which turn 8·DCT into levels with 8 fractional bits."""
+    wide = np.asarray(steps, np.int64)
+    return ((1 << 18) // wide + 1 >> 1).astype(np.int32)
+
+
+@kernel
+def symbol_rates(counts, dc, rates):
+    """Costs of symbols that occur so often, in 1/128 bit with their value bits: optimal code lengths, 16 for unseen ones.
+
+    counts: int64 [257], the last one free. rates: int32 [256], or [12] for dc.
+    """
+    bits, symbols = np.empty(33, np.int64), np.empty(256, np.uint8)
+    for i in range(rates.size):
+        rates[i] = 128 * (UNSEEN_BITS + (i & 15))
+    total = best_lengths(counts, bits, symbols)
+    place, length, left = 0, 0, np.int64(0)
+    while place < total:
+        while left == 0:
+            length += 1
+            left = bits[length]
+        symbol = np.int64(symbols[place])
+        if symbol < rates.size:
+            rates[symbol] = 128 * (length + (symbol & 15))
+        place += 1
+        left -= 1
+
+
+@kernel
+def ac_rates(rates, table):
+    """Spread symbol costs int32 [256] into `table`, int32 [RATE_FIELDS], which `ac_rows` reads."""
+    for size in range(1, 11):
+        least = np.int64(1) << 30
+        for run in range(63, -1, -1):
+            cost = np.int64(rates[0xF0]) * (run >> 4) + np.int64(rates[(run & 15) << 4 | size])
+            least = min(least, cost)
+            table[_RATE + 64 * size + run] = cost
+            table[_LEAST + 64 * size + run] = least
+    table[_END] = rates[0]
+    table[_EMPTY] = rates[EMPTY]
+
+
+@vectorized
+def _weigh_block(raw, reciprocal, weight, strength, work):
+    """Rounded levels int16 [64] of a block, and what coding each costs in error more than zero: int32 [64], not positive.
+
+    reciprocal, weight: addresses of int32 [64], natural order.
+    """
+    for i in range(0, 64, 16):
+        y = (load(raw + 2 * i, 16, 16).abs().zero_extend(32) * load(reciprocal + 4 * i, 16, 32)) >> 12
+        v = minimum((y + 128) >> 8, constant(y, MOST_LEVEL))
+        m = (load(weight + 4 * i, 16, 32) * strength.splat(16, 32)) >> 8
+        m = maximum(minimum(m, constant(m, 8191)), constant(m, 1))
+        most = constant(y, 4095)
+        coded, dropped = minimum((y - (v << 8)).abs(), most), minimum(y, most)
+        gain = ((((coded * coded) >> 6) * m) >> 9) - ((((dropped * dropped) >> 6) * m) >> 9)
+        store(work + (_LEVELS + 2 * i), v.truncate(16))
+        store(work + (_GAINS + 4 * i), gain)
+
+
+@vectorized
+def _clear_block(out):
+    for i in range(0, 128, 32):
+        store(out + i, zero(out, 16, 16))
+
+
+@kernel(inline=True)
+def _distance(error, strength):
+    error = min(abs(error), 4095)
+    return (((error * error) >> 6) * strength) >> 9
+
+
+@kernel(inline=True)
+def _strength(weight, k, field):
+    return min(max((load_i32(weight + 4 * k) * field) >> 8, 1), 8191)
+
+
+@kernel(inline=True)
+def _predecessor(work, n, k, rates, size):
+    """(cost, index) of the best of n states before zigzag index k for a level of this size; the nearest of equal ones."""
+    table = rates + 4 * (_RATE + 64 * size + k - 1)  # a run of k - 1 - at
+    bound = table + 4 * (_LEAST - _RATE)
+    j = n - 1
+    at = load_i32(work + _AT + 4 * j)
+    best = load_i32(work + _BASE + 4 * j) + load_i32(table - 4 * at)
+    chosen = j
+    while j > 0:
+        j -= 1
+        at = load_i32(work + _AT + 4 * j)
+        if load_i32(work + _LOW + 4 * j) + load_i32(bound - 4 * at) >= best:
+            break  # neither this state nor one before it can cost less
+        cost = load_i32(work + _BASE + 4 * j) + load_i32(table - 4 * at)
+        if cost < best:
+            best, chosen = cost, j
+    return best, chosen
+
+
+@kernel
+def _code_block(raw, out, mask, reciprocal, weight, field, rates, counts, work):
+    """The best levels of a block whose candidates are in `mask`, written to `out`; counts their symbols."""
+    store_u32(work + _AT, 0)
+    store_u32(work + _BASE, 0)
+    store_u32(work + _LOW, 0)
+    n = 1
+    low = np.int64(0)
+    end = load_i32(rates + 4 * _END)
+    least, last = load_i32(rates + 4 * _EMPTY), 0
+    while mask:
+        k = np.int64(ctz64(mask))
+        mask &= mask - np.uint64(1)
+        natural = _ZIGZAG[k]
+        value = load_i16(work + _LEVELS + 2 * natural)
+        gain = load_i32(work + _GAINS + 4 * natural)
+        size = 64 - np.int64(clz64(value))
+        best, chosen = _predecessor(work, n, k, rates, size)
+        best += gain
+        if value > 1 and value & (value - 1) == 0:
+            y = (abs(load_i16(raw + 2 * natural)) * load_i32(reciprocal + 4 * natural)) >> 12
+            strength = _strength(weight, natural, field)
+            gain = _distance(y - (value << 8) + 256, strength) - _distance(y, strength)
+            other, before = _predecessor(work, n, k, rates, size - 1)
+            other += gain
+            if other < best:
+                best, chosen = other, before
+                value -= 1
+        low = min(low, best)
+        at = work + 4 * n
+        store_u32(at + _AT, k)
+        store_u32(at + _BASE, best)
+        store_u32(at + _LOW, low)
+        store_u32(at + _FROM, chosen)
+        store_u32(at + _VALUE, value)
+        total = best + end if k < 63 else best
+        if total < least:
+            least, last = total, n
+        n += 1
+    if load_i32(work + _AT + 4 * last) < 63:
+        counts[0 if last else EMPTY] += 1
+    while last > 0:
+        k, value = load_i32(work + _AT + 4 * last), load_i32(work + _VALUE + 4 * last)
+        last = load_i32(work + _FROM + 4 * last)
+        run = k - 1 - load_i32(work + _AT + 4 * last)
+        counts[0xF0] += run >> 4
+        counts[(run & 15) << 4 | 64 - np.int64(clz64(value))] += 1
+        offset = 2 * _ZIGZAG[k]
+        store_i16(out + offset, -value if load_i16(raw + offset) < 0 else value)
+
+
+@kernel
+def ac_rows(raw, out, blocks, field, reciprocal, weight, rates, counts, work):
+    """AC coefficients of `blocks` blocks: levels to `out`, their symbols added to counts int64 [256]. DC becomes 0.
+
+    raw, out: addresses of int16 [blocks, 64], natural order, raw of scale 8. field: address of uint16 [blocks], or 0 for
+    256 everywhere. reciprocal, weight: addresses of int32 [64] in natural order. rates: address of an `ac_rates` table.
+    work: address of WORK bytes. An end of block without AC counts as EMPTY.
+    """
+    for i in range(blocks):
+        strength = np.int64(load_u16(field + 2 * i)) if field else 256
+        _weigh_block(raw, reciprocal, weight, strength, work)
+        _clear_block(out)
+        store_masks(work + _LEVELS, 0, work + _MASKS)
+        mask = np.uint64(load_u64(work + _MASKS)) & ~np.uint64(1)
+        if mask:
+            _code_block(raw, out, mask, reciprocal, weight, strength, rates, counts, work)
+        else:
+            counts[EMPTY] += 1
+        raw += 128
+        out += 128
+
+
+@kernel(inline=True)
+def _dc_level(block, reciprocal):
+    """(exact, rounded) DC level of a raw block; exact has 8 fractional bits."""
+    x = load_i16(block)
+    y = (abs(x) * reciprocal) >> 12
+    level = min((y + 128) >> 8, MOST_LEVEL)
+    return (-y, -level) if x < 0 else (y, level)
+
+
+@kernel
+def _row_order(m, rows, columns, h, v, work):
+    """The real blocks of MCU row m in coding order, their indices to `work`; returns how many there are."""
+    n = 0
+    for x in range((columns + h - 1) // h):
+        for row in range(m * v, min(m * v + v, rows)):
+            for column in range(x * h, min(x * h + h, columns)):
+                store_u32(work + DC_WORK * n, row * columns + column)
+                n += 1
+    return n
+
+
+@kernel
+def dc_rows(row0, row1, raw, out, rows, columns, h, v, field, reciprocal, weight, rates, counts, work):
+    """DC levels of MCU rows row0..row1-1 of a component, added to its blocks; their differences' categories to counts.
+
+    raw, out, field: addresses of whole planes, as for `ac_rows`. h, v: blocks an MCU, 1 and 1 for a component alone.
+    reciprocal, weight: addresses of int32 [64], of which DC's count. rates: int32 [12]. work: address of DC_WORK bytes
+    a block of an MCU row.
+    The last block of a row is rounded, not chosen, so that rows do not depend on one another.
+    """
+    cost, error = np.empty(3, np.int64), np.empty(3, np.int64)
+    costs, value = np.empty(3, np.int64), np.empty(3, np.int64)
+    before = np.int64(0)
+    reciprocal = load_i32(reciprocal)
+    if row0 > 0:
+        row = min(row0 * v, rows) - 1
+        before = _dc_level(raw + 128 * (row * columns + columns - 1), reciprocal)[1]
+    for m in range(row0, row1):
+        n = _row_order(m, rows, columns, h, v, work)
+        previous = before
+        for t in range(n):
+            at = work + DC_WORK * t
+            index = load_i32(at)
+            strength = _strength(weight, 0, np.int64(load_u16(field + 2 * index)) if field else 256)
+            exact, rounded = _dc_level(raw + 128 * index, reciprocal)
+            for i in range(3):
+                shift = i * (3 * i - 5) >> 1  # 0, -1, 1
+                value[i] = rounded if t == n - 1 else min(max(rounded + shift, -MOST_LEVEL), MOST_LEVEL)
+                error[i] = _distance(exact - (value[i] << 8), strength)
+                if t == 0:
+                    costs[i] = error[i] + rates[64 - np.int64(clz64(abs(value[i] - previous)))]
+                    continue
+                best, chosen = np.int64(1) << 60, 0
+                for j in range(3):
+                    difference = value[i] - load_i32(at - DC_WORK + 4 + 4 * j)
+                    total = cost[j] + rates[64 - np.int64(clz64(abs(difference)))]
+                    if total < best:
+                        best, chosen = total, j
+                costs[i] = best + error[i]
+                store_u32(at + 16 + 4 * i, chosen)
+            for i in range(3):
+                store_u32(at + 4 + 4 * i, value[i])
+                cost[i] = costs[i]
+        chosen = 0
+        for t in range(n - 1, -1, -1):
+            at = work + DC_WORK * t
+            store_i16(out + 128 * load_i32(at), load_i32(at + 4 + 4 * chosen))
+            if t:
+                chosen = load_i32(at + 16 + 4 * chosen)
+        for t in range(n):
+            level = load_i16(out + 128 * load_i32(work + DC_WORK * t))
+            counts[64 - np.int64(clz64(abs(level - before)))] += 1
+            before = level
