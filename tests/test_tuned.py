@@ -1,0 +1,250 @@
+"""The tuned encoder: its trellis against a plain reading of the cost it minimises, its files against decoders."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jpegjax.engine.tuned.recipe import standard_rates
+from jpegjax.engine.tuned.trellis import (
+    DC_WORK,
+    EMPTY,
+    RATE_FIELDS,
+    WORK,
+    ac_rates,
+    ac_rows,
+    dc_rows,
+    reciprocals,
+    symbol_rates,
+)
+from jpegjax.types import ZIGZAG
+
+NEVER = 1 << 40
+
+
+def fixed_rates() -> tuple[np.ndarray, np.ndarray]:
+    """Annex K's costs in 1/128 bit: int32 [2, 256] and [2, 12]."""
+    ac, dc = (np.rint(128 * table).astype(np.int32) for table in standard_rates())
+    ac[:, EMPTY] = ac[:, 0]
+    return ac, dc
+
+
+def distance(e: int, m: int) -> int:
+    return (((min(abs(e), 4095) ** 2) >> 6) * m) >> 9
+
+
+class Block:
+    """A block as the cost function sees it: levels with 8 fractional bits, in zigzag order."""
+
+    def __init__(self, x: np.ndarray, steps: np.ndarray, weights: np.ndarray, field: int):
+        self.x = x[ZIGZAG].tolist()
+        r = np.floor(2.0**17 / steps[ZIGZAG] + 0.5).astype(int).tolist()
+        self.y = [abs(a) * b >> 12 for a, b in zip(self.x, r, strict=True)]
+        self.m = [min(max(int(w) * field >> 8, 1), 8191) for w in weights[ZIGZAG]]
+        self.v = [min((y + 128) >> 8, 1023) for y in self.y]
+
+    def error(self, k: int, level: int) -> int:
+        return distance(self.y[k] - (level << 8), self.m[k])
+
+    def candidates(self, k: int) -> list[int]:
+        v = self.v[k]
+        return [] if v == 0 else [v, v - 1] if v >= 2 and v & (v - 1) == 0 else [v]
+
+    def cost(self, levels: list[int], rates: list[int]) -> int:
+        """Error and bits of AC levels [64], zigzag order, in 1/128 bit."""
+        total = sum(self.error(k, levels[k]) for k in range(1, 64))
+        last = 0
+        for k in range(1, 64):
+            if levels[k]:
+                run = k - last - 1
+                total += rates[0xF0] * (run >> 4) + rates[(run & 15) << 4 | levels[k].bit_length()]
+                last = k
+        return total + (rates[EMPTY] if last == 0 else rates[0] if last < 63 else 0)
+
+    def best(self, rates: list[int]) -> list[int]:
+        """The cheapest levels by dynamic programming, with the specified order among equal costs."""
+        z = [0] * 65
+        for k in range(1, 64):
+            z[k + 1] = z[k] + self.error(k, 0)
+        base, came, taken = {0: 0}, {}, {}
+        least, last = z[64] + rates[EMPTY], 0
+        for i in range(1, 64):
+            cost = NEVER
+            for v in self.candidates(i):
+                nearest = NEVER
+                for j in sorted(base, reverse=True):
+                    run = i - j - 1
+                    c = base[j] + rates[0xF0] * (run >> 4) + rates[(run & 15) << 4 | v.bit_length()]
+                    if c < nearest:
+                        nearest, before = c, j
+                if z[i] + self.error(i, v) + nearest < cost:
+                    cost = z[i] + self.error(i, v) + nearest
+                    came[i], taken[i] = before, v
+            if cost == NEVER:
+                continue
+            base[i] = cost - z[i + 1]
+            end = base[i] + z[64] + (rates[0] if i < 63 else 0)
+            if end < least:
+                least, last = end, i
+        levels = [0] * 64
+        while last:
+            levels[last] = taken[last]
+            last = came[last]
+        return levels
+
+
+def run_ac(raw: np.ndarray, steps, weights, rates, field=None) -> tuple[np.ndarray, np.ndarray]:
+    out = np.full_like(raw, 77)
+    table, counts, work = np.zeros(RATE_FIELDS, np.int32), np.zeros(256, np.int64), np.zeros(WORK, np.uint8)
+    ac_rates(rates, table)
+    r, w = reciprocals(steps), weights.astype(np.int32)
+    ac_rows(
+        raw.ctypes.data, out.ctypes.data, len(raw), 0 if field is None else field.ctypes.data, r.ctypes.data,
+        w.ctypes.data, table.ctypes.data, counts, work.ctypes.data,
+    )  # fmt: skip
+    return out, counts
+
+
+def laplacian_blocks(rng: np.random.Generator, count: int, scale: float) -> np.ndarray:
+    """8·DCT of natural-looking blocks: int16 [count, 64]."""
+    decay = 1 / (1 + np.add.outer(np.arange(8), np.arange(8)).reshape(64)) ** 1.3
+    return np.clip(rng.laplace(0, scale, (count, 64)) * decay, -8192, 8191).astype(np.int16)
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_ac_levels_are_those_of_the_specification(slot: int) -> None:
+    rng = np.random.default_rng(slot)
+    rates = fixed_rates()[0][slot]
+    for scale in (20, 200, 2000, 16000):
+        steps = rng.integers(1, 60, 64).astype(np.uint16)
+        weights = rng.integers(0, 1500, 64).astype(np.uint16)
+        field = rng.integers(16, 4096, 40).astype(np.uint16)
+        raw = laplacian_blocks(rng, 40, scale)
+        out, counts = run_ac(raw, steps, weights, rates, field)
+        want = np.zeros(256, np.int64)
+        for x, levels, b in zip(raw, out, field.tolist(), strict=True):
+            best = Block(x, steps, weights, b).best(rates.tolist())
+            signed = np.zeros(64, np.int64)
+            signed[ZIGZAG] = best
+            assert levels.tolist() == np.where(x < 0, -signed, signed).tolist()
+            last = 0
+            for k in np.flatnonzero(best):
+                want[0xF0] += (k - last - 1) >> 4
+                want[(k - last - 1) % 16 << 4 | best[k].bit_length()] += 1
+                last = k
+            if last < 63:
+                want[0 if last else EMPTY] += 1
+        assert counts.tolist() == want.tolist()
+
+
+@given(st.integers(0, 1 << 30), st.integers(1, 400))
+@settings(max_examples=60, deadline=None)
+def test_ac_levels_are_optimal(seed: int, strength: int) -> None:
+    """No other choice among the candidates costs less: all of them are tried."""
+    rng = np.random.default_rng(seed)
+    rates = rng.integers(1, 2500, 256).astype(np.int32)  # of no order at all
+    steps, weights = np.full(64, 16, np.uint16), np.full(64, strength, np.uint16)
+    x = np.zeros((1, 64), np.int16)
+    places = rng.choice(np.arange(1, 64), 7, replace=False)
+    x[0, places] = rng.integers(-800, 800, 7)
+    levels = np.abs(run_ac(x, steps, weights, rates)[0][0])[ZIGZAG].tolist()
+    block = Block(x[0], steps, weights, 256)
+    places = [k for k in range(1, 64) if block.v[k]]
+    costs = []
+    for chosen in product(*([0, *block.candidates(k)] for k in places)):
+        tried = [0] * 64
+        for k, v in zip(places, chosen, strict=True):
+            tried[k] = v
+        costs.append(block.cost(tried, rates.tolist()))
+    assert block.cost(levels, rates.tolist()) == min(costs)
+
+
+def dc_reference(x: np.ndarray, order: list[int], step: int, weight: int, field: np.ndarray, rates, before: int):
+    """DC levels of one MCU row's blocks in coding order, by the specification's Viterbi search."""
+    r = int(np.floor(2.0**17 / step + 0.5))
+    states: list[tuple[int, int, list[int]]] = [(0, before, [])]  # cost, level, path; in tie order
+    for t, block in enumerate(order):
+        sign = -1 if x[block] < 0 else 1
+        y = sign * (abs(int(x[block])) * r >> 12)
+        v0 = sign * min((abs(y) + 128) >> 8, 1023)
+        m = min(max(weight * int(field[block]) >> 8, 1), 8191)
+        values = [v0] * 3 if t == len(order) - 1 else [min(max(v0 + d, -1023), 1023) for d in (0, -1, 1)]
+        new = []
+        for v in values:
+            costs = [cost + rates[abs(v - level).bit_length()] for cost, level, _ in states]
+            best = costs.index(min(costs))
+            new.append((costs[best] + distance(y - (v << 8), m), v, [*states[best][2], v]))
+        states = new
+    return states[0][2]
+
+
+@pytest.mark.parametrize(("h", "v", "rows", "columns"), [(2, 2, 7, 9), (1, 1, 3, 8), (2, 1, 3, 7), (1, 1, 2, 1)])
+def test_dc_levels_are_those_of_the_specification(h: int, v: int, rows: int, columns: int) -> None:
+    rng = np.random.default_rng(rows)
+    rates = fixed_rates()[1][0]
+    r, step, weight = 0, 6, 90
+    smooth = np.cumsum(rng.normal(0, 60, (rows, columns)), 1) + rng.normal(0, 20, (rows, columns))
+    raw = np.zeros((rows * columns, 64), np.int16)
+    raw[:, 0] = np.clip(smooth, -8192, 8191).ravel()
+    raw[:2, 0] = 8191, -8192
+    field = rng.integers(16, 4096, rows * columns).astype(np.uint16)
+    out, counts = np.zeros_like(raw), np.zeros(257, np.int64)
+    steps, weights = np.full(64, step, np.uint16), np.full(64, weight, np.int32)
+    r = reciprocals(steps)
+    work = np.zeros(DC_WORK * v * columns, np.uint8)
+    high = -(-rows // v)
+    for part in ((0, 1), (1, high)):  # parts need not know of one another
+        dc_rows(
+            *part, raw.ctypes.data, out.ctypes.data, rows, columns, h, v, field.ctypes.data, r.ctypes.data,
+            weights.ctypes.data, rates, counts, work.ctypes.data,
+        )  # fmt: skip
+    before, seen = 0, np.zeros(257, np.int64)
+    for m in range(high):
+        order = [
+            row * columns + column
+            for left in range(0, columns, h)
+            for row in range(m * v, min(m * v + v, rows))
+            for column in range(left, min(left + h, columns))
+        ]
+        want = dc_reference(raw[:, 0], order, step, weight, field, rates.tolist(), before)
+        assert out[order, 0].tolist() == want
+        for level in want:
+            seen[abs(level - before).bit_length()] += 1
+            before = level
+    assert counts.tolist() == seen.tolist()
+    assert (out[:, 1:] == 0).all()
+
+
+def test_dc_beats_every_other_choice() -> None:
+    rng = np.random.default_rng(3)
+    rates = fixed_rates()[1][0].tolist()
+    for _ in range(30):
+        x = rng.integers(-400, 400, 5)
+        field = np.full(5, 256)
+        path = dc_reference(x, list(range(5)), 24, 40, field, rates, 0)
+
+        def cost(levels) -> int:
+            total, before = 0, 0
+            for a, level in zip(x, levels, strict=True):
+                y = int(np.sign(a)) * (abs(int(a)) * round(2**17 / 24) >> 12)
+                total += rates[abs(level - before).bit_length()] + distance(y - (level << 8), 40)
+                before = level
+            return total
+
+        rounded = [int(np.sign(a)) * ((abs(int(a)) * round(2**17 / 24) >> 12) + 128 >> 8) for a in x]
+        choices = product(*([[v - 1, v, v + 1] for v in rounded[:-1]] + [[rounded[-1]]]))
+        assert cost(path) == min(cost(c) for c in choices)
+
+
+def test_rates_are_optimal_code_lengths() -> None:
+    counts = np.zeros(257, np.int64)
+    counts[[0x00, 0x01, 0x11, 0xF0]] = 8, 4, 2, 1
+    rates = np.zeros(256, np.int32)
+    symbol_rates(counts, False, rates)
+    # the reserved code of all ones counts once: lengths 1, 2, 3, 4 and one more of 4
+    assert rates[[0x00, 0x01, 0x11, 0xF0]].tolist() == [128, 384, 512, 512]
+    assert rates[0x25] == 128 * (16 + 5)
