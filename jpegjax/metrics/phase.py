@@ -1,0 +1,115 @@
+"""Phase congruency: where Fourier components agree in phase, there is a feature, whatever its contrast (Kovesi 1999).
+
+With the parameters of FSIM: 4 scales from wavelength 6 doubling, 4 orientations, log-Gabor bandwidth .55, angular σ of
+45° / 1.2, noise threshold at k = 2.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+__all__ = ["LogGabor", "log_gabor", "phase_congruency", "root"]
+
+SCALES, ORIENTATIONS = 4, 4
+SHORTEST, BANDWIDTH = 6.0, 0.55
+SPREAD = np.pi / ORIENTATIONS / 1.2
+CUTOFF, ORDER = 0.45, 15
+NOISE_SIGMAS, NOISE_SHRINK = 2.0, 1.7
+EPSILON = 1e-4
+
+
+class LogGabor(NamedTuple):
+    """Filters for planes of one size, in the order of an unshifted FFT, NumPy float32."""
+
+    radial: np.ndarray
+    """`[scale, h, w]`: log-Gabor in frequency, times a low-pass that rounds off the corners; 0 at frequency 0."""
+    angular: np.ndarray
+    """`[orientation, h, w]`: one-sided Gaussian in angle, so that responses are complex: even + i odd."""
+    noise: np.ndarray
+    """`[orientation]`: energy of noise over the root of the median squared response at the finest scale."""
+
+
+@lru_cache(maxsize=8)
+def log_gabor(height: int, width: int) -> LogGabor:
+    """The filters of `[height, width]` planes; both 2 or more."""
+    y, x = np.meshgrid(*(np.fft.ifftshift((np.arange(n) - n // 2) / (n - n % 2)) for n in (height, width)), indexing="ij")
+    radius, theta = np.hypot(x, y), np.arctan2(-y, x)
+    radius[0, 0] = 1
+    low_pass = 1 / (1 + (radius / CUTOFF) ** (2 * ORDER))
+    centres = 1 / (SHORTEST * 2.0 ** np.arange(SCALES))[:, None, None]
+    radial = np.exp(-np.square(np.log(radius / centres)) / (2 * np.log(BANDWIDTH) ** 2)) * low_pass
+    radial[:, 0, 0] = 0
+    turned = theta - np.arange(ORIENTATIONS)[:, None, None] * np.pi / ORIENTATIONS
+    distance = np.abs(np.arctan2(np.sin(turned), np.cos(turned)))
+    angular = np.exp(-np.square(distance) / (2 * SPREAD**2))
+    noise = np.array([_noise(radial * wedge) for wedge in angular])
+    return LogGabor(*(part.astype(np.float32) for part in (radial, angular, noise)))
+
+
+def _noise(filters: np.ndarray) -> float:
+    """Threshold for noise whose median squared response at the finest scale is 1 (Kovesi's estimate); filters `[scale, h, w]`.
+
+    The squared response to Gaussian noise is exponentially distributed, its mean is its median / log 2; the energy
+    summed over scales has a Rayleigh distribution.
+    """
+    power = 1 / np.log(2) / np.square(filters[0]).sum()
+    kernels = np.fft.ifft2(filters).real * np.sqrt(filters[0].size)
+    tau = np.sqrt(power * np.square(kernels.sum(0)).sum())
+    return float((tau * np.sqrt(np.pi / 2) + NOISE_SIGMAS * tau * np.sqrt(2 - np.pi / 2)) / NOISE_SHRINK)
+
+
+def root(x: jax.Array) -> jax.Array:
+    """Square root of x ≥ 0 with a finite slope everywhere; 1e-6 at 0."""
+    return jnp.sqrt(jnp.maximum(x, 1e-12))
+
+
+def _median(values: jax.Array) -> jax.Array:
+    """Median over the last axis of float32 ≥ 0. Its slope goes to the middle element, or evenly to all that equal it.
+
+    Found bit by bit, for the bits of such floats are ordered as they are: 31 counts instead of a sort.
+    """
+    count = values.shape[-1]
+    bits = lax.bitcast_convert_type(lax.stop_gradient(values), jnp.int32)
+
+    def middle(rank: int) -> jax.Array:
+        def narrow(i: jax.Array, found: jax.Array) -> jax.Array:
+            candidate = found | (jnp.int32(1 << 30) >> i)
+            below = (bits < candidate[..., None]).sum(-1, dtype=jnp.int32)
+            return jnp.where(below <= rank, candidate, found)
+
+        found = lax.fori_loop(0, 31, narrow, jnp.zeros(values.shape[:-1], jnp.int32))
+        same = bits == found[..., None]
+        return jnp.where(same, values, 0).sum(-1) / same.sum(-1)
+
+    ranks = {(count - 1) // 2, count // 2}
+    return sum((middle(rank) for rank in ranks), start=jnp.float32(0)) / len(ranks)
+
+
+def phase_congruency(planes: jax.Array, filters: LogGabor) -> jax.Array:
+    """Phase congruency, 0..1, of planes `[..., h, w]` (samples 0..255: the constants that keep divisions finite are absolute)."""
+    *batch, height, width = planes.shape
+    spectrum = jnp.fft.fft2(planes)[..., None, :, :] * filters.radial
+
+    def orientation(sums: tuple[jax.Array, jax.Array], given: tuple[jax.Array, jax.Array]) -> tuple[tuple, None]:
+        wedge, noise = given
+        response = jnp.fft.ifft2(spectrum * wedge)
+        even, odd = response.real, response.imag
+        squares = jnp.square(even) + jnp.square(odd)
+        even_sum, odd_sum = even.sum(-3), odd.sum(-3)
+        strength = root(jnp.square(even_sum) + jnp.square(odd_sum)) + EPSILON
+        mean_even, mean_odd = even_sum / strength, odd_sum / strength
+        across = jnp.abs(even * mean_odd[..., None, :, :] - odd * mean_even[..., None, :, :]).sum(-3)
+        energy = even_sum * mean_even + odd_sum * mean_odd - across
+        floor = noise * root(_median(squares[..., 0, :, :].reshape(*batch, height * width)))
+        energy = jnp.maximum(energy - floor[..., None, None], 0)
+        return (sums[0] + energy, sums[1] + root(squares).sum(-3)), None
+
+    start = jnp.zeros_like(planes), jnp.zeros_like(planes)
+    (energy, amplitude), _ = lax.scan(orientation, start, (jnp.asarray(filters.angular), jnp.asarray(filters.noise)))
+    return energy / (amplitude + EPSILON)
