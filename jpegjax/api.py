@@ -11,11 +11,14 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .container import JpegInfo, inspect
+from .engine.simulate import simulate
 from .errors import JpegError, JpegWarning
 from .options import ENGINES, MAX_SIDE, DecodeOptions, EncodeOptions, Limits, check_choice
 from .types import Coefficients, register_pytree
 
-__all__ = ["decode", "encode", "imread", "imwrite", "info", "read_coefficients", "transcode", "write_coefficients"]
+__all__ = [
+    "decode", "encode", "imread", "imwrite", "info", "read_coefficients", "simulate", "transcode", "write_coefficients",
+]  # fmt: skip
 
 Source = bytes | bytearray | memoryview | str | os.PathLike | BinaryIO
 

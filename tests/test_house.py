@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "engine": LEFT | {"ops", "coding", "container"},
     "api": LEFT | {"engine", "container"},
     "learned": LEFT | {"ops", "coding", "container"},
-    "codecs": LEFT | {"api", "learned", "metrics", "__init__"},
+    "codecs": LEFT | {"api", "engine", "learned", "metrics", "__init__"},
     "train": LEFT | {"learned", "metrics"},
     "bulk": LEFT | {"codecs"},
     "report": LEFT | {"codecs", "metrics", "__init__"},
@@ -45,7 +45,7 @@ MAY_IMPORT |= {"cli": ALL, "__init__": {"errors", "options", "types", "api"}}
 PUBLIC = {
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
     "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread", "imwrite", "info", "read_coefficients",
-    "transcode", "write_coefficients",
+    "simulate", "transcode", "write_coefficients",
 }  # fmt: skip
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

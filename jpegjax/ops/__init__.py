@@ -28,7 +28,7 @@ _HOME = {
         "ycbcr_to_rgb",
         "ycbcr_to_rgb_float",
     ),
-    "dct": ("fdct_float", "fdct_islow", "idct_float", "idct_islow"),
+    "dct": ("fdct_float", "fdct_islow", "fdct_islow_planes", "idct_float", "idct_islow", "idct_islow_planes"),
     "dft": (
         "bin_magnitudes",
         "block_dct",
@@ -44,7 +44,7 @@ _HOME = {
     "planes": ("decode_planes", "encode_planes"),
     "quant": ("dequantise", "dequantise_float", "quality_table", "quantise", "quantise_float"),
     "sampling": ("downsample", "downsample_float", "pad_plane", "upsample", "upsample_float"),
-    "simulate": ("simulate", "soft_clip", "soft_round"),
+    "simulate": ("simulate_images", "soft_clip", "soft_round"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ __all__ = ["decode_planes", "encode_planes"]
 Sampling = Sequence[tuple[int, int]]  # (h, v) per component
 
 
-def _ratios(sampling: Sampling) -> list[tuple[int, int]]:
+def sampling_ratios(sampling: Sampling) -> list[tuple[int, int]]:
+    """(columns, rows) of full resolution for one sample of each component."""
     hmax, vmax = max(h for h, _ in sampling), max(v for _, v in sampling)
     if any(hmax % h or vmax % v for h, v in sampling):
         raise ValueError(f"sampling={tuple(sampling)!r}: every factor must divide the largest one")
@@ -49,6 +50,15 @@ def encode_planes(
     color: YCBCR (the default for three components) converts from RGB, RGB keeps the channels; CMYK (the default for
     four) inverts them, as Adobe stores them.
     """
+    samples = encoder_samples(images, sampling, color, precision)
+    transformed = (fdct_islow(split_blocks(x), precision=precision) for x in samples)
+    return tuple(quantise(x, _steps(steps)) for x, steps in zip(transformed, qtables, strict=True))
+
+
+def encoder_samples(
+    images: jax.Array, sampling: Sampling, color: ColorSpace | None = None, precision: int = 8
+) -> list[jax.Array]:
+    """What `encode_planes` transforms: int32 [N, 8·rows, 8·columns] per component, padded to whole blocks. Exact."""
     images = jnp.asarray(images)
     n = len(sampling)
     dtype = jnp.dtype(jnp.uint8 if precision == 8 else jnp.uint16)
@@ -57,21 +67,25 @@ def encode_planes(
         raise TypeError(f"images: must be {dtype} {shape}, not {images.dtype} {list(images.shape)}")
     images = images.astype(jnp.int32)
     channels = [images] if n == 1 else [images[..., i] for i in range(n)]
-    height, width = channels[0].shape[-2:]
     if n == 3 and color in (None, ColorSpace.YCBCR):
         r, g, b = channels
         channels = [luma(r, g, b), *chroma(r, g, b, precision)]
     elif n == 4 and color in (None, ColorSpace.CMYK):
         channels = [(1 << precision) - 1 - x for x in channels]
-    ratios = _ratios(sampling)
+    return to_blocks(channels, sampling, downsample)
+
+
+def to_blocks(channels: Sequence[jax.Array], sampling: Sampling, mean: Callable[..., jax.Array]) -> list[jax.Array]:
+    """Components [N, H, W] downsampled by `mean` and padded to whole blocks, as libjpeg orders it (jcprepct)."""
+    height, width = channels[0].shape[-2:]
+    ratios = sampling_ratios(sampling)
     rows_per_cell = max(v for _, v in ratios)
     planes = []
-    for x, (h, v), steps in zip(channels, ratios, qtables, strict=True):
+    for x, (h, v) in zip(channels, ratios, strict=True):
         high, wide = -(-height // (8 * v)), -(-width // (8 * h))
         full = pad_plane(x, -(-height // rows_per_cell) * rows_per_cell, 8 * h * wide)
-        samples = pad_plane(downsample(full, h, v), 8 * high, 8 * wide)
-        planes.append(quantise(fdct_islow(split_blocks(samples), precision=precision), _steps(steps)))
-    return tuple(planes)
+        planes.append(pad_plane(mean(full, h, v), 8 * high, 8 * wide))
+    return planes
 
 
 def decode_planes(
@@ -94,7 +108,7 @@ def decode_planes(
     fancy: libjpeg's triangle filter for chroma, else repeated samples.
     """
     height, width = size
-    ratios = _ratios(sampling)
+    ratios = sampling_ratios(sampling)
     if color is not ColorSpace.RGB and mode == "L":
         planes, qtables, ratios = planes[:1], qtables[:1], ratios[:1]
     channels = []

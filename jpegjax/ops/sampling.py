@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["downsample", "downsample_float", "pad_plane", "upsample"]
+__all__ = ["downsample", "downsample_float", "pad_plane", "upsample", "upsample_float"]
 
 Axes = tuple[int, int]  # (vertical, horizontal)
 
@@ -109,3 +109,16 @@ def upsample(plane: jax.Array, h: int, v: int, fancy: bool = True) -> jax.Array:
             parity = (jnp.arange(x.shape[rows], dtype=jnp.int32) & 1)[:, None]
             return (x + 1 + parity) >> 2
     return _interleave(*fancy_columns(x, *_neighbours(x, columns), bits + 2), columns)
+
+
+def upsample_float(plane: jax.Array, h: int, v: int, fancy: bool = True) -> jax.Array:
+    """`upsample` of floats, without rounding: [..., R, C] → [..., v·R, h·C]. Differentiable."""
+    x = jnp.asarray(plane)
+    rows, columns = x.ndim - 2, x.ndim - 1
+    if not (fancy and is_fancy(h, v, x.shape[columns])):
+        return jnp.repeat(jnp.repeat(x, v, rows), h, columns)
+    for ratio, axis in ((v, rows), (h, columns)):
+        if ratio == 2:
+            before, after = _neighbours(x, axis)
+            x = _interleave(0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after, axis)
+    return x

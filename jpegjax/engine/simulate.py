@@ -1,0 +1,179 @@
+"""The door of the differentiable JPEG layer: checks what comes in, lays it out as a batch, and compiles once a shape."""
+
+from __future__ import annotations
+
+import operator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
+from ..options import MAX_SIDE, check_choice, parse_subsampling
+
+__all__ = ["simulate"]
+
+FORWARD = ("exact", "smooth")
+GRADIENT = ("straight-through", "soft")
+LARGEST_STEP = 65_535
+
+
+def simulate(
+    images: Any,
+    quality: Any = 75,
+    *,
+    subsampling: Any = "4:2:0",
+    qtables: Any = None,
+    forward: str = "exact",
+    gradient: str = "straight-through",
+    exponent: int = 5,
+    bits: bool = False,
+) -> Any:
+    """JPEG as a layer: what a decoder shows of images, differentiable in images, quality and tables. jit-, vmap- and shard-safe.
+
+    images: [H, W], [H, W, C] or [N, H, W, C], C 1 (grey) or 3 (RGB), sides 1..65,535, values 0..255: uint8 or floats,
+        NumPy, JAX or traced. The result has the same shape and dtype; smooth ones of uint8 are float32.
+    quality: IJG quality 1..100, clipped when traced, a scalar or [N]. Integers take libjpeg's integer tables. Floats
+        take tables without rounding, which have a gradient; exact ones those of the nearest integer with this gradient.
+    subsampling: as for `encode`; grey ignores it.
+    qtables: in place of quality, steps 1..65,535 in natural order, clipped when traced: [T, 8, 8] or [T, 64], or [8, 8]
+        or [64] for T = 1, or [N, T, 8, 8] or [N, T, 64] per image, T 1..4. Component i takes table min(i, T − 1).
+    forward: "exact" gives decode(encode(images)) bit for bit, images and tables rounded to integers. "smooth" is above
+        45 dB to it at qualities 10..95: float transform, triangle filter and clamps, rounding x to
+        round(x) + (x − round(x))^exponent (Shin and Song 2017, whose 3 falls short of 45 dB); pixels, colour and chroma
+        keep the encoder's integer roundings, as constants.
+    gradient: "straight-through": roundings and clamps have slope 1. "soft": they have the smooth form's slopes.
+    exponent: odd; 1 does not round at all.
+    bits: give (images, bits) with an estimate of the file's size, float32 [N] (a scalar for a single image), alike for
+        all forms and differentiable.
+
+    A NaN stays where it is in exact pixels, spoils its surroundings in smooth ones and in gradients.
+    TypeError and ValueError name the argument, its value and what is allowed.
+    """
+    check_choice("forward", forward, FORWARD)
+    check_choice("gradient", gradient, GRADIENT)
+    if not isinstance(bits, bool):
+        raise TypeError(f"bits={bits!r}: must be True or False")
+    try:
+        power = operator.index(exponent)
+    except TypeError:
+        raise TypeError(f"exponent={exponent!r}: must be an odd integer from 1") from None
+    if power < 1 or power % 2 == 0:
+        raise ValueError(f"exponent={power}: must be an odd integer from 1")
+    sampling = parse_subsampling(subsampling)
+    images = _images(images)
+    batch = images.shape[0] if images.ndim == 4 else None
+    if images.ndim == 2 or images.shape[-1] == 1:
+        sampling = ((1, 1),)
+    setting = _quality(quality, batch) if qtables is None else _qtables(qtables, batch)
+    return _compiled()(
+        images, setting, sampling, forward == "exact", gradient == "straight-through", power, qtables is not None, bits
+    )
+
+
+def _images(images: Any) -> Any:
+    if not (hasattr(images, "dtype") and hasattr(images, "shape")):
+        raise TypeError(f"images: must be a NumPy or JAX array, not {type(images).__name__}")
+    if images.dtype != np.uint8 and not _is_float(images.dtype):
+        raise TypeError(f"images: dtype {images.dtype}; must be uint8 or floating, values 0..255")
+    if images.ndim not in (2, 3, 4) or (images.ndim > 2 and images.shape[-1] not in (1, 3)):
+        raise ValueError(f"images: shape {images.shape}; must be [H, W], [H, W, C] or [N, H, W, C] with C 1 or 3")
+    height, width = images.shape[:2] if images.ndim < 4 else images.shape[1:3]
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ValueError(f"images: {width}×{height} pixels; each side must be 1..{MAX_SIDE}")
+    return images
+
+
+def _is_float(dtype: Any) -> bool:
+    import jax.numpy as jnp
+
+    return jnp.issubdtype(dtype, jnp.floating)
+
+
+def _values(name: str, value: Any, low: int, high: int) -> Any:
+    """The argument as an array of int32 or float32 (float64); ValueError where values are known and out of range."""
+    import jax
+    import jax.numpy as jnp
+
+    if isinstance(value, (list, tuple)):
+        value = jnp.stack([jnp.asarray(x) for x in value]) if len(value) else jnp.zeros(0)
+    try:
+        array = jnp.asarray(value)
+    except TypeError:
+        raise TypeError(f"{name}: must be numbers {low}..{high}, not {type(value).__name__}") from None
+    if not (_is_float(array.dtype) or jnp.issubdtype(array.dtype, jnp.integer)):
+        raise TypeError(f"{name}: must be numbers {low}..{high}, not {array.dtype}")
+    if not isinstance(array, jax.core.Tracer) and array.size:
+        known = np.asarray(array, np.float64)
+        if not (known.min() >= low and known.max() <= high):
+            raise ValueError(f"{name}: values {known.min():g}..{known.max():g}; must be {low}..{high}")
+    return array if _is_float(array.dtype) else array.astype(jnp.int32)
+
+
+def _quality(quality: Any, batch: int | None) -> Any:
+    array = _values("quality", quality, 1, 100)
+    if array.shape not in ((), (batch,)):
+        wanted = "a scalar" if batch is None else f"a scalar or [{batch}], one for each image"
+        raise ValueError(f"quality: shape {array.shape}; must be {wanted}")
+    return array
+
+
+def _qtables(qtables: Any, batch: int | None) -> Any:
+    array = _values("qtables", qtables, 1, LARGEST_STEP)
+    if array.ndim and array.shape[-1] == 64:
+        array = array.reshape(*array.shape[:-1], 8, 8)
+    if array.ndim == 2:
+        array = array[None]
+    per_image = array.ndim == 4 and batch is not None and array.shape[0] == batch
+    if array.shape[-2:] != (8, 8) or not (array.ndim == 3 or per_image) or not 1 <= array.shape[-3] <= 4:
+        lead = "" if batch is None else f" or [{batch}, T, 8, 8]"
+        raise ValueError(f"qtables: shape {np.shape(qtables)}; must be [T, 8, 8]{lead} (or 64 in place of 8, 8), T 1..4")
+    return array
+
+
+@cache
+def _compiled() -> Any:
+    import jax
+
+    return jax.jit(_run, static_argnums=tuple(range(2, 8)))
+
+
+def _run(
+    images: Any, setting: Any, sampling: Any, exact: bool, through: bool, exponent: int, tables_given: bool, bits: bool
+) -> Any:
+    import jax.numpy as jnp
+
+    from .. import ops
+
+    dtype = jnp.promote_types(images.dtype, jnp.float32)
+    shape = images.shape
+    lead = shape[0] if len(shape) == 4 else 1
+    height, width = shape[-3:-1] if len(shape) > 2 else shape
+    batch = images.astype(dtype).reshape(lead, height, width, 1 if len(sampling) == 1 else 3)
+    if tables_given:
+        tables = jnp.clip(setting.astype(dtype), 1, LARGEST_STEP)
+        steps = [tables[..., min(i, tables.shape[-3] - 1), :, :] for i in range(len(sampling))]
+    else:
+        bases = (LUMA_QUANTIZATION, CHROMA_QUANTIZATION, CHROMA_QUANTIZATION)[: len(sampling)]
+        steps = [_steps(base.reshape(8, 8), setting, exact).astype(dtype) for base in bases]
+    shown = ops.simulate_images(batch, steps, sampling, exact=exact, through=through, exponent=exponent).reshape(shape)
+    shown = shown.astype(images.dtype if exact or images.dtype != jnp.uint8 else dtype)
+    if not bits:
+        return shown
+    estimate = ops.estimate_bits(batch, steps, sampling)
+    return shown, estimate if len(shape) == 4 else estimate[0]
+
+
+def _steps(base: np.ndarray, quality: Any, exact: bool) -> Any:
+    import jax.numpy as jnp
+    from jax import lax
+
+    from .. import ops
+
+    if jnp.issubdtype(quality.dtype, jnp.integer):
+        return ops.quality_table(base, quality)
+    smooth = ops.quality_table(base, quality, rounded=False)
+    if not exact:
+        return smooth
+    integer = ops.quality_table(base, jnp.round(quality).astype(jnp.int32)).astype(smooth.dtype)
+    return smooth + lax.stop_gradient(integer - smooth)
