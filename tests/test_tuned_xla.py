@@ -1,0 +1,135 @@
+"""The tuned encoder on a device: the JAX trellis decides as the numba one, and both engines write the same files."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jpegjax.engine.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_rates, ac_rows, dc_rows, reciprocals
+from jpegjax.ops.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
+
+SEGMENTS, BLOCKS, TABLES = 6, 16, 3
+
+
+class Case:
+    """Random blocks in segments, with tables and rates of the most varied kinds."""
+
+    def __init__(self, seed: int, kind: str):
+        rng = np.random.default_rng(seed)
+        spread, largest_step, largest_weight, largest_rate, largest_field = {
+            "usual": (300, 60, 1500, 16, 2048),
+            "huge": (20_000, 2, 8192, 30, 65_536),
+            "fine": (3000, 3, 200, 12, 512),
+            "coarse": (500, 65_536, 8192, 511, 65_536),
+            "weightless": (400, 30, 1, 8, 512),
+            "ties": (200, 40, 2, 2, 257),
+            "empty": (3, 60, 100, 9, 512),
+        }[kind]
+        decay = 1 / (1 + np.add.outer(np.arange(8), np.arange(8)).reshape(64)) ** rng.choice([0, 0.6, 1.3])
+        x = rng.laplace(0, spread, (SEGMENTS, BLOCKS, 64)) * decay
+        self.x = np.clip(x, -8200, 8200).astype(np.int16)
+        self.table = rng.integers(0, TABLES, SEGMENTS).astype(np.int32)
+        low = 256 if kind == "ties" else 0
+        self.field = rng.integers(low, largest_field, (SEGMENTS, BLOCKS)).astype(np.uint16)
+        self.steps = rng.integers(1, largest_step, (TABLES, 64)).astype(np.uint16)
+        self.weights = rng.integers(0, largest_weight, (TABLES, 64)).astype(np.uint16)
+        self.rates = (128 * rng.integers(1, largest_rate, (TABLES, 256))).astype(np.int32)
+        self.dc_rates = (128 * rng.integers(1, largest_rate, (TABLES, 12))).astype(np.int32)
+        if kind in ("usual", "coarse"):
+            self.rates += rng.integers(0, 128, self.rates.shape).astype(np.int32)
+
+
+kinds = st.sampled_from(["usual", "huge", "fine", "coarse", "weightless", "ties", "empty"])
+on_device = partial(jax.jit, static_argnames="page")
+jax_ac, jax_ac_counts = on_device(trellis_ac), on_device(ac_counts)
+jax_dc, jax_dc_counts = jax.jit(trellis_dc), jax.jit(dc_counts)
+
+
+def numba_ac(case: Case, s: int, table: int) -> tuple[np.ndarray, np.ndarray]:
+    raw, field = np.ascontiguousarray(case.x[s]), np.ascontiguousarray(case.field[s])
+    out, work = np.zeros_like(raw), np.zeros(WORK, np.uint8)
+    costs, counts = np.zeros(RATE_FIELDS, np.int32), np.zeros(256, np.int64)
+    ac_rates(case.rates[table], costs)
+    scale, weight = reciprocals(case.steps[table]), case.weights[table].astype(np.int32)
+    ac_rows(
+        raw.ctypes.data, out.ctypes.data, len(raw), field.ctypes.data, scale.ctypes.data, weight.ctypes.data,
+        costs.ctypes.data, counts, work.ctypes.data,
+    )  # fmt: skip
+    return out, counts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), kinds, st.sampled_from([2, SEGMENTS]))
+def test_ac_levels_and_counts_are_those_of_the_host(seed: int, kind: str, page: int) -> None:
+    case = Case(seed, kind)
+    levels = jax_ac(case.x, case.table, case.field, case.steps, case.weights, case.rates, page=page)
+    counts = jax_ac_counts(levels, np.ones((SEGMENTS, BLOCKS), bool), page=page)
+    for s, table in enumerate(case.table):
+        want, seen = numba_ac(case, s, table)
+        np.testing.assert_array_equal(levels[s], want)
+        np.testing.assert_array_equal(counts[s], seen)
+
+
+def test_blocks_that_do_not_count_are_not_counted() -> None:
+    case = Case(5, "usual")
+    run = partial(jax_ac, case.x, case.table, case.field, case.steps, case.weights, case.rates, page=2)
+    levels, some = run(), run(used=3)
+    np.testing.assert_array_equal(some[:4], levels[:4])
+    assert not some[4:].any()
+    valid = np.arange(BLOCKS) < np.array([16, 16, 16, 16, 5, 0])[:, None]
+    counts = jax_ac_counts(levels, valid, page=SEGMENTS)
+    np.testing.assert_array_equal(counts[:4], jax_ac_counts(levels, valid, page=2)[:4])
+    assert counts[4, [0, EMPTY]].sum() + (levels[4, :5, 63] != 0).sum() == 5
+    assert not counts[5].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), kinds, st.integers(1, 2 * BLOCKS), st.integers(1, 3))
+def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, columns: int, components: int) -> None:
+    """Components of whole rows one after the other, each from a segment of its own on."""
+    case = Case(seed, kind)
+    restart, end = np.zeros((2, SEGMENTS, BLOCKS), bool)
+    valid = np.zeros((SEGMENTS, BLOCKS), bool)
+    end[:] = True
+    share = SEGMENTS // components
+    wanted = []
+    for c in range(components):
+        rows = share * BLOCKS // columns
+        if not rows:
+            continue
+        own = slice(c * share, (c + 1) * share)
+        case.table[own] = table = case.table[c * share]
+        count = rows * columns
+        restart[own].reshape(-1)[0] = True
+        valid[own].reshape(-1)[:count] = True
+        end[own].reshape(-1)[:count] = np.arange(count) % columns == columns - 1
+        raw = np.ascontiguousarray(case.x[own].reshape(-1, 64)[:count])
+        field = np.ascontiguousarray(case.field[own].reshape(-1)[:count])
+        out, counts, work = np.zeros_like(raw), np.zeros(257, np.int64), np.zeros(DC_WORK * columns, np.uint8)
+        scale, weight = reciprocals(case.steps[table]), case.weights[table].astype(np.int32)
+        dc_rows(
+            0, rows, raw.ctypes.data, out.ctypes.data, rows, columns, 1, 1, field.ctypes.data, scale.ctypes.data,
+            weight.ctypes.data, case.dc_rates[table], counts, work.ctypes.data,
+        )  # fmt: skip
+        wanted.append((own, out[:, 0], counts))
+    levels = jax_dc(
+        case.x[:, :, 0], case.table, case.field, case.steps[:, 0], case.weights[:, 0], case.dc_rates, restart, end,
+        (columns - 1).bit_length(),
+    )  # fmt: skip
+    counts = np.asarray(jax_dc_counts(levels, restart, valid))
+    levels = np.asarray(levels)
+    for own, want, seen in wanted:
+        np.testing.assert_array_equal(levels[own].reshape(-1)[: len(want)], want)
+        np.testing.assert_array_equal(counts[own].sum(0), seen[:12])
+    assert counts.sum() == valid.sum()
+
+
+def test_segments_of_a_page_divide_it() -> None:
+    case = Case(1, "usual")
+    with pytest.raises(ValueError, match="page=4: must divide 6 segments"):
+        trellis_ac(case.x, case.table, case.field, case.steps, case.weights, case.rates, page=4)
