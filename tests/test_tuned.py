@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jpegjax.engine.tuned.field import strength_field
 from jpegjax.engine.tuned.recipe import standard_rates
 from jpegjax.engine.tuned.trellis import (
     DC_WORK,
@@ -227,15 +228,13 @@ def test_dc_beats_every_other_choice() -> None:
         field = np.full(5, 256)
         path = dc_reference(x, list(range(5)), 24, 40, field, rates, 0)
 
-        def cost(levels) -> int:
-            total, before = 0, 0
-            for a, level in zip(x, levels, strict=True):
-                y = int(np.sign(a)) * (abs(int(a)) * round(2**17 / 24) >> 12)
-                total += rates[abs(level - before).bit_length()] + distance(y - (level << 8), 40)
-                before = level
-            return total
+        exact = [int(np.sign(a)) * (abs(int(a)) * round(2**17 / 24) >> 12) for a in x]
 
-        rounded = [int(np.sign(a)) * ((abs(int(a)) * round(2**17 / 24) >> 12) + 128 >> 8) for a in x]
+        def cost(levels, exact=exact) -> int:
+            bits = sum(rates[abs(b - a).bit_length()] for a, b in zip((0, *levels), levels, strict=False))
+            return bits + sum(distance(y - (level << 8), 40) for y, level in zip(exact, levels, strict=True))
+
+        rounded = [(1 if y >= 0 else -1) * ((abs(y) + 128) >> 8) for y in exact]
         choices = product(*([[v - 1, v, v + 1] for v in rounded[:-1]] + [[rounded[-1]]]))
         assert cost(path) == min(cost(c) for c in choices)
 
@@ -248,3 +247,63 @@ def test_rates_are_optimal_code_lengths() -> None:
     # the reserved code of all ones counts once: lengths 1, 2, 3, 4 and one more of 4
     assert rates[[0x00, 0x01, 0x11, 0xF0]].tolist() == [128, 384, 512, 512]
     assert rates[0x25] == 128 * (16 + 5)
+
+
+def field_reference(luma: np.ndarray, rows: int, columns: int, parameters) -> np.ndarray:
+    """The field by the specification, in NumPy. luma: [8·rows, 8·columns]."""
+    power, c, *weights = parameters
+    p, total = luma.astype(np.int64), np.zeros((rows, columns), np.int64)
+    for s in range(4):
+        p = np.pad(p, ((0, len(p) % 2), (0, p.shape[1] % 2)), "edge")
+        cells = p.reshape(len(p) // 2, 2, -1, 2)
+
+        def window(x: np.ndarray) -> np.ndarray:
+            x = np.pad(x, 1, "edge")
+            x = x[:-2] + 2 * x[1:-1] + x[2:]
+            return x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]
+
+        sums = cells.sum((1, 3))
+        variance = (64 * window((cells**2).sum((1, 3))) - window(sums) ** 2) >> 12
+        t = 2**24 // (8 * variance + c)
+        if s < 3:
+            a = t.reshape(rows, 4 >> s, columns, 4 >> s).sum((1, 3)) >> (4 - 2 * s)
+        else:
+            a = t.repeat(2, 0).repeat(2, 1)[:rows, :columns]
+        total += weights[s] * a
+        p = (sums + 2) >> 2
+    n = np.floor(np.log2(total)).astype(int)
+    fraction = np.floor(128 * (total / 2.0**n - 1))
+    logs = 256 * n + np.floor(256 * np.log2(1 + (fraction + 0.5) / 128) + 0.5).astype(int)
+    e = np.clip((power * (logs - (logs.sum(1) // columns).sum() // rows)) >> 6, -1024, 1024)
+    table = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(int)
+    return np.clip((table[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3), (5, 9), (16, 33)])
+def test_the_field_is_the_specified_one(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(rows)
+    ramp = np.add.outer(np.arange(8 * rows), 2 * np.arange(8 * columns)) / 3
+    luma = np.clip(ramp + rng.normal(0, 40, (8 * rows, 8 * columns)) * rng.random((1, 8 * columns)), 0, 255)
+    plane = np.full((8 * rows + 8, 8 * columns + 72), 99, np.uint8)
+    plane[: 8 * rows, : 8 * columns] = luma
+    for parameters in ((64, 234, 1, 0, 0, 0), (45, 100, 60, 30, 7, 255), (200, 1, 0, 0, 0, 9)):
+        field = strength_field(plane, rows, columns, parameters)
+        want = field_reference(plane[: 8 * rows, : 8 * columns], rows, columns, parameters)
+        assert field.tolist() == want.tolist()
+    assert strength_field(plane, rows, columns, (0, 234, 1, 0, 0, 0)) is None
+
+
+def test_the_field_is_gaussian_ssim_masking() -> None:
+    """One scale at power 1 is 1 / (2σ² + 58.5) under a Gaussian of σ 1.5, up to a factor."""
+    gaussian_filter = pytest.importorskip("scipy.ndimage").gaussian_filter
+    rng = np.random.default_rng(5)
+    envelope = gaussian_filter(rng.normal(0, 1, (128, 192)), 12)
+    luma = np.clip(128 + gaussian_filter(rng.normal(0, 1, (128, 192)), 1) * np.exp(60 * envelope) * 60, 0, 255).round()
+    plane = np.pad(luma.astype(np.uint8), ((0, 0), (0, 64)))
+    field = strength_field(plane, 16, 24, (64, 234, 64, 0, 0, 0)).astype(float)
+    mean = gaussian_filter(luma, 1.5, mode="nearest")
+    variance = gaussian_filter(luma**2, 1.5, mode="nearest") - mean**2
+    exact = (1 / (2 * variance + 58.5)).reshape(16, 8, 24, 8).mean((1, 3))
+    error = np.log2(field / exact)
+    assert field.max() / field.min() > 8
+    assert (error - error.mean()).std() < 0.15

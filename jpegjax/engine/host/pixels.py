@@ -43,6 +43,7 @@ __all__ = [
     "STRIDE",
     "VRATIO",
     "emit_rows",
+    "upsample_row",
     "upsampling_kind",
 ]  # fmt: skip
 
@@ -192,7 +193,7 @@ def _ycck_32(y, cb, cr, k, out):
 
 
 @kernel
-def _upsample(t, row, out, sums, top, vmax):
+def upsample_row(t, row, out, sums, top, vmax):
     """Row `row` of the image, one component: address of its full-width samples, `out` where they had to be made.
 
     t: the component's row of the table. top: first image row of the strip. sums: address of int16 scratch with 32 bytes
@@ -279,7 +280,7 @@ def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scra
     tail = scratch + 7 * span
     for row in range(row0, row1):
         target = pixels + row * width * channels
-        a = _upsample(table[0], row, scratch, sums, top, vmax)
+        a = upsample_row(table[0], row, scratch, sums, top, vmax)
         if channels == 1:
             copied = width & ~31
             copy_bytes(target, a, copied)
@@ -287,10 +288,10 @@ def emit_rows(table, row0, row1, top, vmax, width, color, channels, pixels, scra
             continue
         b, c = a, a
         if n > 1:
-            b = _upsample(table[1], row, scratch + span, sums, top, vmax)
-            c = _upsample(table[2], row, scratch + 2 * span, sums, top, vmax)
+            b = upsample_row(table[1], row, scratch + span, sums, top, vmax)
+            c = upsample_row(table[2], row, scratch + 2 * span, sums, top, vmax)
         if channels == 4:
-            d = _upsample(table[3], row, scratch + 3 * span, sums, top, vmax)
+            d = upsample_row(table[3], row, scratch + 3 * span, sums, top, vmax)
             _emit_four(a, b, c, d, width, color, target, tail)
             continue
         if n > 1 and color == 1:

@@ -5,7 +5,7 @@ image ──▶ planes ──▶ 8·DCT ──▶ trellis passes ──▶ int16
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from .. import entropy, run_parallel, spare_cores
 from ..host.forward import raw_strip
 from ..host.scratch import address, scratch
 from ..pool import borrow
+from .field import strength_field
 from .planes import Picture
 from .recipe import Recipe
 from .trellis import (
@@ -66,7 +67,7 @@ class _Rates:
 
 
 def _trellis(
-    raws: Sequence[np.ndarray], planes: Sequence[np.ndarray], frame: Frame, components: Sequence[int], recipe: Recipe,
+    raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], frame: Frame, components: Sequence[int], recipe: Recipe,
     field: np.ndarray | None,
 ) -> None:  # fmt: skip
     """All passes over some components. field: uint16 [rows, columns] of component 0, or None."""
@@ -114,9 +115,18 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     """
     picture = Picture(image, frame)
     count = len(frame.components)
-    raws = [_raw(picture.component(c, recipe.chroma), *frame.blocks(c)) for c in range(count)]
+    samples = [picture.component(c, recipe.chroma) for c in range(count)]
+    field = strength_field(samples[0], *frame.blocks(0), recipe.field)
     planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
-    _trellis(raws, planes, frame, range(count), recipe, None)
+    whole = range(count)
+    groups = [whole]
+    if recipe.compensate and count == 3 and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax):
+        groups = [whole[1:], whole[:1]]
+    for group in groups:
+        if len(groups) > 1 and group[0] == 0:
+            picture.compensate(planes[1:], list(recipe.steps[1:]))
+        raws = {c: _raw(samples[c], *frame.blocks(c)) for c in group}
+        _trellis(raws, planes, frame, group, recipe, field)
     return planes
 
 

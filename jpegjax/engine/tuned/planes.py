@@ -9,6 +9,7 @@ from ...types import Frame
 from ..host.forward import copy_bytes, downsample_row, extend_row, ycc_row
 from ..host.scratch import address
 from ..pool import borrow
+from .chroma import compensate_luma, fit_plane
 
 __all__ = ["Picture"]
 
@@ -66,6 +67,11 @@ class Picture:
         for plane in self.planes:
             _repeat_row(address(plane), stride, frame.height - 1, self.rows)
 
+    def compensate(self, coded: list[np.ndarray], qtables: list[np.ndarray]) -> None:
+        """Aim luma at the brightness that is left to it by Cb and Cr as coded, with their tables."""
+        compensate_luma(self.planes, coded, self.frame, qtables, self.columns)
+        _repeat_row(address(self.planes[0]), self.planes.shape[2], self.frame.height - 1, self.rows)
+
     def component(self, c: int, chroma: str) -> np.ndarray:
         """Samples of component c, uint8 [8·v·MCU rows, stride], edges repeated. chroma: "box" or "lsq"."""
         k = self.frame.components[c]
@@ -74,10 +80,11 @@ class Picture:
             return self.planes[c]
         rows, columns = self.rows // v, self.columns // h
         real = -(-self.frame.height // v)
-        out = borrow((rows + 1, columns + _SLACK))[:rows]
+        out = borrow((rows, columns + _SLACK))
         stride = out.shape[1]
-        _box_rows(
-            0, real, address(self.planes[c]), self.planes.shape[2], h, v, address(out), stride, columns
-        )
+        if chroma == "lsq" and (h, v) in ((2, 1), (2, 2)):
+            fit_plane(self.planes[c], self.frame.height, self.frame.width, v == 2, out, columns)
+        else:
+            _box_rows(0, real, address(self.planes[c]), self.planes.shape[2], h, v, address(out), stride, columns)
         _repeat_row(address(out), stride, real - 1, rows)
         return out
