@@ -91,6 +91,7 @@ def _forward(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple) ->
     none = jnp.zeros_like(field)
     cost = jnp.concatenate([none[None], jnp.broadcast_to(none + _FAR, (15, *none.shape))])
     start = cost, jnp.zeros_like(cost, jnp.int8), none + empty, none.astype(jnp.int8)
+    chosen: tuple[jax.Array, jax.Array]
     (_, _, _, last), chosen = lax.scan(step, start, (x, scales.T, weights.T, jnp.arange(1, 64, dtype=jnp.int8)))
     return last, *chosen
 
