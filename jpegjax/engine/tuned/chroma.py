@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...simd import constant, kernel, load, load_u8, maximum, minimum, store, store_u8, vectorized
+from ...simd import constant, kernel, load, load_u8, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
 from ..host.forward import copy_bytes, extend_row
 from ..host.inverse import dequantiser, inverse_strip
@@ -43,11 +43,10 @@ def _clipped(x):
 @vectorized
 def _fit_16(row, out):
     """32 samples, and 6 on each side, to 16 int16 of scale 64."""
-    total = None
+    total = zero(row, 16, 16)
     for i, tap in enumerate(_TAPS):
         left, right = load(row - 2 * i, 32, 8).bitcast(16) & 255, load(row + 2 * i, 32, 8).bitcast(16)
-        part = (left + right.shift_right_logical(8)) * tap
-        total = part if total is None else total + part
+        total = total + (left + right.shift_right_logical(8)) * tap
     store(out, total)
 
 
@@ -60,10 +59,9 @@ def _round_16(row, out):
 @vectorized
 def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, out):
     """16 columns of eight rows of scale 64, a0 and b0 the nearest above and below, to samples."""
-    total = None
+    total = zero(out, 8, 32), zero(out, 8, 32)
     for a, b, tap in zip((a0, a1, a2, a3), (b0, b1, b2, b3), _TAPS, strict=True):
-        part = dot(pairs(load(a, 16, 16), load(b, 16, 16)), tap, tap)
-        total = part if total is None else plus(total, part)
+        total = plus(total, dot(pairs(load(a, 16, 16), load(b, 16, 16)), tap, tap))
     store(out, _clipped(descaled(plus(total, 2048), 12)))
 
 
