@@ -1,0 +1,49 @@
+"""Chroma that suits the decoder: least-squares downsampling, and luma that makes up for what coding chroma did. Exact.
+
+Decoders enlarge chroma by the triangle filter. Its pseudo-inverse, (2/3)(-1/3)ⁿ on every second sample, makes of all small
+planes the one that they turn into the nearest large one.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ["compensate_luma", "fit_plane"]
+
+_TAPS = 43, -15, 5, -1  # 64ths, for the samples 0, 2, 4 and 6 before the pair and behind it
+_REACH = 6
+
+
+def _halved(x: jax.Array, axis: int) -> jax.Array:
+    """Half the samples along `axis`, 64 × their scale; edges repeat."""
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (_REACH, _REACH)
+    length = x.shape[axis]
+    x = jnp.pad(x, pad, mode="edge")
+
+    def each(start: int) -> jax.Array:
+        return lax.slice_in_dim(x, start, start + length - 1, 2, axis)
+
+    pairs = [each(_REACH - 2 * i) + each(_REACH + 1 + 2 * i) for i in range(len(_TAPS))]
+    return jnp.asarray(sum(tap * pair for tap, pair in zip(_TAPS, pairs, strict=True)))
+
+
+def fit_plane(plane: jax.Array, down: bool) -> jax.Array:
+    """Integers 0..255 [..., H, W] → int32 [..., H/2 or H, W/2], from which the triangle filter gives nearly `plane` back.
+
+    down: halve rows too (4:2:0), else columns alone (4:2:2). Both sides must be even where they are halved.
+    """
+    x = _halved(plane.astype(jnp.int32), plane.ndim - 1)
+    if down:
+        return jnp.clip((_halved(x, plane.ndim - 2) + 2048) >> 12, 0, 255)
+    return jnp.clip((x + 32) >> 6, 0, 255)
+
+
+def compensate_luma(
+    luma: jax.Array, blue: jax.Array, red: jax.Array, coded_blue: jax.Array, coded_red: jax.Array
+) -> jax.Array:
+    """Luma int32 0..255 that keeps brightness where Cb and Cr, all integers 0..255 [..., H, W], become the coded ones."""
+    e_blue, e_red = coded_blue.astype(jnp.int32) - blue, coded_red.astype(jnp.int32) - red
+    return jnp.clip(luma - ((122 * e_blue + 59 * e_red + 128) >> 8), 0, 255)

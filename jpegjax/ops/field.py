@@ -1,0 +1,80 @@
+"""How much each luma block's errors count: masking by local variance, in integers. Exact.
+
+luma ──▶ variances in Gaussian windows at four scales ──▶ 1/(2σ² + c) ──▶ block means ──▶ power, geometric mean 1
+
+The windows are those of SSIM and MS-SSIM (σ 1.5), by sums of 2×2 samples under a binomial window.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+__all__ = ["strength_field"]
+
+SCALES = 4
+_ONE = 1 << 24
+_LOG = np.floor(256 * np.log2(1 + (np.arange(128) + 0.5) / 128) + 0.5).astype(np.int32)
+_EXP = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(np.int32)
+
+
+def _held(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """x with what lies outside its first rows and columns replaced by their edge."""
+    high, wide = (jnp.minimum(lax.iota(jnp.int32, n), e - 1) for n, e in zip(x.shape, (rows, columns), strict=True))
+    return x[high][:, wide]
+
+
+def _binomial(x: jax.Array, axis: int) -> jax.Array:
+    """[1 2 1] along an axis, edges repeated."""
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (1, 1)
+    x, length = jnp.pad(x, pad, mode="edge"), x.shape[axis]
+    before, here, after = (lax.slice_in_dim(x, i, i + length, axis=axis) for i in range(3))
+    return before + 2 * here + after
+
+
+def _cells(x: jax.Array) -> jax.Array:
+    """Sums of 2×2 samples."""
+    rows = x[::2] + x[1::2]
+    return rows[:, ::2] + rows[:, 1::2]
+
+
+def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array) -> jax.Array:
+    """What errors in each luma block cost, relative to others: int32 [R, C], 256 is 1.
+
+    plane: integers 0..255, [8R, 8C]. rows, columns: how many blocks of it are the picture's, from the first; traced.
+    parameters: int32 (power, c, w0, w1, w2, w3), with Σ ws · (2^24 // c) below 2^31: the field is
+    (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the variance at scale s.
+    """
+    power, c, weights = parameters[0], parameters[1], parameters[2:]
+    high, wide = plane.shape[0] // 8, plane.shape[1] // 8
+    x = plane.astype(jnp.int32)
+    tall, broad = 8 * rows, 8 * columns
+    total = jnp.zeros((high, wide), jnp.int32)
+    for scale in range(SCALES):
+        x = _held(x, tall, broad)
+        if scale == SCALES - 1:
+            x = jnp.pad(x, [(0, high % 2), (0, wide % 2)], mode="edge")
+        tall, broad = (tall + 1) // 2, (broad + 1) // 2
+        sums, squares = (_held(_cells(a), tall, broad) for a in (x, x * x))
+        sums_in, squares_in = (_binomial(_binomial(a, 0), 1) for a in (sums, squares))
+        variance = ((squares_in << 6) - sums_in * sums_in) >> 12
+        inverse = _ONE // (8 * variance + c)
+        if scale < SCALES - 1:
+            side = 4 >> scale
+            means = inverse.reshape(high, side, wide, side).sum((1, 3), dtype=jnp.int32) >> (4 - 2 * scale)
+        else:
+            means = jnp.repeat(jnp.repeat(inverse, 2, 0), 2, 1)[:high, :wide]
+        total += weights[scale] * means
+        x = (sums + 2) >> 2
+    value = jnp.maximum(total, 1)
+    n = 31 - lax.clz(value)
+    part = jnp.where(n >= 7, value >> jnp.maximum(n - 7, 0), value << jnp.maximum(7 - n, 0))
+    logs = 256 * n + jnp.asarray(_LOG)[part & 127]
+    row_in, column_in = lax.iota(jnp.int32, high) < rows, lax.iota(jnp.int32, wide) < columns
+    row_means = jnp.where(column_in, logs, 0).sum(1, dtype=jnp.int32) // columns
+    mean = jnp.where(row_in, row_means, 0).sum(dtype=jnp.int32) // rows
+    e = jnp.clip((power * (logs - mean)) >> 6, -1024, 1024)
+    return jnp.clip((jnp.asarray(_EXP)[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
