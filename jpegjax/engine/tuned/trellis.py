@@ -33,7 +33,7 @@ from ...simd import (
 from ...types import ZIGZAG
 
 __all__ = [
-    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_rates", "ac_rows", "dc_rows", "reciprocals",
+    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_rates", "ac_rows", "dc_rows", "pass_rates", "reciprocals",
     "symbol_rates",
 ]  # fmt: skip
 
@@ -82,6 +82,17 @@ def symbol_rates(counts, dc, rates):
             rates[symbol] = 128 * (length + (symbol & 15))
         place += 1
         left -= 1
+
+
+def pass_rates(ac_counts: np.ndarray, dc_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Costs of the next pass, int32 [256] and [12], from this one's counts: int64 [257] of both kinds, which change."""
+    ac_counts[0] += ac_counts[EMPTY]
+    ac_counts[EMPTY] = 0
+    ac, dc = np.zeros(256, np.int32), np.zeros(12, np.int32)
+    symbol_rates(ac_counts, False, ac)
+    ac[EMPTY] = ac[0]
+    symbol_rates(dc_counts, True, dc)
+    return ac, dc
 
 
 @kernel
