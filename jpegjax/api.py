@@ -111,7 +111,7 @@ def encode(
     subsampling: Any = None,
     qtables: Any = None,
     optimize: bool = False,
-    progressive: bool = False,
+    progressive: bool | None = None,
     arithmetic: bool = False,
     scans: Any = None,
     restart_rows: int = 0,
@@ -141,7 +141,8 @@ def encode(
         pairs. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors and K 1x1. Grey ignores it.
     qtables: one to four tables of 64 steps 1..65535 in natural order, used as they are in place of quality's; component
         i takes table min(i, last). Steps above 255 make the file extended sequential.
-    optimize: Huffman tables fitted to each file. progressive: libjpeg's default scan script (implies optimize).
+    optimize: Huffman tables fitted to each file. progressive: libjpeg's default scan script (implies optimize); None is
+        False, or with `tune` whichever is smaller.
     scans: in place of the default script, the text of a script as cjpeg -scans reads it ("0; 1 2;" or "0: 1-5, 0, 2; …"),
         or a sequence of `types.Scan`, of which components, spectral and approximation count. Its first scan decides
         whether the file is progressive. Checked as libjpeg does: bits that it never sends are lost.
@@ -158,8 +159,12 @@ def encode(
     engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a device
         is named. device: a jax.Device, platform name, Mesh or Sharding for xla; all local devices by default.
 
-    tune, target_bytes and target_metric are not available yet: NotImplementedError. TypeError and ValueError
-    name the argument, its value and what is allowed.
+    tune: "psnr", "ms-ssim", "ssimulacra2", or True for all of them in fair shares: smaller files of about the quality that
+        plain ones have, no longer libjpeg's bytes; every decoder reads them. Own tables, trellis quantisation, the best
+        scans; subsampling None is the tune's choice. Grey and RGB of 8 bits, not with qtables or lossless.
+
+    target_bytes and target_metric are not available yet: NotImplementedError. TypeError and ValueError name the argument,
+    its value and what is allowed.
     """
     options = EncodeOptions(
         quality, subsampling, qtables, optimize, progressive, arithmetic, restart_rows, restart_blocks, tune, target_bytes,

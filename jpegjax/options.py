@@ -19,6 +19,7 @@ __all__ = ["DecodeOptions", "EncodeOptions", "Limits", "check_choice", "parse_su
 SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
 MAX_SIDE = 65_535
 ENGINES = ("auto", "host", "xla")
+TUNES = (None, False, True, "psnr", "ms-ssim", "ssimulacra2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class EncodeOptions:
     subsampling: Any = None
     qtables: Any = None
     optimize: bool = False
-    progressive: bool = False
+    progressive: bool | None = None
     arithmetic: bool = False
     restart_rows: int = 0
     restart_blocks: int = 0
@@ -193,7 +194,10 @@ class EncodeOptions:
             put("subsampling", parse_subsampling(self.subsampling))
         if self.qtables is not None:
             put("qtables", parse_qtables(self.qtables))
+        self._check_tune()
         for name in ("optimize", "progressive", "arithmetic", "lossless"):
+            if name == "progressive" and self.tune and self.progressive is None and self.scans is None:
+                continue  # whichever is smaller
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")
         if self.precision is not None or not self.lossless:
@@ -206,8 +210,8 @@ class EncodeOptions:
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
             raise ValueError("restart_rows and restart_blocks: give one of them, not both")
-        for name in ("tune", "target_bytes", "target_metric"):
-            if getattr(self, name) is not None and getattr(self, name) is not False:
+        for name in ("target_bytes", "target_metric"):
+            if getattr(self, name) is not None:
                 raise NotImplementedError(f"{name}={getattr(self, name)!r}: not available yet")
         for name in ("icc_profile", "exif", "xmp"):
             _check_bytes(name, getattr(self, name))
@@ -223,6 +227,22 @@ class EncodeOptions:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"dpi={self.dpi!r}: must be a pair (x, y) of integers") from None
             put("dpi", (check_int("dpi[0]", x, 1, 65_535), check_int("dpi[1]", y, 1, 65_535)))
+
+    def _check_tune(self) -> None:
+        if not isinstance(self.tune, (str, bool, np.bool_, type(None))):
+            raise TypeError(f"tune={self.tune!r}: must be one of {', '.join(map(repr, TUNES))}")
+        check_choice("tune", self.tune, TUNES)
+        if not self.tune:
+            object.__setattr__(self, "tune", None)
+            if self.progressive is None:
+                object.__setattr__(self, "progressive", False)
+            return
+        if self.lossless:
+            raise ValueError(f"tune={self.tune!r}: lossless files have nothing to tune")
+        if self.precision not in (None, 8):
+            raise ValueError(f"tune={self.tune!r}: only files of 8 bits can be tuned, not precision={self.precision}")
+        if self.qtables is not None:
+            raise ValueError(f"tune={self.tune!r}: it has its own tables; give tune or qtables, not both")
 
     def _check_lossless(self) -> None:
         if not self.lossless:

@@ -257,7 +257,12 @@ REFUSED = [
     (IMAGE, {"dpi": (0, 1)}, ValueError, r"dpi\[0\]=0: must be 1..65535"),
     (IMAGE, {"engine": "cuda"}, ValueError, r"engine='cuda': must be one of 'auto', 'host', 'xla'"),
     (IMAGE, {"engine": "host", "device": "cpu"}, ValueError, r"device='cpu': the host engine has no devices"),
-    (IMAGE, {"tune": "psnr"}, NotImplementedError, r"tune='psnr'"),
+    (IMAGE, {"tune": "ssim"}, ValueError, r"tune='ssim': must be one of None, False, True, 'psnr'"),
+    (IMAGE, {"tune": 1}, TypeError, r"tune=1: must be one of"),
+    (IMAGE, {"tune": "psnr", "lossless": True}, ValueError, r"tune='psnr': lossless"),
+    (IMAGE, {"tune": "psnr", "qtables": [[1] * 64]}, ValueError, r"give tune or qtables"),
+    (IMAGE.astype(np.uint16), {"tune": True, "precision": 12}, ValueError, r"tune=True: only files of 8 bits"),
+    (np.dstack([IMAGE, IMAGE[..., :1]]), {"tune": True}, ValueError, r"only grey and RGB"),
     (IMAGE, {"target_bytes": 1000}, NotImplementedError, r"target_bytes=1000"),
     (IMAGE, {"target_metric": ("psnr", 40)}, NotImplementedError, r"target_metric="),
 ]

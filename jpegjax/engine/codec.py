@@ -47,6 +47,11 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     if options.lossless:
         pick(engine, device)
         return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
+    if options.tune:
+        from .tuned.encode import encode_image as encode_tuned
+
+        pick(engine, device)
+        return run_parallel(lambda image: encode_tuned(np.asarray(image), options), images)
     if pick(engine, device) == "host":
         from .host import encode_image
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,20 +20,19 @@ from ..host.scratch import address, scratch
 from ..pool import borrow
 from .field import strength_field
 from .planes import Picture
-from .recipe import Recipe
+from .recipe import TABLES, Recipe, load_recipe
 from .trellis import (
     DC_WORK,
-    EMPTY,
     RATE_FIELDS,
     WORK,
     ac_rates,
     ac_rows,
     dc_rows,
+    pass_rates,
     reciprocals,
-    symbol_rates,
 )
 
-__all__ = ["encode_tuned", "tuned_frame", "tuned_planes"]
+__all__ = ["encode_image", "encode_tuned", "tuned_frame", "tuned_planes"]
 
 _PART_PIXELS = 1 << 17
 
@@ -57,13 +57,8 @@ class _Rates:
 
     def update(self, ac_counts: np.ndarray, dc_counts: np.ndarray) -> None:
         """Costs of the next pass from int64 [257] counts of this one; they are changed."""
-        ac_counts[0] += ac_counts[EMPTY]
-        ac_counts[EMPTY] = 0
-        rates = np.zeros(256, np.int32)
-        symbol_rates(ac_counts, False, rates)
-        rates[EMPTY] = rates[0]
-        ac_rates(rates, self.table)
-        symbol_rates(dc_counts, True, self.dc)
+        ac, self.dc = pass_rates(ac_counts, dc_counts)
+        ac_rates(ac, self.table)
 
 
 def _trellis(
@@ -134,21 +129,42 @@ def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options:
     """The frame of a tuned file; Cb and Cr share a table where theirs are alike."""
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
     sampling = recipe.subsampling if options.subsampling is None else options.subsampling
-    return replace(options, qtables=steps, subsampling=sampling).frame(height, width, channels)
+    return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
 
 
-def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = EncodeOptions()) -> bytes:  # noqa: B008
+def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = EncodeOptions(tune=True)) -> bytes:  # noqa: B008
     """The tuned file of one image, uint8 [H, W] or [H, W, 3].
 
     Of the options, those on subsampling, process, scans, restarts and metadata count; progressive None is whichever of
-    the two processes makes the smaller file.
+    the two processes makes the smaller file. ValueError for CMYK.
     """
     image = np.ascontiguousarray(image)
+    if image.ndim == 3 and image.shape[2] != 3:
+        raise ValueError(f"tune: {image.shape[2]} channels; only grey and RGB pictures can be tuned")
     frame = tuned_frame(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, recipe, options)
     planes = tuned_planes(image, frame, recipe)
     tables = [recipe.steps[c] for c in range(len(frame.components))]
-    options = replace(options, tune=None, optimize=True)
-    if options.progressive is not None or options.scans is not None:
-        return entropy.encode_image(planes, frame, tables, options)
-    both = [entropy.encode_image(planes, frame, tables, replace(options, progressive=p)) for p in (False, True)]
-    return min(both, key=len)
+    processes = (False, True) if options.progressive is None else (options.progressive,)
+    return min(
+        (
+            entropy.encode_image(planes, frame, tables, replace(options, tune=None, optimize=True, progressive=p))
+            for p in processes
+        ),
+        key=len,
+    )
+
+
+def _recipe(options: EncodeOptions) -> Recipe:
+    """The recipe of options.tune at options.quality, which may be a pair for luma and chroma."""
+    tune = options.tune if isinstance(options.tune, str) else "all"
+    qualities = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
+    luma, chroma = (load_recipe(tune, quality) for quality in qualities)
+    if luma is chroma:
+        return luma
+    mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
+    return replace(luma, **mixed)
+
+
+def encode_image(image: np.ndarray, options: EncodeOptions) -> bytes:
+    """The file of one image as options.tune and quality ask for it, on the host."""
+    return encode_tuned(image, _recipe(options), options)

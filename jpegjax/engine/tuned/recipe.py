@@ -22,13 +22,14 @@ from ...annex_k import (
 )
 from ...types import HuffmanSpec
 
-__all__ = ["NO_FIELD", "Recipe", "load_recipe", "standard_rates"]
+__all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
 
 NO_FIELD = (0, 234, 64, 0, 0, 0)
 """`Recipe.field` of a picture whose blocks all count alike."""
 _EMPTY = 0x10
 _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
-_SHAPES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
+TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
+"""Shapes of a recipe's tables; luma comes first in each."""
 _UNSEEN_BITS = 16
 
 
@@ -74,7 +75,7 @@ class Recipe:
     subsampling: str = "4:2:0"
 
     def __post_init__(self):
-        for name, shape in _SHAPES.items():
+        for name, shape in TABLES.items():
             given = np.asarray(getattr(self, name))
             if given.shape != shape or given.dtype.kind not in "iu":
                 raise ValueError(f"{name}: {given.dtype} {given.shape}; must be integers {shape}")
