@@ -28,6 +28,7 @@ from .flags import (
     Region,
     Scale,
     Scans,
+    Tune,
     Upright,
     Version,
 )
@@ -80,7 +81,10 @@ def encode(
         ),
     ] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
-    progressive: Annotated[bool, typer.Option("--progressive", help="Progressive scans.")] = False,
+    tune: Tune = None,
+    progressive: Annotated[
+        bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: baseline; tuned, the smaller]")
+    ] = None,
     scans: Scans = None,
     precision: Annotated[
         int | None, typer.Option(help="Bits a sample: 8, or 12 to which pictures are scaled. [default: 8]")
@@ -132,6 +136,7 @@ def encode(
             optimize=optimize,
             progressive=progressive,
             scans=settings.scans(scans),
+            tune=True if tune == "all" else tune,
             icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
             comment=comment,
             restart_rows=rows,
@@ -148,8 +153,8 @@ def encode(
             pictures.check_color(background)
         if verify and options.precision == 12:
             raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
-        if verify and scans:
-            raise UsageError("--verify: Pillow knows no scan scripts")
+        if verify and (scans or tune):
+            raise UsageError(f"--verify: Pillow knows no {'scan scripts' if scans else '--tune'}")
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.picture_suffixes()

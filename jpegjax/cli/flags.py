@@ -11,7 +11,7 @@ from .. import __version__
 
 __all__ = [
     "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Scale", "Scans", "Upright", "Version",
+    "Region", "Scale", "Scans", "Tune", "Upright", "Version",
 ]  # fmt: skip
 
 
@@ -45,5 +45,9 @@ Upright = Annotated[
 ]
 Scale = Annotated[str, typer.Option(help="k/8 of the size, 1/8 to 16/8, such as 1/2 or 3/8.")]
 Region = Annotated[str | None, typer.Option(help="Only the region WxH+X+Y of the (scaled, upright) picture.")]
+Tune = Annotated[
+    str | None,
+    typer.Option(help="Smaller files, for one measure or all: psnr, ms-ssim, ssimulacra2, all. Not libjpeg's bytes."),
+]
 Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
