@@ -35,7 +35,7 @@ from ..options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
 from . import cores, pick, run_parallel, submit
 from .xla.devices import DEPTH, local_devices
 
-__all__ = ["KIND", "MAX_BLOCK", "STEPS", "decode", "encode", "quality_step"]
+__all__ = ["DftOptions", "decode", "encode", "quality_step"]
 
 KIND = "dft"
 MAX_BLOCK = 128
@@ -193,12 +193,40 @@ def _image(image: Any, name: str) -> Any:
     return image if isinstance(image, jax.Array) else np.asarray(image)
 
 
-def _check_block(block: Any) -> int | None:
-    if block is None:
-        return None
-    if check_int("block", block, 2, MAX_BLOCK) % 2:
-        raise ValueError(f"block={block}: must be None, for the whole picture, or an even number 2..{MAX_BLOCK}")
-    return int(block)
+@dataclass(frozen=True, slots=True)
+class DftOptions:
+    """Keyword arguments of `encode`, which documents them; validated when made, `step` is then a number."""
+
+    quality: int = 75
+    step: float | None = None
+    keep: float | None = None
+    threshold: float | None = None
+    block: int | None = 16
+    subsampling: str = "4:2:0"
+
+    def __post_init__(self):
+        quality = check_int("quality", self.quality, 1, 100)
+        step = _number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
+        object.__setattr__(self, "step", step)
+        if self.keep is not None:
+            _number("keep", self.keep, 0, 1)
+        if self.threshold is not None:
+            _number("threshold", self.threshold, 0, math.inf)
+        if self.block is not None and check_int("block", self.block, 2, MAX_BLOCK) % 2:
+            raise ValueError(
+                f"block={self.block}: must be None, for the whole picture, or an even number 2..{MAX_BLOCK}"
+            )
+        check_choice("subsampling", self.subsampling, ("4:2:0", "4:4:4"))
+
+    def plan(self, shape: Sequence[int]) -> _Plan:
+        """The plan of an image of this shape."""
+        color = len(shape) == 3
+        return _Plan(shape[0], shape[1], 3 if color else 1, self.block, color and self.subsampling == "4:2:0")
+
+    def steps(self, plan: _Plan) -> list[float]:
+        """The step of each component."""
+        assert self.step is not None
+        return [self.step] + [self.step if plan.halved else 2 * self.step] * (plan.channels - 1)
 
 
 def encode(
@@ -228,26 +256,18 @@ def encode(
 
     TypeError and ValueError name the argument, its value and what is allowed.
     """
-    step = _number("step", quality_step(check_int("quality", quality, 1, 100)) if step is None else step, *STEPS)
-    fraction = 1.0 if keep is None else _number("keep", keep, 0, 1)
-    least = 0.0 if threshold is None else _number("threshold", threshold, 0, math.inf)
-    block = _check_block(block)
-    check_choice("subsampling", subsampling, ("4:2:0", "4:4:4"))
+    options = DftOptions(quality, step, keep, threshold, block, subsampling)
     single = not isinstance(images, (list, tuple)) and getattr(images, "ndim", None) != 4
     batch = [_image(images, "images")] if single else [_image(x, f"images[{i}]") for i, x in enumerate(images)]
     devices = _devices(engine, device)
-    halved = subsampling == "4:2:0"
-    plans, jobs = [], []
-    for image in batch:
-        channels = 3 if image.ndim == 3 else 1
-        plan = _Plan(image.shape[0], image.shape[1], channels, block, halved and channels == 3)
-        steps = [step] + [step if halved else 2 * step] * (channels - 1)
-        plans.append((plan, steps))
-        controls = np.array([least, fraction, *steps], np.float32)
+    plans = [options.plan(image.shape) for image in batch]
+    jobs = []
+    for image, plan in zip(batch, plans, strict=True):
+        controls = np.array([threshold or 0, 1 if keep is None else keep, *options.steps(plan)], np.float32)
         jobs.append((_body(_forward, plan, keep is not None), (image, controls)))
     pending = []
-    for (plan, steps), levels in zip(plans, _flow(jobs, devices), strict=True):
-        pending.append(submit(_file, plan, steps, jax.device_get(levels)))
+    for plan, levels in zip(plans, _flow(jobs, devices), strict=True):
+        pending.append(submit(_file, plan, options.steps(plan), jax.device_get(levels)))
     files = [future.result() for future in pending]
     return files[0] if single else files
 
