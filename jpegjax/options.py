@@ -196,7 +196,7 @@ class EncodeOptions:
             put("qtables", parse_qtables(self.qtables))
         self._check_tune()
         for name in ("optimize", "progressive", "arithmetic", "lossless"):
-            if name == "progressive" and self.tune and self.progressive is None and self.scans is None:
+            if name == "progressive" and self.tune and self.progressive is None:
                 continue  # whichever is smaller
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")

@@ -21,78 +21,100 @@ from ..pool import borrow
 from .field import strength_field
 from .planes import Picture
 from .recipe import TABLES, Recipe, load_recipe
+from .scans import best_script
 from .trellis import (
     DC_WORK,
+    EMPTY,
     RATE_FIELDS,
     WORK,
+    ac_bands,
     ac_rates,
-    ac_rows,
     dc_rows,
     pass_rates,
     reciprocals,
 )
 
-__all__ = ["encode_image", "encode_tuned", "tuned_frame", "tuned_planes"]
+__all__ = ["encode_image", "encode_tuned", "tuned_frame", "tuned_planes", "write_tuned"]
 
 _PART_PIXELS = 1 << 17
+_SMALL_PIXELS = 1 << 17
+"""Below, headers may make progressive files the larger ones."""
 
 
 @kernel
-def _trellis_rows(m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, ac, dc, ac_counts, dc_counts, work):
-    """AC and DC of MCU rows m0..m1-1 of a component. reciprocal, weight: addresses of int32 [64]."""
+def _trellis_rows(
+    m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, bands, ac, dc, ac_counts, dc_counts, work
+):
+    """AC and DC of MCU rows m0..m1-1 of a component, as `ac_bands` and `dc_rows` take them, but of whole planes."""
     row0, row1 = min(m0 * v, rows), min(m1 * v, rows)
     skip = 128 * row0 * columns
     part = field + 2 * row0 * columns if field else field
-    ac_rows(raw + skip, out + skip, (row1 - row0) * columns, part, reciprocal, weight, ac, ac_counts, work)
+    blocks = (row1 - row0) * columns
+    ac_bands(raw + skip, out + skip, blocks, part, reciprocal, weight, bands, ac, ac_counts, work)
     dc_rows(m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
 
 
 class _Rates:
-    """Costs of one Huffman slot, and what they were made of."""
+    """What the symbols of a component cost, and how often they occurred in the last pass.
 
-    def __init__(self, ac: np.ndarray, dc: np.ndarray):
-        self.table = np.zeros(RATE_FIELDS, np.int32)
-        self.dc = dc.astype(np.int32)
-        ac_rates(ac.astype(np.int32), self.table)
+    In progressive files each band has an AC table of its own; in sequential ones Cb and Cr share all tables.
+    """
+
+    def __init__(self, recipe: Recipe, slot: int, bands: tuple[int, ...], progressive: bool):
+        self.bands, self.progressive = np.array(bands, np.int64), progressive
+        prior = recipe.rates[slot].astype(np.int32)
+        prior[EMPTY] = 0 if progressive else prior[0]
+        self._set(np.tile(prior, (len(bands), 1)), recipe.dc_rates[slot].astype(np.int32))
+
+    def _set(self, ac: np.ndarray, dc: np.ndarray) -> None:
+        self.tables, self.dc = np.empty((len(ac), RATE_FIELDS), np.int32), dc
+        for rates, table in zip(ac, self.tables, strict=True):
+            ac_rates(rates, table)
+
+    def counters(self) -> tuple[np.ndarray, np.ndarray]:
+        """Zeros for the AC and DC counts of a pass."""
+        return np.zeros((len(self.bands), 257), np.int64), np.zeros(257, np.int64)
 
     def update(self, ac_counts: np.ndarray, dc_counts: np.ndarray) -> None:
-        """Costs of the next pass from int64 [257] counts of this one; they are changed."""
-        ac, self.dc = pass_rates(ac_counts, dc_counts)
-        ac_rates(ac, self.table)
+        self._set(*pass_rates(ac_counts, dc_counts, self.progressive))
 
 
 def _trellis(
-    raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], frame: Frame, components: Sequence[int], recipe: Recipe,
-    field: np.ndarray | None,
-) -> None:  # fmt: skip
-    """All passes over some components. field: uint16 [rows, columns] of component 0, or None."""
-    alone = len(frame.components) == 1
+    raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], frame: Frame, recipe: Recipe, field: np.ndarray | None
+) -> None:
+    """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0, or None."""
+    alone, progressive = len(frame.components) == 1, frame.process.progressive
     high = frame.blocks(0)[0] if alone else frame.mcus[0]
     reciprocal, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
-    slots = {c: entropy.table_slot(frame, c) for c in components}
-    rates = {s: _Rates(recipe.rates[s], recipe.dc_rates[s]) for s in set(slots.values())}
+    slots = {c: entropy.table_slot(frame, c) for c in raws}
+    rates = {
+        c: _Rates(recipe, s, recipe.bands if progressive and c == 0 else (63,), progressive) for c, s in slots.items()
+    }
     parts = min(spare_cores(), high, max(1, frame.height * frame.width // _PART_PIXELS))
     cuts = [i * high // parts for i in range(parts + 1)]
 
-    def work(part: int) -> tuple[np.ndarray, np.ndarray]:
-        ac_counts, dc_counts = np.zeros((2, 257), np.int64), np.zeros((2, 257), np.int64)
-        for c in components:
+    def work(part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        counted = {}
+        for c, raw in raws.items():
             rows, columns = frame.blocks(c)
             h, v = (1, 1) if alone else (frame.components[c].h, frame.components[c].v)
-            s = slots[c]
             memory = scratch("trellis", max(WORK, DC_WORK * v * columns))
+            counted[c] = rates[c].counters()
             _trellis_rows(
-                cuts[part], cuts[part + 1], address(raws[c]), address(planes[c]), rows, columns, h, v,
+                cuts[part], cuts[part + 1], address(raw), address(planes[c]), rows, columns, h, v,
                 address(field) if field is not None and c == 0 else 0, address(reciprocal[c]), address(weight[c]),
-                address(rates[s].table), rates[s].dc, ac_counts[s], dc_counts[s], address(memory),
+                rates[c].bands, address(rates[c].tables), rates[c].dc, *counted[c], address(memory),
             )  # fmt: skip
-        return ac_counts, dc_counts
+        return counted
 
     for i in range(recipe.passes):
         counted = run_parallel(work, range(parts))
-        if i + 1 < recipe.passes:
-            for s, slot in rates.items():
-                slot.update(sum(ac[s] for ac, _ in counted), sum(dc[s] for _, dc in counted))
+        if i + 1 == recipe.passes:
+            break
+        for c, s in slots.items():
+            alike = [k for k in slots if slots[k] == s]
+            ac = np.sum([part[k][0] for part in counted for k in ([c] if progressive else alike)], axis=0)
+            rates[c].update(ac, np.sum([part[k][1] for part in counted for k in alike], axis=0))
 
 
 def _raw(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -106,7 +128,8 @@ def _raw(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.ndarray]:
     """Quantised coefficients of an image: per component int16 [rows, columns, 8, 8] in natural order, real blocks only.
 
-    image: uint8 [H, W] or [H, W, 3], C-contiguous. frame: grey or YCbCr, of the image's size.
+    image: uint8 [H, W] or [H, W, 3], C-contiguous. frame: grey or YCbCr, of the image's size, progressive where the
+    trellis is to reckon with progressive scans.
     """
     picture = Picture(image, frame)
     count = len(frame.components)
@@ -121,12 +144,17 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
         if len(groups) > 1 and group[0] == 0:
             picture.compensate(planes[1:], list(recipe.steps[1:]))
         raws = {c: _raw(samples[c], *frame.blocks(c)) for c in group}
-        _trellis(raws, planes, frame, group, recipe, field)
+        _trellis(raws, planes, frame, recipe, field)
     return planes
 
 
 def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:
-    """The frame of a tuned file; Cb and Cr share a table where theirs are alike."""
+    """The frame of a tuned file; Cb and Cr share a table where theirs are alike.
+
+    Progressive, for Huffman files whose process the options leave open: the trellis then reckons with its scans.
+    """
+    progressive = options.progressive is not False and not options.arithmetic
+    options = replace(options, progressive=progressive, scans=None)
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
     sampling = recipe.subsampling if options.subsampling is None else options.subsampling
     return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
@@ -142,16 +170,23 @@ def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = Enc
     if image.ndim == 3 and image.shape[2] != 3:
         raise ValueError(f"tune: {image.shape[2]} channels; only grey and RGB pictures can be tuned")
     frame = tuned_frame(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, recipe, options)
-    planes = tuned_planes(image, frame, recipe)
+    return write_tuned(tuned_planes(image, frame, recipe), frame, recipe, options)
+
+
+def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options: EncodeOptions) -> bytes:
+    """The file of `tuned_planes`: progressive ones by the scans that cost least, small ones sequential if that is less."""
     tables = [recipe.steps[c] for c in range(len(frame.components))]
-    processes = (False, True) if options.progressive is None else (options.progressive,)
-    return min(
-        (
-            entropy.encode_image(planes, frame, tables, replace(options, tune=None, optimize=True, progressive=p))
-            for p in processes
-        ),
-        key=len,
-    )
+
+    def write(progressive: bool) -> bytes:
+        plain = replace(options, tune=None, optimize=True, progressive=progressive)
+        if progressive and options.scans is None:
+            plain = replace(plain, scans=best_script(planes, frame, recipe.bands))
+        return entropy.encode_image(planes, frame, tables, plain)
+
+    if options.progressive is not None:
+        return write(options.progressive)
+    small = frame.height * frame.width <= _SMALL_PIXELS
+    return min((write(progressive) for progressive in ((True, False) if small else (True,))), key=len)
 
 
 def _recipe(options: EncodeOptions) -> Recipe:

@@ -26,7 +26,6 @@ __all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
 
 NO_FIELD = (0, 234, 64, 0, 0, 0)
 """`Recipe.field` of a picture whose blocks all count alike."""
-_EMPTY = 0x10
 _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
 TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
 """Shapes of a recipe's tables; luma comes first in each."""
@@ -56,12 +55,13 @@ class Recipe:
     weights: uint16 [3, 64], natural order, 0..8191, 6 fractional bits: what a squared error of one step costs, in bits
         (index 0: DC).
     rates: uint16 [2, 256], 7 fractional bits: what AC symbols of luma and chroma cost in the first pass, value bits
-        included. Symbol 0x10 is the end of a block without AC; 0 there means the same as symbol 0.
+        included.
     dc_rates: uint16 [2, 12], 7 fractional bits: what DC categories cost in the first pass.
     field: (power, c, w0, w1, w2, w3) of `field.strength_field`; power 0 for none.
     chroma: "box" averages as libjpeg, "lsq" fits the decoder's triangle filter.
     compensate: let luma make up for what coding chroma did to brightness. passes: trellis passes, each with the code
-        lengths of the one before. subsampling: where the caller names none.
+        lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each scan of luma
+        in progressive files, rising to 63.
     """
 
     steps: np.ndarray
@@ -73,6 +73,7 @@ class Recipe:
     compensate: bool = False
     passes: int = 2
     subsampling: str = "4:2:0"
+    bands: tuple[int, ...] = (8, 63)
 
     def __post_init__(self):
         for name, shape in TABLES.items():
@@ -83,8 +84,6 @@ class Recipe:
             if given.min() < low or given.max() > _LARGEST[name]:
                 raise ValueError(f"{name}: values {given.min()}..{given.max()}; must be {low}..{_LARGEST[name]}")
             array = given.astype(np.uint16)
-            if name == "rates":
-                array[:, _EMPTY] = np.where(array[:, _EMPTY], array[:, _EMPTY], array[:, 0])
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "field", tuple(int(x) for x in self.field))
@@ -94,6 +93,9 @@ class Recipe:
             raise ValueError(f"field={self.field!r}: power must be 0..255, and one weight above 0 where it is not 0")
         if self.chroma not in ("box", "lsq"):
             raise ValueError(f"chroma={self.chroma!r}: must be 'box' or 'lsq'")
+        object.__setattr__(self, "bands", tuple(int(k) for k in self.bands))
+        if [*self.bands] != sorted({*self.bands} | {63}) or self.bands[0] < 1:
+            raise ValueError(f"bands={self.bands!r}: must rise from 1 or more to 63")
         if self.passes < 1:
             raise ValueError(f"passes={self.passes}: must be at least 1")
 
@@ -137,11 +139,11 @@ def _built_in(tune: str, quality: float) -> Recipe:
     if tune == "ms-ssim":
         chroma = np.maximum(CHROMA_QUANTIZATION * (2 * d / 17), 1)
         steps = np.clip(np.rint(np.stack([luma, chroma, chroma])), 1, 255)
-        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4), passes=3)
+        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4), bands=(2, 9, 63))
     chroma = d * (1 + 13.6 * r**0.784)
     chroma[0] *= 0.84
     steps = np.clip(np.rint(np.stack([luma, 0.78 * chroma, 0.88 * chroma])), 1, 255)
-    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4))
+    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4), bands=(2, 9, 63))
 
 
 @lru_cache(maxsize=4)
@@ -175,4 +177,5 @@ def load_recipe(tune: str, quality: float) -> Recipe:
     return Recipe(
         between("steps"), between("weights"), between("rates"), between("dc_rates"), tuple(between("field").tolist()),
         str(stored["chroma"]), bool(stored["compensate"]), int(stored["passes"]), str(stored["subsampling"]),
+        tuple(stored["bands"].tolist()),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Trellis quantisation: the levels of a block, or of a row of DC, that cost least in bits and weighted squared error.
 
-raw DCT blocks + steps, weights, field, rates ──▶ ac_rows, dc_rows ──▶ quantised blocks and the counts of their symbols
+raw DCT blocks + steps, weights, field, rates ──▶ ac_bands, dc_rows ──▶ quantised blocks and the counts of their symbols
 
 All costs are integers in 1/128 bit, so that every engine decides alike. Levels are 8-bit fractions of a step; the error e
 of a level costs D(e) = (((min(e, 4095)²) >> 6)·M) >> 9, M = clip((weight·field) >> 8, 1, 8191).
@@ -33,7 +33,7 @@ from ...simd import (
 from ...types import ZIGZAG
 
 __all__ = [
-    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_rates", "ac_rows", "dc_rows", "pass_rates", "reciprocals",
+    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_bands", "ac_rates", "ac_rows", "dc_rows", "pass_rates", "reciprocals",
     "symbol_rates",
 ]  # fmt: skip
 
@@ -41,6 +41,7 @@ EMPTY = 0x10
 """The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
 MOST_LEVEL = 1023
 UNSEEN_BITS = 16
+_RUN_RATE = 64
 _ZIGZAG = ZIGZAG.astype(np.int64)
 
 # int32 tables of `ac_rates`, 64 runs of zeros a level size: what size and run cost, and the least that this or any longer
@@ -84,13 +85,22 @@ def symbol_rates(counts, dc, rates):
         left -= 1
 
 
-def pass_rates(ac_counts: np.ndarray, dc_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Costs of the next pass, int32 [256] and [12], from this one's counts: int64 [257] of both kinds, which change."""
-    ac_counts[0] += ac_counts[EMPTY]
-    ac_counts[EMPTY] = 0
-    ac, dc = np.zeros(256, np.int32), np.zeros(12, np.int32)
-    symbol_rates(ac_counts, False, ac)
-    ac[EMPTY] = ac[0]
+def pass_rates(
+    ac_counts: np.ndarray, dc_counts: np.ndarray, progressive: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Costs of the next pass, int32 [..., 256] and [12], from this one's counts: int64 [..., 257] and [257], which change.
+
+    progressive: blocks without coefficients only lengthen a run of ended bands, which costs next to nothing; the run's
+    value bits come to half a bit for the block that starts it.
+    """
+    if not progressive:
+        ac_counts[..., 0] += ac_counts[..., EMPTY]
+    ac_counts[..., EMPTY] = 0
+    ac, dc = np.zeros((*ac_counts.shape[:-1], 256), np.int32), np.zeros(12, np.int32)
+    for counts, rates in zip(ac_counts.reshape(-1, ac_counts.shape[-1]), ac.reshape(-1, 256), strict=True):
+        symbol_rates(counts, False, rates)
+    ac[..., 0] += _RUN_RATE if progressive else 0
+    ac[..., EMPTY] = 0 if progressive else ac[..., 0]
     symbol_rates(dc_counts, True, dc)
     return ac, dc
 
@@ -165,15 +175,15 @@ def _predecessor(work, n, k, rates, size):
 
 
 @kernel
-def _code_block(raw, out, mask, reciprocal, weight, field, rates, counts, work):
-    """The best levels of a block whose candidates are in `mask`, written to `out`; counts their symbols."""
-    store_u32(work + _AT, 0)
+def _code_band(raw, out, mask, first, last, reciprocal, weight, field, rates, counts, work):
+    """The best levels of a block's band first..last whose candidates are in `mask`, written to `out`; counts symbols."""
+    store_u32(work + _AT, first - 1)
     store_u32(work + _BASE, 0)
     store_u32(work + _LOW, 0)
     n = 1
     low = np.int64(0)
     end = load_i32(rates + 4 * _END)
-    least, last = load_i32(rates + 4 * _EMPTY), 0
+    least, chain = load_i32(rates + 4 * _EMPTY), 0
     while mask:
         k = np.int64(ctz64(mask))
         mask &= mask - np.uint64(1)
@@ -199,16 +209,16 @@ def _code_block(raw, out, mask, reciprocal, weight, field, rates, counts, work):
         store_u32(at + _LOW, low)
         store_u32(at + _FROM, chosen)
         store_u32(at + _VALUE, value)
-        total = best + end if k < 63 else best
+        total = best + end if k < last else best
         if total < least:
-            least, last = total, n
+            least, chain = total, n
         n += 1
-    if load_i32(work + _AT + 4 * last) < 63:
-        counts[0 if last else EMPTY] += 1
-    while last > 0:
-        k, value = load_i32(work + _AT + 4 * last), load_i32(work + _VALUE + 4 * last)
-        last = load_i32(work + _FROM + 4 * last)
-        run = k - 1 - load_i32(work + _AT + 4 * last)
+    if load_i32(work + _AT + 4 * chain) < last:
+        counts[0 if chain else EMPTY] += 1
+    while chain > 0:
+        k, value = load_i32(work + _AT + 4 * chain), load_i32(work + _VALUE + 4 * chain)
+        chain = load_i32(work + _FROM + 4 * chain)
+        run = k - 1 - load_i32(work + _AT + 4 * chain)
         counts[0xF0] += run >> 4
         counts[(run & 15) << 4 | 64 - np.int64(clz64(value))] += 1
         offset = 2 * _ZIGZAG[k]
@@ -216,25 +226,40 @@ def _code_block(raw, out, mask, reciprocal, weight, field, rates, counts, work):
 
 
 @kernel
-def ac_rows(raw, out, blocks, field, reciprocal, weight, rates, counts, work):
-    """AC coefficients of `blocks` blocks: levels to `out`, their symbols added to counts int64 [256]. DC becomes 0.
+def ac_bands(raw, out, blocks, field, reciprocal, weight, bands, rates, counts, work):
+    """AC coefficients of `blocks` blocks: levels to `out`, their symbols added to counts. DC becomes 0.
 
     raw, out: addresses of int16 [blocks, 64], natural order, raw of scale 8. field: address of uint16 [blocks], or 0 for
-    256 everywhere. reciprocal, weight: addresses of int32 [64] in natural order. rates: address of an `ac_rates` table.
-    work: address of WORK bytes. An end of block without AC counts as EMPTY.
+    256 everywhere. reciprocal, weight: addresses of int32 [64] in natural order. bands: int64 [n], the last zigzag index
+    of each band that a scan codes by itself, rising to 63: (63,) in sequential files. rates: address of an `ac_rates`
+    table a band. counts: int64 [n, at least 256]; the end of a band without coefficients counts as EMPTY. work: address
+    of WORK bytes.
     """
     for i in range(blocks):
         strength = np.int64(load_u16(field + 2 * i)) if field else 256
         _weigh_block(raw, reciprocal, weight, strength, work)
         _clear_block(out)
         store_masks(work + _LEVELS, 0, work + _MASKS)
-        mask = np.uint64(load_u64(work + _MASKS)) & ~np.uint64(1)
-        if mask:
-            _code_block(raw, out, mask, reciprocal, weight, strength, rates, counts, work)
-        else:
-            counts[EMPTY] += 1
+        mask = np.uint64(load_u64(work + _MASKS))
+        first = 1
+        for b in range(len(bands)):
+            last = bands[b]
+            part = mask & (~np.uint64(0) << np.uint64(first)) & (~np.uint64(0) >> np.uint64(63 - last))
+            if part:
+                table = rates + 4 * RATE_FIELDS * b
+                _code_band(raw, out, part, first, last, reciprocal, weight, strength, table, counts[b], work)
+            else:
+                counts[b, EMPTY] += 1
+            first = last + 1
         raw += 128
         out += 128
+
+
+@kernel
+def ac_rows(raw, out, blocks, field, reciprocal, weight, rates, counts, work):
+    """`ac_bands` of the one band that sequential files have. counts: int64 [256]."""
+    whole = np.full(1, 63)
+    ac_bands(raw, out, blocks, field, reciprocal, weight, whole, rates, counts.reshape((1, -1)), work)
 
 
 @kernel(inline=True)
