@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import random
 import struct
 import time
 import zlib
 from collections import Counter
+from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from jpegjax import CorruptJpeg, JpegError, LimitExceeded, Limits, UnsupportedJpeg, ops
 from jpegjax.coding.spectrum import decode_spectrum, encode_spectrum
@@ -330,3 +335,61 @@ def test_the_first_bad_file_of_a_list_is_noted():
         dft.decode([good, good[:-1]])
     assert caught.value.__notes__ == ["in data[1]"]
     assert dft.encode([]) == [] and dft.decode([]) == []
+
+
+PUBLISHED = {"dft_half_spectrum": (29.95, 30.73, 30.97, 29.54), "dct": (34.17, 34.25, 33.79, 30.53)}
+"""PSNR of Kodak's luma from its largest 10 % of coefficients, in dB: blocks of 8, 16, 32, and whole."""
+
+
+def _experiment() -> ModuleType:
+    path = Path(__file__).resolve().parents[1] / "experiments" / "dft.py"
+    spec = importlib.util.spec_from_file_location("experiments_dft", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _reference(plane: np.ndarray, block: int) -> dict[str, float]:
+    """`kept_psnr` at 10 % in float64 from the full spectrum, in which 10 % of the bins hold 10 % of the reals."""
+    height, width = plane.shape
+    blocks = plane.reshape(height // block, block, width // block, block).swapaxes(1, 2)
+    full = np.fft.fft2(blocks, norm="ortho")
+    out = {}
+    cosines = scipy.fft.dctn(blocks, axes=(2, 3), norm="ortho")
+    for kind, x in (("dft", full), ("dft_half_spectrum", full[..., : block // 2 + 1]), ("dct", cosines)):
+        weight = np.ones(x.shape[-1])
+        share = 0.1
+        if kind == "dft_half_spectrum":
+            weight[1:-1], share = 2, 0.05 * plane.size / x.size
+        least = np.sort(abs(x), None)[-round(share * x.size)]
+        out[kind] = -10 * np.log10(np.sum(np.where(abs(x) < least, abs(x) ** 2, 0) * weight) / plane.size / 255**2)
+    return out
+
+
+def test_kept_coefficients_of_one_picture(shared):
+    path = shared / "data" / "kodak" / "kodim05.png"
+    if not path.is_file():
+        pytest.skip("no Kodak pictures")
+    plane = np.asarray(Image.open(path), float) @ [0.299, 0.587, 0.114]
+    found = _experiment().kept_psnr(plane.astype(np.float32), 0.1, 8)
+    for kind, value in _reference(plane, 8).items():
+        assert abs(float(found[kind]) - value) < 0.005
+
+
+@pytest.mark.slow
+def test_published_numbers_on_kodak(shared):
+    experiment = _experiment()
+    images = [np.asarray(Image.open(p)) for p in sorted((shared / "data" / "kodak").glob("*.png"))]
+    if len(images) != 24:
+        pytest.skip("no Kodak pictures")
+    table = experiment.kept(images)
+    for kind, published in PUBLISHED.items():
+        np.testing.assert_allclose(list(table[kind].values()), published, atol=0.1)
+    assert all(table["dft"][size] >= table["dft_half_spectrum"][size] for size in table["dft"])
+    for image in images[::8]:
+        plane = experiment.luma(image) - 128
+        for block in (8, 16, 32, None):
+            reals = ops.block_dft(plane, block)
+            assert reals.size == plane.size
+            assert abs(ops.block_idft(reals, *plane.shape) - plane).max() < 1e-4
