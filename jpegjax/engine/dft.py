@@ -18,7 +18,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -111,7 +111,7 @@ def _backward(plan: _Plan, levels: tuple[jax.Array, ...], steps: jax.Array) -> j
     return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _program(body: Callable, devices: tuple[jax.Device, ...]) -> tuple[Callable, NamedSharding]:
     """(jitted `body` over a leading axis with one image a device, the sharding of that axis)."""
     mesh, images = Mesh(np.array(devices), ("images",)), PartitionSpec("images")
@@ -123,7 +123,7 @@ def _program(body: Callable, devices: tuple[jax.Device, ...]) -> tuple[Callable,
     return jax.jit(mapped), NamedSharding(mesh, images)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _body(function: Callable, *static: Any) -> Callable:
     return partial(function, *static)
 
