@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,21 +38,32 @@ from .trellis import (
 __all__ = ["encode_image", "encode_tuned", "tuned_frame", "tuned_planes", "write_tuned"]
 
 _PART_PIXELS = 1 << 17
+_PASS_MCUS = 512
+"""MCUs that suffice to count symbols."""
 _SMALL_PIXELS = 1 << 17
 """Below, headers may make progressive files the larger ones."""
 
 
 @kernel
 def _trellis_rows(
-    m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, bands, ac, dc, ac_counts, dc_counts, work
+    m0, m1, share, raw, out, rows, columns, h, v, field, reciprocal, weight, bands, ac, dc, ac_counts, dc_counts, work
 ):
-    """AC and DC of MCU rows m0..m1-1 of a component, as `ac_bands` and `dc_rows` take them, but of whole planes."""
-    row0, row1 = min(m0 * v, rows), min(m1 * v, rows)
-    skip = 128 * row0 * columns
-    part = field + 2 * row0 * columns if field else field
-    blocks = (row1 - row0) * columns
-    ac_bands(raw + skip, out + skip, blocks, part, reciprocal, weight, bands, ac, ac_counts, work)
-    dc_rows(m0, m1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
+    """AC and DC of every `share`-th MCU row among m0..m1-1 of a component, as `ac_bands` and `dc_rows` take them."""
+    for m in range(m0, m1):
+        row0, row1 = min(m * v, rows), min(m * v + v, rows)
+        if m % share or row0 == row1:
+            continue
+        first = row0 * columns
+        part = field + 2 * first if field else field
+        ac_bands(
+            raw + 128 * first, out + 128 * first, (row1 - row0) * columns, part, reciprocal, weight, bands, ac, ac_counts, work
+        )
+        dc_rows(m, m + 1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
+
+
+def pass_share(frame: Frame) -> int:
+    """All passes but the last, which only count, look at every so manieth MCU row: 1 to 4."""
+    return min(max(frame.mcus[0] * frame.mcus[1] // _PASS_MCUS, 1), 4)
 
 
 class _Rates:
@@ -93,7 +105,7 @@ def _trellis(
     parts = min(spare_cores(), high, max(1, frame.height * frame.width // _PART_PIXELS))
     cuts = [i * high // parts for i in range(parts + 1)]
 
-    def work(part: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def work(part: int, share: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         counted = {}
         for c, raw in raws.items():
             rows, columns = frame.blocks(c)
@@ -101,15 +113,16 @@ def _trellis(
             memory = scratch("trellis", max(WORK, DC_WORK * v * columns))
             counted[c] = rates[c].counters()
             _trellis_rows(
-                cuts[part], cuts[part + 1], address(raw), address(planes[c]), rows, columns, h, v,
+                cuts[part], cuts[part + 1], share, address(raw), address(planes[c]), rows, columns, h, v,
                 address(field) if field is not None and c == 0 else 0, address(reciprocal[c]), address(weight[c]),
                 rates[c].bands, address(rates[c].tables), rates[c].dc, *counted[c], address(memory),
             )  # fmt: skip
         return counted
 
-    for i in range(recipe.passes):
-        counted = run_parallel(work, range(parts))
-        if i + 1 == recipe.passes:
+    for left in range(recipe.passes - 1, -1, -1):
+        share = pass_share(frame) if left else 1
+        counted = run_parallel(partial(work, share=share), range(parts))
+        if left == 0:
             break
         for c, s in slots.items():
             alike = [k for k in slots if slots[k] == s]

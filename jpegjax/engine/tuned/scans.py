@@ -25,9 +25,10 @@ _CHROMA: tuple[Way, ...] = (((63,), 0), ((8, 63), 0), ((63,), 1))
 _LUMA: tuple[Way, ...] = (((63,), 0), ((8, 63), 0), ((8, 63), 1), ((8, 63), 2))
 _HEADER_BYTES = 31
 """Of a scan: SOS, and DHT without its symbols."""
-_SAMPLE_BLOCKS = 1 << 14
-"""Larger planes are judged by every so many groups of block rows."""
-_GROUP = 8
+_SAMPLE_BLOCKS = 1 << 10
+"""Larger planes are judged by some of their block rows, an eighth at least."""
+_GROUP = 2
+_MOST_SHARE = 8
 _MAX_MCU_BLOCKS = 10
 
 
@@ -66,7 +67,7 @@ def _first_scans(way: Way) -> list[tuple[int, int, int, int]]:
 def _cheapest(plane: np.ndarray, ways: tuple[Way, ...]) -> Way:
     """The way that codes a plane int16 [rows, columns, 8, 8] in the fewest bytes; the first of equal ones."""
     rows, columns = plane.shape[:2]
-    share = -(-rows * columns // _SAMPLE_BLOCKS)
+    share = min(-(-rows * columns // _SAMPLE_BLOCKS), _MOST_SHARE)
     if share > 1:
         plane = plane[np.arange(rows) // _GROUP % share == 0]
     blocks = len(plane) * columns
