@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["strength_field"]
+__all__ = ["held", "strength_field"]
 
 SCALES = 4
 _ONE = 1 << 24
@@ -20,10 +20,11 @@ _LOG = np.floor(256 * np.log2(1 + (np.arange(128) + 0.5) / 128) + 0.5).astype(np
 _EXP = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(np.int32)
 
 
-def _held(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """x with what lies outside its first rows and columns replaced by their edge."""
-    high, wide = (jnp.minimum(lax.iota(jnp.int32, n), e - 1) for n, e in zip(x.shape, (rows, columns), strict=True))
-    return x[high][:, wide]
+def held(x: jax.Array, rows: jax.Array | int, columns: jax.Array | int) -> jax.Array:
+    """[..., R, C] with what lies outside its first rows and columns, traced numbers of them, replaced by their edge."""
+    for axis, end in ((x.ndim - 2, rows), (x.ndim - 1, columns)):
+        x = jnp.take(x, jnp.minimum(lax.iota(jnp.int32, x.shape[axis]), end - 1), axis=axis, mode="clip")
+    return x
 
 
 def _binomial(x: jax.Array, axis: int) -> jax.Array:
@@ -54,11 +55,11 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
     tall, broad = 8 * rows, 8 * columns
     total = jnp.zeros((high, wide), jnp.int32)
     for scale in range(SCALES):
-        x = _held(x, tall, broad)
+        x = held(x, tall, broad)
         if scale == SCALES - 1:
             x = jnp.pad(x, [(0, high % 2), (0, wide % 2)], mode="edge")
         tall, broad = (tall + 1) // 2, (broad + 1) // 2
-        sums, squares = (_held(_cells(a), tall, broad) for a in (x, x * x))
+        sums, squares = (held(_cells(a), tall, broad) for a in (x, x * x))
         sums_in, squares_in = (_binomial(_binomial(a, 0), 1) for a in (sums, squares))
         variance = ((squares_in << 6) - sums_in * sums_in) >> 12
         inverse = _ONE // (8 * variance + c)

@@ -5,7 +5,8 @@ in steps with 8 fractional bits, is (((min(e, 4095)² >> 6) · M) >> 9, M = clip
 
 Blocks come in segments, each with a table of its own: one call serves any mixture of images and components.
 
-AC: blocks lie along the last axis, and one step of a scan handles one zigzag position of all of them. The cheapest way
+AC: progressive scans code bands of zigzag positions by themselves, with rates and ends of their own; sequential ones have
+a single band. Blocks lie along the last axis, and one step of a scan handles one position of all of them. The cheapest way
 to reach a level from a nonzero one 16 or more positions before goes over a ZRL symbol exactly 16 before, whatever the
 level; hence f[p] = min(base[p], f[p - 16] + ZRL) and a window of 16 positions in place of all 63.
 
@@ -19,6 +20,8 @@ level before the one below before the one above.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +37,7 @@ EMPTY = 0x10
 _FAR = 1 << 30
 _LARGEST = 1023
 _AC = ZIGZAG[1:]
+_PLACES = np.arange(1, 64, dtype=np.int32)
 _NATURAL = np.argsort(ZIGZAG)[1:] - 1  # row among zigzag positions 1..63 of each natural AC index
 
 
@@ -57,56 +61,83 @@ def _size(level: jax.Array) -> jax.Array:
     return 32 - lax.clz(jnp.abs(level))
 
 
-def _forward(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple) -> tuple:
-    """(last [B], predecessor [63, B], magnitude [63, B]) of the cheapest path. x: int16 [63, B], zigzag; table, field: [B]."""
+class _Bands(NamedTuple):
+    """Of every table and position 1..63, each [T, 63]: the number of its band, and whether it begins or ends there."""
+
+    number: jax.Array
+    begins: jax.Array
+    ends: jax.Array
+
+
+def _bands(last: jax.Array) -> _Bands:
+    """last: int32 [T, N], the last position of each band."""
+    number = (jnp.asarray(_PLACES) > last[:, :-1, None]).sum(1, dtype=jnp.int32)
+    begins = jnp.diff(number, axis=1, prepend=jnp.full_like(number[:, :1], -1)) > 0
+    return _Bands(number, begins, jnp.take_along_axis(last, number, 1) == _PLACES)
+
+
+def _forward(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple, bands: _Bands) -> tuple:
+    """The cheapest path: (last [B], (predecessor, magnitude, last of the band before), each [63, B]).
+
+    x: int16 [63, B], zigzag; table, field: [B].
+    """
     scales, weights, rates = tables
-    by_run = rates.reshape(-1, 16, 16).transpose(1, 0, 2).reshape(16, -1)  # [run, table and size]
-    zrl, eob, empty = (rates[table, symbol] for symbol in (0xF0, 0, EMPTY))
+    count = rates.shape[1]
+    by_run = rates.reshape(-1, 16, 16).transpose(1, 0, 2).reshape(16, -1)  # [run, table and band and size]
+    zrl, eob, empty = (rates[:, :, symbol].reshape(-1) for symbol in (0xF0, 0, EMPTY))
 
     def step(state: tuple, row: tuple) -> tuple:
-        cost, origin, best, last = state
-        x, scale, weight, i = row
+        cost, origin, least, last = state
+        x, scale, weight, band, i = row
+        begins, ends = band.begins[table], band.ends[table]
+        own = table * count + band.number[table]
+        before = last
+        cost = jnp.where(begins, fresh, cost)
+        origin, last = jnp.where(begins, i - 1, origin), jnp.where(begins, i - 1, last)
+        least = jnp.where(begins, empty[own], least)
         y = (jnp.abs(x.astype(jnp.int32)) * scale[table]) >> 12
         v = jnp.minimum((y + 128) >> 8, _LARGEST)
         strength = _strength(weight[table], field)
         size, zeroed = _size(v), _distortion(y, strength)
 
         def reach(v: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
-            ways = cost + by_run[:, 16 * table + size]
-            least = ways.min(0)
-            nearest = jnp.where(ways == least, origin, jnp.int8(0)).max(0)
-            return least + _distortion(y - (v << 8), strength) - zeroed, nearest
+            ways = cost + by_run[:, 16 * own + size]
+            best = ways.min(0)
+            nearest = jnp.where(ways == best, origin, jnp.int8(0)).max(0)
+            return best + _distortion(y - (v << 8), strength) - zeroed, nearest
 
         (here, source), (lower, lower_source) = reach(v, size), reach(v - 1, size - 1)
         drop = (v >= 2) & ((v & (v - 1)) == 0) & (lower < here)
         base = jnp.where(v > 0, jnp.where(drop, lower, here), _FAR)
-        total = base + jnp.where(i < 63, eob, 0)
-        best, last = jnp.minimum(best, total), jnp.where(total < best, i, last)
-        around = cost[15] + zrl
+        total = base + jnp.where(ends, 0, eob[own])
+        least, last = jnp.minimum(least, total), jnp.where(total < least, i, last)
+        around = cost[15] + zrl[own]
         cost = jnp.concatenate([jnp.minimum(base, around)[None], cost[:15]])
         origin = jnp.concatenate([jnp.where(base <= around, i, origin[15])[None], origin[:15]])
         kept = jnp.where(drop, v - 1, v).astype(jnp.int16)
-        return (cost, origin, best, last), (jnp.where(drop, lower_source, source), kept)
+        return (cost, origin, least, last), (jnp.where(drop, lower_source, source), kept, before)
 
     none = jnp.zeros_like(field)
-    cost = jnp.concatenate([none[None], jnp.broadcast_to(none + _FAR, (15, *none.shape))])
-    start = cost, jnp.zeros_like(cost, jnp.int8), none + empty, none.astype(jnp.int8)
-    chosen: tuple[jax.Array, jax.Array]
-    (_, _, _, last), chosen = lax.scan(step, start, (x, scales.T, weights.T, jnp.arange(1, 64, dtype=jnp.int8)))
-    return last, *chosen
+    fresh = jnp.concatenate([none[None], jnp.broadcast_to(none + _FAR, (15, *none.shape))])
+    start = fresh, jnp.zeros_like(fresh, jnp.int8), none, none.astype(jnp.int8)
+    steps = x, scales.T, weights.T, jax.tree.map(jnp.transpose, bands), jnp.asarray(_PLACES.astype(np.int8))
+    (_, _, _, last), chosen = lax.scan(step, start, steps)
+    return last, chosen
 
 
-def _levels(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple) -> jax.Array:
+def _levels(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple, bands: _Bands) -> jax.Array:
     """AC levels int16 [B, 64] of blocks x, int16 [B, 64]."""
     rows = x[:, _AC].T
-    last, sources, kept = _forward(rows, table, field, tables)
+    last, (sources, kept, before) = _forward(rows, table, field, tables, bands)
 
     def back(at: jax.Array, row: tuple) -> tuple[jax.Array, jax.Array]:
-        x, source, v, i = row
+        x, source, v, before, begins, i = row
         here = at == i
-        return jnp.where(here, source, at), jnp.where(here, jnp.where(x < 0, -v, v), jnp.int16(0))
+        after = jnp.where(begins[table], before, jnp.where(here, source, at))
+        return after, jnp.where(here, jnp.where(x < 0, -v, v), jnp.int16(0))
 
-    _, levels = lax.scan(back, last, (rows, sources, kept, jnp.arange(1, 64, dtype=jnp.int8)), reverse=True)
+    steps = rows, sources, kept, before, bands.begins.T, jnp.asarray(_PLACES.astype(np.int8))
+    _, levels = lax.scan(back, last, steps, reverse=True)
     return jnp.concatenate([jnp.zeros_like(x[:, :1]), levels[_NATURAL].T], 1)
 
 
@@ -128,7 +159,7 @@ def _paged(function: Callable, page: int, used: jax.Array, *arrays: jax.Array) -
 
 
 def trellis_ac(
-    x: jax.Array, table: jax.Array, field: jax.Array, steps: jax.Array, weights: jax.Array, rates: jax.Array,
+    x: jax.Array, table: jax.Array, field: jax.Array, steps: jax.Array, weights: jax.Array, bands: jax.Array, rates: jax.Array,
     *, page: int = 32, used: int | jax.Array | None = None,
 ) -> jax.Array:  # fmt: skip
     """AC levels of blocks, int16 [S, B, 64] in natural order; DC entries are 0. Exact.
@@ -138,47 +169,59 @@ def trellis_ac(
     field: integers 0..65535, [S, B], each block's factor of the weights, 256 for 1.
     steps: integers 1..65535, [T, 64], natural order. weights: integers 0..8191, [T, 64], natural order: bits per squared
         step, 6 fractional bits.
-    rates: integers 0..65535, [T, 256], cost of each AC symbol with its value bits, 7 fractional bits; EMPTY (0x10) is the
-        end of a block without AC, EOB (0) of others.
+    bands: int32 [T, N], the last zigzag index of each band, rising to 63, which may stand several times.
+    rates: integers 0..65535, [T, N, 256], cost of each AC symbol with its value bits, 7 fractional bits; EMPTY (0x10) is the
+        end of a band without coefficients, EOB (0) of others.
     page: segments in work at a time, some 0.5 kB a block; divides S where it is smaller.
     used: how many segments count, all by default; levels of others may be anything.
     """
     tables = _reciprocals(steps)[:, _AC], weights.astype(jnp.int32)[:, _AC], rates.astype(jnp.int32)
+    parts = _bands(bands)
 
     def one(x: jax.Array, table: jax.Array, field: jax.Array) -> jax.Array:
         each = jnp.repeat(table, x.shape[1])
-        return _levels(x.reshape(-1, 64), each, field.reshape(-1), tables).reshape(x.shape)
+        return _levels(x.reshape(-1, 64), each, field.reshape(-1), tables, parts).reshape(x.shape)
 
     used = jnp.asarray(x.shape[0] if used is None else used, jnp.int32)
     return _paged(one, page, used, x.astype(jnp.int16), table, field.astype(jnp.int32))
 
 
-def _segment_counts(levels: jax.Array, valid: jax.Array) -> jax.Array:
-    """int32 [S, 256] of segments int16 [S, B, 64]."""
+def _segment_counts(levels: jax.Array, valid: jax.Array, table: jax.Array, last: jax.Array) -> jax.Array:
+    """int32 [S, N, 256] of segments int16 [S, B, 64]."""
     rows = levels[:, :, _AC].astype(jnp.int32).transpose(2, 0, 1)
-    position = lax.broadcasted_iota(jnp.int32, rows.shape, 0) + 1
+    number = _bands(last).number[table].T[:, :, None]  # [63, S, 1]
+    position = jnp.asarray(_PLACES)[:, None, None]
     coded = (rows != 0) & valid
     up_to = lax.cummax(jnp.where(rows != 0, position, 0), axis=0)
-    run = position - 1 - jnp.concatenate([jnp.zeros_like(up_to[:1]), up_to[:-1]])
-    segment = lax.broadcasted_iota(jnp.int32, rows.shape, 1)
+    ends = jnp.concatenate([jnp.zeros_like(last[:, :1]), last], 1)[table]  # [S, N + 1]
+    first = jnp.take_along_axis(ends, number[:, :, 0].T, 1).T[:, :, None]  # the position before the band
+    before = jnp.maximum(first, jnp.concatenate([jnp.zeros_like(up_to[:1]), up_to[:-1]]))
+    run = position - 1 - before
     symbol = jnp.where(coded, (run & 15) << 4 | _size(rows), 256)  # 256: dropped
-    end = up_to[-1]
-    closing = jnp.where(valid & (end < 63), jnp.where(end > 0, 0, EMPTY), 256)
-    counts = jnp.zeros((rows.shape[1], 256), jnp.int32).at[segment, symbol].add(1, mode="drop")
-    counts = counts.at[segment[0], closing].add(1, mode="drop")
-    return counts.at[:, 0xF0].add(jnp.where(coded, run >> 4, 0).sum((0, 2), dtype=jnp.int32))
+    segment = lax.broadcasted_iota(jnp.int32, rows.shape, 1)
+    counts = jnp.zeros((rows.shape[1], last.shape[1], 256), jnp.int32).at[segment, number, symbol].add(1, mode="drop")
+    for b in range(last.shape[1]):
+        own = number == b
+        at = jnp.where(own, jnp.where(rows != 0, position, 0), 0).max(0)
+        closing = jnp.where(valid & (at < ends[:, b + 1, None]), jnp.where(at > 0, 0, EMPTY), 256)
+        counts = counts.at[segment[0], b, closing].add(1, mode="drop")
+        counts = counts.at[:, b, 0xF0].add(jnp.where(coded & own, run >> 4, 0).sum((0, 2), dtype=jnp.int32))
+    return counts
 
 
 def ac_counts(
-    levels: jax.Array, valid: jax.Array, *, page: int = 32, used: int | jax.Array | None = None
-) -> jax.Array:
-    """How often each AC symbol codes the blocks of each segment: int32 [S, 256], with ZRL (0xF0), EOB (0) and EMPTY.
+    levels: jax.Array, valid: jax.Array, table: jax.Array, bands: jax.Array,
+    *, page: int = 32, used: int | jax.Array | None = None,
+) -> jax.Array:  # fmt: skip
+    """How often each AC symbol codes the blocks of each segment: int32 [S, N, 256], with ZRL (0xF0), EOB (0) and EMPTY.
 
-    levels: integers [S, B, 64], natural order, within ±1023. valid: bool [S, B], the blocks that count. page, used: as for
-    `trellis_ac`, at some 2 kB a block.
+    levels: integers [S, B, 64], natural order, within ±1023. valid: bool [S, B], the blocks that count. The others: as for
+    `trellis_ac`, at some 2 kB a block. Where 63 stands several times among the bands, those behind the first count nothing
+    but EMPTY.
     """
     used = jnp.asarray(levels.shape[0] if used is None else used, jnp.int32)
-    return _paged(_segment_counts, page, used, levels.astype(jnp.int16), valid)
+    count = partial(_segment_counts, last=bands)
+    return _paged(count, page, used, levels.astype(jnp.int16), valid, table)
 
 
 def _compose(a: jax.Array, b: jax.Array) -> jax.Array:
