@@ -61,7 +61,7 @@ def _averaged(image: jax.Array, factor: int) -> jax.Array:
         padding = [(before, blocks * factor - size - before, 0) if a == axis else (0, 0, 0) for a in range(4)]
         values = lax.pad(values, np.float32(0), padding)
         taps = [lax.slice_in_dim(values, k, None, stride=factor, axis=axis) for k in range(factor)]
-        values = lax.optimization_barrier(sum(taps[1:], start=taps[0]) * np.float32(1 / factor))
+        values = sum(taps[1:], start=taps[0]) * np.float32(1 / factor)
     return values
 
 
@@ -79,13 +79,14 @@ def _gradient(planes: jax.Array) -> jax.Array:
     return root(jnp.square(dx) + jnp.square(dy))
 
 
-def _similar(a: jax.Array, b: jax.Array, constant: float) -> jax.Array:
+def _similar(pair: jax.Array, constant: float) -> jax.Array:
+    a, b = pair
     return (2 * a * b + constant) / (jnp.square(a) + jnp.square(b) + constant)
 
 
 def _real_power(x: jax.Array, exponent: float) -> jax.Array:
-    """Real part of x^exponent; its slope at 0, infinite, is cut off."""
-    power = jnp.exp(exponent * jnp.log(jnp.maximum(jnp.abs(x), 1e-12)))
+    """Real part of x^exponent, held within ±.001 of 0, where its slope would be infinite."""
+    power = jnp.exp(exponent * jnp.log(jnp.maximum(jnp.abs(x), 1e-3)))
     return jnp.where(x < 0, np.float32(np.cos(np.pi * exponent)) * power, power)
 
 
@@ -96,14 +97,14 @@ def _fsim(
     pair = jnp.stack([_averaged(x, factor), _averaged(y, factor)]) * (255 / peak)
     chroma = []
     if pair.shape[2] == 3:
-        luma, *chroma = (sum(pair[:, :, i] * row[i] for i in range(3)) for row in YIQ)
+        luma, *chroma = (sum(row[i] * pair[:, :, i] for i in range(3)) for row in YIQ)
     else:
         luma = pair[:, :, 0]
     congruency, gradients = phase_congruency(luma, filters), _gradient(luma)
-    similarity = _similar(*congruency, T1) * _similar(*gradients, T2)
+    similarity = _similar(congruency, T1) * _similar(gradients, T2)
     if chromatic and chroma:
-        similarity *= _real_power(_similar(*chroma[0], T3) * _similar(*chroma[1], T4), CHROMA_WEIGHT)
-    weights = jnp.maximum(*congruency)
+        similarity *= _real_power(_similar(chroma[0], T3) * _similar(chroma[1], T4), CHROMA_WEIGHT)
+    weights = congruency.max(0)
     total = weights.sum((1, 2), keepdims=True)
     weights = jnp.where(total == 0, 1 / weights[0].size, weights / jnp.where(total == 0, 1.0, total))
     return (similarity * weights).sum((1, 2))

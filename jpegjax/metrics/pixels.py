@@ -74,20 +74,21 @@ def _psnr(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> j
 def _psnr_b(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
     height, width = y.shape[1:3]
     plane, channels = flatten(y, channel)
-    across = jnp.square(plane[:, :, channels:] - plane[:, :, :-channels])
+    n = plane.shape[0]
+    # squared steps across each of the columns' and rows' edges: `[N, W - 1, C]` and `[N, H - 1, C]`
+    columns = jnp.square(plane[:, :, channels:] - plane[:, :, :-channels]).sum(1).reshape(n, width - 1, channels)
     down = jnp.square(plane[:, 1:] - plane[:, :-1])
-    columns, rows = (np.arange(1, n) % BLOCK == 0 for n in (width, height))
-    edges = height * columns.sum() + width * rows.sum()
-    others = height * (width - 1) + width * (height - 1) - edges
-    share_of_edges = [np.where(steps, 1 / max(edges, 1), 0) for steps in (columns, rows)]
-    share_of_others = [np.where(steps, 0, 1 / others) for steps in (columns, rows)]
+    if channel == "each":
+        rows = down.reshape(n, height - 1, width, channels).sum(2)
+    else:
+        columns, rows = columns.sum(2, keepdims=True), down.sum(2, keepdims=True)
+    at_column, at_row = (np.arange(1, size) % BLOCK == 0 for size in (width, height))
 
-    def mean_step(weights: list[np.ndarray]) -> jax.Array:
-        # weights of a step, times the number of steps, since `pooled` divides by it
-        in_x = np.repeat(weights[0] * height * (width - 1), channels).astype(np.float32)
-        in_y = (weights[1] * width * (height - 1)).astype(np.float32)
-        return pooled(across * in_x, channels, channel) + pooled(down * in_y[:, None], channels, channel)
+    def mean_step(columns_in: np.ndarray, rows_in: np.ndarray) -> jax.Array:
+        count = (height * columns_in.sum() + width * rows_in.sum()) * (1 if channel == "each" else channels)
+        return (columns[:, columns_in].sum(1) + rows[:, rows_in].sum(1)) / np.float32(max(count, 1))
 
-    strength = np.float32(np.log2(BLOCK) / np.log2(min(height, width)))
-    blocking = strength * jnp.maximum(mean_step(share_of_edges) - mean_step(share_of_others), 0)
+    excess = mean_step(at_column, at_row) - mean_step(~at_column, ~at_row)
+    blocking = np.float32(np.log2(BLOCK) / np.log2(min(height, width))) * jnp.maximum(excess, 0)
+    blocking = blocking if channel == "each" else blocking[:, 0]
     return _decibels(_mse(x, y, peak, channel=channel) + blocking, peak)
