@@ -1,0 +1,251 @@
+"""Tuned files: what decoders see, how large they are, and the chroma and scans behind them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jpegjax
+from jpegjax.engine import entropy
+from jpegjax.engine.tuned import encode as tuned
+from jpegjax.engine.tuned.chroma import fit_plane
+from jpegjax.engine.tuned.encode import encode_tuned, tuned_frame, tuned_planes
+from jpegjax.engine.tuned.planes import Picture
+from jpegjax.engine.tuned.recipe import NO_FIELD, Recipe, load_recipe
+from jpegjax.engine.tuned.scans import best_script
+from jpegjax.options import EncodeOptions
+
+TUNES = ("psnr", "ms-ssim", "ssimulacra2", True)
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return pytest.importorskip("skimage.data").astronaut()
+
+
+def pillow(image: np.ndarray, **options) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def opened(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+
+
+@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("quality", [40, 75, 92])
+def test_tuned_files_are_much_smaller_than_plain_ones_of_equal_psnr(photo, tune, quality: int) -> None:
+    plain = pillow(photo, quality=quality)
+    target = psnr(photo, opened(plain))
+    points = []
+    for q in range(5, 100, 6):
+        data = jpegjax.encode(photo, quality=q, tune=tune)
+        points.append((psnr(photo, opened(data)), len(data)))
+    quality_db, sizes = zip(*sorted(points), strict=True)
+    size = np.exp(np.interp(target, quality_db, np.log(sizes)))
+    assert size < {"psnr": 0.75, "ms-ssim": 0.97, "ssimulacra2": 0.97, True: 0.97}[tune] * len(plain)
+
+
+def test_false_is_no_tune(photo) -> None:
+    plain = jpegjax.encode(photo)
+    assert plain == pillow(photo) == jpegjax.encode(photo, tune=False) == jpegjax.encode(photo, tune=None, progressive=None)
+    assert jpegjax.encode(photo, tune=True) == jpegjax.encode(photo, tune=True, progressive=True) != plain
+
+
+SIZES = [(1, 1), (7, 3), (8, 8), (16, 17), (33, 1), (1, 50), (65, 47), (130, 129)]
+
+
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:4:4", "4:2:2", "4:4:0", "4:1:1", "1x1,2x2,1x1", "grey"])
+@pytest.mark.parametrize("tune", ["psnr", "ssimulacra2"])
+def test_any_size_and_sampling_decodes_alike_everywhere(photo, tune: str, sampling: str) -> None:
+    for height, width in SIZES:
+        image = np.ascontiguousarray(photo[90 : 90 + height, 180 : 180 + width])
+        options: dict = {"subsampling": sampling}
+        if sampling == "grey":
+            image, options = np.ascontiguousarray(image[..., 1]), {}
+        for progressive in (False, True, None):
+            data = jpegjax.encode(image, tune=tune, quality=85, progressive=progressive, **options)
+            pixels = jpegjax.decode(data)
+            assert (pixels == opened(data)).all()
+            assert pixels.shape == image.shape
+            if sampling in ("4:4:4", "grey"):
+                assert np.abs(image.astype(int) - pixels).mean() < 6
+
+
+def test_options_reach_the_file(photo) -> None:
+    image = np.ascontiguousarray(photo[:150, :203])
+    data = jpegjax.encode(
+        image, tune="psnr", quality=(80, 60), restart_rows=1, comment="tuned", dpi=(300, 300), icc_profile=b"profile", xmp=b"<x/>"
+    )
+    picture = Image.open(io.BytesIO(data))
+    assert picture.info["comment"] == b"tuned" and picture.info["dpi"] == (300, 300)
+    assert picture.info["icc_profile"] == b"profile"
+    assert data.count(b"\xff\xd0") > 1
+    assert (jpegjax.decode(data, strict=True) == np.asarray(picture)).all()
+    luma, chroma = load_recipe("psnr", 80).steps[0], load_recipe("psnr", 60).steps[1:]
+    tables = jpegjax.read_coefficients(data).qtables
+    assert [t.reshape(64).tolist() for t in tables] == [luma.tolist(), *chroma.tolist()]
+    custom = jpegjax.encode(image, tune="psnr", scans="0 1 2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;")
+    assert len(jpegjax.info(custom).scans) == 4 and (jpegjax.decode(custom) == opened(custom)).all()
+
+
+@pytest.mark.parametrize("progressive", [False, True, None])
+def test_arithmetic_files_hold_their_coefficients(photo, progressive: bool | None) -> None:
+    image = np.ascontiguousarray(photo[:150, :203])
+    options = EncodeOptions(tune=True, arithmetic=True, progressive=progressive)
+    recipe = load_recipe("psnr", 75)
+    data = encode_tuned(image, recipe, options)
+    planes = tuned_planes(image, tuned_frame(*image.shape, recipe, options), recipe)
+    for plane, read in zip(planes, jpegjax.read_coefficients(data).planes, strict=True):
+        assert (plane == read[0]).all()
+    assert len(data) < len(encode_tuned(image, recipe, replace(options, arithmetic=False)))
+
+
+@pytest.mark.parametrize("tune", ["psnr", "ssimulacra2"])
+@pytest.mark.parametrize("cores", [2, 3, 16])
+def test_threads_do_not_change_a_byte(photo, tune: str, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(tune, 75)
+    alone = encode_tuned(photo, recipe)
+    monkeypatch.setattr(tuned, "spare_cores", lambda: cores)
+    monkeypatch.setattr(tuned, "_PART_PIXELS", 1 << 10)
+    assert encode_tuned(photo, recipe) == alone
+
+
+def test_batches_are_single_images(photo) -> None:
+    images = [np.ascontiguousarray(photo[k : k + 100 + k]) for k in range(0, 60, 20)]
+    assert jpegjax.encode(images, tune=True) == [jpegjax.encode(image, tune=True) for image in images]
+
+
+def triangle_fit(x: np.ndarray) -> np.ndarray:
+    """[n] to scale-64 [⌈n/2⌉] by the specified taps, edges repeated."""
+    n = -(-len(x) // 2)
+    at = lambda i: x[np.clip(i, 0, len(x) - 1)]  # noqa: E731
+    i = 2 * np.arange(n)
+    return sum(tap * (at(i - 2 * k) + at(i + 1 + 2 * k)) for k, tap in enumerate((43, -15, 5, -1)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (37, 50), (64, 33)])
+def test_least_squares_chroma_is_the_specified_filter(height: int, width: int) -> None:
+    rng = np.random.default_rng(width)
+    x = rng.integers(0, 256, (height, width)) if height > 2 else np.full((height, width), 255)
+    columns = -(-width // 16) * 8
+    plane = np.full((height + 1, width + 100), 77, np.uint8)
+    plane[:height, :width] = x
+    across = np.stack([triangle_fit(row) for row in x.astype(int)])
+    for down, want in ((False, across + 32 >> 6), (True, np.stack([triangle_fit(c) for c in across.T]).T + 2048 >> 12)):
+        out = np.zeros((len(want), columns + 64), np.uint8)
+        fit_plane(plane, height, width, down, out, columns)
+        assert (out[:, : want.shape[1]] == np.clip(want, 0, 255)).all()
+
+
+def test_least_squares_chroma_serves_the_decoder(photo) -> None:
+    """At 4:2:0 with the finest tables, what decoders make of it is nearer the original than the box's is."""
+    found = []
+    for chroma in ("box", "lsq"):
+        recipe = Recipe.from_floats(np.ones((3, 64)), np.full((3, 64), 100), chroma=chroma, passes=1)
+        found.append(psnr(photo, opened(encode_tuned(photo, recipe))))
+    assert found[1] > found[0] + 0.8
+
+
+def test_compensation_aims_luma_at_what_decoded_chroma_leaves(photo) -> None:
+    """Against the chroma planes that libjpeg itself decodes."""
+    image = np.ascontiguousarray(photo[100:201, 60:215])
+    recipe = load_recipe("psnr", 60)
+    options = EncodeOptions(tune=True)
+    frame = tuned_frame(*image.shape, recipe, options)
+    planes = tuned_planes(image, frame, recipe)
+    tables = [recipe.steps[c] for c in range(3)]
+    picture = Image.open(io.BytesIO(entropy.encode_image(planes, frame, tables, EncodeOptions(optimize=True))))
+    picture.draft("YCbCr", None)
+    decoded = np.asarray(picture).astype(int)
+    assert picture.mode == "YCbCr"
+    aimed = Picture(image, frame)
+    y, cb, cr = aimed.planes[:, :101, :155].astype(int)
+    aimed.compensate(planes[1:], tables[1:])
+    want = np.clip(y - (122 * (decoded[..., 1] - cb) + 59 * (decoded[..., 2] - cr) + 128 >> 8), 0, 255)
+    assert (aimed.planes[0, :101, :155] == want).all()
+    assert (aimed.planes[0, :101, 155:160] == want[:, -1:]).all() and (aimed.planes[0, 101:112, :155] == want[-1]).all()
+
+
+def test_the_script_is_the_best_of_its_candidates(photo) -> None:
+    recipe, options = load_recipe("ssimulacra2", 80), EncodeOptions(tune=True)
+    frame = tuned_frame(*photo.shape, recipe, options)
+    planes = tuned_planes(photo, frame, recipe)
+    tables = [recipe.steps[c] for c in range(3)]
+
+    def size(script: object) -> int:
+        return len(entropy.encode_image(planes, frame, tables, EncodeOptions(scans=script, progressive=script is None)))
+
+    best = size(best_script(planes, frame, recipe.bands))
+    dc, chroma = "0 1 2: 0-0, 0, 0;", "1: 1-63, 0, 0; 2: 1-63, 0, 0;"
+    lumas = "0: 1-63, 0, 0;", "0: 1-8, 0, 0; 0: 9-63, 0, 0;", "0: 1-8, 0, 1; 0: 9-63, 0, 1; 0: 1-63, 1, 0;"
+    assert best <= 1.001 * min(size(dc + chroma + luma) for luma in lumas)
+    assert best < 0.98 * size(None)
+
+
+def test_bands_follow_the_recipe_and_pay(photo) -> None:
+    """A trellis that knows the bands of the scans makes the smaller file of the same quality."""
+    banded = load_recipe("ssimulacra2", 75)
+    curves = []
+    for recipe_of in (lambda q: load_recipe("ssimulacra2", q), lambda q: replace(load_recipe("ssimulacra2", q), bands=(63,))):
+        points = [(psnr(photo, opened(d)), np.log(len(d))) for d in (encode_tuned(photo, recipe_of(q)) for q in (60, 75, 85))]
+        curves.append(tuple(zip(*points, strict=True)))
+    (db, size), (db1, size1) = curves
+    assert len(banded.bands) > 1
+    assert np.interp(db[1], db, size) < np.interp(db[1], db1, size1) - 0.003
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": np.zeros((3, 64), int)}, r"steps: values 0..0; must be 1..255"),
+        ({"steps": np.ones((3, 64))}, r"steps: float64 \(3, 64\); must be integers"),
+        ({"weights": np.full((3, 64), 8192)}, r"weights: values 8192..8192; must be 0..8191"),
+        ({"rates": np.ones((2, 255), int)}, r"rates: int64 \(2, 255\)"),
+        ({"field": (64, 0, 1, 0, 0, 0)}, r"field="),
+        ({"field": (64, 234, 0, 0, 0, 0)}, r"one weight above 0"),
+        ({"chroma": "sharp"}, r"chroma='sharp': must be 'box' or 'lsq'"),
+        ({"passes": 0}, r"passes=0"),
+        ({"bands": (8,)}, r"bands=\(8,\): must rise from 1 or more to 63"),
+    ],
+)
+def test_wrong_recipes_are_refused(changes: dict, message: str) -> None:
+    recipe = Recipe.from_floats(np.full((3, 64), 16), np.full((3, 64), 8))
+    assert recipe.field == NO_FIELD
+    with pytest.raises(ValueError, match=message):
+        replace(recipe, **changes)
+
+
+def test_recipes_between_qualities_lie_between() -> None:
+    for tune in ("psnr", "ms-ssim", "ssimulacra2", "all"):
+        coarse, fine = (load_recipe(tune, q).steps.astype(int).sum() for q in (10, 95))
+        assert coarse > 2 * fine
+        middle = [load_recipe(tune, q).steps.astype(int) for q in (60, 60.5, 61)]
+        assert ((middle[1] <= np.maximum(middle[0], middle[2]) + 1) & (middle[1] >= np.minimum(middle[0], middle[2]) - 1)).all()
+
+
+def test_the_command_line(photo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from jpegjax.cli import main
+
+    def run(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as end:
+            main(["encode", *arguments, str(tmp_path / "in.png")])
+        return end.value.code
+
+    Image.fromarray(photo).save(tmp_path / "in.png")
+    for tune, flag in ((True, "all"), ("psnr", "psnr")):
+        out = tmp_path / f"{flag}.jpg"
+        assert run("--tune", flag, "-o", str(out), "--quiet") == 0
+        assert out.read_bytes() == jpegjax.encode(photo, tune=tune)
+    for arguments, complaint in ((["--tune", "x"], "tune='x'"), (["--tune", "all", "--verify"], "Pillow knows no --tune")):
+        assert run(*arguments, "-o", str(tmp_path / "x.jpg")) == 2 and complaint in capsys.readouterr().err
