@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -138,13 +138,29 @@ def _compiled() -> Any:
     return jax.jit(_run, static_argnums=tuple(range(2, 8)))
 
 
-def _run(
-    images: Any, setting: Any, sampling: Any, exact: bool, through: bool, exponent: int, tables_given: bool, bits: bool
-) -> Any:
+def _run(images: Any, setting: Any, *static: Any) -> Any:
+    """`_simulated`, laid out over devices as the images are."""
+    import jax
+
+    run = partial(_simulated, static=static)
+    sharding = jax.typeof(images).sharding
+    mesh, spec = sharding.mesh, sharding.spec
+    kinds = zip(mesh.axis_names, mesh.axis_types, strict=True)
+    explicit = tuple(name for name, kind in kinds if kind is jax.sharding.AxisType.Explicit)
+    if not explicit:
+        return run(images, setting)
+    like_images = jax.NamedSharding(mesh, spec)
+    by_image = jax.NamedSharding(mesh, jax.P(spec[0]) if images.ndim == 4 else jax.P())
+    layout = (like_images, by_image) if static[-1] else like_images
+    return jax.sharding.auto_axes(run, axes=explicit, out_sharding=layout)(images, setting)
+
+
+def _simulated(images: Any, setting: Any, static: tuple[Any, ...]) -> Any:
     import jax.numpy as jnp
 
     from .. import ops
 
+    sampling, exact, through, exponent, tables_given, bits = static
     dtype = jnp.promote_types(images.dtype, jnp.float32)
     shape = images.shape
     lead = shape[0] if len(shape) == 4 else 1
@@ -160,7 +176,7 @@ def _run(
     shown = shown.astype(images.dtype if exact or images.dtype != jnp.uint8 else dtype)
     if not bits:
         return shown
-    estimate = ops.estimate_bits(batch, steps, sampling)
+    estimate = ops.estimate_bits(ops.encoder_coefficients(batch, steps, sampling))
     return shown, estimate if len(shape) == 4 else estimate[0]
 
 

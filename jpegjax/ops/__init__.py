@@ -4,12 +4,14 @@ Each operation stands beside its inverse and says whether it is *exact* (integer
 for bit on every backend) or *float* (the same mathematics without rounding, differentiable):
 
     color     RGB ↔ YCbCr, RGB → grey                   exact and float
-    sampling  edge padding, chroma down- and upsampling  exact and float downsampling
+    sampling  edge padding, chroma down- and upsampling  exact and float
     blocks    planes ↔ blocks                            both
     dct       forward and inverse 8×8 DCT                exact (islow) and float (orthonormal)
     dft       DFT and DCT of planes and n×n blocks       float
     quant     quantisation, tables by quality            exact and float
     planes    pixels ↔ quantised coefficients            exact, the composition of all
+    simulate  pixels → pixels after coding               exact and float, both differentiable
+    rate      coefficients → bits of their file          float, an estimate
 
 Nothing imports JAX until a name is used.
 """
@@ -43,8 +45,9 @@ _HOME = {
     ),
     "planes": ("decode_planes", "encode_planes"),
     "quant": ("dequantise", "dequantise_float", "quality_table", "quantise", "quantise_float"),
+    "rate": ("estimate_bits",),
     "sampling": ("downsample", "downsample_float", "pad_plane", "upsample", "upsample_float"),
-    "simulate": ("simulate_images", "soft_clip", "soft_round"),
+    "simulate": ("encoder_coefficients", "simulate_images", "soft_clip", "soft_round"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 

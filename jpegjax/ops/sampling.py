@@ -21,9 +21,9 @@ def _fit(x: jax.Array, length: int, axis: int) -> jax.Array:
     have = x.shape[axis]
     if have >= length:
         return lax.slice_in_dim(x, 0, length, axis=axis)
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (0, length - have)
-    return jnp.pad(x, pad, mode="edge")
+    shape = list(x.shape)
+    shape[axis] = length - have
+    return jnp.concatenate([x, jnp.broadcast_to(lax.slice_in_dim(x, have - 1, have, axis=axis), shape)], axis)
 
 
 def pad_plane(plane: jax.Array, height: int, width: int) -> jax.Array:

@@ -23,7 +23,10 @@ from .planes import combine, encoder_samples, sampling_ratios, to_blocks
 from .quant import quantise
 from .sampling import downsample_float, pad_plane, upsample, upsample_float
 
-__all__ = ["coded_pixels", "scaled_dct", "simulate_images", "soft_clip", "soft_round"]
+__all__ = [
+    "coded_pixels", "encoder_coefficients", "float_samples", "roundings", "scaled_dct", "simulate_images", "soft_clip",
+    "soft_round",
+]  # fmt: skip
 
 Sampling = tuple[tuple[int, int], ...]  # (h, v) per component
 Tables = tuple[jax.Array, ...]
@@ -163,12 +166,24 @@ def coded_pixels(
     return clip(jnp.stack([float(a) * y + float(b) * cb + float(c) * cr for a, b, c in INVERSE], -1))
 
 
+def _samples(images: jax.Array, sampling: Sampling) -> Planes:
+    """An encoder's own samples, with the gradient of `float_samples`."""
+    pairs = zip(float_samples(images, sampling), roundings(images, sampling), strict=True)
+    return [x + rounding for x, rounding in pairs]
+
+
+def encoder_coefficients(
+    images: jax.Array, tables: Sequence[jax.Array], sampling: Sequence[tuple[int, int]]
+) -> Planes:
+    """What an encoder rounds: per component float coefficients over steps [N, R, 8, C, 8]. Differentiable.
+
+    Arguments as for `simulate_images`. What `estimate_bits` takes.
+    """
+    return [scaled_dct(x, table) for x, table in zip(_samples(images, tuple(sampling)), tables, strict=True)]
+
+
 def _smooth(images: jax.Array, tables: Tables, sampling: Sampling, exponent: int, through: bool) -> jax.Array:
-    samples = [
-        x + rounding
-        for x, rounding in zip(float_samples(images, sampling), roundings(images, sampling), strict=True)
-    ]
-    return coded_pixels(samples, tables, sampling, images.shape[1:3], exponent, through)
+    return coded_pixels(_samples(images, sampling), tables, sampling, images.shape[1:3], exponent, through)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
