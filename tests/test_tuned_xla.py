@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jpegjax.engine.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_bands, ac_rates, dc_rows, reciprocals
-from jpegjax.ops.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
+from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
 SEGMENTS, BLOCKS, TABLES, BANDS = 6, 16, 3, 3
 
@@ -101,9 +101,8 @@ def test_blocks_that_do_not_count_are_not_counted() -> None:
 def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, columns: int, components: int) -> None:
     """Components of whole rows one after the other, each from a segment of its own on."""
     case = Case(seed, kind)
-    restart, end = np.zeros((2, SEGMENTS, BLOCKS), bool)
-    valid = np.zeros((SEGMENTS, BLOCKS), bool)
-    end[:] = True
+    valid, end = np.zeros((SEGMENTS, BLOCKS), bool), np.ones((SEGMENTS, BLOCKS), bool)
+    previous = np.arange(-1, SEGMENTS * BLOCKS - 1, dtype=np.int32).reshape(SEGMENTS, BLOCKS)
     share = SEGMENTS // components
     wanted = []
     for c in range(components):
@@ -113,7 +112,7 @@ def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, column
         own = slice(c * share, (c + 1) * share)
         case.table[own] = table = case.table[c * share]
         count = rows * columns
-        restart[own].reshape(-1)[0] = True
+        previous[own].reshape(-1)[0] = -1
         valid[own].reshape(-1)[:count] = True
         end[own].reshape(-1)[:count] = np.arange(count) % columns == columns - 1
         raw = np.ascontiguousarray(case.x[own].reshape(-1, 64)[:count])
@@ -126,10 +125,10 @@ def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, column
         )  # fmt: skip
         wanted.append((own, out[:, 0], counts))
     levels = jax_dc(
-        case.x[:, :, 0], case.table, case.field, case.steps[:, 0], case.weights[:, 0], case.dc_rates, restart, end,
+        case.x[:, :, 0], case.table, case.field, case.steps[:, 0], case.weights[:, 0], case.dc_rates, previous, end,
         (columns - 1).bit_length(),
     )  # fmt: skip
-    counts = np.asarray(jax_dc_counts(levels, restart, valid))
+    counts = np.asarray(jax_dc_counts(levels, previous, valid))
     levels = np.asarray(levels)
     for own, want, seen in wanted:
         np.testing.assert_array_equal(levels[own].reshape(-1)[: len(want)], want)

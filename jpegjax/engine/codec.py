@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from ..types import Coefficients, Frame, Process
 from . import entropy, pick, run_parallel, submit
 from .lossless import encode_lossless
 
-__all__ = ["decode", "encode", "plan", "read", "write"]
+if TYPE_CHECKING:
+    from .tuned.recipe import Recipe
+
+__all__ = ["decode", "encode", "encode_recipes", "plan", "read", "write"]
 
 Notes = list[tuple[str, int]]
 
@@ -48,10 +51,9 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
         pick(engine, device)
         return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
     if options.tune:
-        from .tuned.encode import encode_image as encode_tuned
+        from .tuned.encode import chosen_recipe
 
-        pick(engine, device)
-        return run_parallel(lambda image: encode_tuned(np.asarray(image), options), images)
+        return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device)
     if pick(engine, device) == "host":
         from .host import encode_image
 
@@ -65,6 +67,25 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     pending: list[Any] = [None] * len(images)
     for i, planes in transform_batch(images, frames, tables, device=device):
         pending[i] = submit(entropy.encode_image, planes, frames[i], tables[i], options)
+    return [p.result() for p in pending]
+
+
+def encode_recipes(
+    images: Sequence[Any], recipes: Sequence[Recipe], options: EncodeOptions, engine: str, device: Any
+) -> list[bytes]:
+    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
+    from .tuned.encode import encode_tuned, tuned_frame, write_tuned
+
+    if pick(engine, device) == "host":
+        pairs = list(zip(images, recipes, strict=True))
+        return run_parallel(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), pairs)
+    from .tuned.xla import quantise_batch
+
+    shapes = [(*image.shape, 1)[:3] for image in images]
+    frames = [tuned_frame(*shape, recipe, options) for shape, recipe in zip(shapes, recipes, strict=True)]
+    pending: list[Any] = [None] * len(images)
+    for i, planes in quantise_batch(images, frames, recipes, device):
+        pending[i] = submit(write_tuned, planes, frames[i], recipes[i], options)
     return [p.result() for p in pending]
 
 

@@ -35,7 +35,10 @@ from .trellis import (
     reciprocals,
 )
 
-__all__ = ["encode_image", "encode_tuned", "tuned_frame", "tuned_planes", "write_tuned"]
+__all__ = [
+    "chosen_recipe", "encode_tuned", "pass_share", "raw_blocks", "run_trellis", "tuned_frame", "tuned_planes",
+    "write_tuned",
+]  # fmt: skip
 
 _PART_PIXELS = 1 << 17
 _PASS_MCUS = 512
@@ -91,7 +94,7 @@ class _Rates:
         self._set(*pass_rates(ac_counts, dc_counts, self.progressive))
 
 
-def _trellis(
+def run_trellis(
     raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], frame: Frame, recipe: Recipe, field: np.ndarray | None
 ) -> None:
     """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0, or None."""
@@ -130,7 +133,7 @@ def _trellis(
             rates[c].update(ac, np.sum([part[k][1] for part in counted for k in alike], axis=0))
 
 
-def _raw(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def raw_blocks(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """8·DCT, int16 [rows, columns, 8, 8], of samples uint8 [.., stride], each row 64 bytes longer than its blocks."""
     out = borrow((rows, columns, 8, 8), np.int16)
     spare = np.zeros(64, np.int16)
@@ -156,8 +159,8 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     for group in groups:
         if len(groups) > 1 and group[0] == 0:
             picture.compensate(planes[1:], list(recipe.steps[1:]))
-        raws = {c: _raw(samples[c], *frame.blocks(c)) for c in group}
-        _trellis(raws, planes, frame, recipe, field)
+        raws = {c: raw_blocks(samples[c], *frame.blocks(c)) for c in group}
+        run_trellis(raws, planes, frame, recipe, field)
     return planes
 
 
@@ -165,7 +168,10 @@ def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options:
     """The frame of a tuned file; Cb and Cr share a table where theirs are alike.
 
     Progressive, for Huffman files whose process the options leave open: the trellis then reckons with its scans.
+    ValueError for CMYK.
     """
+    if channels not in (1, 3):
+        raise ValueError(f"tune: {channels} channels; only grey and RGB pictures can be tuned")
     progressive = options.progressive is not False and not options.arithmetic
     options = replace(options, progressive=progressive, scans=None)
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
@@ -180,8 +186,6 @@ def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = Enc
     the two processes makes the smaller file. ValueError for CMYK.
     """
     image = np.ascontiguousarray(image)
-    if image.ndim == 3 and image.shape[2] != 3:
-        raise ValueError(f"tune: {image.shape[2]} channels; only grey and RGB pictures can be tuned")
     frame = tuned_frame(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, recipe, options)
     return write_tuned(tuned_planes(image, frame, recipe), frame, recipe, options)
 
@@ -202,7 +206,7 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
     return min((write(progressive) for progressive in ((True, False) if small else (True,))), key=len)
 
 
-def _recipe(options: EncodeOptions) -> Recipe:
+def chosen_recipe(options: EncodeOptions) -> Recipe:
     """The recipe of options.tune at options.quality, which may be a pair for luma and chroma."""
     tune = options.tune if isinstance(options.tune, str) else "all"
     qualities = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
@@ -212,7 +216,3 @@ def _recipe(options: EncodeOptions) -> Recipe:
     mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
     return replace(luma, **mixed)
 
-
-def encode_image(image: np.ndarray, options: EncodeOptions) -> bytes:
-    """The file of one image as options.tune and quality ask for it, on the host."""
-    return encode_tuned(image, _recipe(options), options)

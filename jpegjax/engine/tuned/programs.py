@@ -24,18 +24,19 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ...ops.blocks import merge_blocks, split_blocks
-from ...ops.chroma import compensate_luma, fit_plane
 from ...ops.color import chroma, luma
 from ...ops.dct import fdct_islow, idct_islow
-from ...ops.field import held, strength_field
 from ...ops.quant import dequantise
 from ...ops.sampling import downsample, upsample
-from ...ops.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
+from ...ops.tuned.chroma import compensate_luma, fit_plane
+from ...ops.tuned.field import held, strength_field
+from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
-__all__ = ["SEGMENT", "Blocks", "Coded", "Layout", "Pictures", "program"]
+__all__ = ["END", "SEGMENT", "VALID", "Blocks", "Coded", "Layout", "Pictures", "page_size", "program"]
 
 SEGMENT = 64
 """Blocks that share a table."""
+END, VALID = 1, 2
 _PAGES = {"cpu": 32}
 _ACCELERATOR_PAGE = 512
 """Segments in work at a time."""
@@ -70,7 +71,7 @@ class Layout:
 
 class Pictures(NamedTuple):
     """n pictures of one bucket. pixels: uint8 [n, H, W, C], edges repeated. sides, blocks: int32 [n, 2], the true height and
-    width, and luma's rows and columns of blocks. parameters: int32 [n, 6], of the field."""
+    width, and luma's rows and columns of blocks. parameters: int32 [n, 8], six of the field, two of `compensate_luma`."""
 
     pixels: Any
     sides: Any
@@ -89,15 +90,15 @@ class Coded(NamedTuple):
 class Blocks(NamedTuple):
     """Where blocks stand and with what they are quantised.
 
-    order: int32 [K], index among all raw blocks, beyond them for none. table: int32 [K / SEGMENT]. flags: uint8 [K], 1 where
-    prediction restarts, 2 at the end of an MCU row, 4 for blocks that count. used, turns: int32 [], segments that count;
-    log2 of the most blocks a row. steps, weights: uint16 [T, 64]. bands: int32 [T, N], as `trellis_ac` takes them.
+    order: int32 [K], index among all raw blocks, beyond them for none. previous: int32 [K], for DC's prediction. table: int32
+    [K / SEGMENT]. flags: uint8 [K], END of a row of MCUs, VALID blocks. turns: int32 [], log2 of the most blocks a row.
+    steps, weights: uint16 [T, 64]. bands: int32 [T, N]. All as `trellis_ac` and `trellis_dc` take them.
     """
 
     order: Any
+    previous: Any
     table: Any
     flags: Any
-    used: Any
     turns: Any
     steps: Any
     weights: Any
@@ -147,14 +148,15 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
         samples = _samples(layout, run[0], planes[run[0] : run[-1] + 1], sides)
         field = None
         if run[0] == 0 and layout.adaptive:
-            field = strength_field(samples[0], picture.blocks[0], picture.blocks[1], picture.parameters).reshape(-1)
+            field = strength_field(samples[0], picture.blocks[0], picture.blocks[1], picture.parameters[:6]).reshape(-1)
         if run[0] == 0 and layout.compensate:
             assert steps is not None
             parts = zip(_runs(layout, (1, 2)), coded, strict=True)
             large = jnp.concatenate(
                 [_enlarged(layout, same[0], b, steps[same[0] - 1 : same[-1]], sides) for same, b in parts]
             )
-            samples = held(compensate_luma(*planes, *large), sides[0], sides[1])[None]
+            changed = compensate_luma(*planes, *large, *picture.parameters[6:])
+            samples = held(changed, sides[0], sides[1])[None]
         raws.append(fdct_islow(split_blocks(samples)).astype(jnp.int16).reshape(-1, 64))
         plain = jnp.full(len(raws[-1]), 256, jnp.int32)
         fields.append(plain if field is None else plain.at[: len(field)].set(field))
@@ -180,21 +182,23 @@ def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded
 
 def quantise(
     platform: str, raw: jax.Array, field: jax.Array, blocks: Blocks, ac_rates: jax.Array, dc_rates: jax.Array,
-    counting: jax.Array,
+    used: jax.Array, counting: jax.Array,
 ) -> tuple:  # fmt: skip
-    """(levels int16 [K, 64], counts int32 [T, N, 256] and [T, 12]; zeros unless `counting`)."""
+    """(levels int16 [K, 64], counts int32 [T, N, 256] and [T, 12]; zeros unless `counting`), of the first `used` segments."""
     shape = blocks.table.shape[0], SEGMENT
     x, field, flags = raw.reshape(*shape, 64), field.reshape(shape), blocks.flags.reshape(shape)
-    restart, end, valid = ((flags & bit) > 0 for bit in (1, 2, 4))
+    end, valid = (flags & END) > 0, (flags & VALID) > 0
+    valid &= lax.broadcasted_iota(jnp.int32, shape, 0) < used
+    previous = blocks.previous.reshape(shape)
     page = min(page_size(platform), shape[0])
-    bounds = {"page": page, "used": blocks.used}
+    bounds = {"page": page, "used": used}
     ac = trellis_ac(x, blocks.table, field, blocks.steps, blocks.weights, blocks.bands, ac_rates, **bounds)
     dc = trellis_dc(
-        x[..., 0], blocks.table, field, blocks.steps[:, 0], blocks.weights[:, 0], dc_rates, restart, end, blocks.turns
+        x[..., 0], blocks.table, field, blocks.steps[:, 0], blocks.weights[:, 0], dc_rates, previous, end, blocks.turns
     )
 
     def counts() -> tuple[jax.Array, jax.Array]:
-        each = ac_counts(ac, valid, blocks.table, blocks.bands, **bounds), dc_counts(dc, restart, valid)
+        each = ac_counts(ac, valid, blocks.table, blocks.bands, **bounds), dc_counts(dc, previous, valid)
         empty = (jnp.zeros((blocks.steps.shape[0], *c.shape[1:]), jnp.int32) for c in each)
         a, d = (e.at[blocks.table].add(c) for e, c in zip(empty, each, strict=True))
         return a, d

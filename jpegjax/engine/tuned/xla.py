@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,7 +19,8 @@ import numpy as np
 from ...types import Frame
 from ..entropy import table_slot
 from ..xla.devices import DEPTH, local_devices
-from .programs import SEGMENT, Blocks, Coded, Layout, Pictures, page_size, program
+from .encode import pass_share
+from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, program
 from .recipe import Recipe
 from .trellis import EMPTY, pass_rates
 
@@ -28,7 +29,6 @@ __all__ = ["quantise_batch"]
 _PIXELS = {"cpu": 1 << 20}
 _ACCELERATOR_PIXELS = 1 << 24
 """Pixels of a part, where its pictures are not larger."""
-RESTART, END, COUNTS = 1, 2, 4
 
 
 def _up(n: int, least: int) -> int:
@@ -37,17 +37,37 @@ def _up(n: int, least: int) -> int:
     return max(least, -(-n // step) * step)
 
 
+class _Order(NamedTuple):
+    """Blocks of a component, those of every share-th row of MCUs first; the blocks of a row in coding order.
+
+    raster: int32 [n], their indices in the plane. previous: int32 [n], which of them comes before each in the file, -1 for
+    none. ends: bool [n], where a row of MCUs ends. first: how many the share has. longest: the most blocks a row.
+    """
+
+    raster: np.ndarray
+    previous: np.ndarray
+    ends: np.ndarray
+    first: int
+    longest: int
+
+
 @lru_cache(maxsize=64)
-def _coding_order(rows: int, columns: int, h: int, v: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """(rasters' indices int32 [rows · columns] in coding order, whether each ends a row of MCUs, the most blocks a row)."""
+def _coding_order(rows: int, columns: int, h: int, v: int, share: int) -> _Order:
     high, wide = -(-rows // v), -(-columns // h)
     index = np.full((high * v, wide * h), -1, np.int32)
     index[:rows, :columns] = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     lines = index.reshape(high, v, wide, h).transpose(0, 2, 1, 3).reshape(high, -1)
-    counts = (lines >= 0).sum(1)
+    real = lines >= 0
+    counts = real.sum(1)
+    number = np.full(lines.shape, -1, np.int32)  # in the file
+    number[real] = np.arange(rows * columns, dtype=np.int32)
+    turn = np.argsort(np.arange(high) % share > 0, kind="stable")
+    raster, number, counts = lines[turn][real[turn]], number[turn][real[turn]], counts[turn]
     ends = np.zeros(rows * columns, bool)
     ends[np.cumsum(counts) - 1] = True
-    return lines[lines >= 0], ends, int(counts.max())
+    place = np.empty(rows * columns + 1, np.int32)
+    place[number], place[-1] = np.arange(rows * columns, dtype=np.int32), -1
+    return _Order(raster, place[number - 1], ends, int(counts[: -(-high // share)].sum()), int(counts.max()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +88,13 @@ class _Item:
     @property
     def compensate(self) -> bool:
         return self.recipe.compensate and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
+
+    def order(self, c: int) -> _Order:
+        return _coding_order(*self.frame.blocks(c), *self.sampling[c], self.share)
+
+    @property
+    def share(self) -> int:
+        return pass_share(self.frame) if self.recipe.passes > 1 else 1
 
     @property
     def progressive(self) -> bool:
@@ -116,7 +143,7 @@ class _Group:
         lead = self.parts, self.count
         pixels = np.zeros((*lead, high, wide, 1 if self.items[0].alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
-        parameters = np.ones((*lead, 6), np.int32)
+        parameters = np.ones((*lead, 8), np.int32)
         for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
             h, w = sides[p, j] = image.shape[:2]
@@ -124,44 +151,45 @@ class _Group:
             target[:h, :w] = image.reshape(h, w, -1)
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
-            blocks[p, j], parameters[p, j] = item.frame.blocks(0), item.recipe.field
+            blocks[p, j], parameters[p, j] = item.frame.blocks(0), (*item.recipe.field, 122, 59)
         return Pictures(pixels, sides, blocks, parameters)
 
-    def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, list[list[slice]]]:
-        """Where the blocks of the group's components stand, and the places of each picture's components in their part."""
+    def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
+        """Where the blocks of the group's components stand; how many segments passes that count and others take, int32
+        [2, parts]; and for each picture and component the places of its blocks in their part."""
         (high, wide), sampling = self.items[0].bucket, self.items[0].sampling
         hmax, vmax = (max(f) for f in zip(*sampling, strict=True))
         grids = {c: (high * sampling[c][1] // (8 * vmax), wide * sampling[c][0] // (8 * hmax)) for c in group}
-        bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())])
-        total = self.count * int(bases[-1])
-        segments = sum(-(-rows * columns // SEGMENT) for rows, columns in grids.values()) * self.count
+        bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())]).tolist()
+        segments = self.count * sum(rows * columns // SEGMENT + 2 for rows, columns in grids.values())
         size = SEGMENT * self.page * _up(-(-segments // self.page), 1)
         lead, tables = (self.parts,), self.count * len(group)
-        order, flags = np.full((*lead, size), total, np.int32), np.full((*lead, size), END, np.uint8)
-        table = np.zeros((*lead, size // SEGMENT), np.int32)
-        used, turns = np.zeros((2, *lead), np.int32)
+        order, previous = np.full((*lead, size), self.count * bases[-1], np.int32), np.full((*lead, size), -1, np.int32)
+        flags, table = np.full((*lead, size), END, np.uint8), np.zeros((*lead, size // SEGMENT), np.int32)
+        used, turns = np.zeros((2, *lead), np.int32), np.zeros(lead, np.int32)
         steps, weights = np.ones((2, *lead, tables, 64), np.uint16)
         bands = np.full((*lead, tables, self.bands(group)), 63, np.int32)
-        places: list[list[slice]] = []
-        for _, p, j, item in self.each():
-            places.append([])
+        places = [[np.empty(item.order(c).raster.size, np.int32) for c in group] for item in self.items]
+        for section in (0, 1):
+            used[1] = used[0] if section else 0
+            for k, p, _, item in self.each():
+                for i, c in enumerate(group):
+                    found = item.order(c)
+                    part = slice(found.first, None) if section else slice(found.first)
+                    count = len(found.raster[part])
+                    places[k][i][part] = SEGMENT * used[section, p] + np.arange(count, dtype=np.int32)
+                    used[section, p] += -(-count // SEGMENT)
+        for k, p, j, item in self.each():
             for i, (c, (_, pitch)) in enumerate(grids.items()):
-                columns = item.frame.blocks(c)[1]
-                raster, ends, longest = _coding_order(*item.frame.blocks(c), *sampling[c])
-                begin = SEGMENT * int(used[p])
-                place = slice(begin, begin + raster.size)
-                places[-1].append(place)
-                base = j * int(bases[-1]) + int(bases[i])
-                order[p, place] = base + raster // columns * pitch + raster % columns
-                flags[p, place] = COUNTS | ends * np.uint8(END)
-                flags[p, begin] |= RESTART
-                used[p] += -(-raster.size // SEGMENT)
-                row = j * len(group) + i
-                table[p, begin // SEGMENT : used[p]] = row
-                turns[p] = max(turns[p], (longest - 1).bit_length())
+                found, place, columns, row = item.order(c), places[k][i], item.frame.blocks(c)[1], j * len(group) + i
+                order[p, place] = j * bases[-1] + bases[i] + found.raster // columns * pitch + found.raster % columns
+                previous[p, place] = np.where(found.previous < 0, -1, place[found.previous])
+                flags[p, place] = VALID | found.ends * np.uint8(END)
+                table[p, place // SEGMENT] = row
+                turns[p] = max(turns[p], (found.longest - 1).bit_length())
                 steps[p, row], weights[p, row] = item.recipe.steps[c], item.recipe.weights[c]
                 bands[p, row, : len(item.bands(c))] = item.bands(c)
-        return Blocks(order, table, flags, used, turns, steps, weights, bands), places
+        return Blocks(order, previous, table, flags, turns, steps, weights, bands), used, places
 
     def bands(self, group: tuple[int, ...]) -> int:
         return max(len(item.bands(c)) for item in self.items for c in group)
@@ -202,15 +230,16 @@ class _Group:
             transform, sharding = program(layout, self.devices)
             quantise, _ = program(None, self.devices)
             pictures = jax.device_put(self.pictures(), sharding) if pictures is None else pictures
-            host, places = self.blocks(group)
+            host, used, places = self.blocks(group)
             blocks = jax.device_put(host, sharding)
             raw, field = transform(pictures, blocks.order, coded)
             rates = self.rates(group)
             passes = self.items[0].recipe.passes
             for i in range(passes):
-                counting = np.full(self.parts, i + 1 < passes)
-                levels, *counts = quantise(raw, field, blocks, *jax.device_put((*rates, counting), sharding))
-                if i + 1 < passes:
+                counting = i + 1 < passes
+                now = *rates, used[0 if counting else 1], np.full(self.parts, counting)
+                levels, *counts = quantise(raw, field, blocks, *jax.device_put(now, sharding))
+                if counting:
                     for count in counts:
                         count.copy_to_host_async()
                     yield
@@ -222,11 +251,10 @@ class _Group:
             yield
             self.collect(group, np.asarray(levels), places)
 
-    def collect(self, group: tuple[int, ...], levels: np.ndarray, places: list[list[slice]]) -> None:
+    def collect(self, group: tuple[int, ...], levels: np.ndarray, places: list[list[np.ndarray]]) -> None:
         for k, p, _, item in self.each():
             for c, place in zip(group, places[k], strict=True):
-                raster = _coding_order(*item.frame.blocks(c), *item.sampling[c])[0]
-                self.planes[k][c].reshape(-1, 64)[raster] = levels[p, place]
+                self.planes[k][c].reshape(-1, 64)[item.order(c).raster] = levels[p, place]
 
 
 def _grouped(items: Sequence[_Item], devices: tuple[jax.Device, ...]) -> Iterator[_Group]:

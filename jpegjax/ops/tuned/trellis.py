@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..types import ZIGZAG
+from ...types import ZIGZAG
 
 __all__ = ["EMPTY", "ac_counts", "dc_counts", "trellis_ac", "trellis_dc"]
 
@@ -121,8 +121,8 @@ def _forward(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple, ba
     fresh = jnp.concatenate([none[None], jnp.broadcast_to(none + _FAR, (15, *none.shape))])
     start = fresh, jnp.zeros_like(fresh, jnp.int8), none, none.astype(jnp.int8)
     steps = x, scales.T, weights.T, jax.tree.map(jnp.transpose, bands), jnp.asarray(_PLACES.astype(np.int8))
-    (_, _, _, last), chosen = lax.scan(step, start, steps)
-    return last, chosen
+    out: tuple = lax.scan(step, start, steps)
+    return out[0][3], out[1]
 
 
 def _levels(x: jax.Array, table: jax.Array, field: jax.Array, tables: tuple, bands: _Bands) -> jax.Array:
@@ -251,21 +251,22 @@ def _pick(state: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(state == 0, values[0], jnp.where(state == 1, values[1], values[2]))
 
 
-def _after(x: jax.Array, restart: jax.Array) -> jax.Array:
-    """The entry before each along the last axis, 0 where it restarts."""
-    return jnp.where(restart, 0, jnp.roll(x, 1, -1))
+def _before(levels: jax.Array, previous: jax.Array) -> jax.Array:
+    """Levels [..., n] of each block's predecessor [n], 0 where that is negative."""
+    return jnp.where(previous < 0, 0, levels[..., jnp.maximum(previous, 0)])
 
 
 def trellis_dc(
     x: jax.Array, table: jax.Array, field: jax.Array, steps: jax.Array, weights: jax.Array, rates: jax.Array,
-    restart: jax.Array, end: jax.Array, turns: int | jax.Array,
+    previous: jax.Array, end: jax.Array, turns: int | jax.Array,
 ) -> jax.Array:  # fmt: skip
-    """DC levels of blocks in coding order, int16 [S, B]. Exact.
+    """DC levels of blocks, the blocks of a row of MCUs in coding order, int16 [S, B]. Exact.
 
     x: raw DC of `fdct_islow`, integers within ±8200, [S, B]. steps, weights: [T], of DC. rates: [T, 12], cost of each size of
     a difference with its value bits. table, field and units: as for `trellis_ac`.
-    restart: bool [S, B], the first block of a component, where prediction begins with 0. end: bool [S, B], the last block
-    of a row of MCUs, or one that does not count.
+    previous: int32 [S, B], the block among all S·B by which a block is predicted: within a row the one before, at its
+        beginning the last one of any row, or -1 for a prediction of 0. end: bool [S, B], the last block of a row, or one
+        that does not count.
     turns: no row has more than 2^turns blocks.
 
     Candidates are the rounded level and its neighbours. The last block of a row is only rounded, so that rows do not
@@ -273,17 +274,17 @@ def trellis_dc(
     """
     shape, size = x.shape, x.shape[1]
     each = jnp.repeat(table, size)
-    x, field, restart, end = (a.reshape(-1) for a in (x.astype(jnp.int32), field.astype(jnp.int32), restart, end))
+    x, field, previous, end = (a.reshape(-1) for a in (x.astype(jnp.int32), field.astype(jnp.int32), previous, end))
     y = (jnp.abs(x) * _reciprocals(steps)[each]) >> 12
     rounded = jnp.minimum((y + 128) >> 8, _LARGEST)
     y, rounded = (jnp.where(x < 0, -a, a) for a in (y, rounded))
     offsets = jnp.array([0, -1, 1], jnp.int32)[:, None]
     levels = jnp.where(end, rounded, jnp.clip(rounded + offsets, -_LARGEST, _LARGEST))
     costs = _distortion(y - (levels << 8), _strength(weights.astype(jnp.int32)[each], field))
-    before = _after(levels, restart)
+    before = _before(levels, previous)
     # [from, to, block]; a row's first block has three equal ways to reach it
     moves = costs + rates.astype(jnp.int32)[each, _size(levels - before[:, None])]
-    first = (jnp.roll(end, 1) | restart).at[0].set(True)
+    first = jnp.roll(end, 1).at[0].set(True)
     turns = jnp.asarray(turns, jnp.int32)
     reached = _products(_compose, moves, first, turns)[0]
     source = jnp.argmin(jnp.roll(reached, 1, -1)[:, None] + moves, 0).astype(jnp.int8)  # the first of equals
@@ -292,8 +293,11 @@ def trellis_dc(
     return _pick(state, levels).astype(jnp.int16).reshape(shape)
 
 
-def dc_counts(levels: jax.Array, restart: jax.Array, valid: jax.Array) -> jax.Array:
-    """How often each size of a DC difference is coded in each segment: int32 [S, 12]. Arguments as for `trellis_dc`."""
-    before = _after(levels.astype(jnp.int32).reshape(-1), restart.reshape(-1)).reshape(levels.shape)
-    size = _size(levels.astype(jnp.int32) - before)
+def dc_counts(levels: jax.Array, previous: jax.Array, valid: jax.Array) -> jax.Array:
+    """How often each size of a DC difference is coded in each segment: int32 [S, 12].
+
+    levels: [S, B]. valid: bool [S, B], the blocks that count. previous: as for `trellis_dc`.
+    """
+    flat = levels.astype(jnp.int32).reshape(-1)
+    size = _size(flat - _before(flat, previous.reshape(-1))).reshape(levels.shape)
     return ((size == jnp.arange(12, dtype=jnp.int32)[:, None, None]) & valid).sum(2, dtype=jnp.int32).T

@@ -1,0 +1,1 @@
+"""What the tuned encoder computes on devices: fitted chroma, the masking field, the trellis. Exact, as its numba twins."""
