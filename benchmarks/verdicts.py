@@ -63,6 +63,8 @@ def _judge(result: Result) -> Iterator[Result]:
         yield from _at_most(f"{case}, seconds", result["seconds"], 0.5)
     elif section == "start" and "warm cache" in case:
         yield from _at_most(f"{case}, seconds", result["seconds"], 5.0)
+    elif section == "metrics" and case == "all":
+        yield from _at_least("all metrics over their fastest peers", _over(result, "fastest peers"), 2.0)
     elif section == "memory":
         yield from _at_most(f"{case}, peak above the input over raw size", result["times_raw"], 2.0)
 
