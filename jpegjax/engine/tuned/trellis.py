@@ -24,6 +24,7 @@ from ...simd import (
     load_u64,
     maximum,
     minimum,
+    select,
     store,
     store_i16,
     store_u32,
@@ -49,9 +50,10 @@ _ZIGZAG = ZIGZAG.astype(np.int64)
 _RATE, _LEAST, _END, _EMPTY = 0, 11 * 64, 22 * 64, 22 * 64 + 1
 RATE_FIELDS = 22 * 64 + 2
 
-# scratch of a block, bytes: levels int16 [64], gains int32 [64], masks uint64 [4], then int32 [65] a candidate
-_LEVELS, _GAINS, _MASKS, _AT, _BASE, _LOW, _FROM, _VALUE = 0, 128, 384, 448, 768, 1088, 1408, 1728
-WORK = 2048
+# scratch of a block, bytes: levels int16 [64], gains int32 [2, 64], masks uint64 [4], then int32 [65] a candidate
+_LEVELS, _GAINS, _MASKS, _AT, _BASE, _LOW, _FROM, _VALUE = 0, 128, 640, 704, 1024, 1344, 1664, 1984
+_NEVER = 1 << 28
+WORK = 2304
 """Bytes of scratch that `ac_rows` takes."""
 DC_WORK = 32
 """Bytes of scratch that `dc_rows` takes for each block of an MCU row."""
@@ -121,8 +123,9 @@ def ac_rates(rates, table):
 
 @vectorized
 def _weigh_block(raw, reciprocal, weight, strength, work):
-    """Rounded levels int16 [64] of a block, and what coding each costs in error more than zero: int32 [64], not positive.
+    """Rounded levels int16 [64] of a block, and the error's cost of each, and of one less, over that of zero: int32 [2, 64].
 
+    One less only where it has fewer bits, else _NEVER.
     reciprocal, weight: addresses of int32 [64], natural order.
     """
     for i in range(0, 64, 16):
@@ -130,11 +133,13 @@ def _weigh_block(raw, reciprocal, weight, strength, work):
         v = minimum((y + 128) >> 8, constant(y, MOST_LEVEL))
         m = (load(weight + 4 * i, 16, 32) * strength.splat(16, 32)) >> 8
         m = maximum(minimum(m, constant(m, 8191)), constant(m, 1))
-        most = constant(y, 4095)
-        coded, dropped = minimum((y - (v << 8)).abs(), most), minimum(y, most)
-        gain = ((((coded * coded) >> 6) * m) >> 9) - ((((dropped * dropped) >> 6) * m) >> 9)
+        error = y - (v << 8)
+        coded, less, dropped = (minimum(e, constant(y, 4095)) for e in (error.abs(), (error + 256).abs(), y))
+        coded, less, dropped = ((((e * e) >> 6) * m) >> 9 for e in (coded, less, dropped))
+        shorter = (v & (v - 1)).compare("==", 0) & v.compare(">", 1)
         store(work + (_LEVELS + 2 * i), v.truncate(16))
-        store(work + (_GAINS + 4 * i), gain)
+        store(work + (_GAINS + 4 * i), coded - dropped)
+        store(work + (_GAINS + 256 + 4 * i), select(shorter, less - dropped, constant(y, _NEVER)))
 
 
 @vectorized
@@ -143,40 +148,13 @@ def _clear_block(out):
         store(out + i, zero(out, 16, 16))
 
 
-@kernel(inline=True)
-def _distance(error, strength):
-    error = min(abs(error), 4095)
-    return (((error * error) >> 6) * strength) >> 9
-
-
-@kernel(inline=True)
-def _strength(weight, k, field):
-    return min(max((load_i32(weight + 4 * k) * field) >> 8, 1), 8191)
-
-
-@kernel(inline=True)
-def _predecessor(work, n, k, rates, size):
-    """(cost, index) of the best of n states before zigzag index k for a level of this size; the nearest of equal ones."""
-    table = rates + 4 * (_RATE + 64 * size + k - 1)  # a run of k - 1 - at
-    bound = table + 4 * (_LEAST - _RATE)
-    j = n - 1
-    at = load_i32(work + _AT + 4 * j)
-    best = load_i32(work + _BASE + 4 * j) + load_i32(table - 4 * at)
-    chosen = j
-    while j > 0:
-        j -= 1
-        at = load_i32(work + _AT + 4 * j)
-        if load_i32(work + _LOW + 4 * j) + load_i32(bound - 4 * at) >= best:
-            break  # neither this state nor one before it can cost less
-        cost = load_i32(work + _BASE + 4 * j) + load_i32(table - 4 * at)
-        if cost < best:
-            best, chosen = cost, j
-    return best, chosen
-
-
 @kernel
-def _code_band(raw, out, mask, first, last, reciprocal, weight, field, rates, counts, work):
-    """The best levels of a block's band first..last whose candidates are in `mask`, written to `out`; counts symbols."""
+def _code_band(raw, out, mask, first, last, rates, counts, work):
+    """The best levels of a block's band first..last whose candidates are in `mask`, written to `out`; counts symbols.
+
+    A state is a coefficient that is coded, at _AT, with the least cost so far at _BASE, counted from all zeros; state 0 is
+    the band's start. _LOW: the least cost of this and all earlier states.
+    """
     store_u32(work + _AT, first - 1)
     store_u32(work + _BASE, 0)
     store_u32(work + _LOW, 0)
@@ -189,19 +167,33 @@ def _code_band(raw, out, mask, first, last, reciprocal, weight, field, rates, co
         mask &= mask - np.uint64(1)
         natural = _ZIGZAG[k]
         value = load_i16(work + _LEVELS + 2 * natural)
-        gain = load_i32(work + _GAINS + 4 * natural)
-        size = 64 - np.int64(clz64(value))
-        best, chosen = _predecessor(work, n, k, rates, size)
-        best += gain
-        if value > 1 and value & (value - 1) == 0:
-            y = (abs(load_i16(raw + 2 * natural)) * load_i32(reciprocal + 4 * natural)) >> 12
-            strength = _strength(weight, natural, field)
-            gain = _distance(y - (value << 8) + 256, strength) - _distance(y, strength)
-            other, before = _predecessor(work, n, k, rates, size - 1)
-            other += gain
-            if other < best:
-                best, chosen = other, before
-                value -= 1
+        gain, less = load_i32(work + _GAINS + 4 * natural), load_i32(work + _GAINS + 256 + 4 * natural)
+        # costs of the level by its runs of zeros, and of one less where that has fewer bits; then what they cannot go below
+        table = rates + 4 * (_RATE + 64 * (64 - np.int64(clz64(value))) + k - 1)
+        smaller = table - 256 * (less < _NEVER)
+        at = load_i32(work + _AT + 4 * n - 4)
+        base = load_i32(work + _BASE + 4 * n - 4)
+        best, other = gain + base + load_i32(table - 4 * at), less + base + load_i32(smaller - 4 * at)
+        chosen = n - 1
+        before = n - 1
+        for j in range(n - 2, -1, -1):
+            at = load_i32(work + _AT + 4 * j)
+            floor = load_i32(work + _LOW + 4 * j)
+            offset = 4 * (_LEAST - _RATE) - 4 * at
+            if floor + gain + load_i32(table + offset) >= min(best, other + 1) and floor + less + load_i32(
+                smaller + offset
+            ) >= min(best, other):
+                break  # neither this state nor one before it can cost less
+            base = load_i32(work + _BASE + 4 * j)
+            cost = gain + base + load_i32(table - 4 * at)
+            if cost < best:
+                best, chosen = cost, j
+            cost = less + base + load_i32(smaller - 4 * at)
+            if cost < other:
+                other, before = cost, j
+        if other < best:
+            best, chosen = other, before
+            value -= 1
         low = min(low, best)
         at = work + 4 * n
         store_u32(at + _AT, k)
@@ -247,7 +239,7 @@ def ac_bands(raw, out, blocks, field, reciprocal, weight, bands, rates, counts, 
             part = mask & (~np.uint64(0) << np.uint64(first)) & (~np.uint64(0) >> np.uint64(63 - last))
             if part:
                 table = rates + 4 * RATE_FIELDS * b
-                _code_band(raw, out, part, first, last, reciprocal, weight, strength, table, counts[b], work)
+                _code_band(raw, out, part, first, last, table, counts[b], work)
             else:
                 counts[b, EMPTY] += 1
             first = last + 1
@@ -260,6 +252,17 @@ def ac_rows(raw, out, blocks, field, reciprocal, weight, rates, counts, work):
     """`ac_bands` of the one band that sequential files have. counts: int64 [256]."""
     whole = np.full(1, 63)
     ac_bands(raw, out, blocks, field, reciprocal, weight, whole, rates, counts.reshape((1, -1)), work)
+
+
+@kernel(inline=True)
+def _distance(error, strength):
+    error = min(abs(error), 4095)
+    return (((error * error) >> 6) * strength) >> 9
+
+
+@kernel(inline=True)
+def _strength(weight, k, field):
+    return min(max((load_i32(weight + 4 * k) * field) >> 8, 1), 8191)
 
 
 @kernel(inline=True)

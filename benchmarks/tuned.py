@@ -1,0 +1,177 @@
+"""How fast are tuned files, beside mozjpeg's? And where does the time go?
+
+    python benchmarks/tuned.py [FOLDER] [--rounds 7] [--quality 75] [--output benchmarks/results/tuned.json]
+
+FOLDER: photographs; without it scikit-image's. Contestants take turns in every round. "all cores" is one call with all
+pictures, "one by one" a loop of calls that each may use all cores, "1 thread" the same loop on one core. Peers, on one
+core: Pillow (plain files), and mozjpeg 4.0.3 where jpeglib is installed, which hands pictures over through files. Rates
+are for the same quality number, not for equal quality: see the rate-distortion results for that. The stages run on one
+core by themselves. No time includes reading files or compiling kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import ROOT, describe
+from peers import over, pillow_encode
+from pictures import pictures
+from rounds import Race, race
+
+import jpegjax
+from jpegjax.engine import entropy
+from jpegjax.engine.tuned.encode import chosen_recipe, raw_blocks, run_trellis, tuned_frame, tuned_planes
+from jpegjax.engine.tuned.field import strength_field
+from jpegjax.engine.tuned.planes import Picture
+from jpegjax.engine.tuned.scans import best_script
+from jpegjax.options import EncodeOptions
+
+TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "all-round": True}
+FLOOR, AIM = 25, 50  # Mpixel/s on two cores
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Pin this thread, so that nothing inside divides one picture among cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def mozjpeg(folder: str) -> Callable[[np.ndarray, int], bytes] | None:
+    """mozjpeg's encoder by jpeglib, through a file in this folder; None where it is not installed."""
+    try:
+        import jpeglib
+    except ImportError:
+        return None
+    path = str(Path(folder) / "mozjpeg.jpg")
+
+    def encode(image: np.ndarray, quality: int) -> bytes:
+        jpeglib.version.set("mozjpeg403")
+        picture = jpeglib.from_spatial(image)
+        picture.samp_factor = "4:2:0"
+        picture.write_spatial(path, qt=quality)
+        return Path(path).read_bytes()
+
+    return encode
+
+
+def bpp(files: Sequence[bytes], pixels: int) -> float:
+    return 8 * sum(map(len, files)) / pixels
+
+
+def speed(images: list[np.ndarray], quality: int, rounds: int, folder: str) -> Iterator[Race]:
+    """Whole encodes of every tune."""
+    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    rates = {name: bpp(jpegjax.encode(images, quality=quality, tune=t), pixels) for name, t in TUNES.items()}
+
+    def tuned(tune: Any) -> Callable[[Any], Any]:
+        return lambda given: jpegjax.encode(given, quality=quality, tune=tune, engine="host")
+
+    batches: dict[str, Callable] = {name: lambda t=t: tuned(t)(images) for name, t in TUNES.items()}
+    yield race("speed", f"q{quality} all cores", pixels, batches, rounds=rounds, bpp=rates)
+    singles: dict[str, Callable] = {name: over(images, tuned(t)) for name, t in TUNES.items()}
+    yield race("speed", f"q{quality} one by one, all cores", pixels, singles, rounds=rounds, bpp=rates)
+    peers: dict[str, Callable] = {"Pillow": lambda image: pillow_encode(image, quality=quality)}
+    if (moz := mozjpeg(folder)) is not None:
+        peers["mozjpeg"] = lambda image: moz(image, quality)
+    rates |= {name: bpp([call(image) for image in images], pixels) for name, call in peers.items()}
+    with one_core():
+        contest = singles | {name: over(images, call) for name, call in peers.items()}
+        yield race("speed", f"q{quality} 1 thread", pixels, contest, rounds=rounds, bpp=rates)
+
+
+def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race]:
+    """Each stage alone, on one core, fed with what the one before it made."""
+    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    for name, tune in TUNES.items():
+        options = EncodeOptions(quality=quality, tune=tune)
+        recipe = chosen_recipe(options)
+        frames = [tuned_frame(*image.shape, recipe, options) for image in images]
+        coded = [tuned_planes(image, frame, recipe) for image, frame in zip(images, frames, strict=True)]
+        cut = [Picture(image, frame) for image, frame in zip(images, frames, strict=True)]
+        samples = [[p.component(c, recipe.chroma) for c in range(3)] for p in cut]
+        fields = [strength_field(s[0], *f.blocks(0), recipe.field) for s, f in zip(samples, frames, strict=True)]
+        raws = [[raw_blocks(s[c], *f.blocks(c)) for c in range(3)] for s, f in zip(samples, frames, strict=True)]
+        scripts = [best_script(p, f, recipe.bands) for p, f in zip(coded, frames, strict=True)]
+        tables = list(recipe.steps)
+
+        def trellis(i: int, raws=raws, frames=frames, recipe=recipe, fields=fields) -> None:
+            out = [np.empty_like(raw) for raw in raws[i]]
+            run_trellis(dict(enumerate(raws[i])), out, frames[i], recipe, fields[i])
+
+        def write(i: int, coded=coded, frames=frames, tables=tables, scripts=scripts) -> bytes:
+            return entropy.encode_image(coded[i], frames[i], tables, EncodeOptions(scans=scripts[i]))
+
+        calls: dict[str, Callable[[int], Any]] = {
+            "whole": lambda i, tune=tune: jpegjax.encode(images[i], quality=quality, tune=tune, engine="host"),
+            "colour": lambda i, frames=frames: Picture(images[i], frames[i]),
+            "chroma downsampling": lambda i, cut=cut, r=recipe: [cut[i].component(c, r.chroma) for c in (1, 2)],
+            "masking field": lambda i, s=samples, f=frames, r=recipe: strength_field(s[i][0], *f[i].blocks(0), r.field),
+            "DCT": lambda i, s=samples, f=frames: [raw_blocks(s[i][c], *f[i].blocks(c)) for c in range(3)],
+            "trellis": trellis,
+            "scan search": lambda i, p=coded, f=frames, r=recipe: best_script(p[i], f[i], r.bands),
+            "entropy coding": write,
+        }
+        if recipe.compensate:
+            calls["luma compensation"] = lambda i, cut=cut, p=coded, t=tables: cut[i].compensate(p[i][1:], t[1:])
+        with one_core():
+            contest = {stage: over(range(len(images)), call) for stage, call in calls.items()}
+            found = race("stages", f"q{quality} {name}, 1 thread", pixels, contest, rounds=rounds)
+        medians = {stage: float(np.median(seconds)) for stage, seconds in found.seconds.items()}
+        shares = {stage: round(s / medians["whole"], 3) for stage, s in medians.items() if stage != "whole"}
+        yield Race(found.section, found.case, pixels, found.seconds, {"share": shares})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quality", type=int, default=75)
+    parser.add_argument("--quick", action="store_true", help="two small crops, one round: only shows that it runs")
+    parser.add_argument("--output", type=Path, help="[default: benchmarks/results/tuned.json unless --quick]")
+    given = parser.parse_args()
+    source, images = pictures(given.folder)
+    images = [np.ascontiguousarray(image) for image in images]
+    if given.quick:
+        images, given.rounds = [np.ascontiguousarray(image[:96, :128]) for image in images[:2]], 1
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        found = [speed(images, given.quality, given.rounds, folder), stages(images, given.quality, given.rounds)]
+        for section in found:
+            for one in section:
+                results.append(one.as_dict())
+                rates = ", ".join(f"{name} {rate:.1f}" for name, rate in results[-1]["mpixel_per_second"].items())
+                print(f"{one.section} {one.case}, Mpixel/s: {rates}", flush=True)
+    reached = {name: results[0]["mpixel_per_second"][name] for name in TUNES}
+    verdicts = [
+        {"what": f"{name}, all cores, Mpixel/s", "measured": rate, "threshold": FLOOR, "aim": AIM, "met": rate >= FLOOR}
+        for name, rate in reached.items()
+    ]
+    for verdict in verdicts:
+        print(f"{'met    ' if verdict['met'] else 'NOT MET'}  {verdict['what']}: {verdict['measured']:.1f} "
+              f"(≥ {FLOOR}, aim {AIM})")  # fmt: skip
+    output = given.output or (None if given.quick else ROOT / "benchmarks" / "results" / "tuned.json")
+    if output:
+        report = {**describe(), "pictures": f"{len(images)} of {source}", "verdicts": verdicts, "results": results}
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        print(f"written: {output}")
+
+
+if __name__ == "__main__":
+    main()
