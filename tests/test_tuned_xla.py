@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jpegjax
+from jpegjax.engine.tuned import encode, xla
 from jpegjax.engine.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_bands, ac_rates, dc_rows, reciprocals
 from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
@@ -69,7 +71,7 @@ def numba_ac(case: Case, s: int, table: int) -> tuple[np.ndarray, np.ndarray]:
     return out, counts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1 << 30), kinds, st.sampled_from([2, SEGMENTS]))
 def test_ac_levels_and_counts_are_those_of_the_host(seed: int, kind: str, page: int) -> None:
     case = Case(seed, kind)
@@ -96,7 +98,7 @@ def test_blocks_that_do_not_count_are_not_counted() -> None:
     assert counts[4].any() and not counts[5].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1 << 30), kinds, st.integers(1, 2 * BLOCKS), st.integers(1, 3))
 def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, columns: int, components: int) -> None:
     """Components of whole rows one after the other, each from a segment of its own on."""
@@ -140,3 +142,78 @@ def test_segments_of_a_page_divide_it() -> None:
     case = Case(1, "usual")
     with pytest.raises(ValueError, match="page=4: must divide 6 segments"):
         trellis_ac(case.x, case.table, case.field, case.steps, case.weights, case.bands, case.rates, page=4)
+
+
+def picture(seed: int, *shape: int) -> np.ndarray:
+    """Smooth shapes, edges and noise, uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]] / 16
+    waves = [np.sin(x * a + y * b + c) * 60 + 40 * ((x * b - y * a) % 3 > 1) for a, b, c in rng.normal(0, 1, (3, 3))]
+    mixed = np.stack(waves, -1) + 110 + rng.normal(0, 6, (*shape[:2], 3))
+    mixed = np.clip(mixed, 0, 255).astype(np.uint8)
+    return mixed if len(shape) == 3 else np.ascontiguousarray(mixed[..., 0])
+
+
+PICTURES = [picture(1, 61, 83, 3), picture(2, 128, 97, 3), picture(3, 37, 50), picture(4, 3, 5, 3), picture(5, 16, 2, 3)]
+ONE = jax.devices("cpu")[0]
+
+
+@pytest.mark.parametrize(
+    ("tune", "options"),
+    [
+        ("psnr", {}),
+        ("psnr", {"subsampling": "4:2:2", "progressive": False}),
+        ("ssimulacra2", {"quality": (80, 60)}),
+        ("ms-ssim", {"progressive": True, "quality": 40}),
+        (True, {"quality": 95, "arithmetic": True}),
+        (True, {"subsampling": "4:4:4", "progressive": True}),
+        ("ssimulacra2", {"subsampling": "2x1,1x1,1x2", "restart_rows": 1}),
+    ],
+    ids=str,
+)
+def test_both_engines_write_the_same_files(tune, options) -> None:
+    host = jpegjax.encode(PICTURES, tune=tune, engine="host", **options)
+    assert jpegjax.encode(PICTURES, tune=tune, engine="xla", device=ONE, **options) == host
+
+
+def test_first_passes_look_at_the_same_rows_on_both_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (encode, xla):
+        monkeypatch.setattr(module, "pass_share", lambda frame: 3)
+    host = jpegjax.encode(PICTURES, tune="psnr", engine="host")
+    assert jpegjax.encode(PICTURES, tune="psnr", engine="xla", device=ONE) == host
+    monkeypatch.undo()
+    assert jpegjax.encode(PICTURES, tune="psnr", engine="host") != host
+
+
+def test_files_do_not_depend_on_devices_or_on_what_is_encoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [np.roll(PICTURES[i % 2], i, 1) for i in range(16)]
+    host = jpegjax.encode(images, tune="ssimulacra2", engine="host")
+    monkeypatch.setitem(xla._PIXELS, "cpu", 1 << 20)
+    assert len(jax.devices()) == 8
+    images[0] = jax.device_put(images[0])
+    assert jpegjax.encode(images, tune="ssimulacra2", engine="xla") == host  # two pictures a device
+    assert jpegjax.encode(images[:1], tune="ssimulacra2", engine="xla") == host[:1]
+
+
+def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def recorded(*arguments):
+        run, sharding = program(*arguments)
+        compiled.append(run)
+        return run, sharding
+
+    program = xla.program
+    monkeypatch.setattr(xla, "program", recorded)
+    program.cache_clear()
+    for i, quality in enumerate((30, 75, 92)):
+        for side in (40, 70, 110):
+            jpegjax.encode(picture(i, side, 120 - i, 3), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)
+    runs = {id(run): run for run in compiled}
+    assert sum(run._cache_size() for run in runs.values()) == 2
+
+
+def test_cmyk_is_refused_by_both_engines() -> None:
+    for engine in ("host", "xla"):
+        with pytest.raises(ValueError, match="only grey and RGB"):
+            jpegjax.encode(np.zeros((8, 8, 4), np.uint8), tune=True, engine=engine)

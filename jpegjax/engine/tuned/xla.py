@@ -26,9 +26,11 @@ from .trellis import EMPTY, pass_rates
 
 __all__ = ["quantise_batch"]
 
-_PIXELS = {"cpu": 1 << 20}
+_PIXELS = {"cpu": 1}
 _ACCELERATOR_PIXELS = 1 << 24
 """Pixels of a part, where its pictures are not larger."""
+_COMPONENTS, _BANDS = 3, 3
+"""Tables a picture, and bands a table, that programs have room for: fewer of them are no reason to compile another."""
 
 
 def _up(n: int, least: int) -> int:
@@ -163,7 +165,7 @@ class _Group:
         bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())]).tolist()
         segments = self.count * sum(rows * columns // SEGMENT + 2 for rows, columns in grids.values())
         size = SEGMENT * self.page * _up(-(-segments // self.page), 1)
-        lead, tables = (self.parts,), self.count * len(group)
+        lead, tables = (self.parts,), self.count * _COMPONENTS
         order, previous = np.full((*lead, size), self.count * bases[-1], np.int32), np.full((*lead, size), -1, np.int32)
         flags, table = np.full((*lead, size), END, np.uint8), np.zeros((*lead, size // SEGMENT), np.int32)
         used, turns = np.zeros((2, *lead), np.int32), np.zeros(lead, np.int32)
@@ -181,7 +183,7 @@ class _Group:
                     used[section, p] += -(-count // SEGMENT)
         for k, p, j, item in self.each():
             for i, (c, (_, pitch)) in enumerate(grids.items()):
-                found, place, columns, row = item.order(c), places[k][i], item.frame.blocks(c)[1], j * len(group) + i
+                found, place, columns, row = item.order(c), places[k][i], item.frame.blocks(c)[1], j * _COMPONENTS + i
                 order[p, place] = j * bases[-1] + bases[i] + found.raster // columns * pitch + found.raster % columns
                 previous[p, place] = np.where(found.previous < 0, -1, place[found.previous])
                 flags[p, place] = VALID | found.ends * np.uint8(END)
@@ -192,15 +194,15 @@ class _Group:
         return Blocks(order, previous, table, flags, turns, steps, weights, bands), used, places
 
     def bands(self, group: tuple[int, ...]) -> int:
-        return max(len(item.bands(c)) for item in self.items for c in group)
+        return max(_BANDS, *(len(item.bands(c)) for item in self.items for c in group))
 
     def rates(self, group: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """AC and DC rates of the first pass, int32 [parts, T, N, 256] and [parts, T, 12]."""
-        lead = self.parts, self.count * len(group)
+        lead = self.parts, self.count * _COMPONENTS
         ac, dc = np.ones((*lead, self.bands(group), 256), np.int32), np.ones((*lead, 12), np.int32)
         for _, p, j, item in self.each():
             for i, c in enumerate(group):
-                slot, row = table_slot(item.frame, c), j * len(group) + i
+                slot, row = table_slot(item.frame, c), j * _COMPONENTS + i
                 ac[p, row], dc[p, row] = item.recipe.rates[slot], item.recipe.dc_rates[slot]
                 ac[p, row, :, EMPTY] = 0 if item.progressive else ac[p, row, :, 0]
         return ac, dc
@@ -213,8 +215,8 @@ class _Group:
         for _, p, j, item in self.each():
             slots = [table_slot(item.frame, c) for c in group]
             for i, slot in enumerate(slots):
-                row = j * len(group) + i
-                alike = [j * len(group) + k for k, other in enumerate(slots) if other == slot]
+                row = j * _COMPONENTS + i
+                alike = [j * _COMPONENTS + k for k, other in enumerate(slots) if other == slot]
                 seen = np.zeros((counts[0].shape[2], 257), np.int64), np.zeros(257, np.int64)
                 seen[0][:, :256] = counts[0][p, [row] if item.progressive else alike].sum(0)
                 seen[1][:12] = counts[1][p, alike].sum(0)
@@ -245,7 +247,7 @@ class _Group:
                     yield
                     self.update(group, rates, [np.asarray(c) for c in counts])
             if group != self.items[0].groups[-1]:
-                steps = host.steps.reshape(self.parts, self.count, len(group), 64)
+                steps = host.steps.reshape(self.parts, self.count, _COMPONENTS, 64)[:, :, : len(group)]
                 coded = Coded(levels, blocks.order, jax.device_put(steps, sharding))
             levels.copy_to_host_async()
             yield
