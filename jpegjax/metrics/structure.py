@@ -54,8 +54,13 @@ def _window() -> np.ndarray:
     return (weights / weights.sum()).astype(np.float32)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
-    """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved."""
+    """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved.
+
+    Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
+    compile and run slowly; that leaves reverse mode only.
+    """
     for axis, stride in ((-2, 1), (-1, step)):
         size = planes.shape[axis] - (TAPS - 1) * stride
         taps = [lax.slice_in_dim(planes, k * stride, k * stride + size, axis=axis) for k in range(TAPS)]
@@ -63,6 +68,19 @@ def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
         pairs = [(taps[k] + taps[-1 - k]) * window[k] for k in range(middle)]
         planes = sum(pairs, start=taps[middle] * window[middle])
     return planes
+
+
+def _forward(planes: jax.Array, step: int) -> tuple[jax.Array, None]:
+    return gaussian_window(planes, step), None
+
+
+def _backward(step: int, _: None, slopes: jax.Array) -> tuple[jax.Array]:
+    reach = TAPS - 1
+    padding = [(0, 0)] * (slopes.ndim - 2) + [(reach, reach), (reach * step, reach * step)]
+    return (gaussian_window(jnp.pad(slopes, padding), step),)
+
+
+gaussian_window.defvjp(_forward, _backward)
 
 
 def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
