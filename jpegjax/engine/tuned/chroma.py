@@ -1,7 +1,7 @@
 """Chroma that suits the decoder: least-squares downsampling, and luma that makes up for what coding chroma did.
 
-Decoders enlarge chroma by the triangle filter. Its pseudo-inverse, (2/3)(−1/3)ⁿ on every second sample, is the box's
-better: of all small planes it makes the one that decoders turn into the nearest large one.
+Decoders enlarge chroma by the triangle filter, and its pseudo-inverse, (2/3)(-1/3)ⁿ on every second sample, makes the
+small plane that they turn into the nearest large one. The taps here ring a little less, since coding adds errors too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...simd import constant, kernel, load, load_u8, maximum, minimum, store, store_u8, vectorized, zero
+from ...simd import constant, kernel, load, madd, load_u8, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
 from ..host.forward import copy_bytes, extend_row
 from ..host.inverse import dequantiser, inverse_strip
@@ -32,7 +32,7 @@ from ..pool import borrow
 
 __all__ = ["compensate_luma", "fit_plane"]
 
-_TAPS = 43, -15, 5, -1  # 64ths, for the samples 0, 2, 4 and 6 to the left of the pair and to its right
+_TAPS = 42, -13, 4, -1  # 64ths, for the samples 0, 2, 4 and 6 to the left of the pair and to its right
 _REACH = 3  # pairs of samples
 
 
@@ -117,18 +117,19 @@ def fit_plane(
 
 
 @vectorized
-def _compensate_16(y, blue, coded_blue, red, coded_red):
-    """16 samples of luma, less what the errors of chroma add to it."""
+def _compensate_16(y, blue, coded_blue, red, coded_red, gains):
+    """16 samples of luma, less the errors of chroma times gains: blue's, and red's 16 bits higher."""
     e_blue, e_red = (
         load(coded, 16, 8).zero_extend(16) - load(plane, 16, 8).zero_extend(16)
         for coded, plane in ((coded_blue, blue), (coded_red, red))
     )
-    change = descaled(plus(dot(pairs(e_blue, e_red), 122, 59), 128), 8)
+    weights, parts = gains.splat(8, 32).bitcast(16), pairs(e_blue, e_red)
+    change = descaled(plus((madd(parts[0], weights), madd(parts[1], weights)), 128), 8)
     store(y, _clipped(load(y, 16, 8).zero_extend(16) - change))
 
 
 @kernel
-def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, table, vmax, scratch, span):
+def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, gains, table, vmax, scratch, span):
     """table: int64 [2, FIELDS] of the coded planes of Cb and Cr. scratch: address of 3 parts of span + 256 bytes."""
     sums = scratch + 2 * span + 64
     for row in range(row0, row1):
@@ -136,17 +137,19 @@ def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, table, vma
         coded_blue = upsample_row(table[0], row, scratch, sums, 0, vmax)
         coded_red = upsample_row(table[1], row, scratch + span, sums, 0, vmax)
         for x in range(0, width, 16):
-            _compensate_16(y + at + x, blue + at + x, coded_blue + x, red + at + x, coded_red + x)
+            _compensate_16(y + at + x, blue + at + x, coded_blue + x, red + at + x, coded_red + x, gains)
         extend_row(y + at, width, padded)
 
 
 def compensate_luma(
-    planes: np.ndarray, coded: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], padded: int
-) -> None:
-    """Change luma so that brightness is right once chroma is decoded as `coded`.
+    planes: np.ndarray, coded: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], gains: Sequence[int],
+    padded: int,
+) -> None:  # fmt: skip
+    """Change luma so that brightness is nearer to right once chroma is decoded as `coded`.
 
     planes: uint8 [3, rows, stride], Y, Cb and Cr at full resolution, edges repeated to `padded` columns; Y is changed in
-    its true rows. coded: int16 [rows, columns, 8, 8] of Cb and Cr. qtables: their tables.
+    its true rows. coded: int16 [rows, columns, 8, 8] of Cb and Cr. qtables: their tables. gains: what an error of
+    one in Cb and Cr takes from luma, 256 is 1; (122, 59) is all that it adds.
     """
     table, alive = np.zeros((2, FIELDS), np.int64), []
     nothing = np.zeros(64, np.int16)
@@ -169,5 +172,6 @@ def compensate_luma(
     scratch = np.empty(6 * span, np.uint8)
     y, blue, red = (address(p) for p in planes)
     _compensate_rows(
-        0, frame.height, y, blue, red, planes.shape[2], frame.width, padded, table, frame.vmax, address(scratch), span
+        0, frame.height, y, blue, red, planes.shape[2], frame.width, padded,
+        gains[0] | gains[1] << 16, table, frame.vmax, address(scratch), span
     )

@@ -12,7 +12,7 @@ from jax import lax
 
 __all__ = ["compensate_luma", "fit_plane"]
 
-_TAPS = 43, -15, 5, -1  # 64ths, for the samples 0, 2, 4 and 6 before the pair and behind it
+_TAPS = 42, -13, 4, -1  # 64ths, for the samples 0, 2, 4 and 6 before the pair and behind it
 _REACH = 6
 
 
