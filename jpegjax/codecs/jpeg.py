@@ -16,7 +16,9 @@ __all__ = ["codec"]
 _FLAG = (False, True)
 _PARTS = {
     "optimize": Setting(False, "Huffman tables fitted to each file", choices=_FLAG),
-    "progressive": Setting(False, "progressive scans", choices=_FLAG),
+    "progressive": Setting(
+        None, "progressive scans; none is no, or with tune whichever is smaller", choices=(None, False, True)
+    ),
     "arithmetic": Setting(False, "arithmetic coding in place of Huffman's", choices=_FLAG),
     "scans": Setting(None, "scan script in place of the default one", allowed="text as for cjpeg -scans, or types.Scan"),
     "restart_rows": Setting(0, "restart marker every so many MCU rows", span=(0, 65_535)),
