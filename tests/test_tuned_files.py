@@ -160,7 +160,7 @@ def test_least_squares_chroma_serves_the_decoder(photo) -> None:
 def test_compensation_aims_luma_at_what_decoded_chroma_leaves(photo) -> None:
     """Against the chroma planes that libjpeg itself decodes."""
     image = np.ascontiguousarray(photo[100:201, 60:215])
-    recipe = load_recipe("psnr", 60)
+    recipe = replace(load_recipe("psnr", 60), compensate=(61, 30))
     options = EncodeOptions(tune=True)
     frame = tuned_frame(*image.shape, recipe, options)
     planes = tuned_planes(image, frame, recipe)
@@ -171,8 +171,9 @@ def test_compensation_aims_luma_at_what_decoded_chroma_leaves(photo) -> None:
     assert picture.mode == "YCbCr"
     aimed = Picture(image, frame)
     y, cb, cr = aimed.planes[:, :101, :155].astype(int)
-    aimed.compensate(planes[1:], tables[1:])
-    want = np.clip(y - (122 * (decoded[..., 1] - cb) + 59 * (decoded[..., 2] - cr) + 128 >> 8), 0, 255)
+    aimed.compensate(planes[1:], tables[1:], recipe.compensate)
+    assert recipe.compensate == (61, 30)
+    want = np.clip(y - (61 * (decoded[..., 1] - cb) + 30 * (decoded[..., 2] - cr) + 128 >> 8), 0, 255)
     assert (aimed.planes[0, :101, :155] == want).all()
     assert (aimed.planes[0, :101, 155:160] == want[:, -1:]).all() and (aimed.planes[0, 101:112, :155] == want[-1]).all()
 
@@ -212,8 +213,10 @@ def test_bands_follow_the_recipe_and_pay(photo) -> None:
         ({"steps": np.ones((3, 64))}, r"steps: float64 \(3, 64\); must be integers"),
         ({"weights": np.full((3, 64), 8192)}, r"weights: values 8192..8192; must be 0..8191"),
         ({"rates": np.ones((2, 255), int)}, r"rates: int64 \(2, 255\)"),
-        ({"field": (64, 0, 1, 0, 0, 0)}, r"field="),
-        ({"field": (64, 234, 0, 0, 0, 0)}, r"one weight above 0"),
+        ({"field": (64, 0, 1, 0, 0, 0, 0, 0)}, r"field="),
+        ({"field": (64, 1, 255, 255, 0, 0, 0, 0)}, r"their sum over c below 128"),
+        ({"compensate": (0, 256)}, r"compensate=\(0, 256\): must be two gains 0..255"),
+        ({"field": (64, 234, 0, 0, 0, 0, 0, 0)}, r"one weight must be above 0"),
         ({"chroma": "sharp"}, r"chroma='sharp': must be 'box' or 'lsq'"),
         ({"passes": 0}, r"passes=0"),
         ({"bands": (8,)}, r"bands=\(8,\): must rise from 1 or more to 63"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...simd import constant, kernel, load, madd, load_u8, maximum, minimum, store, store_u8, vectorized, zero
+from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
 from ..host.forward import copy_bytes, extend_row
 from ..host.inverse import dequantiser, inverse_strip

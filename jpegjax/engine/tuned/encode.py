@@ -154,11 +154,11 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
     whole = range(count)
     groups = [whole]
-    if recipe.compensate and count == 3 and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax):
+    if any(recipe.compensate) and count == 3 and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax):
         groups = [whole[1:], whole[:1]]
     for group in groups:
         if len(groups) > 1 and group[0] == 0:
-            picture.compensate(planes[1:], list(recipe.steps[1:]))
+            picture.compensate(planes[1:], list(recipe.steps[1:]), recipe.compensate)
         raws = {c: raw_blocks(samples[c], *frame.blocks(c)) for c in group}
         run_trellis(raws, planes, frame, recipe, field)
     return planes

@@ -106,8 +106,11 @@ def _add_scale(sums, span, squares, high, wide, scale, weight, inverses, varianc
 
 
 @kernel
-def _to_powers(total, power, field):
-    """Logarithms of the totals, less their mean, times power / 64, back to uint16 with 8 fractional bits."""
+def _to_powers(total, power, share, middle, field):
+    """Logarithms of the totals, less their mean, times power / 64, back to uint16 with 8 fractional bits.
+
+    share: 64ths of the mean, less middle, that stay.
+    """
     rows, columns = total.shape
     mean = np.int64(0)
     for row in range(rows):
@@ -122,7 +125,7 @@ def _to_powers(total, power, field):
     mean //= rows
     for row in range(rows):
         for column in range(columns):
-            e = min(max((power * (total[row, column] - mean)) >> 6, -1024), 1024)
+            e = min(max((power * (total[row, column] - mean) + share * (mean - middle)) >> 6, -1024), 1024)
             field[row, column] = min(max((_EXP[e & 255] << 4) >> (4 - (e >> 8)), 16), 4096)
 
 
@@ -130,10 +133,10 @@ def strength_field(plane: np.ndarray, rows: int, columns: int, parameters: tuple
     """What errors in each luma block cost, relative to others: uint16 [rows, columns], 256 is 1; None for no field.
 
     plane: uint8 [at least 8·rows, stride], C-contiguous, stride at least 8·columns + 32. parameters: (power, c, w0, w1,
-    w2, w3): the field is (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the
-    variance at scale s.
+    w2, w3, share, middle): the field is (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to
+    1/16..16; σs² is the variance at scale s. Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
     """
-    power, c, *weights = parameters
+    power, c, *weights, share, middle = parameters
     if power == 0:
         return None
     total = np.zeros((rows, columns), np.int64)
@@ -157,5 +160,5 @@ def strength_field(plane: np.ndarray, rows: int, columns: int, parameters: tuple
             )  # fmt: skip
         plane, stride = smaller, smaller.shape[1]
     field = np.empty((rows, columns), np.uint16)
-    _to_powers(total, power, field)
+    _to_powers(total, power, share, middle, field)
     return field

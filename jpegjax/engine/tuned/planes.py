@@ -67,9 +67,9 @@ class Picture:
         for plane in self.planes:
             _repeat_row(address(plane), stride, frame.height - 1, self.rows)
 
-    def compensate(self, coded: list[np.ndarray], qtables: list[np.ndarray]) -> None:
+    def compensate(self, coded: list[np.ndarray], qtables: list[np.ndarray], gains: tuple[int, int]) -> None:
         """Aim luma at the brightness that is left to it by Cb and Cr as coded, with their tables."""
-        compensate_luma(self.planes, coded, self.frame, qtables, self.columns)
+        compensate_luma(self.planes, coded, self.frame, qtables, gains, self.columns)
         _repeat_row(address(self.planes[0]), self.planes.shape[2], self.frame.height - 1, self.rows)
 
     def component(self, c: int, chroma: str) -> np.ndarray:

@@ -71,7 +71,7 @@ class Layout:
 
 class Pictures(NamedTuple):
     """n pictures of one bucket. pixels: uint8 [n, H, W, C], edges repeated. sides, blocks: int32 [n, 2], the true height and
-    width, and luma's rows and columns of blocks. parameters: int32 [n, 8], six of the field, two of `compensate_luma`."""
+    width, and luma's rows and columns of blocks. parameters: int32 [n, 10], eight of the field, two of `compensate_luma`."""
 
     pixels: Any
     sides: Any
@@ -148,14 +148,14 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
         samples = _samples(layout, run[0], planes[run[0] : run[-1] + 1], sides)
         field = None
         if run[0] == 0 and layout.adaptive:
-            field = strength_field(samples[0], picture.blocks[0], picture.blocks[1], picture.parameters[:6]).reshape(-1)
+            field = strength_field(samples[0], picture.blocks[0], picture.blocks[1], picture.parameters[:8]).reshape(-1)
         if run[0] == 0 and layout.compensate:
             assert steps is not None
             parts = zip(_runs(layout, (1, 2)), coded, strict=True)
             large = jnp.concatenate(
                 [_enlarged(layout, same[0], b, steps[same[0] - 1 : same[-1]], sides) for same, b in parts]
             )
-            changed = compensate_luma(*planes, *large, *picture.parameters[6:])
+            changed = compensate_luma(*planes, *large, *picture.parameters[8:])
             samples = held(changed, sides[0], sides[1])[None]
         raws.append(fdct_islow(split_blocks(samples)).astype(jnp.int16).reshape(-1, 64))
         plain = jnp.full(len(raws[-1]), 256, jnp.int32)

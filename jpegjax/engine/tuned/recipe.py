@@ -24,7 +24,7 @@ from ...types import HuffmanSpec
 
 __all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
 
-NO_FIELD = (0, 234, 64, 0, 0, 0)
+NO_FIELD = (0, 234, 64, 0, 0, 0, 0, 0)
 """`Recipe.field` of a picture whose blocks all count alike."""
 _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
 TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
@@ -57,9 +57,10 @@ class Recipe:
     rates: uint16 [2, 256], 7 fractional bits: what AC symbols of luma and chroma cost in the first pass, value bits
         included.
     dc_rates: uint16 [2, 12], 7 fractional bits: what DC categories cost in the first pass.
-    field: (power, c, w0, w1, w2, w3) of `field.strength_field`; power 0 for none.
+    field: (power, c, w0, w1, w2, w3, share, middle) of `field.strength_field`; power 0 for none.
     chroma: "box" averages as libjpeg, "lsq" fits the decoder's triangle filter.
-    compensate: let luma make up for what coding chroma did to brightness. passes: trellis passes, each with the code
+    compensate: how much of an error in Cb and Cr luma makes up for, 256 is 1: (122, 59) for all that it adds to
+        brightness, (0, 0) for nothing. passes: trellis passes, each with the code
         lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each scan of luma
         in progressive files, rising to 63.
     """
@@ -70,10 +71,10 @@ class Recipe:
     dc_rates: np.ndarray
     field: tuple[int, ...] = NO_FIELD
     chroma: str = "box"
-    compensate: bool = False
+    compensate: tuple[int, int] = (0, 0)
     passes: int = 2
     subsampling: str = "4:2:0"
-    bands: tuple[int, ...] = (8, 63)
+    bands: tuple[int, ...] = (2, 9, 63)
 
     def __post_init__(self):
         for name, shape in TABLES.items():
@@ -87,10 +88,14 @@ class Recipe:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "field", tuple(int(x) for x in self.field))
-        if len(self.field) != 6 or self.field[1] < 1 or not all(0 <= x <= 255 for x in self.field[2:]):
-            raise ValueError(f"field={self.field!r}: must be power, c >= 1, four weights 0..255")
-        if not 0 <= self.field[0] <= 255 or (self.field[0] and not any(self.field[2:])):
-            raise ValueError(f"field={self.field!r}: power must be 0..255, and one weight above 0 where it is not 0")
+        power, c, *weights, share, middle = self.field if len(self.field) == 8 else (0,) * 8
+        if not (c >= 1 and all(0 <= x <= 255 for x in (power, *weights, share)) and 0 <= middle <= 16_383):
+            raise ValueError(f"field={self.field!r}: must be power, c >= 1, four weights, share, all to 255, middle to 16383")
+        if power and not 0 < sum(weights) * ((1 << 24) // c) < 1 << 31:
+            raise ValueError(f"field={self.field!r}: one weight must be above 0, and their sum over c below 128")
+        object.__setattr__(self, "compensate", tuple(int(x) for x in self.compensate))
+        if len(self.compensate) != 2 or not all(0 <= x <= 255 for x in self.compensate):
+            raise ValueError(f"compensate={self.compensate!r}: must be two gains 0..255")
         if self.chroma not in ("box", "lsq"):
             raise ValueError(f"chroma={self.chroma!r}: must be 'box' or 'lsq'")
         object.__setattr__(self, "bands", tuple(int(k) for k in self.bands))
@@ -132,18 +137,18 @@ def _built_in(tune: str, quality: float) -> Recipe:
         weight = np.stack([np.ones(64), 1.086 * gain, 0.825 * gain])
         steps = np.stack([luma, *(d / np.sqrt(w) * 1.1 for w in weight[1:])])
         steps = np.clip(np.rint(steps), 1, 255)
-        return Recipe.from_floats(steps, weight * steps**2 / (0.1 * d * d), chroma="lsq", compensate=True)
+        return Recipe.from_floats(steps, weight * steps**2 / (0.1 * d * d), chroma="lsq", compensate=(122, 59))
     d = 4.5 * (2 * scale) ** 0.85
     luma = np.maximum(d * (1 + 7.85 * r**0.784), 1)
     luma[0] *= 0.84
     if tune == "ms-ssim":
         chroma = np.maximum(CHROMA_QUANTIZATION * (2 * d / 17), 1)
         steps = np.clip(np.rint(np.stack([luma, chroma, chroma])), 1, 255)
-        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4), bands=(2, 9, 63))
+        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4, 0, 0))
     chroma = d * (1 + 13.6 * r**0.784)
     chroma[0] *= 0.84
     steps = np.clip(np.rint(np.stack([luma, 0.78 * chroma, 0.88 * chroma])), 1, 255)
-    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4), bands=(2, 9, 63))
+    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4, 0, 0))
 
 
 @lru_cache(maxsize=4)
@@ -176,6 +181,6 @@ def load_recipe(tune: str, quality: float) -> Recipe:
 
     return Recipe(
         between("steps"), between("weights"), between("rates"), between("dc_rates"), tuple(between("field").tolist()),
-        str(stored["chroma"]), bool(stored["compensate"]), int(stored["passes"]), str(stored["subsampling"]),
+        str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), str(stored["subsampling"]),
         tuple(stored["bands"].tolist()),
     )  # fmt: skip

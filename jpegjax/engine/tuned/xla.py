@@ -89,7 +89,7 @@ class _Item:
 
     @property
     def compensate(self) -> bool:
-        return self.recipe.compensate and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
+        return any(self.recipe.compensate) and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
 
     def order(self, c: int) -> _Order:
         return _coding_order(*self.frame.blocks(c), *self.sampling[c], self.share)
@@ -145,7 +145,7 @@ class _Group:
         lead = self.parts, self.count
         pixels = np.zeros((*lead, high, wide, 1 if self.items[0].alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
-        parameters = np.ones((*lead, 8), np.int32)
+        parameters = np.ones((*lead, 10), np.int32)
         for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
             h, w = sides[p, j] = image.shape[:2]
@@ -153,7 +153,7 @@ class _Group:
             target[:h, :w] = image.reshape(h, w, -1)
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
-            blocks[p, j], parameters[p, j] = item.frame.blocks(0), (*item.recipe.field, 122, 59)
+            blocks[p, j], parameters[p, j] = item.frame.blocks(0), (*item.recipe.field, *item.recipe.compensate)
         return Pictures(pixels, sides, blocks, parameters)
 
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:

@@ -1,7 +1,7 @@
 """Chroma that suits the decoder: least-squares downsampling, and luma that makes up for what coding chroma did. Exact.
 
-Decoders enlarge chroma by the triangle filter. Its pseudo-inverse, (2/3)(-1/3)ⁿ on every second sample, makes of all small
-planes the one that they turn into the nearest large one.
+Decoders enlarge chroma by the triangle filter, and its pseudo-inverse, (2/3)(-1/3)ⁿ on every second sample, makes the
+small plane that they turn into the nearest large one. The taps here ring a little less, since coding adds errors too.
 """
 
 from __future__ import annotations

@@ -46,10 +46,11 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
     """What errors in each luma block cost, relative to others: int32 [R, C], 256 is 1.
 
     plane: integers 0..255, [8R, 8C]. rows, columns: how many blocks of it are the picture's, from the first; traced.
-    parameters: int32 (power, c, w0, w1, w2, w3), with Σ ws · (2^24 // c) below 2^31: the field is
-    (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the variance at scale s.
+    parameters: int32 (power, c, w0, w1, w2, w3, share, middle), with Σ ws · (2^24 // c) below 2^31: the field is
+        (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the variance at scale s.
+        Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
     """
-    power, c, weights = parameters[0], parameters[1], parameters[2:]
+    power, c, weights, share, middle = parameters[0], parameters[1], parameters[2:6], parameters[6], parameters[7]
     high, wide = plane.shape[0] // 8, plane.shape[1] // 8
     x = plane.astype(jnp.int32)
     tall, broad = 8 * rows, 8 * columns
@@ -77,5 +78,5 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
     row_in, column_in = lax.iota(jnp.int32, high) < rows, lax.iota(jnp.int32, wide) < columns
     row_means = jnp.where(column_in, logs, 0).sum(1, dtype=jnp.int32) // columns
     mean = jnp.where(row_in, row_means, 0).sum(dtype=jnp.int32) // rows
-    e = jnp.clip((power * (logs - mean)) >> 6, -1024, 1024)
+    e = jnp.clip((power * (logs - mean) + share * (mean - middle)) >> 6, -1024, 1024)
     return jnp.clip((jnp.asarray(_EXP)[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
