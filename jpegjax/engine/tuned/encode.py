@@ -196,7 +196,7 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
 
     def write(progressive: bool) -> bytes:
         plain = replace(options, tune=None, optimize=True, progressive=progressive)
-        if progressive and options.scans is None:
+        if progressive and options.scans is None and not options.arithmetic:
             plain = replace(plain, scans=best_script(planes, frame, recipe.bands))
         return entropy.encode_image(planes, frame, tables, plain)
 
