@@ -136,9 +136,9 @@ def _pyramid(image: jax.Array, data_range: jax.Array, scales: int) -> list[jax.A
     return pyramid
 
 
-def _channels(weights: np.ndarray) -> list[np.ndarray]:
-    """By scale, the channels whose SSIM has a weight."""
-    return [np.flatnonzero(weights[:, scale, :, 0].any(1)) for scale in range(weights.shape[1])]
+def _similar(planes: jax.Array, weight: np.ndarray) -> jax.Array:
+    """Of the channels [3, H, W] at a scale, those whose SSIM has a weight [channel, norm, map]."""
+    return jnp.concatenate([planes[c : c + 1] for c in range(3) if weight[c, :, 0].any()] or [planes[:0]])
 
 
 def _blurs(stacks: list[list[jax.Array]]) -> list[list[jax.Array]]:
@@ -149,31 +149,20 @@ def _blurs(stacks: list[list[jax.Array]]) -> list[list[jax.Array]]:
     return [jnp.split(blur, end) for blur, end in zip(blurred, ends, strict=True)]
 
 
-def _norms(errors: jax.Array, weight: np.ndarray) -> jax.Array | float:
-    """Weighted 1-norm and 4-norm of the positive part of a map; a 4-norm of 0 has slope 0."""
-    errors = jnp.maximum(errors, 0)
-    total: jax.Array | float = 0.0
-    if weight[0]:
-        total += weight[0] * errors.mean(1).mean()
-    if weight[1]:
-        power = jnp.square(jnp.square(errors)).mean(1).mean()
-        total += weight[1] * jnp.where(power > 0, jnp.sqrt(jnp.sqrt(jnp.where(power > 0, power, 1))), 0)
-    return total
-
-
-def _edges(a: jax.Array, mean_a: jax.Array, b: jax.Array, mean_b: jax.Array, weight: np.ndarray) -> jax.Array | float:
-    """Weighted norms of ringing and blur; weight: [norm, map]."""
-    if not weight[:, 1:].any():
+def _weighted(errors: jax.Array, weight: np.ndarray) -> jax.Array | float:
+    """1-norms and 4-norms of the positive parts of maps [C, H, W], weighted [C, norm], summed; a 4-norm of 0 has slope 0."""
+    if not weight.any():
         return 0.0
-    edge = jnp.abs(a - mean_a)
-    excess = (jnp.abs(b - mean_b) - edge) / (1 + edge)
-    return _norms(excess, weight[:, 1]) + _norms(-excess, weight[:, 2])
+    errors = jnp.maximum(errors, 0)
+    power = jnp.square(jnp.square(errors)).mean(2).mean(1)
+    fourth = jnp.where(power > 0, jnp.sqrt(jnp.sqrt(jnp.where(power > 0, power, 1))), 0)
+    return (weight[:, 0] * errors.mean(2).mean(1) + weight[:, 1] * fourth).sum()
 
 
 def _reference(image: jax.Array, data_range: jax.Array) -> Ssimulacra2Reference:
     weights = _weights(*image.shape[:2])
     planes = _pyramid(image, data_range, weights.shape[1])
-    blurs = _blurs([[xyb, xyb[c] ** 2] for xyb, c in zip(planes, _channels(weights), strict=True)])
+    blurs = _blurs([[a, jnp.square(_similar(a, weights[:, s]))] for s, a in enumerate(planes)])
     means, squares = zip(*blurs, strict=True)
     return Ssimulacra2Reference(tuple(planes), means, squares)
 
@@ -181,20 +170,24 @@ def _reference(image: jax.Array, data_range: jax.Array) -> Ssimulacra2Reference:
 def _score(reference: Ssimulacra2Reference, image: jax.Array, data_range: jax.Array) -> jax.Array:
     weights = _weights(*image.shape[:2])
     planes = _pyramid(image, data_range, weights.shape[1])
-    channels = _channels(weights)
-    blurs = _blurs([[b, b[c] ** 2, a[c] * b[c]] for a, b, c in zip(reference.planes, planes, channels, strict=True)])
+    stacks = []
+    for scale, (a, b) in enumerate(zip(reference.planes, planes, strict=True)):
+        p, q = _similar(a, weights[:, scale]), _similar(b, weights[:, scale])
+        stacks.append([b, jnp.square(q), p * q])
+    blurs = _blurs(stacks)
     total = jnp.float32(0)
     for scale, (a, mean_a, square_a, b, (mean_b, square_b, product)) in enumerate(
         zip(*reference, planes, blurs, strict=True)
     ):
         weight = weights[:, scale]
-        for c in range(3):
-            total += _edges(a[c], mean_a[c], b[c], mean_b[c], weight[c])
-        for i, c in enumerate(channels[scale]):
-            likeness = 1 - jnp.square(mean_a[c] - mean_b[c])
-            covariance = 2 * (product[i] - mean_a[c] * mean_b[c]) + _C2
-            variance = (square_a[i] - mean_a[c] ** 2) + (square_b[i] - mean_b[c] ** 2) + _C2
-            total += _norms(1 - likeness * covariance / variance, weight[c, :, 0])
+        edge = jnp.abs(a - mean_a)
+        excess = (jnp.abs(b - mean_b) - edge) / (1 + edge)
+        total += _weighted(excess, weight[..., 1]) + _weighted(-excess, weight[..., 2])
+        mean_a, mean_b = _similar(mean_a, weight), _similar(mean_b, weight)
+        likeness = 1 - jnp.square(mean_a - mean_b)
+        covariance = 2 * (product - mean_a * mean_b) + _C2
+        variance = (square_a - mean_a * mean_a) + (square_b - mean_b * mean_b) + _C2
+        total += _weighted(1 - likeness * covariance / variance, weight[weight[..., 0].any(1), :, 0])
     total *= 0.9562382616834844
     error = 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-5 * total**3
     positive = error > 0
