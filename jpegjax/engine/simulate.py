@@ -47,7 +47,7 @@ def simulate(
     bits: give (images, bits) with an estimate of the file's size, float32 [N] (a scalar for a single image), alike for
         all forms and differentiable.
 
-    A NaN stays where it is in exact pixels, spoils its surroundings in smooth ones and in gradients.
+    A NaN stays where it is, and is coded as 0.
     TypeError and ValueError name the argument, its value and what is allowed.
     """
     check_choice("forward", forward, FORWARD)

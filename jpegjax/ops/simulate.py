@@ -24,8 +24,8 @@ from .quant import quantise
 from .sampling import downsample_float, pad_plane, upsample, upsample_float
 
 __all__ = [
-    "coded_pixels", "encoder_coefficients", "float_samples", "roundings", "scaled_dct", "simulate_images", "soft_clip",
-    "soft_round",
+    "coded_pixels", "encoder_coefficients", "float_samples", "rounded_samples", "scaled_dct", "simulate_images",
+    "soft_clip", "soft_round",
 ]  # fmt: skip
 
 Sampling = tuple[tuple[int, int], ...]  # (h, v) per component
@@ -70,6 +70,11 @@ def _blockwise(x: jax.Array, matrix: np.ndarray) -> jax.Array:
     left = jnp.broadcast_to(weights, (*lead, rows, 8, 8))
     x = jnp.matmul(left, x.reshape(*lead, rows, 8, 8 * columns), precision=lax.Precision.HIGHEST)
     return jnp.matmul(x.reshape(*lead, rows, 8, columns, 8), weights.T, precision=lax.Precision.HIGHEST)
+
+
+def _settled(x: jax.Array) -> jax.Array:
+    """x [..., 8] itself, times the identity: XLA then computes it once, instead of once for each use by fusing it there."""
+    return jnp.matmul(x, jnp.eye(8, dtype=x.dtype), precision=lax.Precision.HIGHEST)
 
 
 def _spread(table: jax.Array) -> jax.Array:
@@ -135,11 +140,22 @@ def float_samples(images: jax.Array, sampling: Sampling) -> Planes:
     return [_in_blocks(x) for x in to_blocks(channels, sampling, downsample_float)]
 
 
-def roundings(images: jax.Array, sampling: Sampling) -> Planes:
-    """What an encoder's roundings of pixels, colour and chroma add to `float_samples`. No gradient."""
-    exact = encoder_samples(_pixels(images), sampling)
-    planes = [_in_blocks(x).astype(images.dtype) - 128 for x in exact]
-    return [lax.stop_gradient(x - y) for x, y in zip(planes, float_samples(images, sampling), strict=True)]
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def rounded_samples(images: jax.Array, sampling: Sampling) -> Planes:
+    """What an encoder transforms: integers as floats. Their gradient is that of `float_samples`."""
+    samples = encoder_samples(_pixels(images), sampling)
+    return [_in_blocks(x).astype(images.dtype) - 128 for x in samples]
+
+
+def _rounded_forward(images, sampling):
+    return rounded_samples(images, sampling), jnp.zeros_like(images)
+
+
+def _rounded_backward(sampling, zeros, cotangent):
+    return jax.vjp(lambda x: float_samples(x, sampling), zeros)[1](cotangent)
+
+
+rounded_samples.defvjp(_rounded_forward, _rounded_backward)
 
 
 def _pixels(images: jax.Array) -> jax.Array:
@@ -157,19 +173,29 @@ def coded_pixels(
     channels = []
     for x, table, (h, v) in zip(samples, tables, sampling_ratios(sampling), strict=True):
         n, rows, _, columns, _ = x.shape
-        coded = _coded(x, table, exponent, through).reshape(n, 8 * rows, 8 * columns)
-        true = pad_plane(clip(coded + 128), -(-height // v), -(-width // h))
+        coded = _settled(clip(_coded(x, table, exponent, through) + 128)).reshape(n, 8 * rows, 8 * columns)
+        true = pad_plane(coded, -(-height // v), -(-width // h))
         channels.append(upsample_float(true, h, v)[:, :height, :width])
     if len(channels) == 1:
         return channels[0][..., None]
+    return clip(_rgb(channels))
+
+
+@jax.custom_vjp
+def _rgb(channels: Planes) -> jax.Array:
+    """[N, H, W, 3] of full-resolution YCbCr, not clamped."""
     y, cb, cr = channels[0], channels[1] - 128, channels[2] - 128
-    return clip(jnp.stack([float(a) * y + float(b) * cb + float(c) * cr for a, b, c in INVERSE], -1))
+    return jnp.stack([float(a) * y + float(b) * cb + float(c) * cr for a, b, c in INVERSE], -1)
 
 
-def _samples(images: jax.Array, sampling: Sampling) -> Planes:
-    """An encoder's own samples, with the gradient of `float_samples`."""
-    pairs = zip(float_samples(images, sampling), roundings(images, sampling), strict=True)
-    return [x + rounding for x, rounding in pairs]
+def _rgb_backward(_: None, cotangent: jax.Array) -> tuple[Planes]:
+    # a product of matrices, because XLA would fuse sums into what follows, and slope each clamp many times over
+    matrix = jnp.asarray(INVERSE, cotangent.dtype)
+    planes = jnp.einsum("nhwc,cd->dnhw", cotangent, matrix, precision=lax.Precision.HIGHEST)
+    return ([planes[i] for i in range(3)],)
+
+
+_rgb.defvjp(lambda channels: (_rgb(channels), None), _rgb_backward)
 
 
 def encoder_coefficients(
@@ -179,11 +205,11 @@ def encoder_coefficients(
 
     Arguments as for `simulate_images`. What `estimate_bits` takes.
     """
-    return [scaled_dct(x, table) for x, table in zip(_samples(images, tuple(sampling)), tables, strict=True)]
+    return [scaled_dct(x, table) for x, table in zip(rounded_samples(images, tuple(sampling)), tables, strict=True)]
 
 
 def _smooth(images: jax.Array, tables: Tables, sampling: Sampling, exponent: int, through: bool) -> jax.Array:
-    return coded_pixels(_samples(images, sampling), tables, sampling, images.shape[1:3], exponent, through)
+    return coded_pixels(rounded_samples(images, sampling), tables, sampling, images.shape[1:3], exponent, through)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -195,10 +221,11 @@ def _exact(images: jax.Array, tables: Tables, sampling: Sampling, exponent: int,
     for samples, table, (h, v) in zip(encoder_samples(_pixels(images), sampling), tables, ratios, strict=True):
         steps = _spread(jnp.round(table).astype(jnp.int32))
         levels = quantise(fdct_islow_planes(_in_blocks(samples)), steps)
-        decoded = idct_islow_planes(levels.astype(jnp.int32) * steps).reshape(samples.shape)
-        planes.append(upsample(pad_plane(decoded, -(-height // v), -(-width // h)), h, v)[:, :height, :width])
+        decoded = _settled(idct_islow_planes(levels.astype(jnp.int32) * steps).astype(jnp.float32))
+        true = pad_plane(decoded.astype(jnp.int32).reshape(samples.shape), -(-height // v), -(-width // h))
+        planes.append(upsample(true, h, v)[:, :height, :width])
     shown = combine(planes, ColorSpace.GRAY if len(planes) == 1 else ColorSpace.YCBCR, None).reshape(images.shape)
-    return jnp.where(jnp.isnan(images), images, shown.astype(images.dtype))
+    return shown.astype(images.dtype)
 
 
 def _exact_forward(images, tables, sampling, exponent, through):
@@ -231,7 +258,7 @@ def simulate_images(
         the encoder's roundings as constants, without which coefficients near a half would fall to the other side.
     through: roundings and clamps of the decoded have the slope of the identity in the gradient, else soft_round's and
         soft_clip's, and the smooth form clamps with the latter.
-    A NaN stays in its own pixel where exact, else in all that depends on it.
+    A NaN stays in its own pixel, and is coded as 0.
     """
     form = _exact if exact else _smooth
-    return form(images, tuple(tables), tuple(sampling), exponent, through)
+    return jnp.where(jnp.isnan(images), images, form(images, tuple(tables), tuple(sampling), exponent, through))
