@@ -1,0 +1,132 @@
+"""The recipes that ship, from `found.json`: `python -m experiments.tuning.make_recipes`. About two minutes.
+
+For each tune: what the plain encoder scores at each quality, on training pictures; the d at which the tuned encoder
+scores as much in the tune's own metric, so that quality numbers keep their meaning; the recipe there; and as prior of its
+first pass the optimal code lengths over those pictures. Writes `jpegjax/engine/tuned/data/<tune>.npz`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jpegjax
+from jpegjax.engine.tuned.encode import encode_tuned
+from jpegjax.engine.tuned.recipe import Recipe
+from jpegjax.options import EncodeOptions
+
+from . import pictures
+from .evaluate import pillow
+from .fast import Reference, fast_curve
+from .model import FOUND, found, make_recipe
+
+DATA = Path(jpegjax.__file__).parent / "engine" / "tuned" / "data"
+METRIC = {"psnr": 1, "ms-ssim": 2, "ssimulacra2": 3, "all": 3}
+"""Column of `fast_curve` that equal quality means, by tune: PSNR, MS-SSIM, SSIMULACRA2; "all" is tune=True."""
+PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)
+GRID = tuple(float(x) for x in np.geomspace(0.4, 160, 25))
+CROP = 384
+KNOTS = (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97, 100)
+
+
+def training(count: int) -> list[np.ndarray]:
+    """Middles of the first photographs of the training side, for mapping qualities and counting symbols."""
+    found = []
+    for picture in pictures.load(pictures.listing(validation=False)[:count]):
+        y, x = (max(0, (side - CROP) // 2) for side in picture.shape[:2])
+        found.append(np.ascontiguousarray(picture[y : y + CROP, x : x + CROP]))
+    return found
+
+
+def symbol_counts(file: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Sequential Huffman symbols of a 4:2:0 file: AC [2, 256] and DC [2, 12], luma and chroma."""
+    coefficients = jpegjax.read_coefficients(file)
+    assert isinstance(coefficients, jpegjax.Coefficients)
+    ac, dc = np.zeros((2, 256), np.int64), np.zeros((2, 12), np.int64)
+    for c, plane in enumerate(coefficients.planes):
+        blocks = plane[0].reshape(-1, 64)[:, jpegjax.types.ZIGZAG].astype(np.int64)
+        size = np.vectorize(lambda v: int(v).bit_length(), otypes=[np.int64])(np.arange(2048))
+        slot = int(c > 0)
+        block, k = np.nonzero(blocks[:, 1:])
+        first = np.append(True, block[1:] != block[:-1]) if len(block) else np.zeros(0, bool)
+        run = np.where(first, k, np.diff(k, prepend=0) - 1)
+        level = size[np.abs(blocks[:, 1:][block, k])]
+        np.add.at(ac[slot], (run % 16) << 4 | level, 1)
+        ac[slot, 0xF0] += (run // 16).sum()
+        ac[slot, 0] += len(blocks) - np.count_nonzero(blocks[:, 63])
+        np.add.at(dc[slot], size[np.abs(np.diff(blocks[:, 0], prepend=0))], 1)
+    return ac, dc
+
+
+def prior(tune: Mapping[str, Any], d: float, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bits of AC [2, 256] and DC [2, 12] symbols in the files of `images` at d."""
+    ac, dc = np.zeros((2, 256), np.int64), np.zeros((2, 12), np.int64)
+    for image in images:
+        more = symbol_counts(encode_tuned(image, make_recipe(tune, d), EncodeOptions(tune=True, progressive=False)))
+        ac, dc = ac + more[0], dc + more[1]
+    return code_bits(ac, np.arange(256) % 16), code_bits(dc, np.arange(12))
+
+
+def stored(tune: Mapping[str, Any], steps: np.ndarray, images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """The arrays of a data file: recipes of qualities 1..100, priors counted at KNOTS and interpolated between them."""
+    counted = [prior(tune, float(steps[q - 1]), images) for q in KNOTS]
+    ac, dc = (np.stack([c[i] for c in counted]) for i in (0, 1))
+    qualities = np.arange(1, 101)
+    at = np.interp(qualities, KNOTS, np.arange(len(KNOTS)))
+    low = np.minimum(at.astype(int), len(KNOTS) - 2)
+    part = (at - low)[:, None, None]
+    ac, dc = (x[low] * (1 - part) + x[low + 1] * part for x in (ac, dc))
+    recipes = [make_recipe(tune, float(d), a, b) for d, a, b in zip(steps, ac, dc, strict=True)]
+    one: Recipe = recipes[0]
+    return {
+        "quality": qualities,
+        **{name: np.stack([getattr(r, name) for r in recipes]) for name in ("steps", "weights", "rates", "dc_rates")},
+        "field": np.array([r.field for r in recipes], np.int32),
+        "chroma": one.chroma, "compensate": np.array(one.compensate), "passes": one.passes, "subsampling": one.subsampling,
+    }  # fmt: skip
+
+
+def code_bits(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Bits of each symbol with its value bits: its entropy, at most 16, 1 at least."""
+    share = (counts + 0.3) / (counts + 0.3).sum(-1, keepdims=True)
+    return np.clip(-np.log2(share), 1, 16) + sizes
+
+
+def quality_steps(tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference]) -> np.ndarray:
+    """d [100] of qualities 1..100 at which the tuned files score as the plain ones."""
+
+    def encode(picture: np.ndarray, d: float) -> bytes:
+        return encode_tuned(picture, make_recipe(tune, d), EncodeOptions(tune=True, progressive=False))
+
+    tuned, log_d = fast_curve(references, encode, GRID)[:, metric], np.log(GRID)
+    order = np.argsort(tuned)
+    wanted = np.interp(np.arange(1, 101), PLAIN, plain[:, metric])
+    return np.exp(np.minimum.accumulate(np.interp(wanted, tuned[order], log_d[order])))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0])
+    parser.add_argument("--tune", nargs="*", choices=tuple(METRIC), default=list(METRIC))
+    parser.add_argument("--pictures", type=int, default=24)
+    arguments = parser.parse_args()
+    references = [Reference(image) for image in training(arguments.pictures)]
+    images = [reference.image for reference in references]
+    plain = fast_curve(references, pillow, PLAIN)
+    DATA.mkdir(exist_ok=True)
+    for name in arguments.tune:
+        tune = found()[name]
+        steps = np.round(quality_steps(tune, METRIC[name], plain, references), 4)
+        np.savez_compressed(DATA / f"{name}.npz", **stored(tune, steps, images))
+        numbers = found()
+        numbers[name]["d"] = steps.tolist()
+        FOUND.write_text(json.dumps(numbers, indent=1) + "\n")
+        print(name, "d at quality 10, 50, 75, 95:", *(f"{steps[q - 1]:.2f}" for q in (10, 50, 75, 95)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

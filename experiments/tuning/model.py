@@ -1,0 +1,96 @@
+"""A tune's recipes from a few numbers: tables, weights and field as functions of d, the step of luma's lowest frequencies.
+
+`found.json` holds the numbers that `search.py` found; `make_recipes.py` turns them into the integers that ship.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jpegjax.engine.tuned.recipe import Recipe
+
+__all__ = ["FOUND", "Numbers", "found", "make_recipe"]
+
+Numbers = Mapping[str, float]
+FOUND = Path(__file__).parent / "found.json"
+
+_V, _U = np.divmod(np.arange(64), 8)
+_R = (_U + _V) / 14  # 0..1 along the diagonal
+_TILT = (_U - _V) / 7  # horizontal against vertical frequencies
+_MIXED = _U * _V / 49  # diagonal against both
+
+
+_CALM = 1.5
+"""A picture whose mean log2 of c / (c + variances) is minus this has the field of all."""
+
+
+def found() -> dict[str, Any]:
+    """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "middle": d about which the shape turns, "d": by quality}."""
+    return json.loads(FOUND.read_text())
+
+
+def _move(moves: Mapping[str, Any] | None, d: float) -> np.ndarray | float:
+    """What gradients add to the logarithms of the steps at d, [3, 64]; moves: {"log_d": [n], "log_steps": [n, 3, 64]}."""
+    if moves is None:
+        return 0.0
+    order = np.argsort(moves["log_d"])
+    knots, steps = np.array(moves["log_d"])[order], np.array(moves["log_steps"])[order]
+    at = float(np.interp(math.log(d), knots, np.arange(len(knots))))
+    low = min(int(at), len(knots) - 2)
+    return steps[low] * (low + 1 - at) + steps[low + 1] * (at - low)
+
+
+def _steps(n: Numbers, d: float, t: float) -> np.ndarray:
+    """Unrounded tables [3, 64] of Y, Cb and Cr."""
+    steps = np.empty((3, 64))
+    slope = n["la"] * math.exp(n["la_t"] * t)
+    steps[0] = d * (1 + slope * _R ** n["lp"]) * np.exp(n["las"] * _TILT + n["lpr"] * _MIXED)
+    steps[0, 0] = d * math.exp(n["ldc"])
+    for c, which in ((1, "b"), (2, "r")):
+        scale = d * math.exp(n[which + "c"] + n["c_t"] * t)
+        steps[c] = scale * (1 + n[which + "a"] * math.exp(n["ca_t"] * t) * _R ** n["bp"])
+        steps[c, 0] = scale * math.exp(n[which + "dc"])
+    return steps
+
+
+def _weights(n: Numbers, t: float) -> np.ndarray:
+    """Bits that a squared error of one step is worth, [3, 64]."""
+    weights = np.empty((3, 64))
+    luma = n["ml"] + n["ml_t"] * t
+    chroma = n["mc"] + (n["ml_t"] + n["mc_t"]) * t
+    weights[0] = 2 ** (luma + (n["me"] + n["me_t"] * t) * _R)
+    weights[1:] = 2 ** (chroma + n["mce"] * _R)
+    weights[:, 0] = 2 ** np.array([luma + n["mdc"], *[chroma + n["mcdc"]] * 2])
+    return weights
+
+
+def _field(n: Numbers, t: float) -> tuple[int, ...] | None:
+    """`Recipe.field`: power in 64ths, c of four variances, weights of the four scales with the largest 255."""
+    if "fp" not in n:
+        return None
+    w = np.array([1.0, *(math.exp(n[f"fw{s}"]) for s in (1, 2, 3))])
+    power = round(min(max(64 * (n["fp"] + n["fp_t"] * t), 0), 255))
+    c, ws = round(4 * math.exp(n["fc"])), np.rint(255 * w / w.max())
+    middle = round(256 * (math.log2(ws.sum() * 2**24 / c) - _CALM))
+    return power, c, *(int(x) for x in ws), round(min(max(64 * n["p2"], 0), 255)), middle
+
+
+def make_recipe(tune: Mapping[str, Any], d: float, rates: Any = None, dc_rates: Any = None) -> Recipe:
+    """The recipe of a tune (an entry of `found`) at d. rates, dc_rates: bits of the first pass, as `Recipe.from_floats`."""
+    n = defaultdict(float, tune["numbers"])
+    t = math.log2(d / tune["middle"]) / 2
+    exact = _steps(n, d, t) * np.exp(_move(tune.get("moves"), d))
+    steps = np.clip(np.rint(exact), 1, 255)
+    weights = _weights(n, t) * (steps / exact) ** 2  # rounding a step must not change what its error costs
+    field = _field(n, t)
+    others: dict[str, Any] = {} if field is None else {"field": field}
+    if "kb" in n:
+        others["compensate"] = round(256 * 0.476 * n["kb"]), round(256 * 0.229 * n["kr"])
+    return Recipe.from_floats(steps, weights, rates, dc_rates, chroma=tune["chroma"], **others)
