@@ -41,8 +41,8 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("name", codecs.names())
 def test_rate_and_quality_rise_along_the_grid(name):
     codec, image = get(name), picture()
-    if codec.sweep is None:
-        assert not codec.grid
+    if not codec.grid:
+        assert name in ("jpeg-lossless", "jpeg-ls")
         return
     assert codec.sweep in codec.settings
     ends = [codec.encode(image, **{codec.sweep: value}) for value in (codec.grid[0], codec.grid[-1])]

@@ -14,6 +14,7 @@ from ..errors import JpegError
 from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
 from . import settings
 from .codecs import codecs
+from .compare import compare
 from .flags import (
     Device,
     Engine,
@@ -26,8 +27,11 @@ from .flags import (
     Quiet,
     Recursive,
     Region,
+    Restart,
     Scale,
     Scans,
+    TargetBytes,
+    TargetMetric,
     Tune,
     Upright,
     Version,
@@ -82,6 +86,8 @@ def encode(
     ] = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
     tune: Tune = None,
+    target_bytes: TargetBytes = None,
+    target_metric: TargetMetric = None,
     progressive: Annotated[
         bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: baseline; tuned, the smaller]")
     ] = None,
@@ -94,9 +100,7 @@ def encode(
         int | None, typer.Option(help="Predictor 1..7 of lossless files. [default: the best for each]")
     ] = None,
     point_transform: Annotated[int, typer.Option(help="Low bits that lossless files drop.")] = 0,
-    restart: Annotated[
-        str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
-    ] = None,
+    restart: Restart = None,
     grayscale: Annotated[
         bool, typer.Option("--grayscale", "--greyscale", help="Grey files of colour pictures.")
     ] = False,
@@ -128,7 +132,6 @@ def encode(
             raise UsageError("--qtables and --quality: give one of them")
         if lossless and quality is not None:
             raise UsageError("--lossless and --quality: give one of them")
-        rows, blocks = settings.restart(restart)
         options = EncodeOptions(
             quality=settings.quality(quality),
             subsampling=subsampling,
@@ -137,10 +140,11 @@ def encode(
             progressive=progressive,
             scans=settings.scans(scans),
             tune=True if tune == "all" else tune,
+            target_bytes=target_bytes,
+            target_metric=settings.target_metric(target_metric),
             icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
             comment=comment,
-            restart_rows=rows,
-            restart_blocks=blocks,
+            **settings.restart(restart),
             precision=precision,
             lossless=lossless,
             predictor=predictor,
@@ -153,8 +157,8 @@ def encode(
             pictures.check_color(background)
         if verify and options.precision == 12:
             raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
-        if verify and (scans or tune):
-            raise UsageError(f"--verify: Pillow knows no {'scan scripts' if scans else '--tune'}")
+        if verify and (scans or tune or target_bytes or target_metric):
+            raise UsageError(f"--verify: Pillow knows no {'scan scripts' if scans else '--tune' if tune else 'targets'}")
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.picture_suffixes()
@@ -260,9 +264,7 @@ def transcode(
     ] = None,
     arithmetic: Annotated[bool, typer.Option("--arithmetic", help="Arithmetic coding.")] = False,
     scans: Scans = None,
-    restart: Annotated[
-        str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")
-    ] = None,
+    restart: Restart = None,
     copy: Annotated[
         str, typer.Option(help="Metadata to keep: all, none, or comments, exif, icc, xmp, other with commas between.")
     ] = "all",
@@ -285,7 +287,6 @@ def transcode(
             raise UsageError("--flip, --transpose, --transverse: give one of them")
         if replace and output is not None:
             raise UsageError("--in-place and -o: give one of them")
-        rows, blocks = settings.restart(restart)
         from ..engine.transcode import TranscodeOptions
 
         options = TranscodeOptions(
@@ -303,8 +304,7 @@ def transcode(
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
             strict=strict,
-            restart_rows=rows,
-            restart_blocks=blocks,
+            **settings.restart(restart),
             limits=settings.limits(limit_pixels, limit_memory),
         )
         from .work import TranscodeJob
@@ -394,5 +394,5 @@ def demo(
     raise typer.Exit(code)
 
 
-for verb in (codecs,):
+for verb in (codecs, compare):
     app.command()(verb)

@@ -68,7 +68,7 @@ def _jpegls(name: str) -> Codec:
 
     version = f"CharLS {library.jpegls_version().split()[-1]} (imagecodecs {library.__version__})"
     about = "JPEG-LS (lossless and near-lossless) by CharLS"
-    return Codec(name, about, version, settings, write, read, "near", (60, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1))
+    return Codec(name, about, version, settings, write, read, "near")
 
 
 def _jpeg_read(name: str) -> Callable[[bytes], np.ndarray]:

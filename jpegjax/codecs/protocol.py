@@ -81,7 +81,7 @@ class Codec:
 
     name, about, version: what it is, and of which library and release. settings: the keywords of `encode`.
     sweep: the setting that trades rate for quality, and grid: its values that draw a curve over about 0.1 to 3 bits a
-    pixel of a photograph, from low to high rate; a lossless codec has none.
+    pixel of a photograph, from low to high rate; codecs for lossless files have no grid.
     """
 
     name: str

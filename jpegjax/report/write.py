@@ -1,0 +1,88 @@
+"""The files of a comparison: results.json, plots, and the page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .journal import plain
+from .measured import Comparison
+from .score import METRICS, column
+
+__all__ = ["summary", "write"]
+
+RATES = (0.25, 0.5, 1.0)
+FORMATS = ("png", "svg")
+
+
+def summary(
+    comparison: Comparison, anchor: str | None = None, intervals: Mapping[str, tuple[float, float]] | None = None
+) -> dict[str, Any]:
+    """Everything but the single rows, as JSON holds it: runs, mean curves, BD-rates, what failed."""
+    means = comparison.means()
+    table = comparison.bd_rates(anchor, intervals)
+    curves = [
+        {
+            "curve": curve.label, "codec": curve.codec.name, "about": curve.codec.about, "version": curve.codec.version,
+            "settings": dict(curve.fixed), "sweep": curve.codec.sweep, "points": means[curve.label],
+        }
+        for curve in comparison.curves
+    ]  # fmt: skip
+    return {
+        "what": "mean curves over the images; points by rising bpp; null is infinite; seconds a picture",
+        "runs": list(comparison.runs.values()),
+        "images": [picture.name for picture in comparison.pictures],
+        "metrics": {name: {"label": METRICS[name].axis, "drawn": column(name)} for name in comparison.metrics},
+        "curves": curves,
+        "bd_rate": {
+            "what": "percent of rate against the anchor at equal quality, over low..high of the metric as drawn; "
+            "images_mean: mean of single pictures' BD-rates",
+            "anchor": anchor or comparison.curves[0].label,
+            "rows": {label: {name: asdict(delta) for name, delta in row.items()} for label, row in table.items()},
+        },
+        "failed": comparison.failed,
+    }
+
+
+def write(
+    comparison: Comparison,
+    out: str | os.PathLike,
+    *,
+    anchor: str | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    formats: Sequence[str] = FORMATS,
+    images: int = 2,
+    rates: Sequence[float] = RATES,
+    crop: int = 512,
+) -> list[Path]:
+    """Write results.json, plots/mean.* and plots/IMAGE.* in each format, and report.html; the paths of all.
+
+    anchor, intervals: as for `Comparison.bd_rates`. images: how many pictures the page's slider shows, spread over the set;
+    rates: at which bits a pixel it matches codecs; crop: longer side in pixels of the middle that it shows at most.
+    ImportError where Matplotlib is not installed and formats asks for plots.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = summary(comparison, anchor, intervals)
+    results = folder / "results.json"
+    _write_text(results, json.dumps(made, indent=1, default=plain, ensure_ascii=False, allow_nan=False) + "\n")
+    written = [results]
+    if formats:
+        from .plots import draw
+
+        written += draw(comparison, folder / "plots", formats)
+    from .page import render
+
+    page = folder / "report.html"
+    _write_text(page, render(comparison, made, folder=folder, images=images, rates=rates, crop=crop))
+    return [*written, page]
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
