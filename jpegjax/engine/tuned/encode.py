@@ -43,8 +43,8 @@ __all__ = [
 _PART_PIXELS = 1 << 17
 _PASS_MCUS = 512
 """MCUs that suffice to count symbols."""
-_SMALL_PIXELS = 1 << 17
-"""Below, headers may make progressive files the larger ones."""
+_TINY_PIXELS, _SMALL_PIXELS = 1 << 14, 1 << 17
+"""Up to these, headers make progressive files the larger ones, always or sometimes."""
 
 
 @kernel
@@ -167,12 +167,13 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
 def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:
     """The frame of a tuned file; Cb and Cr share a table where theirs are alike.
 
-    Progressive, for Huffman files whose process the options leave open: the trellis then reckons with its scans.
+    Progressive, for Huffman files whose process the options leave open, unless tiny: the trellis reckons with its scans.
     ValueError for CMYK.
     """
     if channels not in (1, 3):
         raise ValueError(f"tune: {channels} channels; only grey and RGB pictures can be tuned")
-    progressive = options.progressive is not False and not options.arithmetic
+    tiny = options.progressive is None and height * width <= _TINY_PIXELS
+    progressive = options.progressive is not False and not options.arithmetic and not tiny
     options = replace(options, progressive=progressive, scans=None)
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
     sampling = recipe.subsampling if options.subsampling is None else options.subsampling
@@ -202,8 +203,9 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
 
     if options.progressive is not None:
         return write(options.progressive)
-    small = frame.height * frame.width <= _SMALL_PIXELS
-    return min((write(progressive) for progressive in ((True, False) if small else (True,))), key=len)
+    pixels = frame.height * frame.width
+    processes = (False,) if pixels <= _TINY_PIXELS else (True, False) if pixels <= _SMALL_PIXELS else (True,)
+    return min(map(write, processes), key=len)
 
 
 def chosen_recipe(options: EncodeOptions) -> Recipe:

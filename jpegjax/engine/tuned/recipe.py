@@ -5,7 +5,7 @@ data/<tune>.npz ──▶ load_recipe(tune, quality) ──▶ Recipe ──▶ 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from ...annex_k import (
     STANDARD_AC_LUMA,
     STANDARD_DC_CHROMA,
     STANDARD_DC_LUMA,
-    quality_scale,
 )
 from ...types import HuffmanSpec
 
@@ -122,13 +121,18 @@ class Recipe:
         )  # fmt: skip
 
 
+    def strengthened(self, factor: float) -> Recipe:
+        """This recipe with errors that cost so many times as much: larger files by the same tables."""
+        return replace(self, weights=np.minimum(np.rint(self.weights * factor), _LARGEST["weights"]).astype(np.uint16))
+
+
 _U, _V = np.meshgrid(np.arange(8), np.arange(8))
 _R = (_U + _V).reshape(64) / 14
 
 
 def _built_in(tune: str, quality: float) -> Recipe:
     """A recipe by formula, for tunes without data."""
-    scale = quality_scale(int(quality)) / 100
+    scale = max(50 / quality if quality < 50 else 2 - quality / 50, 0)
     r = _R
     if tune == "psnr":
         d = max(0.8, 20 * scale**0.9)
@@ -175,12 +179,19 @@ def load_recipe(tune: str, quality: float) -> Recipe:
     gap = int(knots[i + 1] - knots[i])
     part = min(max((at - int(knots[i])) * 256 // gap, 0), 256)
 
-    def between(name: str) -> np.ndarray:
+    def blend(name: str) -> np.ndarray:
         a, b = (stored[name][k].astype(np.int64) for k in (i, i + 1))
-        return (a * (256 - part) + b * part + 128) >> 8
+        return a * (256 - part) + b * part
 
-    return Recipe(
-        between("steps"), between("weights"), between("rates"), between("dc_rates"), tuple(between("field").tolist()),
+    def between(name: str) -> np.ndarray:
+        return (blend(name) + 128) >> 8
+
+    exact = blend("steps")
+    # steps change one by one, not all where part is ½; what rounding does to one must not change what its errors cost
+    steps = (exact + 64 + np.arange(192).reshape(3, 64) * 79 % 128) >> 8
+    weights = np.minimum(between("weights") * (256 * steps) ** 2 // exact**2, _LARGEST["weights"])
+    recipe = Recipe(
+        steps, weights, between("rates"), between("dc_rates"), tuple(between("field").tolist()),
         str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), str(stored["subsampling"]),
-        tuple(stored["bands"].tolist()),
     )  # fmt: skip
+    return replace(recipe, bands=tuple(stored["bands"].tolist())) if "bands" in stored else recipe
