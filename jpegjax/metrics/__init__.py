@@ -3,7 +3,7 @@
     pixels       mse, psnr, psnr_b                 squared error; with a penalty for blocking
     structure    ssim, ms_ssim                     structural similarity, one scale and five
     features     fsim, fsimc                       phase congruency and gradients, luma and colour
-    ssimulacra2  ssimulacra2                       perceptual, in the XYB colour space
+    ssimulacra2  ssimulacra2, ssimulacra2_reference  perceptual, in XYB; the reference's part once for many pictures
     bjontegaard  bd_rate, bd_psnr                  curves, on the host in float64
 
 Every picture metric is a pure JAX function in float32: `metric(reference, image, data_range=255)`, safe under jit, vmap
@@ -29,7 +29,7 @@ _HOME = {
     "bjontegaard": ("BjontegaardDelta", "bd_psnr", "bd_rate"),
     "features": ("fsim", "fsimc"),
     "pixels": ("mse", "psnr", "psnr_b"),
-    "ssimulacra2": ("ssimulacra2",),
+    "ssimulacra2": ("ssimulacra2", "ssimulacra2_reference"),
     "structure": ("ms_ssim", "ssim"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
