@@ -32,12 +32,13 @@ def metric(tune: str, reference: Any, image: Any) -> Any:
     import jax.numpy as jnp
 
     from jpegjax import metrics
+    from jpegjax.metrics.ssimulacra2 import ssimulacra2
 
     if tune == "psnr":
         return metrics.psnr(reference, image)
     if tune == "ms-ssim":
         return -10 * jnp.log10(1 - metrics.ms_ssim(reference, image))
-    return metrics.ssimulacra2(reference, image)
+    return ssimulacra2(reference, image)
 
 
 def moves(tune: str, images: np.ndarray) -> tuple[np.ndarray, list[list[float]]]:

@@ -88,6 +88,7 @@ def stored(tune: Mapping[str, Any], steps: np.ndarray, images: Sequence[np.ndarr
         **{name: np.stack([getattr(r, name) for r in recipes]) for name in ("steps", "weights", "rates", "dc_rates")},
         "field": np.array([r.field for r in recipes], np.int32),
         "chroma": one.chroma, "compensate": np.array(one.compensate), "passes": one.passes, "subsampling": one.subsampling,
+        "bands": np.array(one.bands),
     }  # fmt: skip
 
 

@@ -40,12 +40,13 @@ class Point:
 def score(reference: np.ndarray, image: np.ndarray) -> dict[str, float]:
     """METRICS of a picture, uint8 [H, W, 3]: PSNR of RGB and of luma, dB; MS-SSIM of luma, −10 log10(1 − x); SSIMULACRA2."""
     from jpegjax import metrics
+    from jpegjax.metrics.ssimulacra2 import ssimulacra2
 
     return {
         "psnr": float(metrics.psnr(reference, image)),
         "psnr_y": float(metrics.psnr(reference, image, channel="y")),
         "ms_ssim_db": -10 * math.log10(1 - float(metrics.ms_ssim(reference, image))),
-        "ssimulacra2": float(metrics.ssimulacra2(reference, image)),
+        "ssimulacra2": float(ssimulacra2(reference, image)),
     }
 
 

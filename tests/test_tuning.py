@@ -1,0 +1,98 @@
+"""The shipped recipes and the experiment that found them: experiments/tuning."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jpegjax
+from experiments.tuning import model, pictures, scores
+from jpegjax.engine.tuned.recipe import load_recipe
+
+TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
+shared = pytest.mark.skipif(not os.environ.get("JPEGJAX_SHARED"), reason="JPEGJAX_SHARED is not set")
+
+
+def _picture(seed: int = 3, height: int = 240, width: int = 320) -> np.ndarray:
+    """Smooth waves, an edge and some grain, uint8 [H, W, 3]."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    waves = [110 + 60 * np.sin(x / (23 + 7 * c) + c) * np.cos(y / (31 - 5 * c)) for c in range(3)]
+    picture = np.stack(waves, -1) + 50 * ((x + 0.4 * y) % 90 < 30)[..., None]
+    texture = generator.normal(0, 9, (height, width, 1)) * (x > width / 2)[..., None]
+    return np.clip(np.rint(picture + texture), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_the_shipped_integers_are_what_found_json_makes(tune):
+    entry = model.found()[tune]
+    assert len(entry["d"]) == 100
+    for quality in (1, 17, 50, 75, 92, 100):
+        shipped, made = load_recipe(tune, quality), model.make_recipe(entry, entry["d"][quality - 1])
+        np.testing.assert_array_equal(shipped.steps, made.steps)
+        np.testing.assert_array_equal(shipped.weights, made.weights)
+        assert (shipped.field, shipped.chroma, shipped.compensate) == (made.field, made.chroma, made.compensate)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+def test_more_quality_is_finer_tables_and_more_bytes(tune):
+    d = np.array(model.found()[tune]["d"])
+    assert (np.diff(d) <= 0).all()
+    luma = np.stack([load_recipe(tune, q).steps[0].astype(int) for q in range(1, 101)])
+    assert (np.diff(luma.sum(1)) <= 0).all()
+    name = True if tune == "all" else tune
+    sizes = [len(jpegjax.encode(_picture(), quality=q, tune=name)) for q in (5, 20, 40, 60, 75, 90, 97)]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("tune", TUNES)
+@pytest.mark.parametrize("quality", [30, 75, 90])
+def test_tuned_files_are_smaller_and_open_in_pillow(tune, quality):
+    picture = _picture()
+    file = jpegjax.encode(picture, quality=quality, tune=True if tune == "all" else tune)
+    plain = jpegjax.encode(picture, quality=quality)
+    assert len(file) < len(plain)
+    shown = np.asarray(Image.open(io.BytesIO(file)))
+    assert shown.shape == picture.shape
+    assert np.square(shown.astype(float) - picture).mean() < 250
+
+
+def test_the_split_depends_on_the_name_alone():
+    names = [f"picture_{i}.avif" for i in range(2000)]
+    share = np.mean([pictures.is_validation(n) for n in names])
+    assert 0.17 < share < 0.23
+    assert [pictures.is_validation(n) for n in names] == [pictures.is_validation(n) for n in names]
+
+
+@shared
+def test_training_validation_and_kodak_are_disjoint():
+    training, validation = ({file for _, file in pictures.listing(side)} for side in (False, True))
+    assert len(validation) >= 40
+    assert len(training) >= 150
+    assert not training & validation
+    assert not any("kodim" in file.lower() or "kodak" in file.lower() for file in training | validation)
+
+
+def test_bd_rates_need_coverage():
+    def curve(low: float, high: float, bpp: float) -> scores.Curve:
+        at = np.linspace(low, high, 8)
+        return [{"quality": i, "bpp": bpp * 1.1**i, **dict.fromkeys(scores.METRICS, float(q))} for i, q in enumerate(at)]
+
+    found = scores.bd_rates(curve(10, 95, 1.0), curve(10, 95, 0.8))
+    assert all(value == pytest.approx(-20) for value in found.values())
+    assert scores.bd_rates(curve(10, 95, 1.0), curve(50, 95, 0.8))["ssimulacra2"] is None
+
+
+@shared
+def test_every_peer_covers_the_intervals():
+    peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
+    anchor = peers["turbo"][1]
+    rates = {name: scores.bd_rates(anchor, peers[name][1]) for name in ("turbo_opt", "moz", "mozpsnr", "jpegli444", "jpegli420")}
+    assert all(value is not None for found in rates.values() for value in found.values())
+    assert rates["mozpsnr"]["psnr"] == pytest.approx(-28.0, abs=0.5)
+    assert rates["jpegli420"]["ssimulacra2"] == pytest.approx(-20.8, abs=0.5)
+    assert rates["jpegli420"]["ssimulacra2_60_85"] == pytest.approx(-17.0, abs=0.1)
