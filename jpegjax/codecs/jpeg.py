@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, api
-from ..options import EncodeOptions
+from ..options import TUNES, EncodeOptions
 from .protocol import Codec, Setting
 
 __all__ = ["codec"]
@@ -31,7 +31,7 @@ _LOSSY = {
     ),
     "qtables": Setting(None, "quantisation tables in place of quality's", allowed="1 to 4 tables of 64 steps"),
     **_PARTS,
-    "tune": Setting(None, "what to optimise rate and distortion for", allowed="as for jpegjax.encode"),
+    "tune": Setting(None, "what to optimise rate and distortion for", allowed=", ".join(map(str, TUNES)).lower()),
     "target_bytes": Setting(None, "size to meet", allowed="bytes"),
     "target_metric": Setting(None, "quality to meet", allowed="as for jpegjax.encode"),
     "engine": Setting("auto", "where it runs", choices=("auto", "host", "xla")),

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,12 +84,16 @@ class _Found:
 
     def __init__(self, folder: Path):
         self.path = folder / "matched.json"
+        self._lock = threading.Lock()
         self.values: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
 
-    def save(self) -> None:
-        partial = self.path.with_name(".matched.json.part")
-        partial.write_text(json.dumps(self.values, indent=1, default=plain) + "\n")
-        os.replace(partial, self.path)
+    def keep(self, key: str, value: Any) -> None:
+        """Note one value, at once: on slow codecs the search takes a while."""
+        with self._lock:
+            self.values[key] = value
+            partial = self.path.with_name(".matched.json.part")
+            partial.write_text(json.dumps(self.values, indent=1, default=plain) + "\n")
+            os.replace(partial, self.path)
 
 
 def slider_pictures(
@@ -109,7 +114,7 @@ def slider_pictures(
             return None
         key = row_key(picture.digest, curve.codec.name, curve.codec.version, {**curve.fixed, "bpp": rate})
         if key not in found.values:
-            found.values[key] = _search(pixels, curve, [(r["bpp"], r["value"]) for r in rows], rate)
+            found.keep(key, _search(pixels, curve, [(r["bpp"], r["value"]) for r in rows], rate))
         value = found.values[key]
         if value is None:
             return None
@@ -126,8 +131,6 @@ def slider_pictures(
     jobs = [(picture, curve, rate) for picture in pictures for curve in comparison.curves for rate in rates]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda job: one(*job), jobs))
-    if found.values:
-        found.save()
     shown = []
     for picture in pictures:
         pixels = picture.pixels()
