@@ -7,6 +7,7 @@ returns the blocks of pictures to the system as soon as they are free.
 from __future__ import annotations
 
 import mmap
+import sys
 import threading
 from collections import OrderedDict
 from math import prod
@@ -67,8 +68,9 @@ class _Loan:
             "version": 3, "shape": shape, "typestr": dtype.str, "data": self.buffer.__array_interface__["data"],
         }  # fmt: skip
 
-    def __del__(self):
-        _give_back(self.buffer)
+    def __del__(self, finalizing=sys.is_finalizing):  # bound here: at exit the module's own names are gone
+        if not finalizing():
+            _give_back(self.buffer)
 
 
 def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
