@@ -19,6 +19,7 @@ __all__ = ["DecodeOptions", "EncodeOptions", "Limits", "check_choice", "parse_su
 SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
 MAX_SIDE = 65_535
 ENGINES = ("auto", "host", "xla")
+TARGET_METRICS = {"ssimulacra2": (0, 100), "psnr": (0, 100), "ssim": (0, 1), "ms-ssim": (0, 1)}
 TUNES = (None, False, True, "psnr", "ms-ssim", "ssimulacra2")
 
 
@@ -106,6 +107,24 @@ def parse_quality(value: Any) -> int | tuple[int, int]:
         raise ValueError(f"quality={value!r}: must be an integer 1..100, or two of them for luma and chroma")
     luma, chroma = (check_int(f"quality[{i}]", q, 1, 100) for i, q in enumerate(value))
     return luma if luma == chroma else (luma, chroma)
+
+
+def parse_target_metric(value: Any) -> tuple[str, float]:
+    """A metric's name and the value to reach."""
+    kinds = ", ".join(f"({name!r}, {low}..{high})" for name, (low, high) in TARGET_METRICS.items())
+    message = f"target_metric={value!r}: must be a pair of name and value, one of {kinds}"
+    if not isinstance(value, (tuple, list)) or len(value) != 2 or not isinstance(value[0], str):
+        raise TypeError(message)
+    if isinstance(value[1], (bool, np.bool_, str, bytes)):
+        raise TypeError(message)
+    try:
+        number = float(value[1])
+    except (TypeError, ValueError):
+        raise TypeError(message) from None
+    low, high = TARGET_METRICS.get(value[0], (1, 0))
+    if not low <= number <= high:
+        raise ValueError(message)
+    return value[0], number
 
 
 def parse_qtables(value: Any) -> tuple[np.ndarray, ...]:
@@ -210,9 +229,7 @@ class EncodeOptions:
         put("restart_blocks", check_int("restart_blocks", self.restart_blocks, 0, MAX_SIDE))
         if self.restart_rows and self.restart_blocks:
             raise ValueError("restart_rows and restart_blocks: give one of them, not both")
-        for name in ("target_bytes", "target_metric"):
-            if getattr(self, name) is not None:
-                raise NotImplementedError(f"{name}={getattr(self, name)!r}: not available yet")
+        self._check_targets()
         for name in ("icc_profile", "exif", "xmp"):
             _check_bytes(name, getattr(self, name))
         if isinstance(self.comment, str):
@@ -243,6 +260,20 @@ class EncodeOptions:
             raise ValueError(f"tune={self.tune!r}: only files of 8 bits can be tuned, not precision={self.precision}")
         if self.qtables is not None:
             raise ValueError(f"tune={self.tune!r}: it has its own tables; give tune or qtables, not both")
+
+    def _check_targets(self) -> None:
+        given = [name for name in ("target_bytes", "target_metric") if getattr(self, name) is not None]
+        if not given:
+            return
+        if len(given) > 1:
+            raise ValueError("target_bytes and target_metric: give one of them, not both")
+        for name in ("lossless", "qtables"):
+            if getattr(self, name) is not None and getattr(self, name) is not False:
+                raise ValueError(f"{given[0]}: it chooses the tables; {name} leaves it nothing to choose")
+        if self.target_bytes is not None:
+            object.__setattr__(self, "target_bytes", check_int("target_bytes", self.target_bytes, 1, 1 << 62))
+        else:
+            object.__setattr__(self, "target_metric", parse_target_metric(self.target_metric))
 
     def _check_lossless(self) -> None:
         if not self.lossless:

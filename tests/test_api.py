@@ -263,8 +263,14 @@ REFUSED = [
     (IMAGE, {"tune": "psnr", "qtables": [[1] * 64]}, ValueError, r"give tune or qtables"),
     (IMAGE.astype(np.uint16), {"tune": True, "precision": 12}, ValueError, r"tune=True: only files of 8 bits"),
     (np.dstack([IMAGE, IMAGE[..., :1]]), {"tune": True}, ValueError, r"only grey and RGB"),
-    (IMAGE, {"target_bytes": 1000}, NotImplementedError, r"target_bytes=1000"),
-    (IMAGE, {"target_metric": ("psnr", 40)}, NotImplementedError, r"target_metric="),
+    (IMAGE, {"target_bytes": 0}, ValueError, r"target_bytes=0: must be 1\.\."),
+    (IMAGE, {"target_bytes": 1.5}, TypeError, r"target_bytes=1\.5"),
+    (IMAGE, {"target_bytes": 9000, "target_metric": ("psnr", 40)}, ValueError, r"give one of them"),
+    (IMAGE, {"target_bytes": 9000, "lossless": True}, ValueError, r"target_bytes: it chooses the tables; lossless"),
+    (IMAGE, {"target_metric": "psnr"}, TypeError, r"target_metric='psnr': must be a pair"),
+    (IMAGE, {"target_metric": ("psnr", "40")}, TypeError, r"must be a pair"),
+    (IMAGE, {"target_metric": ("butteraugli", 1)}, ValueError, r"one of \('ssimulacra2', 0\.\.100\)"),
+    (IMAGE, {"target_metric": ("ssim", 1.2)}, ValueError, r"'ssim', 0\.\.1\)"),
 ]
 
 

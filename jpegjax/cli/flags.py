@@ -11,7 +11,7 @@ from .. import __version__
 
 __all__ = [
     "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Scale", "Scans", "Tune", "Upright", "Version",
+    "Region", "Restart", "Scale", "Scans", "TargetBytes", "TargetMetric", "Tune", "Upright", "Version",
 ]  # fmt: skip
 
 
@@ -49,5 +49,11 @@ Tune = Annotated[
     str | None,
     typer.Option(help="Smaller files, for one measure or all: psnr, ms-ssim, ssimulacra2, all. Not libjpeg's bytes."),
 ]
+TargetBytes = Annotated[int | None, typer.Option(min=1, help="The largest file of at most so many bytes.")]
+TargetMetric = Annotated[
+    str | None,
+    typer.Option(help="The smallest file that reaches ssimulacra2=80, psnr=40, ssim=0.98 or ms-ssim=0.99, or their like."),
+]
+Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
 Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]

@@ -15,18 +15,18 @@ from .paths import Job, UsageError, shown
 
 __all__ = [
     "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality", "region",
-    "restart", "scans",
+    "restart", "scans", "target_metric",
 ]  # fmt: skip
 
 
-def restart(value: str | None) -> tuple[int, int]:
-    """(MCU rows, MCUs) between restart markers, from cjpeg's "N" for rows or "NB" for MCUs."""
+def restart(value: str | None) -> dict[str, Any]:
+    """Options for restart markers from cjpeg's "N", every so many MCU rows, or "NB", MCUs."""
     if value is None:
-        return 0, 0
+        return {}
     match = re.fullmatch(r"(\d{1,5})([bB]?)", value)
     if not match:
         raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
-    return (0, int(match[1])) if match[2] else (int(match[1]), 0)
+    return {"restart_blocks" if match[2] else "restart_rows": int(match[1])}
 
 
 def crop(value: str | None) -> tuple[int, int, int | None, int | None] | None:
@@ -65,6 +65,18 @@ def quality(value: str | None) -> int | tuple[int, int]:
     if not match:
         raise UsageError(f"--quality {shown(text)}: must be 1..100, or luma,chroma such as 75,60")
     return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+
+
+def target_metric(value: str | None) -> tuple[str, float] | None:
+    """ "ssimulacra2=80" and its like."""
+    if value is None:
+        return None
+    name, equals, number = value.partition("=")
+    try:
+        return name, float(number if equals else "")
+    except ValueError:
+        message = f"--target-metric {shown(value)}: must be a metric and its value, such as ssimulacra2=80 or psnr=40"
+        raise UsageError(message) from None
 
 
 def qtables(path: Path | None) -> list[list[int]] | None:

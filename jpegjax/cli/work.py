@@ -21,6 +21,7 @@ from ..engine.transcode import TranscodeOptions, transcode
 from ..errors import JpegError, LimitExceeded
 from ..options import DecodeOptions, EncodeOptions, Limits
 from ..scan_script import check_script
+from ..targets import encode
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation
@@ -65,7 +66,8 @@ class EncodeJob:
     verb: ClassVar = "encoded"
 
     def warm_up(self) -> None:
-        files = codec.encode(_TINY, replace(self.options, scans=None), self.engine, self.device)
+        plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
+        files = codec.encode(_TINY, plain, self.engine, self.device)
         if self.psnr or self.verify:
             codec.decode(files, _ANY, self.engine, self.device)
 
@@ -99,7 +101,7 @@ class EncodeJob:
         start = time.perf_counter()
         for profile, group in itertools.groupby(items, key=lambda item: item.profile):
             same = list(group)
-            files = codec.encode([i.picture for i in same], self.settings(profile), self.engine, self.device)
+            files = encode([i.picture for i in same], self.settings(profile), self.engine, self.device)
             for item, data in zip(same, files, strict=True):
                 item.result, item.row.nbytes = data, len(data)
         totals.coding_seconds += time.perf_counter() - start

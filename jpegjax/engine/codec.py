@@ -19,9 +19,10 @@ from .lossless import encode_lossless
 if TYPE_CHECKING:
     from .tuned.recipe import Recipe
 
-__all__ = ["decode", "encode", "encode_recipes", "plan", "read", "write"]
+__all__ = ["decode", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
 
 Notes = list[tuple[str, int]]
+Plan = tuple[Frame, tuple[np.ndarray, ...]]
 
 _GROUP_BYTES = 1 << 22  # of files that are opened together: some 30 Mpixel
 
@@ -36,7 +37,7 @@ def _standard_tables(quality: int | tuple[int, int], baseline: bool) -> tuple[np
     return tables
 
 
-def plan(shape: Sequence[int], options: EncodeOptions) -> tuple[Frame, tuple[np.ndarray, ...]]:
+def plan(shape: Sequence[int], options: EncodeOptions) -> Plan:
     """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
     frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
     tables = options.qtables
@@ -54,15 +55,20 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
         from .tuned.encode import chosen_recipe
 
         return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device)
+    return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device)
+
+
+def encode_planned(
+    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any
+) -> list[bytes]:
+    """Plain files of images as for `encode`, each by its `plan`."""
     if pick(engine, device) == "host":
         from .host import encode_image
 
-        return run_parallel(
-            lambda image: encode_image(np.ascontiguousarray(image), *plan(image.shape, options), options), images
-        )
+        pairs = list(zip(images, plans, strict=True))
+        return run_parallel(lambda pair: encode_image(np.ascontiguousarray(pair[0]), *pair[1], options), pairs)
     from .xla import transform_batch
 
-    plans = [plan(image.shape, options) for image in images]
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
     for i, planes in transform_batch(images, frames, tables, device=device):
@@ -81,8 +87,8 @@ def encode_recipes(
         return run_parallel(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), pairs)
     from .tuned.xla import quantise_batch
 
-    shapes = [(*image.shape, 1)[:3] for image in images]
-    frames = [tuned_frame(*shape, recipe, options) for shape, recipe in zip(shapes, recipes, strict=True)]
+    shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
+    frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
     pending: list[Any] = [None] * len(images)
     for i, planes in quantise_batch(images, frames, recipes, device):
         pending[i] = submit(write_tuned, planes, frames[i], recipes[i], options)
