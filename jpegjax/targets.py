@@ -79,13 +79,13 @@ class _Goal:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """How a metric's values become nearly straight, how much above the target is good enough, and what is usual.
+    """How a metric's values become nearly straight, and how much above a target is good enough.
 
-    usual: the value of photographs at quality 75, after `straight`.
+    slope: about as much do straight values rise a unit of `_place`. usual: that of photographs at quality 75.
     """
 
     straight: Callable[[float], float]
-    tolerance: float
+    enough: Callable[[float], float]
     slope: float
     usual: float
 
@@ -94,11 +94,15 @@ def _decibels(similarity: float) -> float:
     return -10 * math.log10(max(1 - similarity, 1e-9))
 
 
+def _tenth_decibel(similarity: float) -> float:
+    return 1 - (1 - similarity) * 10**-0.01
+
+
 _SCALES = {
-    "ssimulacra2": _Scale(float, 0.3, 9, 72),
-    "psnr": _Scale(float, 0.05, 3, 34),
-    "ssim": _Scale(_decibels, 0.1, 2.5, 11),
-    "ms-ssim": _Scale(_decibels, 0.1, 3, 17),
+    "ssimulacra2": _Scale(lambda score: -math.log2(max(100 - score, 0.01)), lambda score: score + 0.3, 0.6, -4.7),
+    "psnr": _Scale(float, lambda value: value + 0.05, 3, 34),
+    "ssim": _Scale(_decibels, _tenth_decibel, 2.5, 11),
+    "ms-ssim": _Scale(_decibels, _tenth_decibel, 3, 17),
 }
 _USUAL_BPP, _BITS_SLOPE = 1.2, 0.75
 _WHOLE = 0.99  # of a target size is near enough
@@ -114,7 +118,8 @@ def _goal(image: Any, options: EncodeOptions) -> _Goal:
     name, value = options.target_metric
     scale = _SCALES[name]
     bottom = scale.straight(value)
-    return _Goal(bottom, bottom + scale.tolerance, False, scale.slope, usual + (bottom - scale.usual) / scale.slope)
+    top = scale.straight(scale.enough(value))
+    return _Goal(bottom, top, False, scale.slope, usual + (bottom - scale.usual) / scale.slope)
 
 
 @dataclass(frozen=True, slots=True)
