@@ -1,4 +1,4 @@
-"""README's figures, made from benchmarks/results/*.json: `python benchmarks/tables.py` rewrites them in place.
+"""README's figures, made from results/*.json of benchmarks and experiments: `python benchmarks/tables.py` rewrites them.
 
 `--check` only says whether README is up to date, by its exit code.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from machine import ROOT
@@ -104,14 +104,77 @@ def xla(results: Sequence[dict[str, Any]]) -> list[str]:
     return table(["xla engine on this CPU, all cores", "Mpixel/s"], rows) if rows else []
 
 
+def source(report: dict[str, Any]) -> list[str]:
+    """Where a table comes from."""
+    machine = report["machine"]
+    return [f"`{report['command']}` at commit {report['commit']}; {machine['cpu']}, {machine['cores']} cores.", ""]
+
+
+METRICS = {
+    "psnr": "PSNR (RGB)", "ms_ssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2", "ssimulacra2_60_85": "SSIMULACRA2 60–85",
+}  # fmt: skip
+
+
+def distortion(report: dict[str, Any]) -> list[str]:
+    """The Markdown of an evaluation of tuned files."""
+
+    def cell(value: float | None) -> str:
+        return "" if value is None else f"{value:+.1f}".replace("-", "−")
+
+    spans = {m: "{1:g}–{2:g}".format(*report["intervals"][m]) for m in METRICS}
+    head = [
+        f"BD-rate %, {len(report['pictures'])} pictures ({report['set']})",
+        *(name if spans[m] in name else f"{name}, {spans[m]}" for m, name in METRICS.items()),
+    ]
+    rows = [[name, *(cell(found.get(m)) for m in METRICS)] for name, found in report["bd_rate_percent"].items()]
+    return [*table(head, rows), *source(report)]
+
+
+def tuned(report: dict[str, Any]) -> list[str]:
+    """The Markdown of results/tuned.json: speed of whole encodes, and the share of each stage."""
+    lines = []
+    for result in (r for r in report["results"] if r["section"] == "speed"):
+        rates = result["bpp"]
+        rows = [[n, f"{v:.0f}", f"{rates[n]:.3f}"] for n, v in result["mpixel_per_second"].items()]
+        lines += table([f"tuned encode, {result['case']}", "Mpixel/s", "bpp"], rows)
+    found = [r for r in report["results"] if r["section"] == "stages"]
+    names = list(dict.fromkeys(name for r in found for name in r["share"]))
+    rows = [[n, *(f"{100 * r['share'][n]:.0f}" if n in r["share"] else "" for r in found)] for n in names]
+    lines += table(["share of a whole encode, %, one core", *(r["case"].split(",")[0] for r in found)], rows)
+    return [*lines, *source(report)]
+
+
+def races(report: dict[str, Any], head: str) -> list[str]:
+    """Contestants of each case by milliseconds, and how many times faster ours is than the fastest other."""
+    rows = []
+    for result in report["results"]:
+        others = [name for name in result["seconds"] if not name.startswith("jpegjax")]
+        best = min(others, key=lambda name: result["seconds"][name]) if others else None
+        row = [result["case"], f"{1e3 * result['seconds']['jpegjax']:.0f}"]
+        if best is not None:
+            row += [f"{1e3 * result['seconds'][best]:.0f} ({best})", f"{result['ratios'][best]['median']:.1f}×"]
+        rows.append(row + [""] * (4 - len(row)))
+    return [*table([head, "jpegjax, ms", "fastest other, ms", "times"], rows), *source(report)]
+
+
+EXTRA: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "experiments/results/tuning-kodak.json": distortion,
+    "experiments/results/tuning-validation.json": distortion,
+    "benchmarks/results/tuned.json": tuned,
+    "benchmarks/results/metrics.json": lambda report: races(
+        report, "metrics, {count} pictures of {source}".format(**report["images"])
+    ),
+    "benchmarks/results/simulate.json": lambda report: races(report, "`simulate`, 16 pictures of 256²"),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
-    source, readme = ROOT / "benchmarks" / "results" / "codec.json", ROOT / "README.md"
-    body = (
-        codec(json.loads(source.read_text())) if source.exists() else ["No results yet: `python benchmarks/codec.py`."]
-    )
+    readme = ROOT / "README.md"
+    tables = {"benchmarks/results/codec.json": codec} | EXTRA
+    body = [line for name, make in tables.items() for line in ["", *make(json.loads((ROOT / name).read_text()))]]
     text = readme.read_text()
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
