@@ -24,6 +24,7 @@ from . import pictures
 from .evaluate import pillow
 from .fast import Reference, fast_curve
 from .model import FOUND, found, make_recipe
+from .search import CROPS
 
 DATA = Path(jpegjax.__file__).parent / "engine" / "tuned" / "data"
 METRIC = {"psnr": 1, "ms-ssim": 2, "ssimulacra2": 3, "all": 3}
@@ -34,10 +35,10 @@ CROP = 384
 KNOTS = (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97, 100)
 
 
-def training(count: int) -> list[np.ndarray]:
-    """Middles of the first photographs of the training side, for mapping qualities and counting symbols."""
-    found = []
-    for picture in pictures.load(pictures.listing(validation=False)[:count]):
+def training() -> list[np.ndarray]:
+    """Middles of the search's pictures, for mapping qualities and counting symbols."""
+    found, listed = [], pictures.listing(validation=False)
+    for picture in pictures.load([listed[i] for i in CROPS]):
         y, x = (max(0, (side - CROP) // 2) for side in picture.shape[:2])
         found.append(np.ascontiguousarray(picture[y : y + CROP, x : x + CROP]))
     return found
@@ -113,9 +114,8 @@ def quality_steps(tune: Mapping[str, Any], metric: int, plain: np.ndarray, refer
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0])
     parser.add_argument("--tune", nargs="*", choices=tuple(METRIC), default=list(METRIC))
-    parser.add_argument("--pictures", type=int, default=24)
     arguments = parser.parse_args()
-    references = [Reference(image) for image in training(arguments.pictures)]
+    references = [Reference(image) for image in training()]
     images = [reference.image for reference in references]
     plain = fast_curve(references, pillow, PLAIN)
     DATA.mkdir(exist_ok=True)

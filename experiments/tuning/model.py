@@ -16,7 +16,7 @@ import numpy as np
 
 from jpegjax.engine.tuned.recipe import Recipe
 
-__all__ = ["FOUND", "Numbers", "found", "make_recipe"]
+__all__ = ["FOUND", "Numbers", "found", "make_recipe", "move"]
 
 Numbers = Mapping[str, float]
 FOUND = Path(__file__).parent / "found.json"
@@ -36,7 +36,7 @@ def found() -> dict[str, Any]:
     return json.loads(FOUND.read_text())
 
 
-def _move(moves: Mapping[str, Any] | None, d: float) -> np.ndarray | float:
+def move(moves: Mapping[str, Any] | None, d: float) -> np.ndarray | float:
     """What gradients add to the logarithms of the steps at d, [3, 64]; moves: {"log_d": [n], "log_steps": [n, 3, 64]}."""
     if moves is None:
         return 0.0
@@ -86,7 +86,7 @@ def make_recipe(tune: Mapping[str, Any], d: float, rates: Any = None, dc_rates: 
     """The recipe of a tune (an entry of `found`) at d. rates, dc_rates: bits of the first pass, as `Recipe.from_floats`."""
     n = defaultdict(float, tune["numbers"])
     t = math.log2(d / tune["middle"]) / 2
-    exact = _steps(n, d, t) * np.exp(_move(tune.get("moves"), d))
+    exact = _steps(n, d, t) * np.exp(move(tune.get("moves"), d))
     steps = np.clip(np.rint(exact), 1, 255)
     weights = _weights(n, t) * (steps / exact) ** 2  # rounding a step must not change what its error costs
     field = _field(n, t)
