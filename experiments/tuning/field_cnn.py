@@ -7,6 +7,9 @@ trellis weighs it, and changes SSIMULACRA2 by D: the metric's gradient through t
 change of the picture. The trellis is at its best where its weight is D/E in every block; D alone is noise with heavy tails and
 either sign, so the network minimises Σ 2^f E − ln 2 · f D, the likelihood of a Poisson rate, linear in D, whose minimum is
 2^f = mean D / mean E of blocks that look alike.
+
+It wins over the formula by 1.2 points of BD-rate (`experiments/results/tuning-field-cnn.json`), but in floats: the formula
+ships.
 """
 
 from __future__ import annotations
