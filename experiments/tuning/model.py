@@ -32,7 +32,7 @@ _CALM = 1.5
 
 
 def found() -> dict[str, Any]:
-    """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "middle": d about which the shape turns, "d": by quality}."""
+    """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "passes", "middle": d about which the shape turns, "d": by quality}."""
     return json.loads(FOUND.read_text())
 
 
@@ -93,4 +93,4 @@ def make_recipe(tune: Mapping[str, Any], d: float, rates: Any = None, dc_rates: 
     others: dict[str, Any] = {} if field is None else {"field": field}
     if "kb" in n:
         others["compensate"] = round(256 * 0.476 * n["kb"]), round(256 * 0.229 * n["kr"])
-    return Recipe.from_floats(steps, weights, rates, dc_rates, chroma=tune["chroma"], **others)
+    return Recipe.from_floats(steps, weights, rates, dc_rates, chroma=tune["chroma"], passes=tune["passes"], **others)

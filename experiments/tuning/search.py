@@ -63,7 +63,7 @@ def goal(tune: str, psnr: float, ms_ssim: float, ssimulacra2: float, middle: flo
     if tune == "psnr":
         return psnr + excess(ssimulacra2, -6)
     if tune == "ms-ssim":
-        return ms_ssim + excess(psnr, -3) + excess(ssimulacra2, -6.5)
+        return ms_ssim + excess(psnr, -4) + excess(ssimulacra2, -8)
     if tune == "ssimulacra2":
         return 0.75 * ssimulacra2 + 0.25 * middle + excess(psnr, -4) + excess(ms_ssim, -4)
     return 0.5 * psnr + 0.5 * ssimulacra2 + 0.15 * ms_ssim + excess(psnr, -18) + excess(ssimulacra2, -23)
