@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from experiments.tuning import field_cnn
-from jpegjax.engine.tuned.encode import tuned_planes
+from jpegjax.engine.tuned.encode import raw_blocks, tuned_planes
 from jpegjax.engine.tuned.field import strength_field
 from jpegjax.engine.tuned.recipe import load_recipe
 
@@ -66,7 +66,8 @@ def test_levels_with_a_given_field():
     recipe = load_recipe("ssimulacra2", 60)
     picture, samples, formula = field_cnn.prepare(image, recipe)
     assert formula.shape == (12, 14)
-    own = strength_field(samples[0], 12, 14, recipe.field)
+    raw = raw_blocks(samples[0], 12, 14)
+    own = strength_field(samples[0], 12, 14, recipe.field, recipe.network, raw, recipe.steps[0])
     found = field_cnn.tuned_levels(picture, samples, recipe, own)
     for a, b in zip(found, tuned_planes(image, picture.frame, recipe), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -284,7 +284,7 @@ def main() -> None:
     }  # fmt: skip
     gain = -min(against[name]["ssimulacra2"][0] for name in ("network", "both"))
     verdict = f"the network gains {gain:.2f} points of BD-rate, " + (
-        "and wins: float, so the formula ships until the network is integer-exact"
+        "and wins: field_integer.py makes the form of it that ships"
         if gain > WIN
         else f"not more than {WIN}: the formula ships"
     )

@@ -150,7 +150,8 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     picture = Picture(image, frame)
     count = len(frame.components)
     samples = [picture.component(c, recipe.chroma) for c in range(count)]
-    field = strength_field(samples[0], *frame.blocks(0), recipe.field)
+    luma = raw_blocks(samples[0], *frame.blocks(0)) if recipe.network else None
+    field = strength_field(samples[0], *frame.blocks(0), recipe.field, recipe.network, luma, recipe.steps[0])
     planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
     whole = range(count)
     groups = [whole]
@@ -159,7 +160,8 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     for group in groups:
         if len(groups) > 1 and group[0] == 0:
             picture.compensate(planes[1:], list(recipe.steps[1:]), recipe.compensate)
-        raws = {c: raw_blocks(samples[c], *frame.blocks(c)) for c in group}
+            luma = None
+        raws = {c: luma if c == 0 and luma is not None else raw_blocks(samples[c], *frame.blocks(c)) for c in group}
         run_trellis(raws, planes, frame, recipe, field)
     return planes
 

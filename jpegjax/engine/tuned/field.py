@@ -1,6 +1,7 @@
 """How much each luma block's errors count: masking by local variance, in integers.
 
 luma ──▶ variances in Gaussian windows at four scales ──▶ 1/(2σ² + c) ──▶ block means ──▶ power, geometric mean 1
+         8·DCT ──▶ network, where the recipe has one ──▶ times its factor, geometric mean 1
 
 The windows are those of SSIM and MS-SSIM (σ 1.5), by sums of 2×2 samples under a binomial window, whose errors SSIM
 divides by just that much (Wang, Simoncelli and Bovik 2003; 4·58.5 = 234 is c for 8 bits).
@@ -14,12 +15,12 @@ import numpy as np
 
 from ...simd import clz64, kernel, load, load_i32, madd, store, store_u32, vectorized
 from ..host.scratch import address
+from .network import LOG, Network
 
 __all__ = ["strength_field"]
 
 SCALES = 4
 _ONE = 1 << 24
-_LOG = np.floor(256 * np.log2(1 + (np.arange(128) + 0.5) / 128) + 0.5).astype(np.int64)
 _EXP = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(np.int64)
 _SLACK = 32  # cells or samples behind a row that vectors may touch
 
@@ -106,35 +107,58 @@ def _add_scale(sums, span, squares, high, wide, scale, weight, inverses, varianc
 
 
 @kernel
-def _to_powers(total, power, share, middle, field):
-    """Logarithms of the totals, less their mean, times power / 64, back to uint16 with 8 fractional bits.
-
-    share: 64ths of the mean, less middle, that stay.
-    """
+def _to_logs(total):
+    """log2 of the totals, 8 fractional bits, in their place."""
     rows, columns = total.shape
-    mean = np.int64(0)
     for row in range(rows):
-        found = np.int64(0)
         for column in range(columns):
             value = max(total[row, column], 1)
             n = 63 - np.int64(clz64(value))
             part = value >> (n - 7) if n >= 7 else value << (7 - n)
-            total[row, column] = 256 * n + _LOG[part & 127]
-            found += total[row, column]
-        mean += found // columns
-    mean //= rows
+            total[row, column] = 256 * n + LOG[part & 127]
+
+
+@kernel
+def _mean(values):
+    """Of int64 [rows, columns], rounded down row by row and then once more."""
+    rows, columns = values.shape
+    total = np.int64(0)
+    for row in range(rows):
+        found = np.int64(0)
+        for column in range(columns):
+            found += values[row, column]
+        total += found // columns
+    return total // rows
+
+
+@kernel
+def _to_powers(logs, power, share, middle, learned, learned_share, field):
+    """Logarithms, less their mean, times power / 64, back to uint16 with 8 fractional bits.
+
+    share: 64ths of the mean, less middle, that stay. learned: logarithms of the network, and their 64ths that count.
+    """
+    rows, columns = logs.shape
+    mean = _mean(logs)
+    learned_mean = _mean(learned) if learned_share else np.int64(0)
     for row in range(rows):
         for column in range(columns):
-            e = min(max((power * (total[row, column] - mean) + share * (mean - middle)) >> 6, -1024), 1024)
+            e = power * (logs[row, column] - mean) + share * (mean - middle)
+            if learned_share:
+                e += learned_share * (learned[row, column] - learned_mean)
+            e = min(max(e >> 6, -1024), 1024)
             field[row, column] = min(max((_EXP[e & 255] << 4) >> (4 - (e >> 8)), 16), 4096)
 
 
-def strength_field(plane: np.ndarray, rows: int, columns: int, parameters: tuple[int, ...]) -> np.ndarray | None:
+def strength_field(
+    plane: np.ndarray, rows: int, columns: int, parameters: tuple[int, ...], network: Network | None = None,
+    raw: np.ndarray | None = None, steps: np.ndarray | None = None,
+) -> np.ndarray | None:  # fmt: skip
     """What errors in each luma block cost, relative to others: uint16 [rows, columns], 256 is 1; None for no field.
 
     plane: uint8 [at least 8·rows, stride], C-contiguous, stride at least 8·columns + 32. parameters: (power, c, w0, w1,
     w2, w3, share, middle): the field is (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to
     1/16..16; σs² is the variance at scale s. Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
+    network: what else counts; it needs raw, 8·DCT of the blocks, int16 [rows, columns, 8, 8], and luma's steps [64].
     """
     power, c, *weights, share, middle = parameters
     if power == 0:
@@ -160,5 +184,11 @@ def strength_field(plane: np.ndarray, rows: int, columns: int, parameters: tuple
             )  # fmt: skip
         plane, stride = smaller, smaller.shape[1]
     field = np.empty((rows, columns), np.uint16)
-    _to_powers(total, power, share, middle, field)
+    _to_logs(total)
+    if network is None:
+        _to_powers(total, power, share, middle, total, 0, field)
+    else:
+        assert raw is not None and steps is not None
+        learned = network.correction(raw, total, *network.inputs(parameters, steps))
+        _to_powers(total, network.effective_power(power), share, middle, learned, network.share, field)
     return field

@@ -29,8 +29,10 @@ from ...ops.dct import fdct_islow, idct_islow
 from ...ops.quant import dequantise
 from ...ops.sampling import downsample, upsample
 from ...ops.tuned.chroma import compensate_luma, fit_plane
-from ...ops.tuned.field import held, strength_field
+from ...ops.tuned.field import held, to_field, unit_logs
+from ...ops.tuned.network import field_correction
 from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
+from .network import Network
 
 __all__ = ["END", "SEGMENT", "VALID", "Blocks", "Coded", "Layout", "Pictures", "page_size", "program"]
 
@@ -53,7 +55,7 @@ class Layout:
 
     sampling: (h, v) of all components, (1, 1) for a component alone. group: the components to transform.
     lsq: fit chroma to the decoder's filter. adaptive: compute the field. compensate: change luma by the coded chroma.
-    narrow: at most two columns of chroma, which decoders do not filter.
+    narrow: at most two columns of chroma, which decoders do not filter. network: what takes part in the field.
     """
 
     sampling: tuple[tuple[int, int], ...]
@@ -62,6 +64,7 @@ class Layout:
     adaptive: bool
     compensate: bool
     narrow: bool
+    network: Network | None
 
     def ratio(self, c: int) -> tuple[int, int]:
         """Full-resolution columns and rows for one sample of component c."""
@@ -71,7 +74,8 @@ class Layout:
 
 class Pictures(NamedTuple):
     """n pictures of one bucket. pixels: uint8 [n, H, W, C], edges repeated. sides, blocks: int32 [n, 2], the true height and
-    width, and luma's rows and columns of blocks. parameters: int32 [n, 10], eight of the field, two of `compensate_luma`."""
+    width, and luma's rows and columns of blocks. parameters: int32 [n, 12], eight of the field, two of
+    `compensate_luma`, two of `field_correction`."""
 
     pixels: Any
     sides: Any
@@ -140,6 +144,17 @@ def _grid(layout: Layout, c: int, shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-3] // (8 * v), shape[-2] // (8 * h)
 
 
+def _field(layout: Layout, luma: jax.Array, picture: Pictures) -> jax.Array:
+    """int32 [R, C] of luma [8R, 8C]."""
+    size = picture.blocks[0], picture.blocks[1]
+    logs = unit_logs(luma, *size, picture.parameters[:8])
+    network, learned = layout.network, None
+    if network is not None:
+        raw = fdct_islow(split_blocks(luma))
+        learned = field_correction(network.layers, raw, logs, *size, *picture.parameters[10:])
+    return to_field(logs, *size, picture.parameters[:8], learned, network.share if network else 0)
+
+
 def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array | None) -> tuple:
     """(raw int16 [blocks, 64] of all components in work, field int32 [blocks])."""
     planes, sides = _full(picture.pixels), picture.sides
@@ -148,14 +163,14 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
         samples = _samples(layout, run[0], planes[run[0] : run[-1] + 1], sides)
         field = None
         if run[0] == 0 and layout.adaptive:
-            field = strength_field(samples[0], picture.blocks[0], picture.blocks[1], picture.parameters[:8]).reshape(-1)
+            field = _field(layout, samples[0], picture).reshape(-1)
         if run[0] == 0 and layout.compensate:
             assert steps is not None
             parts = zip(_runs(layout, (1, 2)), coded, strict=True)
             large = jnp.concatenate(
                 [_enlarged(layout, same[0], b, steps[same[0] - 1 : same[-1]], sides) for same, b in parts]
             )
-            changed = compensate_luma(*planes, *large, *picture.parameters[8:])
+            changed = compensate_luma(*planes, *large, *picture.parameters[8:10])
             samples = held(changed, sides[0], sides[1])[None]
         raws.append(fdct_islow(split_blocks(samples)).astype(jnp.int16).reshape(-1, 64))
         plain = jnp.full(len(raws[-1]), 256, jnp.int32)

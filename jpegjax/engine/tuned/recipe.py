@@ -20,6 +20,7 @@ from ...annex_k import (
     STANDARD_DC_LUMA,
 )
 from ...types import HuffmanSpec
+from .network import Network, load_network
 
 __all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
 
@@ -29,6 +30,8 @@ _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
 TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
 """Shapes of a recipe's tables; luma comes first in each."""
 _UNSEEN_BITS = 16
+_LEARNED = ("ssimulacra2",)
+"""Tunes whose field the network takes part in."""
 
 
 def _symbol_bits(spec: HuffmanSpec) -> np.ndarray:
@@ -61,7 +64,7 @@ class Recipe:
     compensate: how much of an error in Cb and Cr luma makes up for, 256 is 1: (122, 59) for all that it adds to
         brightness, (0, 0) for nothing. passes: trellis passes, each with the code
         lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each scan of luma
-        in progressive files, rising to 63.
+        in progressive files, rising to 63. network: what it adds to the field where that has a power, None for nothing.
     """
 
     steps: np.ndarray
@@ -74,6 +77,7 @@ class Recipe:
     passes: int = 2
     subsampling: str = "4:2:0"
     bands: tuple[int, ...] = (2, 9, 63)
+    network: Network | None = None
 
     def __post_init__(self):
         for name, shape in TABLES.items():
@@ -193,5 +197,6 @@ def load_recipe(tune: str, quality: float) -> Recipe:
     recipe = Recipe(
         steps, weights, between("rates"), between("dc_rates"), tuple(between("field").tolist()),
         str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), str(stored["subsampling"]),
+        network=load_network() if tune in _LEARNED else None,
     )  # fmt: skip
     return replace(recipe, bands=tuple(stored["bands"].tolist())) if "bands" in stored else recipe

@@ -114,10 +114,20 @@ class _Item:
     def layout(self, group: tuple[int, ...]) -> Layout:
         first = 0 in group
         narrow = self.compensate and self.frame.samples(1)[1] <= 2
+        adaptive = first and self.recipe.field[0] > 0
         return Layout(
-            self.sampling, group, self.recipe.chroma == "lsq", first and self.recipe.field[0] > 0, first and self.compensate,
-            narrow,
+            self.sampling, group, self.recipe.chroma == "lsq", adaptive, first and self.compensate, narrow,
+            self.recipe.network if adaptive else None,
         )  # fmt: skip
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """`Pictures.parameters`."""
+        power, *others = field = self.recipe.field
+        network, known = self.recipe.network, (0, 0)
+        if network is not None and power:
+            power, known = network.effective_power(power), network.inputs(field, self.recipe.steps[0])
+        return power, *others, *self.recipe.compensate, *known
 
     @property
     def bucket(self) -> tuple[int, int]:
@@ -145,7 +155,7 @@ class _Group:
         lead = self.parts, self.count
         pixels = np.zeros((*lead, high, wide, 1 if self.items[0].alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
-        parameters = np.ones((*lead, 10), np.int32)
+        parameters = np.ones((*lead, 12), np.int32)
         for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
             h, w = sides[p, j] = image.shape[:2]
@@ -153,7 +163,7 @@ class _Group:
             target[:h, :w] = image.reshape(h, w, -1)
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
-            blocks[p, j], parameters[p, j] = item.frame.blocks(0), (*item.recipe.field, *item.recipe.compensate)
+            blocks[p, j], parameters[p, j] = item.frame.blocks(0), item.parameters
         return Pictures(pixels, sides, blocks, parameters)
 
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["held", "strength_field"]
+__all__ = ["held", "integer_logs", "strength_field", "to_field", "unit_logs"]
 
 SCALES = 4
 _ONE = 1 << 24
@@ -42,6 +42,13 @@ def _cells(x: jax.Array) -> jax.Array:
     return rows[:, ::2] + rows[:, 1::2]
 
 
+def integer_logs(value: jax.Array) -> jax.Array:
+    """log2 of int32 above 0, 8 fractional bits."""
+    n = 31 - lax.clz(value)
+    part = jnp.where(n >= 7, value >> jnp.maximum(n - 7, 0), value << jnp.maximum(7 - n, 0))
+    return 256 * n + jnp.asarray(_LOG)[part & 127]
+
+
 def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array) -> jax.Array:
     """What errors in each luma block cost, relative to others: int32 [R, C], 256 is 1.
 
@@ -50,7 +57,12 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
         (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the variance at scale s.
         Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
     """
-    power, c, weights, share, middle = parameters[0], parameters[1], parameters[2:6], parameters[6], parameters[7]
+    return to_field(unit_logs(plane, rows, columns, parameters), rows, columns, parameters)
+
+
+def unit_logs(plane: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array) -> jax.Array:
+    """log2 of Σ ws · mean 2^24/(8σs² + c) by block, 8 fractional bits, int32 [R, C]. Arguments as for `strength_field`."""
+    c, weights = parameters[1], parameters[2:6]
     high, wide = plane.shape[0] // 8, plane.shape[1] // 8
     x = plane.astype(jnp.int32)
     tall, broad = 8 * rows, 8 * columns
@@ -71,12 +83,25 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
             means = jnp.repeat(jnp.repeat(inverse, 2, 0), 2, 1)[:high, :wide]
         total += weights[scale] * means
         x = (sums + 2) >> 2
-    value = jnp.maximum(total, 1)
-    n = 31 - lax.clz(value)
-    part = jnp.where(n >= 7, value >> jnp.maximum(n - 7, 0), value << jnp.maximum(7 - n, 0))
-    logs = 256 * n + jnp.asarray(_LOG)[part & 127]
-    row_in, column_in = lax.iota(jnp.int32, high) < rows, lax.iota(jnp.int32, wide) < columns
-    row_means = jnp.where(column_in, logs, 0).sum(1, dtype=jnp.int32) // columns
-    mean = jnp.where(row_in, row_means, 0).sum(dtype=jnp.int32) // rows
-    e = jnp.clip((power * (logs - mean) + share * (mean - middle)) >> 6, -1024, 1024)
+    return integer_logs(jnp.maximum(total, 1))
+
+
+def _mean(values: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """Of the first rows and columns of int32 [R, C], rounded down row by row and then once more."""
+    row_in, column_in = (lax.iota(jnp.int32, n) < end for n, end in zip(values.shape, (rows, columns), strict=True))
+    row_means = jnp.where(column_in, values, 0).sum(1, dtype=jnp.int32) // columns
+    return jnp.where(row_in, row_means, 0).sum(dtype=jnp.int32) // rows
+
+
+def to_field(
+    logs: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array, learned: jax.Array | None = None,
+    learned_share: int = 0,
+) -> jax.Array:  # fmt: skip
+    """The field, int32 [R, C], of `unit_logs`. learned: other logarithms, of which 64ths count, less their mean."""
+    power, share, middle = parameters[0], parameters[6], parameters[7]
+    mean = _mean(logs, rows, columns)
+    e = power * (logs - mean) + share * (mean - middle)
+    if learned is not None:
+        e += learned_share * (learned - _mean(learned, rows, columns))
+    e = jnp.clip(e >> 6, -1024, 1024)
     return jnp.clip((jnp.asarray(_EXP)[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
