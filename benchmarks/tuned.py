@@ -105,8 +105,13 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
         coded = [tuned_planes(image, frame, recipe) for image, frame in zip(images, frames, strict=True)]
         cut = [Picture(image, frame) for image, frame in zip(images, frames, strict=True)]
         samples = [[p.component(c, recipe.chroma) for c in range(3)] for p in cut]
-        fields = [strength_field(s[0], *f.blocks(0), recipe.field) for s, f in zip(samples, frames, strict=True)]
         raws = [[raw_blocks(s[c], *f.blocks(c)) for c in range(3)] for s, f in zip(samples, frames, strict=True)]
+
+        def masking(i: int, samples=samples, frames=frames, recipe=recipe, raws=raws) -> np.ndarray | None:
+            plane, blocks, raw = samples[i][0], frames[i].blocks(0), raws[i][0]
+            return strength_field(plane, *blocks, recipe.field, recipe.network, raw, recipe.steps[0])
+
+        fields = [masking(i) for i in range(len(images))]
         scripts = [best_script(p, f, recipe.bands) for p, f in zip(coded, frames, strict=True)]
         tables = list(recipe.steps)
 
@@ -121,7 +126,7 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
             "whole": lambda i, tune=tune: jpegjax.encode(images[i], quality=quality, tune=tune, engine="host"),
             "colour": lambda i, frames=frames: Picture(images[i], frames[i]),
             "chroma downsampling": lambda i, cut=cut, r=recipe: [cut[i].component(c, r.chroma) for c in (1, 2)],
-            "masking field": lambda i, s=samples, f=frames, r=recipe: strength_field(s[i][0], *f[i].blocks(0), r.field),
+            "masking field": masking,
             "DCT": lambda i, s=samples, f=frames: [raw_blocks(s[i][c], *f[i].blocks(c)) for c in range(3)],
             "trellis": trellis,
             "scan search": lambda i, p=coded, f=frames, r=recipe: best_script(p[i], f[i], r.bands),

@@ -237,9 +237,7 @@ class _Picture:
         if self.reference is None:
             self.reference = np.asarray(self.image)
             if name == "ssimulacra2":
-                from .metrics.ssimulacra2 import ssimulacra2_reference  # behind the function of the module's name
-
-                self.reference = ssimulacra2_reference(self.reference, peak)
+                self.reference = metrics.ssimulacra2_reference(self.reference, peak)
         return float(function(self.reference, decoded, peak))
 
 

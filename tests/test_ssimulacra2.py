@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegjax.metrics import ssimulacra2
-from jpegjax.metrics.ssimulacra2 import _WEIGHTS, Ssimulacra2Reference, ssimulacra2_reference
-from jpegjax.metrics.ssimulacra2_blur import gaussian_recursive, gaussian_taps
+from jpegjax.metrics.recursive_blur import gaussian_recursive, gaussian_taps
+from jpegjax.metrics.xyb import _WEIGHTS, Ssimulacra2Reference, ssimulacra2_reference
 
 Array = NDArray[np.float64]
 F32 = np.float32

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from jpegjax.metrics.ssimulacra2 import _WEIGHTS
 from jpegjax.metrics.structure import SCALE_WEIGHTS
+from jpegjax.metrics.xyb import _WEIGHTS
 
 __all__ = ["Reference", "fast_curve"]
 

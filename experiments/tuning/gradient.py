@@ -32,7 +32,7 @@ def metric(tune: str, reference: Any, image: Any) -> Any:
     import jax.numpy as jnp
 
     from jpegjax import metrics
-    from jpegjax.metrics.ssimulacra2 import ssimulacra2
+    from jpegjax.metrics import ssimulacra2
 
     if tune == "psnr":
         return metrics.psnr(reference, image)

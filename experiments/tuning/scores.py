@@ -41,7 +41,7 @@ class Point:
 def score(reference: np.ndarray, image: np.ndarray) -> dict[str, float]:
     """METRICS of a picture, uint8 [H, W, 3]: PSNR of RGB and of luma, dB; MS-SSIM of luma, −10 log10(1 − x); SSIMULACRA2."""
     from jpegjax import metrics
-    from jpegjax.metrics.ssimulacra2 import ssimulacra2
+    from jpegjax.metrics import ssimulacra2
 
     return {
         "psnr": float(metrics.psnr(reference, image)),

@@ -3,7 +3,7 @@
     pixels       mse, psnr, psnr_b                 squared error; with a penalty for blocking
     structure    ssim, ms_ssim                     structural similarity, one scale and five
     features     fsim, fsimc                       phase congruency and gradients, luma and colour
-    ssimulacra2  ssimulacra2, ssimulacra2_reference  perceptual, in XYB; the reference's part once for many pictures
+    xyb          ssimulacra2                       perceptual, in XYB; ssimulacra2_reference: a reference's part, once
     bjontegaard  bd_rate, bd_psnr                  curves, on the host in float64
 
 Every picture metric is a pure JAX function in float32: `metric(reference, image, data_range=255)`, safe under jit, vmap
@@ -29,7 +29,7 @@ _HOME = {
     "bjontegaard": ("BjontegaardDelta", "bd_psnr", "bd_rate"),
     "features": ("fsim", "fsimc"),
     "pixels": ("mse", "psnr", "psnr_b"),
-    "ssimulacra2": ("ssimulacra2", "ssimulacra2_reference"),
+    "xyb": ("ssimulacra2", "ssimulacra2_reference"),
     "structure": ("ms_ssim", "ssim"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
@@ -40,7 +40,7 @@ __all__ = sorted(_WHERE)
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-        globals()[name] = value  # over the module of the same name, which the import has put here
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

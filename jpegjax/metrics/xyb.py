@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from .pair import check_pair
-from .ssimulacra2_blur import gaussian_recursive, gaussian_taps, rounded
+from .recursive_blur import gaussian_recursive, gaussian_taps, rounded
 
 __all__ = ["Ssimulacra2Reference", "ssimulacra2", "ssimulacra2_reference"]
 
