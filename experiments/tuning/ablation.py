@@ -11,7 +11,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -58,14 +58,20 @@ PARTS: dict[str, tuple[Callable[[Recipe], Recipe], dict[str, Any]]] = {
     "AC rounded, no trellis": (lambda r: _rounding(r, True), {}),
     "DC rounded, no trellis": (lambda r: _rounding(r, False), {}),
     "Annex K's tables": (_plain_tables, {}),
+    "field by formula alone": (lambda r: replace(r, network=None), {}),
     "no field": (lambda r: replace(r, field=NO_FIELD), {}),
     "chroma averaged": (lambda r: replace(r, chroma="box"), {}),
     "luma not compensated": (lambda r: replace(r, compensate=(0, 0)), {}),
     "one pass": (lambda r: replace(r, passes=1), {}),
+    "two passes": (lambda r: replace(r, passes=2), {}),
     "one pass, Annex K's rates": (lambda r: _standard_prior(replace(r, passes=1)), {}),
     "sequential": (lambda r: r, {"progressive": False}),
     LIBJPEG_SCANS: (lambda r: r, {"progressive": True}),
 }
+
+
+def _same(a: Recipe, b: Recipe) -> bool:
+    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Recipe))
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -84,7 +90,8 @@ def measure(count: int) -> dict[str, Any]:
                 file = encode_tuned(picture, change(load_recipe(tune, quality)), EncodeOptions(tune=True, **options))
                 return jpegjax.transcode(file, progressive=True) if part == LIBJPEG_SCANS else file
 
-            if part == "luma not compensated" and not any(load_recipe(tune, 75).compensate):
+            recipe = load_recipe(tune, 75)
+            if change(recipe) is not recipe and _same(change(recipe), recipe):
                 continue
             points = fast_curve(references, encode, QUALITIES)
             rates = [float(bd_rate(anchor[:, [0, m]].tolist(), points[:, [0, m]].tolist())) for m in (1, 2, 3)]
@@ -107,7 +114,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.tuning.ablation", description=__doc__.split("\n")[0])
-    parser.add_argument("--pictures", type=int, default=16)
+    parser.add_argument("--pictures", type=int, default=8)
     parser.add_argument("--plots", action="store_true", help="only draw what is measured")
     arguments = parser.parse_args()
     path = RESULTS / "tuning-ablation.json"

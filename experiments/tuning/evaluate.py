@@ -25,7 +25,7 @@ from . import pictures, scores
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "True": True}
 QUALITIES = (14, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 97, 99)
-VALIDATION = 48
+VALIDATION = 40
 ANCHOR_QUALITIES = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)  # those of the peers' file
 
 
@@ -54,8 +54,9 @@ def evaluate(which: str, tunes: dict[str, Any], arithmetic: bool = False) -> dic
         entries = pictures.listing(validation=True)[:VALIDATION]
         images, names = pictures.load(entries), [file for _, file in entries]
     anchor = scores.measure_curve(images, pillow, ANCHOR_QUALITIES)
-    rows = {}
+    rows, intervals = {}, scores.intervals_of(anchor)
     if which == "kodak":
+        intervals = scores.INTERVALS
         peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
         off = [abs(a[m] - b[m]) for a, b in zip(anchor, peers["turbo"][1], strict=True) for m in ("bpp", *scores.METRICS)]
         print(f"Pillow here against the peers' file: largest difference {max(off):.3f}", flush=True)
@@ -66,9 +67,9 @@ def evaluate(which: str, tunes: dict[str, Any], arithmetic: bool = False) -> dic
     for name, tune in tunes.items():
         for label, options in [(f"tune={name}", {})] + ([(f"tune={name}, arithmetic", {"arithmetic": True})] * arithmetic):
             curves[label] = scores.measure_curve(images, tuned(tune, **options), QUALITIES)
-            rows[label] = scores.bd_rates(anchor, curves[label])
+            rows[label] = scores.bd_rates(anchor, curves[label], intervals)
             print(label, {k: v if v is None else round(v, 2) for k, v in rows[label].items()}, flush=True)
-    return {"set": which, "pictures": names, "intervals": scores.INTERVALS, "bd_rate_percent": rows, "curves": curves}
+    return {"set": which, "pictures": names, "intervals": intervals, "bd_rate_percent": rows, "curves": curves}
 
 
 def main() -> None:
@@ -86,7 +87,7 @@ def main() -> None:
     machine = found["machine"]
     about = f"BD-rate in percent against Pillow's default, {len(found['pictures'])} pictures ({arguments.which}); `{command}`, "
     about += f"{machine['cpu']}, {machine['cores']} cores, commit {found['commit']}.\n\n"
-    markdown = about + scores.table(found["bd_rate_percent"])
+    markdown = about + scores.table(found["bd_rate_percent"], found["intervals"])
     path.with_suffix(".md").write_text(markdown)
     print(markdown)
 

@@ -32,7 +32,8 @@ _CALM = 1.5
 
 
 def found() -> dict[str, Any]:
-    """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "passes", "middle": d about which the shape turns, "d": by quality}."""
+    """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "passes", "middle": d about which the shape turns, "moves": what
+    gradients add, "d": by quality, "bd_rate_training"}."""
     return json.loads(FOUND.read_text())
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["INTERVALS", "METRICS", "Curve", "bd_rates", "measure_curve", "peer_curves", "score"]
+__all__ = ["INTERVALS", "METRICS", "Curve", "bd_rates", "intervals_of", "measure_curve", "peer_curves", "score"]
 
 METRICS = ("psnr", "psnr_y", "ms_ssim_db", "ssimulacra2")
-INTERVALS = {
+Intervals = Mapping[str, tuple[str, float, float]]
+INTERVALS: Intervals = {
     "psnr": ("psnr", 29.7, 39.8),
     "psnr_y": ("psnr_y", 30.8, 40.5),
     "ms_ssim": ("ms_ssim_db", 16.2, 28.1),
@@ -83,23 +84,30 @@ def peer_curves(path: Path) -> dict[str, tuple[str, Curve]]:
     return {name: (codec["settings"], codec["curve"]) for name, codec in stored.items()}
 
 
-def bd_rates(anchor: Curve, curve: Curve) -> dict[str, float | None]:
-    """BD-rate in percent for each of INTERVALS; None where the two curves do not both cover the interval."""
+def intervals_of(anchor: Curve) -> Intervals:
+    """Intervals for pictures other than Kodak: what the anchor spans from quality 20 to 90, and SSIMULACRA2's 60–85."""
+    ends = [next(p for p in anchor if p["quality"] == quality) for quality in (20, 90)]
+    spans = {metric: (metric, round(ends[0][metric], 1), round(ends[1][metric], 1)) for metric in METRICS}
+    return {**spans, "ssimulacra2_60_85": INTERVALS["ssimulacra2_60_85"]}
+
+
+def bd_rates(anchor: Curve, curve: Curve, intervals: Intervals = INTERVALS) -> dict[str, float | None]:
+    """BD-rate in percent for each of the intervals; None where the two curves do not both cover one."""
     from jpegjax.metrics import bd_rate
 
     found: dict[str, float | None] = {}
-    for column, (metric, low, high) in INTERVALS.items():
+    for column, (metric, low, high) in intervals.items():
         a, t = ([(p["bpp"], p[metric]) for p in c] for c in (anchor, curve))
         covered = all(min(q for _, q in c) <= low and high <= max(q for _, q in c) for c in (a, t))
         found[column] = float(bd_rate(a, t, interval=(low, high))) if covered else None
     return found
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def table(rows: Mapping[str, Mapping[str, Any]], intervals: Intervals = INTERVALS) -> str:
     """Markdown of BD-rates by encoder; a dash where an interval is not covered."""
-    heads = [f"{metric} {low:g}–{high:g}" for metric, low, high in INTERVALS.values()]
+    heads = [f"{metric} {low:g}–{high:g}" for metric, low, high in intervals.values()]
     lines = ["| encoder | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for name, found in rows.items():
-        cells = ["–" if found[c] is None else f"{found[c]:+.1f}" for c in INTERVALS]
+        cells = ["–" if found[c] is None else f"{found[c]:+.1f}" for c in intervals]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
