@@ -157,13 +157,14 @@ def races(report: dict[str, Any], head: str) -> list[str]:
     return [*table([head, "jpegjax, ms", "fastest other, ms", "times"], rows), *source(report)]
 
 
-EXTRA: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "experiments/results/tuning-kodak.json": distortion,
     "experiments/results/tuning-validation.json": distortion,
     "benchmarks/results/tuned.json": tuned,
     "benchmarks/results/metrics.json": lambda report: races(
         report, "metrics, {count} pictures of {source}".format(**report["images"])
     ),
+    "benchmarks/results/codec.json": codec,
     "benchmarks/results/simulate.json": lambda report: races(report, "`simulate`, 16 pictures of 256²"),
 }
 
@@ -173,8 +174,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     readme = ROOT / "README.md"
-    tables = {"benchmarks/results/codec.json": codec} | EXTRA
-    body = [line for name, make in tables.items() for line in ["", *make(json.loads((ROOT / name).read_text()))]]
+    found = {ROOT / name: make for name, make in TABLES.items() if (ROOT / name).exists()}
+    body = [line for path, make in found.items() for line in ["", *make(json.loads(path.read_text()))]]
     text = readme.read_text()
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
