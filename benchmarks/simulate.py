@@ -102,7 +102,12 @@ def main() -> None:
         "batch": list(images.shape),
         "first_call_seconds": first,
         "results": [{**found.as_dict(), "over_kornia": over}],
-        "verdict": {"what": "exact, straight-through, over kornia", "measured": over["jpegjax"], "threshold": "≥ 5", "met": met},
+        "verdict": {
+            "what": "exact, straight-through, over kornia",
+            "measured": over["jpegjax"],
+            "threshold": "≥ 5",
+            "met": met,
+        },
     }
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(report, indent=1) + "\n")

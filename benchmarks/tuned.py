@@ -134,7 +134,9 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
         }
         if any(recipe.compensate):
             gains = recipe.compensate
-            calls["luma compensation"] = lambda i, cut=cut, p=coded, t=tables, g=gains: cut[i].compensate(p[i][1:], t[1:], g)
+            calls["luma compensation"] = lambda i, cut=cut, p=coded, t=tables, g=gains: cut[i].compensate(
+                p[i][1:], t[1:], g
+            )
         with one_core():
             contest = {stage: over(range(len(images)), call) for stage, call in calls.items()}
             found = race("stages", f"q{quality} {name}, 1 thread", pixels, contest, rounds=rounds)

@@ -207,7 +207,9 @@ def main(folder: str) -> None:
     by_codec = {c: [r for r in rows if r["codec"] == c] for c in dict.fromkeys(r["codec"] for r in rows)}
     report["bd_rate"] = {
         key: {
-            codec: round(float(metrics.bd_rate(*([(r["bpp"], r[key]) for r in by_codec[c]] for c in ("jpeg", codec)))), 2)
+            codec: round(
+                float(metrics.bd_rate(*([(r["bpp"], r[key]) for r in by_codec[c]] for c in ("jpeg", codec)))), 2
+            )
             for codec in by_codec
         }
         for key in ("psnr", "psnr_y", "ms_ssim_db")

@@ -139,7 +139,9 @@ def main() -> None:
             found = [measured(x, subsampling, quality_tables(q)) for x in images for q in (10, 25, 50, 75, 85, 95)]
             kodak = errors(np.stack([f for f, _ in found]), np.array([b for _, b in found]), weights)
             report[f"Kodak {subsampling}, qualities 10..95"] = summary(kodak)
-    words = shlex.join(["python", "experiments/rate_model.py", "TRAINING", *(["--kodak", "KODAK"] if given.kodak else [])])
+    words = shlex.join(
+        ["python", "experiments/rate_model.py", "TRAINING", *(["--kodak", "KODAK"] if given.kodak else [])]
+    )
     output = Path(__file__).resolve().parent / "results" / "rate_model.json"
     output.parent.mkdir(exist_ok=True)
     result = {"command": words, "crops": len(rows), "percent": report, "weights": weights.reshape(2, -1).tolist()}

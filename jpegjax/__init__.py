@@ -15,7 +15,17 @@ from .types import Coefficients, ColorSpace, Component, Frame, Process
 __version__ = "0.1.0"
 
 _LAZY = dict.fromkeys(
-    ("decode", "encode", "imread", "imwrite", "info", "read_coefficients", "simulate", "transcode", "write_coefficients"),
+    (
+        "decode",
+        "encode",
+        "imread",
+        "imwrite",
+        "info",
+        "read_coefficients",
+        "simulate",
+        "transcode",
+        "write_coefficients",
+    ),
     "api",
 )
 _ROOMS = ("codecs", "metrics", "report")

@@ -248,7 +248,9 @@ def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, d
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
     if not options.tune:
-        plans = [codec.plan(i.shape, replace(options, qtables=_tables(*w))) for i, w in zip(images, wanted, strict=True)]
+        plans = [
+            codec.plan(i.shape, replace(options, qtables=_tables(*w))) for i, w in zip(images, wanted, strict=True)
+        ]
         return codec.encode_planned(images, plans, options, engine, device)
     from .engine.tuned.recipe import load_recipe
 

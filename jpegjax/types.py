@@ -79,7 +79,9 @@ class Frame:
     process: Process = Process.BASELINE
     precision: int = 8
     color: ColorSpace = ColorSpace.YCBCR
-    hmax: int = field(init=False, repr=False, compare=False)  # largest sampling factors; 1 for a frame without components
+    hmax: int = field(
+        init=False, repr=False, compare=False
+    )  # largest sampling factors; 1 for a frame without components
     vmax: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):

@@ -159,7 +159,12 @@ except SystemExit as done: print(done.code)
 """
     lines = without("imagecodecs jpeglib pyjpegli", code).splitlines()
     assert not {"jpegxl", "jpeg-ls", "mozjpeg", "jpegli"} & set(lines[0].split()) and "jpeg" in lines[0].split()
-    for name, library in (("jpegxl", "imagecodecs"), ("jpeg-ls", "imagecodecs"), ("mozjpeg", "jpeglib"), ("jpegli", "pyjpegli")):
+    for name, library in (
+        ("jpegxl", "imagecodecs"),
+        ("jpeg-ls", "imagecodecs"),
+        ("mozjpeg", "jpeglib"),
+        ("jpegli", "pyjpegli"),
+    ):
         how = next(line for line in lines[1:] if line.startswith(f"{name}:"))
         assert f"pip install {library}" in how and "jpegjax[codecs]" in how
     assert "not available here:" in lines and lines[-1] == "0"

@@ -148,7 +148,9 @@ def test_nothing_is_measured_twice(folder, tmp_path, monkeypatch):
     assert (out / "rows.jsonl").read_bytes().startswith(kept)
 
     wider = compare(paths(folder), spec, ["psnr", "psnr_y"], out)  # a metric more: the old ones stay
-    assert [{**row["metrics"], "psnr_y": 0} for row in wider.rows] == [{**row["metrics"], "psnr_y": 0} for row in first.rows]
+    assert [{**row["metrics"], "psnr_y": 0} for row in wider.rows] == [
+        {**row["metrics"], "psnr_y": 0} for row in first.rows
+    ]
     assert all(row["metrics"]["psnr_y"] > 0 for row in wider.rows)
     assert [row["encode_seconds"] for row in wider.rows] == [row["encode_seconds"] for row in first.rows]
 

@@ -94,7 +94,7 @@ def test_keep_largest_keeps_whole_bins_and_no_more(shape, fraction):
             assert magnitudes[stays].min() >= magnitudes[~stays].max()
         bins, wanted = (np.asarray(jax.jit(ops.unpack_spectrum)(x)) for x in (after, before))
         assert np.isin(bins, [0]).sum() + (bins == wanted).sum() == bins.size  # no bin lost one half
-    alone = np.asarray(jax.jit(ops.keep_largest, static_argnames='paired')(reals, fraction, paired=False))
+    alone = np.asarray(jax.jit(ops.keep_largest, static_argnames="paired")(reals, fraction, paired=False))
     assert ((alone != 0).sum((1, 2, 3, 4)) == count).all()
 
 

@@ -71,7 +71,9 @@ def test_levels_with_a_given_field():
     found = field_cnn.tuned_levels(picture, samples, recipe, own)
     for a, b in zip(found, tuned_planes(image, picture.frame, recipe), strict=True):
         np.testing.assert_array_equal(a, b)
-    strong, weak = (field_cnn.tuned_levels(picture, samples, recipe, np.full((12, 14), f, np.uint16)) for f in (1024, 64))
+    strong, weak = (
+        field_cnn.tuned_levels(picture, samples, recipe, np.full((12, 14), f, np.uint16)) for f in (1024, 64)
+    )
     assert np.count_nonzero(strong[0]) > np.count_nonzero(weak[0])
     features = field_cnn.block_features(samples, formula, recipe)
     assert features.shape == (12, 14, field_cnn.FEATURES)

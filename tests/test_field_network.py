@@ -71,7 +71,10 @@ def test_jax_is_the_host(rows, columns, mixes):
     run = jax.jit(lambda *a: field_correction(network.layers, *a))
     whole = np.asarray(run(raw, logs, *(jnp.int32(x) for x in (rows, columns, 5200, 90))))
     own = network.correction(
-        np.ascontiguousarray(raw[:rows, :columns]), np.ascontiguousarray(logs[:rows, :columns]).astype(np.int64), 5200, 90
+        np.ascontiguousarray(raw[:rows, :columns]),
+        np.ascontiguousarray(logs[:rows, :columns]).astype(np.int64),
+        5200,
+        90,
     )
     assert (whole[:rows, :columns] == own).all()
 
@@ -112,7 +115,9 @@ def test_the_shipped_network_takes_part():
 def test_both_engines_make_the_same_file(shape, smooth):
     random = np.random.default_rng(shape[1])
     grey = np.resize(smooth, shape[:2])
-    image = grey if len(shape) == 2 else np.clip(grey[..., None] + random.integers(-20, 20, shape), 0, 255).astype(np.uint8)
+    image = (
+        grey if len(shape) == 2 else np.clip(grey[..., None] + random.integers(-20, 20, shape), 0, 255).astype(np.uint8)
+    )
     files = [jpegjax.encode(image, quality=70, tune="ssimulacra2", engine=engine) for engine in ("host", "xla")]
     assert files[0] == files[1]
     recipe = load_recipe("ssimulacra2", 70)

@@ -41,7 +41,7 @@ def padded(data: bytes, side: int) -> bytes:
 
 def progressive_scans(side: int, count: int) -> bytes:
     """Refinements of every coefficient of a blank picture, in a few bytes each."""
-    runs = -(-(side // 8) ** 2 // 32767)
+    runs = -(-((side // 8) ** 2) // 32767)
     bits = ("0" + "1" * 14) * runs
     bits += "1" * (-len(bits) % 8)
     body = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")

@@ -37,7 +37,9 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
     """uint8 `[H, W, 3]`: waves, edges and grain."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / 12
-    waves = [60 * np.sin(x * a + y * b) + 30 * np.sign(np.sin(y * a - x * b)) for a, b in random.uniform(0.1, 1, (3, 2))]
+    waves = [
+        60 * np.sin(x * a + y * b) + 30 * np.sign(np.sin(y * a - x * b)) for a, b in random.uniform(0.1, 1, (3, 2))
+    ]
     return np.clip(128 + np.stack(waves, -1) + random.normal(0, 5, (height, width, 3)), 0, 255).astype(np.uint8)
 
 

@@ -63,7 +63,9 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        self.references += [value for name, value in attrs if name in ("src", "href", "action", "srcset", "data") and value]
+        self.references += [
+            value for name, value in attrs if name in ("src", "href", "action", "srcset", "data") and value
+        ]
         self.ids += [given["id"]] if "id" in given else []
         if tag == "script":
             self.kind = given.get("type", "text/javascript")

@@ -296,9 +296,7 @@ def test_any_block_comes_back(data):
     precision = data.draw(st.sampled_from([8, 12]))
     most = (1 << precision + 2) - 1
     values = st.sampled_from([0] * 30 + [1, -1, 2, -3, 64, -127, 127, 128, -128, -129, 255, -512, most, -most])
-    blocks = np.array(
-        data.draw(st.lists(st.lists(values, min_size=64, max_size=64), min_size=1, max_size=5)), np.int16
-    )
+    blocks = np.array(data.draw(st.lists(st.lists(values, min_size=64, max_size=64), min_size=1, max_size=5)), np.int16)
     blocks[:, 0] = data.draw(st.lists(st.integers(-most // 2, most // 2), min_size=len(blocks), max_size=len(blocks)))
     if data.draw(st.booleans()):
         blocks[:, 1:63] = 0

@@ -342,7 +342,12 @@ def test_not_a_number_stays_in_sight():
         (ValueError, "quality: values 0..0; must be 1..100", (photo(8, 8), 0), {}),
         (ValueError, "quality: values nan", (photo(8, 8), float("nan")), {}),
         (ValueError, "quality: values 5..101", (photo(8, 8)[None].repeat(2, 0), [5, 101]), {}),
-        (ValueError, r"quality: shape \(3,\); must be a scalar or \[2\]", (photo(8, 8)[None].repeat(2, 0), [1, 2, 3]), {}),
+        (
+            ValueError,
+            r"quality: shape \(3,\); must be a scalar or \[2\]",
+            (photo(8, 8)[None].repeat(2, 0), [1, 2, 3]),
+            {},
+        ),
         (TypeError, "quality: must be numbers 1..100, not bool", (photo(8, 8), True), {}),
         (TypeError, "quality: must be numbers 1..100, not str", (photo(8, 8), "best"), {}),
         (ValueError, r"qtables: shape \(5, 8, 8\)", (photo(8, 8),), {"qtables": np.ones((5, 8, 8))}),

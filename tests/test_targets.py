@@ -61,7 +61,12 @@ def test_no_size_is_exceeded_and_few_are_missed(target: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "most"),
-    [("psnr", 33.0, 33.05), ("psnr", 38.5, 38.55), ("ssim", 0.93, 1 - 0.07 * 10**-0.01), ("ssim", 0.95, 1 - 0.05 * 10**-0.01)],
+    [
+        ("psnr", 33.0, 33.05),
+        ("psnr", 38.5, 38.55),
+        ("ssim", 0.93, 1 - 0.07 * 10**-0.01),
+        ("ssim", 0.95, 1 - 0.05 * 10**-0.01),
+    ],
 )
 @pytest.mark.parametrize("tune", [None, "ssimulacra2"])
 def test_metrics_land_just_above(name: str, value: float, most: float, tune, encodes) -> None:
@@ -103,7 +108,9 @@ def test_each_picture_of_a_batch_is_searched_for_alone() -> None:
 
 def test_both_engines_find_the_same_files() -> None:
     image = photo()[:96, :96].copy()
-    host, device = (jpegjax.encode(image, target_bytes=2500, engine=engine, optimize=True) for engine in ("host", "xla"))
+    host, device = (
+        jpegjax.encode(image, target_bytes=2500, engine=engine, optimize=True) for engine in ("host", "xla")
+    )
     assert host == device
 
 
@@ -122,7 +129,10 @@ def test_tables_are_those_of_the_ijg_scale_about() -> None:
     [
         ({"target_bytes": 300}, r"target_bytes=300: out of reach; qualities 1 to 100 give [\d,]+ to [\d,]+"),
         ({"target_bytes": 10**7}, r"target_bytes=10000000: out of reach"),
-        ({"target_metric": ("psnr", 80)}, r"target_metric=\('psnr', 80.0\): out of reach; qualities 1 to 100 give \d\d.\d+ to"),
+        (
+            {"target_metric": ("psnr", 80)},
+            r"target_metric=\('psnr', 80.0\): out of reach; qualities 1 to 100 give \d\d.\d+ to",
+        ),
         ({"target_metric": ("psnr", 3)}, r"target_metric=\('psnr', 3.0\): out of reach"),
     ],
 )

@@ -69,7 +69,12 @@ def test_tuned_files_are_much_smaller_than_plain_ones_of_equal_quality(photo, tu
 
 def test_false_is_no_tune(photo) -> None:
     plain = jpegjax.encode(photo)
-    assert plain == pillow(photo) == jpegjax.encode(photo, tune=False) == jpegjax.encode(photo, tune=None, progressive=None)
+    assert (
+        plain
+        == pillow(photo)
+        == jpegjax.encode(photo, tune=False)
+        == jpegjax.encode(photo, tune=None, progressive=None)
+    )
     assert jpegjax.encode(photo, tune=True) == jpegjax.encode(photo, tune=True, progressive=True) != plain
 
 
@@ -96,7 +101,14 @@ def test_any_size_and_sampling_decodes_alike_everywhere(photo, tune: str, sampli
 def test_options_reach_the_file(photo) -> None:
     image = np.ascontiguousarray(photo[:150, :203])
     data = jpegjax.encode(
-        image, tune="psnr", quality=(80, 60), restart_rows=1, comment="tuned", dpi=(300, 300), icc_profile=b"profile", xmp=b"<x/>"
+        image,
+        tune="psnr",
+        quality=(80, 60),
+        restart_rows=1,
+        comment="tuned",
+        dpi=(300, 300),
+        icc_profile=b"profile",
+        xmp=b"<x/>",
     )
     picture = Image.open(io.BytesIO(data))
     assert picture.info["comment"] == b"tuned" and picture.info["dpi"] == (300, 300)
@@ -209,8 +221,13 @@ def test_bands_follow_the_recipe_and_pay(photo) -> None:
     """A trellis that knows the bands of the scans makes the smaller file of the same quality."""
     banded = load_recipe("ssimulacra2", 75)
     curves = []
-    for recipe_of in (lambda q: load_recipe("ssimulacra2", q), lambda q: replace(load_recipe("ssimulacra2", q), bands=(63,))):
-        points = [(psnr(photo, opened(d)), np.log(len(d))) for d in (encode_tuned(photo, recipe_of(q)) for q in (60, 75, 85))]
+    for recipe_of in (
+        lambda q: load_recipe("ssimulacra2", q),
+        lambda q: replace(load_recipe("ssimulacra2", q), bands=(63,)),
+    ):
+        points = [
+            (psnr(photo, opened(d)), np.log(len(d))) for d in (encode_tuned(photo, recipe_of(q)) for q in (60, 75, 85))
+        ]
         curves.append(tuple(zip(*points, strict=True)))
     (db, size), (db1, size1) = curves
     assert len(banded.bands) > 1
@@ -245,7 +262,9 @@ def test_recipes_between_qualities_lie_between() -> None:
         coarse, fine = (load_recipe(tune, q).steps.astype(int).sum() for q in (10, 95))
         assert coarse > 2 * fine
         middle = [load_recipe(tune, q).steps.astype(int) for q in (60, 60.5, 61)]
-        assert ((middle[1] <= np.maximum(middle[0], middle[2]) + 1) & (middle[1] >= np.minimum(middle[0], middle[2]) - 1)).all()
+        assert (
+            (middle[1] <= np.maximum(middle[0], middle[2]) + 1) & (middle[1] >= np.minimum(middle[0], middle[2]) - 1)
+        ).all()
 
 
 def test_the_command_line(photo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,5 +280,8 @@ def test_the_command_line(photo, tmp_path: Path, capsys: pytest.CaptureFixture[s
         out = tmp_path / f"{flag}.jpg"
         assert run("--tune", flag, "-o", str(out), "--quiet") == 0
         assert out.read_bytes() == jpegjax.encode(photo, tune=tune)
-    for arguments, complaint in ((["--tune", "x"], "tune='x'"), (["--tune", "all", "--verify"], "Pillow knows no --tune")):
+    for arguments, complaint in (
+        (["--tune", "x"], "tune='x'"),
+        (["--tune", "all", "--verify"], "Pillow knows no --tune"),
+    ):
         assert run(*arguments, "-o", str(tmp_path / "x.jpg")) == 2 and complaint in capsys.readouterr().err

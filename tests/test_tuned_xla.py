@@ -154,7 +154,13 @@ def picture(seed: int, *shape: int) -> np.ndarray:
     return mixed if len(shape) == 3 else np.ascontiguousarray(mixed[..., 0])
 
 
-PICTURES = [picture(1, 61, 83, 3), picture(2, 128, 97, 3), picture(3, 37, 50), picture(4, 3, 5, 3), picture(5, 16, 2, 3)]
+PICTURES = [
+    picture(1, 61, 83, 3),
+    picture(2, 128, 97, 3),
+    picture(3, 37, 50),
+    picture(4, 3, 5, 3),
+    picture(5, 16, 2, 3),
+]
 ONE = jax.devices("cpu")[0]
 
 

@@ -80,7 +80,9 @@ def test_training_validation_and_kodak_are_disjoint():
 def test_bd_rates_need_coverage():
     def curve(low: float, high: float, bpp: float) -> scores.Curve:
         at = np.linspace(low, high, 8)
-        return [{"quality": i, "bpp": bpp * 1.1**i, **dict.fromkeys(scores.METRICS, float(q))} for i, q in enumerate(at)]
+        return [
+            {"quality": i, "bpp": bpp * 1.1**i, **dict.fromkeys(scores.METRICS, float(q))} for i, q in enumerate(at)
+        ]
 
     found = scores.bd_rates(curve(10, 95, 1.0), curve(10, 95, 0.8))
     assert all(value == pytest.approx(-20) for value in found.values())
@@ -91,7 +93,10 @@ def test_bd_rates_need_coverage():
 def test_every_peer_covers_the_intervals():
     peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
     anchor = peers["turbo"][1]
-    rates = {name: scores.bd_rates(anchor, peers[name][1]) for name in ("turbo_opt", "moz", "mozpsnr", "jpegli444", "jpegli420")}
+    rates = {
+        name: scores.bd_rates(anchor, peers[name][1])
+        for name in ("turbo_opt", "moz", "mozpsnr", "jpegli444", "jpegli420")
+    }
     narrow = [value for found in rates.values() for column, value in found.items() if column != "ssimulacra2_wide"]
     assert None not in narrow
     assert rates["mozpsnr"]["psnr"] == pytest.approx(-28.0, abs=0.5)

@@ -58,14 +58,18 @@ def evaluate(which: str, tunes: dict[str, Any], arithmetic: bool = False) -> dic
     if which == "kodak":
         intervals = scores.INTERVALS
         peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
-        off = [abs(a[m] - b[m]) for a, b in zip(anchor, peers["turbo"][1], strict=True) for m in ("bpp", *scores.METRICS)]
+        off = [
+            abs(a[m] - b[m]) for a, b in zip(anchor, peers["turbo"][1], strict=True) for m in ("bpp", *scores.METRICS)
+        ]
         print(f"Pillow here against the peers' file: largest difference {max(off):.3f}", flush=True)
         if max(off) > 0.05:
             raise RuntimeError("Pillow's curve is not that of the peers' file: the tables cannot stand side by side")
         rows = {f"{k} ({s})": scores.bd_rates(peers["turbo"][1], c) for k, (s, c) in peers.items() if k != "turbo"}
     curves: dict[str, scores.Curve] = {"Pillow": anchor}
     for name, tune in tunes.items():
-        for label, options in [(f"tune={name}", {})] + ([(f"tune={name}, arithmetic", {"arithmetic": True})] * arithmetic):
+        for label, options in [(f"tune={name}", {})] + (
+            [(f"tune={name}, arithmetic", {"arithmetic": True})] * arithmetic
+        ):
             curves[label] = scores.measure_curve(images, tuned(tune, **options), QUALITIES)
             rows[label] = scores.bd_rates(anchor, curves[label], intervals)
             print(label, {k: v if v is None else round(v, 2) for k, v in rows[label].items()}, flush=True)

@@ -105,7 +105,10 @@ def _halve(planes):
             below = min(2 * y + 1, height - 1)
             for x in range(out.shape[2]):
                 right = min(2 * x + 1, width - 1)
-                a, b = planes[c, 2 * y, 2 * x] + planes[c, 2 * y, right], planes[c, below, 2 * x] + planes[c, below, right]
+                a, b = (
+                    planes[c, 2 * y, 2 * x] + planes[c, 2 * y, right],
+                    planes[c, below, 2 * x] + planes[c, below, right],
+                )
                 out[c, y, x] = _F(0.25) * (a + b)
     return out
 
@@ -141,7 +144,11 @@ def _xyb(rgb, chroma):
             bright = _F(0.5) * (long + middle)
             out[1, y, x] = bright + _F(0.01)
             if chroma:
-                short = _F(0.24342268924547819) * red[x] + _F(0.20476744424496821) * green[x] + _F(0.5518098665095536) * blue[x]
+                short = (
+                    _F(0.24342268924547819) * red[x]
+                    + _F(0.20476744424496821) * green[x]
+                    + _F(0.5518098665095536) * blue[x]
+                )
                 out[0, y, x] = _F(7) * (long - middle) + _F(0.42)
                 out[2, y, x] = _cube_root(short + _BIAS) - _ROOT_BIAS - bright + _F(0.55)
     return out

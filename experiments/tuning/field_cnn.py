@@ -84,7 +84,9 @@ def _features(luma: jax.Array, chroma: jax.Array, formula: jax.Array, log_step: 
     sizes = (jnp.log2(1 + jnp.abs(dct[..., 1:])) - 2) / 2
     spreads = (jnp.log2(1 + jnp.std(chroma, (2, 4))) - 1) / 2
     colour = jnp.moveaxis(jnp.concatenate([jnp.mean(chroma, (2, 4)) / 32, spreads]), 0, -1)
-    return jnp.concatenate([sizes, dct[..., :1] / 512, colour, jnp.stack([formula / 2, log_step + 0 * formula], -1)], -1)
+    return jnp.concatenate(
+        [sizes, dct[..., :1] / 512, colour, jnp.stack([formula / 2, log_step + 0 * formula], -1)], -1
+    )
 
 
 def block_features(samples: list[np.ndarray], formula: np.ndarray, recipe: Recipe) -> jax.Array:

@@ -35,7 +35,17 @@ from .evaluate import ANCHOR_QUALITIES, RESULTS, pillow
 from .field_train import GRID, SHAPE, TUNING, deviation, explained, level, middles, rate
 from .model import FOUND, make_recipe
 
-__all__ = ["DATA", "IntegerNet", "as_network", "curves", "export", "integer_features", "integer_labels", "rates", "train"]
+__all__ = [
+    "DATA",
+    "IntegerNet",
+    "as_network",
+    "curves",
+    "export",
+    "integer_features",
+    "integer_labels",
+    "rates",
+    "train",
+]
 
 DATA = Path(jpegjax.__file__).parent / "engine" / "tuned" / "data" / "field_network.npz"
 
@@ -159,8 +169,12 @@ def rates(anchor: np.ndarray, found: np.ndarray) -> dict[str, tuple[float, float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.tuning.field_integer", description=__doc__.split("\n")[0])
-    parser.add_argument("--labels", type=Path, required=True, help="folder in which field_train keeps the exchange rates")
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.tuning.field_integer", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--labels", type=Path, required=True, help="folder in which field_train keeps the exchange rates"
+    )
     parser.add_argument("--steps", type=int, default=1500, help="training steps")
     parser.add_argument("--pictures", type=int, default=20, help="validation pictures")
     parser.add_argument("--keep", action="store_true", help="train nothing: measure the network that is there")

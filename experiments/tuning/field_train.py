@@ -78,7 +78,9 @@ def label(
     return {**stacked, "seconds": np.float32(time.perf_counter() - begin)}
 
 
-def kept(folder: Path | None, name: str, make: Callable[[], dict[str, np.ndarray]]) -> tuple[dict[str, np.ndarray], float]:
+def kept(
+    folder: Path | None, name: str, make: Callable[[], dict[str, np.ndarray]]
+) -> tuple[dict[str, np.ndarray], float]:
     """Labels from a folder's file, made and stored there if it has none, and the seconds that they took."""
     path = None if folder is None else folder / f"{name}.npz"
     if path is not None and path.is_file():
@@ -91,7 +93,9 @@ def kept(folder: Path | None, name: str, make: Callable[[], dict[str, np.ndarray
     return data, float(data.pop("seconds"))
 
 
-def level(data: dict[str, np.ndarray], fit: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[dict[str, np.ndarray], Any]:
+def level(
+    data: dict[str, np.ndarray], fit: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[dict[str, np.ndarray], Any]:
     """Labels with errors and losses over what they come to at their d, 1 on average, and that fit: log-quadratics in d."""
     x = np.log(data["d"])
     if fit is None:
@@ -99,7 +103,11 @@ def level(data: dict[str, np.ndarray], fit: tuple[np.ndarray, np.ndarray] | None
         centres = [x[i].mean() for i in order]
         fit = tuple(np.polyfit(centres, [math.log(data[n][i].mean()) for i in order], 2) for n in ("error", "loss"))
     scaled = {n: data[n] / np.exp(np.polyval(f, x))[:, None, None] for n, f in zip(("error", "loss"), fit, strict=True)}
-    return {"features": data["features"], "formula": data["formula"], **{n: v.astype(np.float32) for n, v in scaled.items()}}, fit
+    return {
+        "features": data["features"],
+        "formula": data["formula"],
+        **{n: v.astype(np.float32) for n, v in scaled.items()},
+    }, fit
 
 
 def explained(net: field_cnn.FieldNet | None, data: dict[str, np.ndarray]) -> float:
@@ -218,7 +226,9 @@ def draw(rows: list[list[dict[str, Any]]], mixed: Field, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.tuning.field_train", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.tuning.field_train", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--found", type=Path, default=FOUND, help="numbers of the recipes")
     parser.add_argument("--labels", type=Path, help="folder that keeps the exchange rates")
     parser.add_argument("--crops", type=int, default=4, help="crops a picture and round")
@@ -299,7 +309,9 @@ def main() -> None:
     given = [Path(a).name if "/" in a else a for a in sys.argv[1:]]
     command = shlex.join(["python", "-m", "experiments.tuning.field_train", *given])
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "tuning-field-cnn.json").write_text(json.dumps({**describe(), "command": command, **found}, indent=1) + "\n")
+    (RESULTS / "tuning-field-cnn.json").write_text(
+        json.dumps({**describe(), "command": command, **found}, indent=1) + "\n"
+    )
     draw(rows[:3], fields["both"], RESULTS / "tuning-field-cnn.png")
     print(json.dumps({"against Pillow": against_pillow, "against the formula": against, "verdict": verdict}, indent=1))
 

@@ -101,7 +101,9 @@ def main() -> None:
         rates = [float(x) for x in objective.rates(objective.entry["numbers"])]
         results[f"{length:g}"] = [round(x, 2) for x in rates]
         best = min(best, (goal(arguments.tune, *rates), length))
-        print(f"move × {length:g}: BD-rates (PSNR, MS-SSIM, SSIMULACRA2, its 60–85)", results[f"{length:g}"], flush=True)
+        print(
+            f"move × {length:g}: BD-rates (PSNR, MS-SSIM, SSIMULACRA2, its 60–85)", results[f"{length:g}"], flush=True
+        )
     path = RESULTS / f"tuning-gradient-{arguments.tune}.json"
     about = {"tune": arguments.tune, "steps": STEPS, "rate": RATE, "seconds": round(time.monotonic() - started)}
     path.write_text(json.dumps({**about, "losses": losses, "bd_rate_training_by_length": results}, indent=1) + "\n")

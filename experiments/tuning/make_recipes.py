@@ -99,7 +99,9 @@ def code_bits(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.clip(-np.log2(share), 1, 16) + sizes
 
 
-def quality_steps(tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference]) -> np.ndarray:
+def quality_steps(
+    tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference]
+) -> np.ndarray:
     """d [100] of qualities 1..100 at which the tuned files score as the plain ones."""
 
     def encode(picture: np.ndarray, d: float) -> bytes:
@@ -112,7 +114,9 @@ def quality_steps(tune: Mapping[str, Any], metric: int, plain: np.ndarray, refer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--tune", nargs="*", choices=tuple(METRIC), default=list(METRIC))
     arguments = parser.parse_args()
     references = [Reference(image) for image in training()]

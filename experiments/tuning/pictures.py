@@ -63,4 +63,6 @@ def kodak() -> dict[str, np.ndarray]:
     """The 24 Kodak pictures by name, uint8 [H, W, 3]: evaluation only."""
     from PIL import Image
 
-    return {p.stem: np.asarray(Image.open(p).convert("RGB")) for p in sorted((shared() / "data" / "kodak").glob("*.png"))}
+    return {
+        p.stem: np.asarray(Image.open(p).convert("RGB")) for p in sorted((shared() / "data" / "kodak").glob("*.png"))
+    }

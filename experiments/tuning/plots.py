@@ -12,7 +12,12 @@ from . import pictures, scores
 
 __all__ = ["draw_ablation", "draw_curves"]
 
-_PEERS = {"moz": "mozjpeg", "mozpsnr": "mozjpeg -tune-psnr", "jpegli420": "jpegli 4:2:0", "turbo_opt": "turbo optimised"}
+_PEERS = {
+    "moz": "mozjpeg",
+    "mozpsnr": "mozjpeg -tune-psnr",
+    "jpegli420": "jpegli 4:2:0",
+    "turbo_opt": "turbo optimised",
+}
 _NAMES = {"psnr": "PSNR-RGB (dB)", "psnr_y": "PSNR-Y (dB)", "ms_ssim_db": "MS-SSIM (dB)", "ssimulacra2": "SSIMULACRA2"}
 
 

@@ -88,7 +88,9 @@ def peer_curves(path: Path) -> dict[str, tuple[str, Curve]]:
 def intervals_of(anchor: Curve) -> Intervals:
     """Intervals for pictures other than Kodak: what the anchor spans from quality 20 to 90, and SSIMULACRA2's 60–85."""
     ends = [next(p for p in anchor if p["quality"] == quality) for quality in (20, 90)]
-    spans = {metric.removesuffix("_db"): (metric, round(ends[0][metric], 1), round(ends[1][metric], 1)) for metric in METRICS}
+    spans = {
+        metric.removesuffix("_db"): (metric, round(ends[0][metric], 1), round(ends[1][metric], 1)) for metric in METRICS
+    }
     return {**spans, "ssimulacra2_60_85": INTERVALS["ssimulacra2_60_85"]}
 
 

@@ -133,7 +133,9 @@ def descend(objective: Objective, numbers: dict[str, float], seconds: float) -> 
                 down = objective({**numbers, name: here - step})
                 tried.append((down, here - step))
                 bend = up + down - 2 * best
-                vertex = here + float(np.clip(step * (down - up) / (2 * bend), -2 * step, 2 * step)) if bend > 1e-6 else here
+                vertex = (
+                    here + float(np.clip(step * (down - up) / (2 * bend), -2 * step, 2 * step)) if bend > 1e-6 else here
+                )
                 if abs(vertex - here) / step > 0.1 and abs(abs(vertex - here) / step - 1) > 0.25:
                     tried.append((objective({**numbers, name: vertex}), vertex))
             best, numbers[name] = min(tried)
@@ -156,7 +158,10 @@ def main() -> None:
     print("after:", *rates)
     stored = found()
     trained = dict(zip(("psnr", "ms_ssim", "ssimulacra2", "ssimulacra2_60_85"), rates, strict=True))
-    stored[arguments.tune] |= {"numbers": {k: round(float(v), 4) for k, v in numbers.items()}, "bd_rate_training": trained}
+    stored[arguments.tune] |= {
+        "numbers": {k: round(float(v), 4) for k, v in numbers.items()},
+        "bd_rate_training": trained,
+    }
     FOUND.write_text(json.dumps(stored, indent=1) + "\n")
 
 

@@ -158,7 +158,9 @@ def encode(
         if verify and options.precision == 12:
             raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
         if verify and (scans or tune or target_bytes or target_metric):
-            raise UsageError(f"--verify: Pillow knows no {'scan scripts' if scans else '--tune' if tune else 'targets'}")
+            raise UsageError(
+                f"--verify: Pillow knows no {'scan scripts' if scans else '--tune' if tune else 'targets'}"
+            )
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.picture_suffixes()

@@ -89,7 +89,9 @@ def _table(comparison: Any, anchor: str | None, intervals: dict[str, tuple[float
         table.add_row(*map(Text, (label, bpp, *cells, *(f"{one:.3f}" for one in seconds))))
     screen.print(table)
     first = next(iter(deltas))
-    screen.print(f"against {anchor or first}, over the range that both curves share; negative is better", soft_wrap=True)
+    screen.print(
+        f"against {anchor or first}, over the range that both curves share; negative is better", soft_wrap=True
+    )
     gaps = {(label, name): delta.why for label, row in deltas.items() for name, delta in row.items() if delta.why}
     for (label, name), why in gaps.items():
         screen.print(f"— {label}, {name}: {why}", soft_wrap=True)
@@ -154,7 +156,14 @@ def compare(
         if found.rows:
             with nullcontext() if quiet else console(stderr=True).status("drawing plots, matching rates for the page"):
                 written = report.write(
-                    found, out, anchor=anchor, intervals=intervals, formats=formats, images=slider, rates=matched, crop=crop
+                    found,
+                    out,
+                    anchor=anchor,
+                    intervals=intervals,
+                    formats=formats,
+                    images=slider,
+                    rates=matched,
+                    crop=crop,
                 )
     except KeyboardInterrupt:
         print(f"\njpegjax: interrupted; what was measured is in {shown(out)}, run this again to go on", file=sys.stderr)

@@ -52,7 +52,9 @@ Tune = Annotated[
 TargetBytes = Annotated[int | None, typer.Option(min=1, help="The largest file of at most so many bytes.")]
 TargetMetric = Annotated[
     str | None,
-    typer.Option(help="The smallest file that reaches ssimulacra2=80, psnr=40, ssim=0.98 or ms-ssim=0.99, or their like."),
+    typer.Option(
+        help="The smallest file that reaches ssimulacra2=80, psnr=40, ssim=0.98 or ms-ssim=0.99, or their like."
+    ),
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
 Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]

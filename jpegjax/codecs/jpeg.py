@@ -20,7 +20,9 @@ _PARTS = {
         None, "progressive scans; none is no, or with tune whichever is smaller", choices=(None, False, True)
     ),
     "arithmetic": Setting(False, "arithmetic coding in place of Huffman's", choices=_FLAG),
-    "scans": Setting(None, "scan script in place of the default one", allowed="text as for cjpeg -scans, or types.Scan"),
+    "scans": Setting(
+        None, "scan script in place of the default one", allowed="text as for cjpeg -scans, or types.Scan"
+    ),
     "restart_rows": Setting(0, "restart marker every so many MCU rows", span=(0, 65_535)),
     "restart_blocks": Setting(0, "restart marker every so many MCUs", span=(0, 65_535)),
 }

@@ -251,7 +251,9 @@ def _decode(data, size, cells, bins, levels):
                             if bit:
                                 level = -magnitude
                         if fy + fx == 0:
-                            level = max(np.int64(-MAX_LEVEL), min(np.int64(MAX_LEVEL), level + _predicted(levels, r, c)))
+                            level = max(
+                                np.int64(-MAX_LEVEL), min(np.int64(MAX_LEVEL), level + _predicted(levels, r, c))
+                            )
                         block[y, x] = level
                         total += magnitude
                         count += 1

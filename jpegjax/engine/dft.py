@@ -45,7 +45,11 @@ STEPS = 1 / 16, 4096.0
 """Steps that there are, in grey levels of the unitary transform."""
 
 _ROUNDING = 1 / 3
-_ABOVE = 0.05, 0.09, 0.13  # where levels 1, 2 and more are decoded above their multiple (means over photographs, not Kodak)
+_ABOVE = (
+    0.05,
+    0.09,
+    0.13,
+)  # where levels 1, 2 and more are decoded above their multiple (means over photographs, not Kodak)
 _NBYTES = 24  # of working memory for one sample
 
 

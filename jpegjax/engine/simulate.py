@@ -127,7 +127,9 @@ def _qtables(qtables: Any, batch: int | None) -> Any:
     per_image = array.ndim == 4 and batch is not None and array.shape[0] == batch
     if array.shape[-2:] != (8, 8) or not (array.ndim == 3 or per_image) or not 1 <= array.shape[-3] <= 4:
         lead = "" if batch is None else f" or [{batch}, T, 8, 8]"
-        raise ValueError(f"qtables: shape {np.shape(qtables)}; must be [T, 8, 8]{lead} (or 64 in place of 8, 8), T 1..4")
+        raise ValueError(
+            f"qtables: shape {np.shape(qtables)}; must be [T, 8, 8]{lead} (or 64 in place of 8, 8), T 1..4"
+        )
     return array
 
 

@@ -165,9 +165,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     return head + _without_head(coded), notes
 
 
-def transcode(
-    files: Sequence[bytes | memoryview], options: TranscodeOptions
-) -> list[tuple[bytes | ValueError, Notes]]:
+def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) -> list[tuple[bytes | ValueError, Notes]]:
     """(the new file, or the JpegError or ValueError that its source met; warnings) of each file, on all cores."""
 
     def one(data: bytes | memoryview) -> tuple[bytes | ValueError, Notes]:

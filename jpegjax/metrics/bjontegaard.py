@@ -85,7 +85,9 @@ def _common(a: np.ndarray, b: np.ndarray, interval: tuple[float, float] | None, 
     if not first < last:
         raise ValueError(f"interval is {interval}; it must be (low, high) with low < high")
     if first < low or last > high:
-        raise ValueError(f"interval {first:.6g}..{last:.6g} of {what} is not covered, and nothing is extrapolated: {spans}")
+        raise ValueError(
+            f"interval {first:.6g}..{last:.6g} of {what} is not covered, and nothing is extrapolated: {spans}"
+        )
     return first, last
 
 

@@ -91,9 +91,7 @@ def _real_power(x: jax.Array, exponent: float) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("factor", "chromatic"))
-def _fsim(
-    x: jax.Array, y: jax.Array, peak: jax.Array, filters: LogGabor, *, factor: int, chromatic: bool
-) -> jax.Array:
+def _fsim(x: jax.Array, y: jax.Array, peak: jax.Array, filters: LogGabor, *, factor: int, chromatic: bool) -> jax.Array:
     pair = jnp.stack([_averaged(x, factor), _averaged(y, factor)]) * (255 / peak)
     chroma = []
     if pair.shape[2] == 3:

@@ -38,7 +38,9 @@ class LogGabor(NamedTuple):
 @lru_cache(maxsize=8)
 def log_gabor(height: int, width: int) -> LogGabor:
     """The filters of `[height, width]` planes; both 2 or more."""
-    y, x = np.meshgrid(*(np.fft.ifftshift((np.arange(n) - n // 2) / (n - n % 2)) for n in (height, width)), indexing="ij")
+    y, x = np.meshgrid(
+        *(np.fft.ifftshift((np.arange(n) - n // 2) / (n - n % 2)) for n in (height, width)), indexing="ij"
+    )
     radius, theta = np.hypot(x, y), np.arctan2(-y, x)
     radius[0, 0] = 1
     low_pass = 1 / (1 + (radius / CUTOFF) ** (2 * ORDER))

@@ -198,9 +198,7 @@ def _rgb_backward(_: None, cotangent: jax.Array) -> tuple[Planes]:
 _rgb.defvjp(lambda channels: (_rgb(channels), None), _rgb_backward)
 
 
-def encoder_coefficients(
-    images: jax.Array, tables: Sequence[jax.Array], sampling: Sequence[tuple[int, int]]
-) -> Planes:
+def encoder_coefficients(images: jax.Array, tables: Sequence[jax.Array], sampling: Sequence[tuple[int, int]]) -> Planes:
     """What an encoder rounds: per component float coefficients over steps [N, R, 8, C, 8]. Differentiable.
 
     Arguments as for `simulate_images`. What `estimate_bits` takes.

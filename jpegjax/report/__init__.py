@@ -1,10 +1,10 @@
 """What a person looks at: images × codecs × settings × metrics as numbers, curves and one page.
 
-    plan      Curve, parse_codecs      which codecs, with which settings
-    score     METRICS                  which metrics
-    measured  compare, Comparison      every combination measured once and kept
-    curves    mean_points, bd_table    means and BD-rates
-    write     write                    results.json, plots and the page of a comparison
+plan      Curve, parse_codecs      which codecs, with which settings
+score     METRICS                  which metrics
+measured  compare, Comparison      every combination measured once and kept
+curves    mean_points, bd_table    means and BD-rates
+write     write                    results.json, plots and the page of a comparison
 """
 
 from __future__ import annotations

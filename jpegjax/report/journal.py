@@ -50,7 +50,11 @@ def describe_run(command: str, releases: Iterable[str], workers: int) -> dict[st
         "command": command,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "versions": versions | {"codecs": sorted(set(releases))},
-        "machine": {"cpu": _processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
+        "machine": {
+            "cpu": _processor(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
         "seconds": f"wall clock of one call after an untimed one, {workers} at a time beside their metrics",
     }
 

@@ -48,7 +48,9 @@ def data_uri(pixels: np.ndarray) -> str:
 
     file = io.BytesIO()
     webp = features.check("webp")
-    how: dict[str, Any] = {"format": "WEBP", "lossless": True, "method": 4} if webp else {"format": "PNG", "optimize": True}
+    how: dict[str, Any] = (
+        {"format": "WEBP", "lossless": True, "method": 4} if webp else {"format": "PNG", "optimize": True}
+    )
     Image.fromarray(pixels).save(file, **how)
     return f"data:image/{'webp' if webp else 'png'};base64,{base64.b64encode(file.getvalue()).decode()}"
 

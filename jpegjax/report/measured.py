@@ -99,7 +99,9 @@ def _pictures(images: Iterable[Any] | Mapping[str, Any]) -> tuple[list[Picture],
     found, lost = [], []
     for name, source in sources.items():
         try:
-            content = source.read_bytes() if isinstance(source, Path) else str(source.shape).encode() + load(source).tobytes()
+            content = (
+                source.read_bytes() if isinstance(source, Path) else str(source.shape).encode() + load(source).tobytes()
+            )
         except (OSError, ValueError) as error:
             lost.append((name, getattr(error, "strerror", None) or str(error)))
         else:
@@ -253,7 +255,9 @@ def _run(
                 left(open_jobs)
                 error = future.exception()
                 if isinstance(error, (ValueError, TypeError, OSError, RuntimeError)):
-                    where = "" if isinstance(picture.source, Path) and not _readable(work, picture) else f"{curve.label}: "
+                    where = (
+                        "" if isinstance(picture.source, Path) and not _readable(work, picture) else f"{curve.label}: "
+                    )
                     failed.setdefault(picture.name, f"{where}{error}")
                 elif error:
                     raise error

@@ -27,7 +27,9 @@ def _points(points: Sequence[dict[str, Any]], columns: Sequence[str]) -> list[li
     """[value of the sweep, bpp, each metric, Mpixel/s encoding, decoding]"""
     rows = []
     for point in points:
-        speeds = [_number(point["pixels"] / 1e6 / max(point[f"{way}_seconds"], 1e-6), 3) for way in ("encode", "decode")]
+        speeds = [
+            _number(point["pixels"] / 1e6 / max(point[f"{way}_seconds"], 1e-6), 3) for way in ("encode", "decode")
+        ]
         rows.append([point["value"], _number(point["bpp"]), *(_number(point.get(name)) for name in columns), *speeds])
     return rows
 
@@ -82,5 +84,10 @@ def render(
     count = len(comparison.pictures)
     pictures = f"{count} pictures" if count != 1 else comparison.pictures[0].name
     title = f"{len(comparison.curves)} {'codecs' if len(comparison.curves) != 1 else 'codec'} on {pictures}"
-    filled = text["html"].replace("{{css}}", text["css"]).replace("{{js}}", text["js"]).replace("{{title}}", html.escape(title))
+    filled = (
+        text["html"]
+        .replace("{{css}}", text["css"])
+        .replace("{{js}}", text["js"])
+        .replace("{{title}}", html.escape(title))
+    )
     return filled.replace("{{data}}", data.replace("<", "\\u003c"))  # "<" could end the script element

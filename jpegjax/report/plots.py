@@ -28,7 +28,9 @@ def draw(comparison: Comparison, folder: Path, formats: Sequence[str]) -> list[P
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError('plots need Matplotlib: pip install matplotlib, or "jpegjax[report]"; or ask for none') from None
+        raise ImportError(
+            'plots need Matplotlib: pip install matplotlib, or "jpegjax[report]"; or ask for none'
+        ) from None
     count = len(comparison.pictures)
     single: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
     for row in comparison.rows:
@@ -39,7 +41,9 @@ def draw(comparison: Comparison, folder: Path, formats: Sequence[str]) -> list[P
     charts += [(re.sub(r"[^\w.-]+", "_", name), name, single[name]) for name in single] if count > 1 else []
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with matplotlib.rc_context({"svg.hashsalt": "jpegjax", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "jpegjax", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ):
         for stem, title, curves in charts:
             figure = _figure(Figure, title, curves, comparison)
             for format in formats:
@@ -58,7 +62,9 @@ def _figure(make: Any, title: str, curves: Mapping[str, list[Point]], comparison
         axes = figure.add_subplot(rows, columns, position + 1)
         for i, curve in reversed(list(enumerate(comparison.curves))):  # the first on top
             points = sorted(
-                (one["bpp"], one[column(name)]) for one in curves.get(curve.label, ()) if one.get(column(name)) is not None
+                (one["bpp"], one[column(name)])
+                for one in curves.get(curve.label, ())
+                if one.get(column(name)) is not None
             )
             if points:
                 axes.plot(

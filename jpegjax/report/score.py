@@ -47,7 +47,9 @@ def column(name: str) -> str:
     return f"{name}_db" if METRICS[name].decibels else name
 
 
-def measure(reference: np.ndarray, image: np.ndarray, names: Sequence[str]) -> tuple[dict[str, float | None], list[str]]:
+def measure(
+    reference: np.ndarray, image: np.ndarray, names: Sequence[str]
+) -> tuple[dict[str, float | None], list[str]]:
     """({column: value}, why some are missing) of uint8 images of one shape. None is infinity: equal images."""
     from .. import metrics
 

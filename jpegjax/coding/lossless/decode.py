@@ -320,9 +320,7 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
         close_segment(state, first * wide, last * wide, used, length, was_insufficient)
 
 
-def scan_groups(
-    frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
-) -> tuple[np.ndarray, int, int, int]:
+def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[Place]) -> tuple[np.ndarray, int, int, int]:
     """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
 
     planes: per frame component, where its samples lie.

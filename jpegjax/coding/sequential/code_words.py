@@ -118,5 +118,3 @@ def encode_tables(dc: tuple[HuffmanSpec, ...], ac: tuple[HuffmanSpec, ...], prec
     arrays = tuple((_dc_words(d, precision), _ac_words(a, precision)) for d, a in zip(dc, ac, strict=True))
     addresses = np.array([[d.ctypes.data, a.ctypes.data] for d, a in arrays], np.int64)
     return EncodeTables(addresses, tuple(t for pair in arrays for t in pair))
-
-

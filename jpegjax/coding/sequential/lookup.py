@@ -23,6 +23,7 @@ _MOST = 18  # bits that one lookup consumes at most: three lookups fit a refill 
 SLOW = 64
 """Advance, past any block, where no whole symbol fits; byte 3 then is the length of its code or 0, byte 4 it."""
 
+
 @kernel(inline=True)
 def extend(bits, size):
     return bits if bits >= (np.int64(1) << (size - 1)) else bits - (np.int64(1) << size) + 1

@@ -114,7 +114,9 @@ def finish_strip(m, first, blocks, extents, steps, memory, pixels):
     for c in range(len(table)):
         v = sampling[c, 1]
         here = min(v, grid[c, 0] - m * v)
-        inverse_strip(blocks[c], extents[c], here, grid[c, 1], steps[c], table[c, px.SAMPLES], table[c, px.STRIDE], nothing)
+        inverse_strip(
+            blocks[c], extents[c], here, grid[c, 1], steps[c], table[c, px.SAMPLES], table[c, px.STRIDE], nothing
+        )
     top = m * 8 * vmax
     row0 = max(top - lag, 0)
     end = top + 8 * vmax
@@ -206,7 +208,9 @@ def _deep_plan(frame: Frame, mode: str | None, upsample: str) -> tuple[list[tupl
     return [_upsampling(frame, c, upsample == "fancy") for c in range(used)], channels
 
 
-def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
+def picture_planes(
+    data: bytes | memoryview, options: DecodeOptions
+) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
     reader = parse_header(data, options.limits, options.strict, options.tables)
     with refusals_at(reader):
@@ -227,7 +231,8 @@ def _check_memory(frame: Frame, limits: Limits, channels: int, at: int) -> None:
     needed = frame.height * frame.width * channels
     if limits.memory is not None and needed > limits.memory:
         raise LimitExceeded(
-            f"pixels take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass limits=Limits(memory=None)", at
+            f"pixels take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass limits=Limits(memory=None)",
+            at,
         )
 
 
@@ -245,7 +250,9 @@ def _latched(reader: Reader) -> list[np.ndarray]:
     return tables
 
 
-def _decode(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, list[tuple[str, int]]]:
+def _decode(
+    data: bytes | memoryview, options: DecodeOptions, reader: Reader
+) -> tuple[np.ndarray, list[tuple[str, int]]]:
     frame, scan = reader.require_frame(), reader.scan
     assert scan is not None
     if frame.process.lossless:

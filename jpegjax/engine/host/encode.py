@@ -186,7 +186,11 @@ def _entropy_coded(
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if fitted or options.scans is not None or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1):
+    if (
+        fitted
+        or options.scans is not None
+        or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1)
+    ):
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus

@@ -160,9 +160,7 @@ def compensate_luma(
         samples = borrow((8 * rows, stride))
         alive.append(samples)
         step_rows = dequantiser(steps)
-        inverse_strip(
-            address(blocks), 0, rows, columns, address(step_rows), address(samples), stride, address(nothing)
-        )
+        inverse_strip(address(blocks), 0, rows, columns, address(step_rows), address(samples), stride, address(nothing))
         height, width = frame.samples(i + 1)
         ratio = frame.hmax // k.h, frame.vmax // k.v
         row = table[i]
@@ -172,6 +170,17 @@ def compensate_luma(
     scratch = np.empty(6 * span, np.uint8)
     y, blue, red = (address(p) for p in planes)
     _compensate_rows(
-        0, frame.height, y, blue, red, planes.shape[2], frame.width, padded,
-        gains[0] | gains[1] << 16, table, frame.vmax, address(scratch), span
+        0,
+        frame.height,
+        y,
+        blue,
+        red,
+        planes.shape[2],
+        frame.width,
+        padded,
+        gains[0] | gains[1] << 16,
+        table,
+        frame.vmax,
+        address(scratch),
+        span,
     )

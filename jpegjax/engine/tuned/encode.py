@@ -59,7 +59,16 @@ def _trellis_rows(
         first = row0 * columns
         part = field + 2 * first if field else field
         ac_bands(
-            raw + 128 * first, out + 128 * first, (row1 - row0) * columns, part, reciprocal, weight, bands, ac, ac_counts, work
+            raw + 128 * first,
+            out + 128 * first,
+            (row1 - row0) * columns,
+            part,
+            reciprocal,
+            weight,
+            bands,
+            ac,
+            ac_counts,
+            work,
         )
         dc_rows(m, m + 1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
 
@@ -155,7 +164,11 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
     whole = range(count)
     groups = [whole]
-    if any(recipe.compensate) and count == 3 and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax):
+    if (
+        any(recipe.compensate)
+        and count == 3
+        and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax)
+    ):
         groups = [whole[1:], whole[:1]]
     for group in groups:
         if len(groups) > 1 and group[0] == 0:
@@ -219,4 +232,3 @@ def chosen_recipe(options: EncodeOptions) -> Recipe:
         return luma
     mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
     return replace(luma, **mixed)
-

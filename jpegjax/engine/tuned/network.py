@@ -152,7 +152,8 @@ class Network:
     def _pairs(self) -> list[np.ndarray]:
         """int16 [inputs / 2, outputs, 2] of the weights of all layers but the last."""
         return [
-            np.ascontiguousarray(w.astype(np.int16).reshape(-1, 2, WIDTH).transpose(0, 2, 1)) for w, _ in self.layers[:-1]
+            np.ascontiguousarray(w.astype(np.int16).reshape(-1, 2, WIDTH).transpose(0, 2, 1))
+            for w, _ in self.layers[:-1]
         ]
 
     def effective_power(self, power: int) -> int:
@@ -183,7 +184,9 @@ class Network:
         inside = pitch + 2 * WIDTH
         for i, (weights, (_, bias)) in enumerate(zip(self._pairs, self.layers, strict=False)):
             if i == 0:
-                _run_embed(address(features), address(weights), address(bias), address(here) + inside, pitch, rows, columns)
+                _run_embed(
+                    address(features), address(weights), address(bias), address(here) + inside, pitch, rows, columns
+                )
             else:
                 _run_mix(address(here), address(weights), address(bias), address(there) + inside, pitch, rows, columns)
                 here, there = there, here

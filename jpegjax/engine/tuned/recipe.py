@@ -93,7 +93,9 @@ class Recipe:
         object.__setattr__(self, "field", tuple(int(x) for x in self.field))
         power, c, *weights, share, middle = self.field if len(self.field) == 8 else (0,) * 8
         if not (c >= 1 and all(0 <= x <= 255 for x in (power, *weights, share)) and 0 <= middle <= 16_383):
-            raise ValueError(f"field={self.field!r}: must be power, c >= 1, four weights, share, all to 255, middle to 16383")
+            raise ValueError(
+                f"field={self.field!r}: must be power, c >= 1, four weights, share, all to 255, middle to 16383"
+            )
         if power and not 0 < sum(weights) * ((1 << 24) // c) < 1 << 31:
             raise ValueError(f"field={self.field!r}: one weight must be above 0, and their sum over c below 128")
         object.__setattr__(self, "compensate", tuple(int(x) for x in self.compensate))
@@ -123,7 +125,6 @@ class Recipe:
             fixed(steps, 1, 1, 255), fixed(weights, 64, 0, 8191), fixed(ac if rates is None else rates, 128, 0, 65_535),
             fixed(dc if dc_rates is None else dc_rates, 128, 0, 65_535), **others,
         )  # fmt: skip
-
 
     def strengthened(self, factor: float) -> Recipe:
         """This recipe with errors that cost so many times as much: larger files by the same tables."""

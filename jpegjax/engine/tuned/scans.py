@@ -93,7 +93,9 @@ def best_script(planes: list[np.ndarray], frame: Frame, bands: tuple[int, ...]) 
     count = len(planes)
     ways = [((bands, 0), *_LUMA) if c == 0 else _CHROMA for c in range(count)]
     several = planes[0].size > _SHARED
-    chosen = [*(run_parallel if several else map)(lambda c: _cheapest(planes[c], tuple(dict.fromkeys(ways[c]))), range(count))]
+    chosen = [
+        *(run_parallel if several else map)(lambda c: _cheapest(planes[c], tuple(dict.fromkeys(ways[c]))), range(count))
+    ]
     together = count == 1 or sum(k.h * k.v for k in frame.components) <= _MAX_MCU_BLOCKS
     dc = [tuple(range(count))] if together else [(c,) for c in range(count)]
     script = [Scan(group, spectral=(0, 0)) for group in dc]
