@@ -30,9 +30,10 @@ from verdicts import line, verdicts
 
 import jpegjax
 from jpegjax.cli.samples import photographs
-from jpegjax.engine import codec, cores
-from jpegjax.engine.host import reconstruct, transform
+from jpegjax.jpeg import codec
+from jpegjax.jpeg.host import reconstruct, transform
 from jpegjax.options import EncodeOptions
+from jpegjax.run.threads import cores
 
 QUALITIES = (75, 90)
 ALL_CORES = "all cores"
@@ -218,7 +219,7 @@ def xla(setting: Setting) -> Iterator[Race]:
     """The xla engine on this machine's devices: whole files, and its transform alone."""
     import jax
 
-    from jpegjax.engine.xla import reconstruct_batch, transform_batch
+    from jpegjax.jpeg.device import reconstruct_batch, transform_batch
 
     options = EncodeOptions()
     plans = [codec.plan(image.shape, options) for image in setting.images]

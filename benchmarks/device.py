@@ -30,11 +30,11 @@ from pictures import pictures
 from rounds import Race, race
 
 import jpegjax
-from jpegjax.engine import cores
-from jpegjax.engine.xla.batch import decode_spec, encode_spec
-from jpegjax.engine.xla.devices import page_sizes
-from jpegjax.engine.xla.programs import SEGMENT, program
+from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device.programs import SEGMENT, program
 from jpegjax.options import EncodeOptions
+from jpegjax.run.devices import page_sizes
+from jpegjax.run.threads import cores
 
 Calls = dict[str, Callable[[], object]]
 

@@ -58,7 +58,7 @@ def _versions() -> dict[str, str]:
 
 def describe() -> dict[str, Any]:
     """Command, commit, machine and versions, as every results file begins."""
-    from jpegjax.engine import cores
+    from jpegjax.run.threads import cores
 
     name, flags = _processor()
     words = [Path(word).name if os.sep in word else word for word in sys.argv]

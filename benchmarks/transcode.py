@@ -30,7 +30,7 @@ from pictures import pictures
 from rounds import Race, race
 
 import jpegjax
-from jpegjax.engine import cores
+from jpegjax.run.threads import cores
 
 SWITCHES = ("-copy", "all", "-optimize", "-progressive")
 TARGET = 2.0

@@ -23,7 +23,8 @@ from pictures import pictures
 from rounds import race
 
 import jpegjax
-from jpegjax.engine import codec, xla
+from jpegjax.jpeg import codec
+from jpegjax.jpeg import device as xla
 from jpegjax.options import EncodeOptions
 
 

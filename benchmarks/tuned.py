@@ -27,11 +27,11 @@ from pictures import pictures
 from rounds import Race, race
 
 import jpegjax
-from jpegjax.engine import entropy
-from jpegjax.engine.tuned.encode import chosen_recipe, raw_blocks, run_trellis, tuned_frame, tuned_planes
-from jpegjax.engine.tuned.field import strength_field
-from jpegjax.engine.tuned.planes import Picture
-from jpegjax.engine.tuned.scans import best_script
+from jpegjax.jpeg import files as entropy
+from jpegjax.jpeg.tuned.encode import chosen_recipe, raw_blocks, run_trellis, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.planes import Picture
+from jpegjax.jpeg.tuned.scans import best_script
+from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.options import EncodeOptions
 
 TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "all-round": True}

@@ -34,8 +34,7 @@ import numpy as np
 from PIL import Image
 
 import jpegjax
-from jpegjax import metrics, ops
-from jpegjax.engine import dft
+from jpegjax import dft, metrics, ops
 
 BLOCKS = (8, 16, 32, None)
 QUALITIES = (5, 10, 20, 35, 50, 65, 80, 90)

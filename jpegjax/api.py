@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .container import JpegInfo, inspect
-from .engine.simulate import simulate
 from .errors import JpegError, JpegWarning
+from .jpeg.simulate import simulate
 from .options import ENGINES, MAX_SIDE, DecodeOptions, EncodeOptions, Limits, check_choice
 from .types import Coefficients, register_pytree
 
@@ -176,7 +176,7 @@ def encode(
     )  # fmt: skip
     check_choice("engine", engine, ENGINES)
     batch, single = _images(images, options.precision, options.lossless)
-    from .targets import encode as encode_batch
+    from .jpeg.targets import encode as encode_batch
 
     files = encode_batch(batch, options, engine, device)
     return files[0] if single else files
@@ -219,8 +219,8 @@ def decode(
     options = DecodeOptions(mode, scale, upsample, apply_exif_orientation, strict, limits, _tables(tables), crop)
     check_choice("engine", engine, ENGINES)
     files, single = _sources(data)
-    from .engine import codec
-    from .engine.upright import upright
+    from .jpeg import codec
+    from .jpeg.upright import upright
 
     results = codec.decode(files, options, engine, device)
     images = []
@@ -257,7 +257,7 @@ def read_coefficients(
     register_pytree()
     options = DecodeOptions(strict=strict, limits=limits, tables=_tables(tables))
     files, single = _sources(data)
-    from .engine import codec
+    from .jpeg import codec
 
     out = []
     for i, (found, noted) in enumerate(codec.read(files, options)):
@@ -310,7 +310,7 @@ def write_coefficients(
             if not (0 <= k.id <= 255 and 1 <= k.h <= 4 and 1 <= k.v <= 4 and 0 <= k.tq <= 3):
                 raise ValueError(f"{name}: {k}; identifiers are 0..255, factors 1..4, tables 0..3")
         one_by_one += [c[n] for n in range(c.batch)]
-    from .engine import codec
+    from .jpeg import codec
 
     files = codec.write(one_by_one, options)
     return files[0] if single and len(files) == 1 else files
@@ -359,8 +359,8 @@ def transcode(
     Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; ValueError for a crop outside the picture or a
     script that does not suit it. What follows the end of the picture in a file is left out.
     """
-    from .engine.transcode import TranscodeOptions
-    from .engine.transcode import transcode as run
+    from .jpeg.transcode import TranscodeOptions
+    from .jpeg.transcode import transcode as run
 
     options = TranscodeOptions(
         rotate, flip, crop, trim, perfect, grayscale, optimize, progressive, arithmetic, restart_rows, restart_blocks,

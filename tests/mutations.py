@@ -25,7 +25,7 @@ from streams import pillow_file
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning
-from jpegjax.engine.entropy import write_scans
+from jpegjax.jpeg.files import write_scans
 from jpegjax.types import Scan
 
 __all__ = ["mutant", "peak_nbytes", "picture", "probe", "seeds"]

@@ -17,7 +17,7 @@ import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, Limits
 from jpegjax.annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from jpegjax.container import EOI, SOI
-from jpegjax.engine.entropy import write_scans
+from jpegjax.jpeg.files import write_scans
 from jpegjax.types import Scan
 
 

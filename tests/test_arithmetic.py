@@ -29,8 +29,8 @@ from jpegjax.coding.arithmetic.coder import (
     start_decode,
 )
 from jpegjax.container import Reader, header
-from jpegjax.engine.entropy import decode_image, sequential_script, write_scans
 from jpegjax.errors import CorruptJpeg, LimitExceeded
+from jpegjax.jpeg.files import decode_image, sequential_script, write_scans
 from jpegjax.simd import kernel
 from jpegjax.types import ColorSpace, Component, Conditioning, Frame, Scan
 

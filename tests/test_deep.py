@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, Limits, Process
-from jpegjax.engine.codec import plan
-from jpegjax.engine.host import reconstruct, transform
+from jpegjax.jpeg.codec import plan
+from jpegjax.jpeg.host import reconstruct, transform
 from jpegjax.options import EncodeOptions
 
 FACTORS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1"]

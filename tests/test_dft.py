@@ -21,10 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jpegjax import CorruptJpeg, JpegError, LimitExceeded, Limits, UnsupportedJpeg, ops
+from jpegjax import CorruptJpeg, JpegError, LimitExceeded, Limits, UnsupportedJpeg, dft, ops
 from jpegjax.coding.spectrum import decode_spectrum, encode_spectrum
 from jpegjax.container.box import Box, read_box, write_box
-from jpegjax.engine import dft
 
 RNG = np.random.default_rng(5)
 SIDES = [1, 2, 3, 4, 7]

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from experiments.tuning import field_cnn
-from jpegjax.engine.tuned.encode import raw_blocks, tuned_planes
-from jpegjax.engine.tuned.field import strength_field
-from jpegjax.engine.tuned.recipe import load_recipe
+from jpegjax.jpeg.tuned.encode import raw_blocks, tuned_planes
+from jpegjax.jpeg.tuned.recipe import load_recipe
+from jpegjax.kernels.tuned.field import strength_field
 
 SIDE = 12  # blocks
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jpegjax
-from jpegjax.engine.tuned import network as host
-from jpegjax.engine.tuned.encode import encode_tuned, tuned_frame
-from jpegjax.engine.tuned.field import strength_field
-from jpegjax.engine.tuned.network import FEATURES, WIDTH, Network, integer_log, load_network
-from jpegjax.engine.tuned.recipe import load_recipe
+from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame
+from jpegjax.jpeg.tuned.recipe import load_network, load_recipe
+from jpegjax.kernels.tuned import network as host
+from jpegjax.kernels.tuned.field import strength_field
+from jpegjax.kernels.tuned.network import FEATURES, WIDTH, Network, integer_log
 from jpegjax.options import EncodeOptions
 
 FIELD = (45, 234, 40, 255, 73, 38, 50, 5600)

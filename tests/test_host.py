@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from jpegjax.annex_k import LUMA_QUANTIZATION, quality_table
-from jpegjax.engine import pool
-from jpegjax.engine.codec import plan
-from jpegjax.engine.host import reconstruct, transform
-from jpegjax.engine.host.forward import quantiser
-from jpegjax.engine.host.inverse import dequantiser, inverse_strip
-from jpegjax.engine.host.parts import row_parts
+from jpegjax.jpeg.codec import plan
+from jpegjax.jpeg.host import reconstruct, transform
+from jpegjax.jpeg.host.parts import row_parts
+from jpegjax.kernels.forward import quantiser
+from jpegjax.kernels.inverse import dequantiser, inverse_strip
 from jpegjax.options import EncodeOptions
+from jpegjax.run import memory as pool
 from jpegjax.types import ZIGZAG
 
 
@@ -115,7 +115,7 @@ def test_smooth_pictures_come_back(subsampling, size):
 
 @pytest.mark.parametrize("interval", [0, 5, 10, 20, 30, 70, 1000])
 def test_row_parts_cover_the_picture(interval, monkeypatch):
-    monkeypatch.setattr("jpegjax.engine.host.parts.spare_cores", lambda: 4)
+    monkeypatch.setattr("jpegjax.jpeg.host.parts.spare_cores", lambda: 4)
     parts = row_parts(33, 10, interval, 1 << 24)
     assert [p[1] for p in parts] == [0, *[p[2] for p in parts[:-1]]]
     assert parts[-1][2] == 33

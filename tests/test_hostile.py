@@ -22,7 +22,7 @@ from PIL import Image, features
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning, LimitExceeded
-from jpegjax.engine.host import parts
+from jpegjax.jpeg.host import parts
 
 TESTS = Path(__file__).resolve().parent
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 
 import jpegjax
 from jpegjax.container import parse_header
-from jpegjax.engine.lossless import decode_lossless, decode_planes, encode_lossless
+from jpegjax.jpeg.lossless import decode_lossless, decode_planes, encode_lossless
 
 SUITE = "conformance/robert-ancell__jpegsuite/jpeg/lossless_huffman"
 T83 = "conformance/pydicom__pylibjpeg-data/ljdata/jpg/10918/p14"

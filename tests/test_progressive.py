@@ -12,11 +12,11 @@ from PIL import Image
 from scripts import random_frame, random_planes, random_script
 
 from jpegjax.annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
-from jpegjax.coding.scans.progressive import default_script
-from jpegjax.coding.tables import LOOKAHEAD, decode_lookup, encode_codes, optimal_spec
+from jpegjax.coding.huffman import LOOKAHEAD, decode_lookup, encode_codes, optimal_spec
+from jpegjax.coding.progressive.encode import default_script
 from jpegjax.container import header
-from jpegjax.engine.entropy import decode_image, sequential_script, write_scans
 from jpegjax.errors import CorruptJpeg
+from jpegjax.jpeg.files import decode_image, sequential_script, write_scans
 from jpegjax.types import Frame, HuffmanSpec, Scan
 
 STANDARD = [STANDARD_DC_LUMA, STANDARD_DC_CHROMA, STANDARD_AC_LUMA, STANDARD_AC_CHROMA]

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 import jpegjax
 from jpegjax import Coefficients, ColorSpace, Component, Frame, JpegWarning, Limits
-from jpegjax.engine.host.scaled import SIZES, factors
+from jpegjax.kernels.dct_scaled import SIZES, factors
 
 SAMPLINGS = [
     None, "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1", "4x1,2x1,1x1",

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import jpegjax
-from jpegjax import targets
-from jpegjax.engine import codec
+from jpegjax.jpeg import codec, targets
 
 
 def photo() -> np.ndarray:

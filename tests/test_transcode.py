@@ -27,7 +27,7 @@ from jpegjax import Coefficients, Component, Frame, JpegError, JpegWarning
 from jpegjax.cli.samples import photographs
 from jpegjax.container import Reader
 from jpegjax.container.metadata import EXIF_PREFIX
-from jpegjax.engine.blocks import EXIF_TURNS, FLIPS, ROTATIONS, Turn
+from jpegjax.kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn
 
 JPEGTRAN = shutil.which("jpegtran")
 needs_jpegtran = pytest.mark.skipif(JPEGTRAN is None, reason="needs jpegtran (libjpeg-turbo-progs)")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jpegjax.engine.tuned.field import strength_field
-from jpegjax.engine.tuned.recipe import standard_rates
-from jpegjax.engine.tuned.trellis import (
+from jpegjax.jpeg.tuned.recipe import standard_rates
+from jpegjax.kernels.tuned.field import strength_field
+from jpegjax.kernels.tuned.trellis import (
     DC_WORK,
     EMPTY,
     RATE_FIELDS,

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 import jpegjax
-from jpegjax.engine import entropy
-from jpegjax.engine.tuned import encode as tuned
-from jpegjax.engine.tuned.chroma import fit_plane
-from jpegjax.engine.tuned.encode import encode_tuned, tuned_frame, tuned_planes
-from jpegjax.engine.tuned.planes import Picture
-from jpegjax.engine.tuned.recipe import NO_FIELD, Recipe, load_recipe
-from jpegjax.engine.tuned.scans import best_script
+from jpegjax.jpeg import files as entropy
+from jpegjax.jpeg.tuned import encode as tuned
+from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.planes import Picture
+from jpegjax.jpeg.tuned.recipe import NO_FIELD, Recipe, load_recipe
+from jpegjax.jpeg.tuned.scans import best_script
+from jpegjax.kernels.tuned.chroma import fit_plane
 from jpegjax.options import EncodeOptions
 
 TUNES = ("psnr", "ms-ssim", "ssimulacra2", True)

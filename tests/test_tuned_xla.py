@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jpegjax
-from jpegjax.engine.tuned import encode, xla
-from jpegjax.engine.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_bands, ac_rates, dc_rows, reciprocals
+from jpegjax.jpeg.tuned import device as xla
+from jpegjax.jpeg.tuned import encode
+from jpegjax.kernels.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_bands, ac_rates, dc_rows, reciprocals
 from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
 SEGMENTS, BLOCKS, TABLES, BANDS = 6, 16, 3, 3

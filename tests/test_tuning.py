@@ -11,7 +11,7 @@ from PIL import Image
 
 import jpegjax
 from experiments.tuning import model, pictures, scores
-from jpegjax.engine.tuned.recipe import load_recipe
+from jpegjax.jpeg.tuned.recipe import load_recipe
 
 TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
 shared = pytest.mark.skipif(not os.environ.get("JPEGJAX_SHARED"), reason="JPEGJAX_SHARED is not set")

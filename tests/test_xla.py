@@ -19,10 +19,11 @@ from PIL import Image
 import jpegjax
 from jpegjax import ops
 from jpegjax.annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
-from jpegjax.engine import xla
-from jpegjax.engine.xla import devices, programs
-from jpegjax.engine.xla.batch import decode_spec, encode_spec
-from jpegjax.engine.xla.pages import Item, Planner
+from jpegjax.jpeg import device as xla
+from jpegjax.jpeg.device import programs
+from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device.pages import Item, Planner
+from jpegjax.run import devices
 from jpegjax.types import ColorSpace, Component, Frame
 
 RNG = np.random.default_rng(7)
@@ -167,7 +168,7 @@ def test_few_programs_for_many_sizes(monkeypatch):
         return run, sharding
 
     programs.program.cache_clear()
-    monkeypatch.setattr("jpegjax.engine.xla.batch.program", cache(counting))
+    monkeypatch.setattr("jpegjax.jpeg.device.batch.program", cache(counting))
     sizes = RNG.integers(1, 300, (200, 2))
     images = [RNG.integers(0, 256, (h, w, 3)).astype(np.uint8) for h, w in sizes]
     frames = [frame_of(image) for image in images]

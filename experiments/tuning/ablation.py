@@ -19,8 +19,8 @@ import numpy as np
 import jpegjax
 from benchmarks.machine import describe
 from jpegjax.annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
-from jpegjax.engine.tuned.encode import encode_tuned
-from jpegjax.engine.tuned.recipe import NO_FIELD, Recipe, load_recipe, standard_rates
+from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.recipe import NO_FIELD, Recipe, load_recipe, standard_rates
 from jpegjax.metrics import bd_rate
 from jpegjax.options import EncodeOptions
 

@@ -25,10 +25,10 @@ import optax
 from flax import nnx
 
 from jpegjax import metrics
-from jpegjax.engine.tuned.encode import raw_blocks, run_trellis, tuned_frame
-from jpegjax.engine.tuned.field import strength_field
-from jpegjax.engine.tuned.planes import Picture
-from jpegjax.engine.tuned.recipe import Recipe
+from jpegjax.jpeg.tuned.encode import raw_blocks, run_trellis, tuned_frame
+from jpegjax.jpeg.tuned.planes import Picture
+from jpegjax.jpeg.tuned.recipe import Recipe
+from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.ops.simulate import coded_pixels, rounded_samples, scaled_dct
 from jpegjax.options import EncodeOptions
 

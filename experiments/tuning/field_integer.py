@@ -1,10 +1,10 @@
-"""The integer network of `jpegjax.engine.tuned.network`, trained on the labels of `field_cnn.py` as it will be executed.
+"""The integer network of `jpegjax.kernels.tuned.network`, trained on the labels of `field_cnn.py` as it will be executed.
 
 Activations are integers 0..255 that stand for 64ths, weights integers of up to ±127 that stand for 64ths too: both are
 rounded in training, and the gradient passes through the rounding.
 
 `python -m experiments.tuning.field_integer --labels <folder of field_train>` trains it, tunes how much of it counts on training
-pictures, writes `jpegjax/engine/tuned/data/field_network.npz`, and sets the engine's files with it against those without on
+pictures, writes `jpegjax/jpeg/tuned/data/field_network.npz`, and sets the engine's files with it against those without on
 the validation split: "integer" in `experiments/results/tuning-field-cnn.json`. About 10 minutes on two cores.
 """
 
@@ -26,8 +26,8 @@ import numpy as np
 from flax import nnx
 
 import jpegjax
-from jpegjax.engine.tuned.encode import encode_tuned
-from jpegjax.engine.tuned.network import FEATURES, WIDTH, Network
+from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.kernels.tuned.network import FEATURES, WIDTH, Network
 from jpegjax.options import EncodeOptions
 
 from . import field_cnn, pictures, scores

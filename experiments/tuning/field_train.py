@@ -28,8 +28,8 @@ from flax import nnx
 
 from benchmarks.machine import describe
 from jpegjax import metrics
-from jpegjax.engine.tuned.encode import write_tuned
-from jpegjax.engine.tuned.field import strength_field
+from jpegjax.jpeg.tuned.encode import write_tuned
+from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.options import EncodeOptions
 
 from . import field_cnn, pictures, scores

@@ -2,7 +2,7 @@
 
 For each tune: what the plain encoder scores at each quality, on training pictures; the d at which the tuned encoder
 scores as much in the tune's own metric, so that quality numbers keep their meaning; the recipe there; and as prior of its
-first pass the optimal code lengths over those pictures. Writes `jpegjax/engine/tuned/data/<tune>.npz`.
+first pass the optimal code lengths over those pictures. Writes `jpegjax/jpeg/tuned/data/<tune>.npz`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import jpegjax
-from jpegjax.engine.tuned.encode import encode_tuned
-from jpegjax.engine.tuned.recipe import Recipe
+from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.recipe import Recipe
 from jpegjax.options import EncodeOptions
 
 from . import pictures

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jpegjax.engine.tuned.recipe import Recipe
+from jpegjax.jpeg.tuned.recipe import Recipe
 
 __all__ = ["FOUND", "Numbers", "found", "make_recipe", "move"]
 

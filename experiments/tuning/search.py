@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jpegjax.engine.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.encode import encode_tuned
 from jpegjax.metrics import bd_rate
 from jpegjax.options import EncodeOptions
 

@@ -289,7 +289,7 @@ def transcode(
             raise UsageError("--flip, --transpose, --transverse: give one of them")
         if replace and output is not None:
             raise UsageError("--in-place and -o: give one of them")
-        from ..engine.transcode import TranscodeOptions
+        from ..jpeg.transcode import TranscodeOptions
 
         options = TranscodeOptions(
             rotate=rotate,

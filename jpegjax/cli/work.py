@@ -16,12 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..container import inspect
-from ..engine import codec, cores, pick
-from ..engine.transcode import TranscodeOptions, transcode
 from ..errors import JpegError, LimitExceeded
+from ..jpeg import codec
+from ..jpeg.targets import encode
+from ..jpeg.transcode import TranscodeOptions, transcode
 from ..options import DecodeOptions, EncodeOptions, Limits
+from ..run.engines import pick
+from ..run.threads import cores
 from ..scan_script import check_script
-from ..targets import encode
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation

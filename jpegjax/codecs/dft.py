@@ -25,7 +25,7 @@ _GRID = (2, 5, 10, 20, 30, 45, 60, 75, 85, 92, 96)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    from ..engine.dft import DftOptions
+    from ..dft import DftOptions
 
     DftOptions(**{name: value for name, value in settings.items() if name != "engine"})
 
@@ -33,7 +33,7 @@ def _check(settings: Mapping[str, Any]) -> None:
 def _encode(image: Any, **settings: Any) -> bytes:
     if isinstance(image, (list, tuple)) or getattr(image, "ndim", 0) > 3:
         raise TypeError("image: must be one image, [H, W] or [H, W, 3]")
-    from ..engine import dft
+    from .. import dft
 
     made = dft.encode(image, **settings)
     assert isinstance(made, bytes)
@@ -41,7 +41,7 @@ def _encode(image: Any, **settings: Any) -> bytes:
 
 
 def _decode(data: bytes) -> np.ndarray:
-    from ..engine import dft
+    from .. import dft
 
     return np.asarray(dft.decode(data))
 

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 
 from ..types import ColorSpace, Frame
+from .bodies import guess_color
 from .metadata import EXIF_PREFIX, Metadata, read_orientation, segment_kind
-from .segments import guess_color
 from .write import icc_segments
 
 __all__ = ["KINDS", "carried_head", "carried_orientation"]

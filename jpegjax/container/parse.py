@@ -16,8 +16,7 @@ from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, 
 from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
 from ..options import Limits
 from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
-from .metadata import Metadata, read_metadata
-from .segments import (
+from .bodies import (
     ScanHeader,
     check_lossless,
     find_lines,
@@ -31,6 +30,7 @@ from .segments import (
     parse_sos,
     quantization_table,
 )
+from .metadata import Metadata, read_metadata
 
 __all__ = ["DEFAULT_LIMITS", "PROCESS_NAMES", "Reader"]
 

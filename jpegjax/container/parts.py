@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import CorruptJpeg
 from ..options import Limits
 from ..types import Frame
+from .bodies import marker_name, parse_sos
 from .metadata import segment_kind
-from .segments import marker_name, parse_sos
 
 __all__ = ["Layout", "PartSizes", "ScanPart", "TablePart", "walk"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from ...simd import clz64, kernel, load_i16, store_i16
 from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
-from ..segments import (
+from ..restarts import (
     BAD_CODE_AT,
     LAST_GOOD,
     MARKER,

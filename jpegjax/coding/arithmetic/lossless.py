@@ -15,7 +15,7 @@ import numpy as np
 from ...simd import kernel, load_i16, store_i16
 from ...types import Frame, Scan
 from ..lossless.decode import DISTANCE, WIDTH, Place, fill_row, finish_row, scan_groups
-from ..segments import SegmentReport, new_state, next_segment, scratch_for
+from ..restarts import SegmentReport, new_state, next_segment, scratch_for
 from .coder import DC_AREA, difference_class, reset_statistics, scan_parameters, start_decode
 from .decode import BAD_CODE, INVALID, SLACK, close_arithmetic, decode_difference
 from .encode import encode_difference

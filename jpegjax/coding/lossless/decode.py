@@ -15,7 +15,8 @@ import numpy as np
 
 from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
-from ..segments import (
+from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..restarts import (
     BAD_CODE_AT,
     INSUFFICIENT,
     PAD,
@@ -26,7 +27,6 @@ from ..segments import (
     next_segment,
     scratch_for,
 )
-from ..tables import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
 
 __all__ = ["DISTANCE", "WIDTH", "Place", "decode_scan", "fill_row", "finish_row", "scan_groups"]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...simd import bswap64, clz64, kernel, store_u8, store_u64
 from ...types import HuffmanSpec
+from ..huffman import encode_codes, optimal_spec
 from ..stuffing import PADDING, stuff
-from ..tables import encode_codes, optimal_spec
 
 __all__ = ["CATEGORIES", "encode_rows", "entropy_bits", "measure"]
 

@@ -1,0 +1,237 @@
+"""The door of the engine room: images to files and back, by whichever engine was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
+from ..container import parse_header
+from ..errors import JpegError, UnsupportedJpeg
+from ..options import DecodeOptions, EncodeOptions
+from ..run.engines import pick
+from ..run.threads import run_parallel, submit
+from ..types import Coefficients, Frame, Process
+from . import files as entropy
+from .lossless import encode_lossless
+
+if TYPE_CHECKING:
+    from .tuned.recipe import Recipe
+
+__all__ = ["decode", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
+
+Notes = list[tuple[str, int]]
+Plan = tuple[Frame, tuple[np.ndarray, ...]]
+
+_GROUP_BYTES = 1 << 22  # of files that are opened together: some 30 Mpixel
+
+
+@lru_cache(maxsize=128)
+def _standard_tables(quality: int | tuple[int, int], baseline: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(luma, chroma) of one quality, or of one each. baseline: steps up to 255 only."""
+    luma, chroma = quality if isinstance(quality, tuple) else (quality, quality)
+    tables = quality_table(LUMA_QUANTIZATION, luma, baseline), quality_table(CHROMA_QUANTIZATION, chroma, baseline)
+    for table in tables:
+        table.flags.writeable = False
+    return tables
+
+
+def plan(shape: Sequence[int], options: EncodeOptions) -> Plan:
+    """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
+    frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
+    tables = options.qtables
+    if tables is None:
+        tables = _standard_tables(options.quality, frame.precision == 8)
+    return frame, tuple([tables[k.tq] for k in frame.components])
+
+
+def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
+    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX; lossless ones are the host's on every engine."""
+    if options.lossless:
+        pick(engine, device)
+        return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
+    if options.tune:
+        from .tuned.encode import chosen_recipe
+
+        return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device)
+    return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device)
+
+
+def encode_planned(
+    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any
+) -> list[bytes]:
+    """Plain files of images as for `encode`, each by its `plan`."""
+    if pick(engine, device) == "host":
+        from .host import encode_image
+
+        pairs = list(zip(images, plans, strict=True))
+        return run_parallel(lambda pair: encode_image(np.ascontiguousarray(pair[0]), *pair[1], options), pairs)
+    from .device import transform_batch
+
+    frames, tables = [p[0] for p in plans], [p[1] for p in plans]
+    pending: list[Any] = [None] * len(images)
+    for i, planes in transform_batch(images, frames, tables, device=device):
+        pending[i] = submit(entropy.encode_image, planes, frames[i], tables[i], options)
+    return [p.result() for p in pending]
+
+
+def encode_recipes(
+    images: Sequence[Any], recipes: Sequence[Recipe], options: EncodeOptions, engine: str, device: Any
+) -> list[bytes]:
+    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
+    from .tuned.encode import encode_tuned, tuned_frame, write_tuned
+
+    if pick(engine, device) == "host":
+        pairs = list(zip(images, recipes, strict=True))
+        return run_parallel(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), pairs)
+    from .tuned.device import quantise_batch
+
+    shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
+    frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
+    pending: list[Any] = [None] * len(images)
+    for i, planes in quantise_batch(images, frames, recipes, device):
+        pending[i] = submit(write_tuned, planes, frames[i], recipes[i], options)
+    return [p.result() for p in pending]
+
+
+def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
+    return encode_lossless(
+        image, precision=options.precision, predictor=options.predictor, point_transform=options.point_transform,
+        restart_rows=options.restart_rows, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif,
+        xmp=options.xmp, comment=options.comment,
+    )  # fmt: skip
+
+
+def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception]) -> Callable[..., tuple[Any, Notes]]:
+    """The JpegError of one file, or an error of these kinds, as its result, so that the others go on."""
+    caught: tuple[type[Exception], ...] = (JpegError, *kinds)
+
+    def run(*arguments: Any) -> tuple[Any, Notes]:
+        try:
+            return function(*arguments)
+        except caught as error:
+            return error, []
+
+    return run
+
+
+def decode(
+    files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any
+) -> list[tuple[Any, Notes]]:
+    """(pixels or the error, warnings) of each file: JpegError, or ValueError for a region that does not fit.
+
+    Scaled pictures and regions are the host's work on either engine.
+    """
+    if pick(engine, device) == "host":
+        from .host import decode_image
+
+        return run_parallel(_caught(lambda data: decode_image(data, options), ValueError), files)
+    from .device import local_devices, reconstruct_batch
+    from .host import decode_image, picture_planes
+
+    def opener(data: bytes | memoryview) -> tuple[Any, Notes]:
+        reader = parse_header(data, options.limits, options.strict, options.tables)
+        if options.partial or reader.require_frame().process.lossless:
+            return decode_image(data, options)
+        return _flat(picture_planes(data, options))
+
+    results: list[tuple[Any, Notes]] = []
+    for opened in _ahead(_caught(opener, ValueError), files):
+        good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
+        rebuilt = reconstruct_batch(
+            [opened[i][0][1] for i in good],
+            [opened[i][0][0].frame for i in good],
+            [opened[i][0][0].qtables for i in good],
+            mode=options.mode,
+            upsample=options.upsample,
+            device=device,
+        )
+        for k, pixels in rebuilt:
+            opened[good[k]] = pixels, opened[good[k]][1]
+        results += opened
+    if device is not None:
+        import jax
+
+        first = local_devices(device)[0]
+        results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
+    return results
+
+
+def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:
+    """function's results, a group of files at a time; the host works on the next group while the device has this one."""
+    if len(files) == 1:
+        yield [function(files[0])]
+        return
+    groups: list[list[bytes | memoryview]] = [[]]
+    size = 0
+    for data in files:
+        if size >= _GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(data)
+        size += len(data)
+    running = [submit(function, data) for data in groups[0]]
+    for following in [*groups[1:], []]:
+        pending, running = running, [submit(function, data) for data in following]
+        yield [future.result() for future in pending]
+
+
+def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
+    return triple[:2], triple[2]
+
+
+def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+    """(Coefficients or the JpegError, warnings) of each file."""
+
+    def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
+        reader = parse_header(data, options.limits, options.strict, options.tables)
+        if reader.require_frame().process.lossless:
+            raise UnsupportedJpeg(
+                "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset
+            )
+        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
+        tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
+        return Coefficients(tuple(p[None] for p in planes), tables, reader.require_frame()), notes
+
+    return run_parallel(_caught(one), files)
+
+
+def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]]:
+    """Planes int16 [rows, columns, 8, 8], frame and tables of a batch of one; ValueError or TypeError where they do not fit."""
+    frame = c.frame
+    if not len(c.planes) == len(c.qtables) == len(frame.components) > 0:
+        raise ValueError(
+            f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components"
+        )
+    planes, tables = [], []
+    for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):
+        plane, table = np.asarray(plane), np.asarray(table)
+        want = (1, *frame.blocks(k), 8, 8)
+        if plane.shape != want:
+            raise ValueError(f"planes[{k}]: shape {plane.shape}; the frame needs {want}")
+        if plane.dtype.kind not in "iu":
+            raise TypeError(f"planes[{k}]: dtype {plane.dtype}; must be integer")
+        if plane.dtype != np.int16 and (plane.min() < -32768 or plane.max() > 32767):
+            raise ValueError(f"planes[{k}]: values {plane.min()}..{plane.max()}; must fit int16")
+        if table.size != 64 or table.dtype.kind not in "iu" or table.min() < 1 or table.max() > 65_535:
+            raise ValueError(f"qtables[{k}]: must hold 64 integer steps 1..65535")
+        planes.append(np.ascontiguousarray(plane[0], np.int16))
+        tables.append(np.ascontiguousarray(table.reshape(64), np.uint16))
+    return planes, frame, tables
+
+
+def write(items: Sequence[Coefficients], options: EncodeOptions) -> list[bytes]:
+    """Files of coefficients, each a batch of one."""
+
+    def one(c: Coefficients) -> bytes:
+        planes, frame, tables = _checked(c)
+        sequential = Process.BASELINE if frame.precision == 8 else Process.EXTENDED
+        process = Process.PROGRESSIVE if options.progressive else sequential
+        if frame.process is not process:
+            frame = Frame(frame.height, frame.width, frame.components, process, frame.precision, frame.color)
+        return entropy.encode_image(planes, frame, tables, options)
+
+    return run_parallel(one, items)

@@ -1,0 +1,107 @@
+"""The transform half on any JAX device, bit-identical to libjpeg-turbo's "islow" path.
+
+Images of any sizes travel as pages of MCUs (`pages`, `programs`); batches that already lie on a device as one array
+stay there (`resident`). Both run the same page program over all devices asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...run.devices import local_devices
+from ...types import Frame
+from . import twelve_bit as deep
+from .batch import decode_spec, encode_spec, flow
+from .jobs import Decode, Encode
+from .pages import Item
+
+__all__ = ["local_devices", "reconstruct_batch", "transform_batch"]
+
+
+def transform_batch(
+    images: Sequence[Any],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    device: Any = None,
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """(image's index, quantised levels per component) of each image, as images become complete.
+
+    images: uint8 [H, W], [H, W, 3] or [H, W, 4], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, C]. JAX
+    images of one size are transformed where they lie. Those of 12 bits are uint16 and go one by one to one device.
+    frames: GRAY, YCBCR (pixels are RGB), RGB or CMYK. qtables: per image and
+    component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or a platform.
+    Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
+    """
+    if any(frame.precision != 8 for frame in frames):
+        target = local_devices(device)[0]
+        plans = enumerate(zip(images, frames, qtables, strict=True))
+        return ((i, deep.transform(x, f, q, target)) for i, (x, f, q) in plans)
+    items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
+    specs = [encode_spec(frame) for frame in frames]
+    if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
+        from .resident import transform
+
+        batch = images if isinstance(images, jax.Array) else jnp.stack(images)
+        return transform(batch, items, specs[0], local_devices(device) if device is not None else None)
+    sources = (np.asarray(jax.device_get(image)) for image in images)
+    return flow(Encode, sources, specs, items, local_devices(device))
+
+
+def _peek(images: Sequence[Any]) -> Sequence[Any]:
+    """The images, or the batch itself: iterating over a JAX array would slice it."""
+    return [images] if isinstance(images, jax.Array) else images
+
+
+def reconstruct_batch(
+    planes: Iterable[Sequence[np.ndarray]],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    *,
+    mode: str | None = None,
+    upsample: str = "fancy",
+    device: Any = None,
+) -> Iterator[tuple[int, Any]]:
+    """(image's index, pixels) of each image, as images become complete.
+
+    planes: per image and component int16 [rows, columns, 8, 8], real blocks only; an iterator is read as pages fill.
+    qtables: per image and component uint16 [64]. mode: None, "L", "RGB" or "CMYK". upsample: "fancy" or "nearest".
+    device: None for all local devices and NumPy results; else as for `transform_batch`, with jax.Array results there.
+    Pixels: uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. Exact.
+    """
+    if any(frame.precision != 8 for frame in frames):
+        return _reconstruct_any(list(planes), frames, qtables, mode, upsample, device)
+    specs = [decode_spec(frame, mode, upsample) for frame in frames]
+    items = [Item(i, f, q[: len(s.sampling)]) for i, (f, q, s) in enumerate(zip(frames, qtables, specs, strict=True))]
+    devices = local_devices(device)
+    if device is None:
+        return flow(Decode, planes, specs, items, devices)
+    if len(items) > 3 and len(set(frames)) == 1:
+        from .resident import reconstruct
+
+        return reconstruct(planes, items, specs[0], devices)
+    return ((i, jax.device_put(x, devices[0])) for i, x in flow(Decode, planes, specs, items, devices))
+
+
+def _reconstruct_any(
+    planes: Sequence[Sequence[np.ndarray]],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    mode: str | None,
+    upsample: str,
+    device: Any,
+) -> Iterator[tuple[int, Any]]:
+    """`reconstruct_batch` with some images of 12 bits, which go one by one to the first device."""
+    target = local_devices(device)[0]
+    shallow = [i for i, frame in enumerate(frames) if frame.precision == 8]
+    for i in sorted(set(range(len(frames))) - set(shallow)):
+        pixels = deep.reconstruct(planes[i], frames[i], qtables[i], mode, upsample, target)
+        yield i, np.asarray(pixels) if device is None else pixels
+    if shallow:
+        rest = [planes[i] for i in shallow], [frames[i] for i in shallow], [qtables[i] for i in shallow]
+        for k, pixels in reconstruct_batch(*rest, mode=mode, upsample=upsample, device=device):
+            yield shallow[k], pixels

@@ -1,0 +1,139 @@
+"""Batches of one size that lie, or shall lie, on the device: tiled and untiled there, around the page programs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ...run.devices import DEPTH, page_sizes
+from ...types import Frame
+from .pages import Item, Region, neighbours
+from .programs import Spec, decode_page, encode_page
+
+__all__ = ["reconstruct", "transform"]
+
+
+def _words(x: jax.Array) -> jax.Array:
+    """Bytes or 16-bit levels [..., n] as int32 words."""
+    return lax.bitcast_convert_type(x.reshape(*x.shape[:-1], -1, 4 // x.dtype.itemsize), jnp.int32)
+
+
+def _from_words(x: jax.Array, dtype: Any) -> jax.Array:
+    parts = lax.bitcast_convert_type(x, dtype)
+    return parts.reshape(*x.shape[:-1], -1)
+
+
+def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: jax.Array) -> list[jax.Array]:
+    count, (rows, columns) = images.shape[0], frame.mcus
+    high, wide = 8 * spec.vmax, 8 * spec.hmax
+    pad = [(0, 0), (0, rows * high - frame.height), (0, columns * wide - frame.width), (0, 0)]
+    x = jnp.pad(images.reshape(*images.shape[:3], -1), pad, mode="edge")
+    x = x.reshape(count, rows, high, columns, -1).transpose(2, 0, 1, 3, 4).reshape(high, count * rows * columns, -1)
+    inside = jnp.minimum(high, frame.height - high * jnp.arange(rows, dtype=jnp.int32))
+    inside = jnp.broadcast_to(inside[:, None], (count, rows, columns)).reshape(-1)
+    planes = []
+    levels = encode_page(platform, spec, _words(x), inside, tables)
+    for c, ((h, v), y) in enumerate(zip(spec.sampling, levels, strict=True)):
+        y = _from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64).transpose(1, 2, 0, 3, 4, 5)
+        r, k = frame.blocks(c)
+        planes.append(y.reshape(count, rows * v, columns * h, 8, 8)[:, :r, :k])
+    return planes
+
+
+def _decode(
+    platform: str, spec: Spec, frame: Frame, planes: list[jax.Array], near: jax.Array, tables: jax.Array
+) -> jax.Array:
+    count, (rows, columns) = planes[0].shape[0], frame.mcus
+    levels = []
+    for (h, v), y in zip(spec.sampling, planes, strict=True):
+        pad = [(0, 0), (0, rows * v - y.shape[1]), (0, columns * h - y.shape[2]), (0, 0)]
+        y = jnp.pad(y.reshape(*y.shape[:3], 64), pad).reshape(count, rows, v, columns, h, 64)
+        levels.append(_words(y.transpose(2, 0, 1, 3, 4, 5).reshape(v, count * rows * columns, h, 64)))
+    x = decode_page(platform, spec, tuple(levels), near.transpose(1, 0, 2).reshape(5, -1), tables)
+    x = _from_words(x, jnp.uint8).reshape(8 * spec.vmax, count, rows, columns, -1).transpose(1, 2, 0, 3, 4)
+    x = x.reshape(count, 8 * spec.vmax * rows, -1)[:, : frame.height, : frame.width * spec.channels]
+    return x.reshape(count, frame.height, frame.width, *([spec.channels] if spec.channels > 1 else []))
+
+
+@cache
+def _program(function: Callable, spec: Spec, frame: Frame, devices: tuple[jax.Device, ...]) -> tuple:
+    """(jitted function over images split among the devices, the sharding of its arguments)."""
+    mesh = Mesh(np.array(devices), ("images",))
+    parts = PartitionSpec("images")
+    body = jax.shard_map(
+        lambda *args: function(devices[0].platform, spec, frame, *args),
+        mesh=mesh, in_specs=parts, out_specs=parts, check_vma=False,
+    )  # fmt: skip
+    return jax.jit(body), NamedSharding(mesh, parts)
+
+
+def _chunks(items: Sequence[Item], devices: tuple[jax.Device, ...]) -> Iterator[tuple[list[Item], tuple]]:
+    """(items, devices) of each dispatch: as many images as a page holds, at least one a device."""
+    share = max(1, page_sizes(devices)[-1] // items[0].mcus)
+    size = share * len(devices)
+    for i in range(0, len(items), size):
+        chunk = list(items[i : i + size])
+        yield chunk, devices if len(chunk) % len(devices) == 0 else devices[:1]
+
+
+def _tables(items: Sequence[Item]) -> np.ndarray:
+    return np.stack([np.stack(item.tables) for item in items])
+
+
+def transform(
+    images: jax.Array, items: Sequence[Item], spec: Spec, devices: tuple[jax.Device, ...] | None
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3] on its own devices, or those given."""
+    devices = devices or tuple(sorted(images.devices(), key=lambda d: d.id))
+    flights: deque[tuple[list[Item], list[jax.Array]]] = deque()
+
+    def land(depth: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+        while len(flights) > depth:
+            chunk, result = flights.popleft()
+            planes = jax.device_get(result)
+            for j, item in enumerate(chunk):
+                yield item.index, [plane[j] for plane in planes]
+
+    for chunk, used in _chunks(items, devices):
+        run, sharding = _program(_encode, spec, items[0].frame, used)
+        part = images[chunk[0].index : chunk[-1].index + 1]
+        result = run(*jax.device_put((part, _tables(chunk)), sharding))
+        for leaf in result:
+            leaf.copy_to_host_async()
+        flights.append((chunk, result))
+        yield from land(DEPTH)
+    yield from land(0)
+
+
+def reconstruct(
+    planes: Iterable[Sequence[np.ndarray]], items: Sequence[Item], spec: Spec, devices: tuple[jax.Device, ...]
+) -> Iterator[tuple[int, jax.Array]]:
+    """`reconstruct_batch` of images of one frame: the pixels stay on the devices."""
+    source = iter(planes)
+    frame = items[0].frame
+    rows, columns = frame.mcus
+    for chunk, used in _chunks(items, devices):
+        run, sharding = _program(_decode, spec, frame, used)
+        held = list(islice(source, len(chunk)))
+        stacked = [np.stack([p[c] for p in held]) for c in range(len(spec.sampling))]
+        near = np.zeros((len(chunk), 5, rows * columns), np.int32)
+        step = len(chunk) // len(used)
+        for j in range(len(chunk)):
+            region = Region(items[0], (0, rows), (0, columns), (0, rows, 0, columns), 0, 0)
+            neighbours(near[j], spec, region)
+            near[j, :2] += j % step * rows * columns
+        result = run(*jax.device_put((stacked, near, _tables(chunk)), sharding))
+        first = 0
+        for shard in sorted(result.addressable_shards, key=lambda s: s.index[0].start or 0):
+            for j in range(shard.data.shape[0]):
+                yield chunk[first].index, shard.data[j]
+                first += 1

@@ -1,0 +1,312 @@
+"""The tuned encoder on any JAX device: pictures to quantised planes, the same as the host's.
+
+Pictures travel in buckets of few sizes, several a part and one part a device, so that the number of compiled programs does
+not depend on the pictures. Raw blocks stay on the device; between passes only the counts of symbols come to the host, and
+the next pass's rates go back. While one group of pictures waits for its counts the others are at work.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ...kernels.tuned.trellis import EMPTY, pass_rates
+from ...run.devices import DEPTH, local_devices
+from ...types import Frame
+from ..files import table_slot
+from .encode import pass_share
+from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, program
+from .recipe import Recipe
+
+__all__ = ["quantise_batch"]
+
+_PIXELS = {"cpu": 1}
+_ACCELERATOR_PIXELS = 1 << 24
+"""Pixels of a part, where its pictures are not larger."""
+_COMPONENTS, _BANDS = 3, 3
+"""Tables a picture, and bands a table, that programs have room for: fewer of them are no reason to compile another."""
+
+
+def _up(n: int, least: int) -> int:
+    """The smallest of least, …, 8, 10, 12, 14, 16, 20, … that holds n."""
+    step = 1 << max(0, (n - 1).bit_length() - 3)
+    return max(least, -(-n // step) * step)
+
+
+class _Order(NamedTuple):
+    """Blocks of a component, those of every share-th row of MCUs first; the blocks of a row in coding order.
+
+    raster: int32 [n], their indices in the plane. previous: int32 [n], which of them comes before each in the file, -1 for
+    none. ends: bool [n], where a row of MCUs ends. first: how many the share has. longest: the most blocks a row.
+    """
+
+    raster: np.ndarray
+    previous: np.ndarray
+    ends: np.ndarray
+    first: int
+    longest: int
+
+
+@lru_cache(maxsize=64)
+def _coding_order(rows: int, columns: int, h: int, v: int, share: int) -> _Order:
+    high, wide = -(-rows // v), -(-columns // h)
+    index = np.full((high * v, wide * h), -1, np.int32)
+    index[:rows, :columns] = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    lines = index.reshape(high, v, wide, h).transpose(0, 2, 1, 3).reshape(high, -1)
+    real = lines >= 0
+    counts = real.sum(1)
+    number = np.full(lines.shape, -1, np.int32)  # in the file
+    number[real] = np.arange(rows * columns, dtype=np.int32)
+    turn = np.argsort(np.arange(high) % share > 0, kind="stable")
+    raster, number, counts = lines[turn][real[turn]], number[turn][real[turn]], counts[turn]
+    ends = np.zeros(rows * columns, bool)
+    ends[np.cumsum(counts) - 1] = True
+    place = np.empty(rows * columns + 1, np.int32)
+    place[number], place[-1] = np.arange(rows * columns, dtype=np.int32), -1
+    return _Order(raster, place[number - 1], ends, int(counts[: -(-high // share)].sum()), int(counts.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    index: int
+    image: Any
+    frame: Frame
+    recipe: Recipe
+
+    @property
+    def alone(self) -> bool:
+        return len(self.frame.components) == 1
+
+    @property
+    def sampling(self) -> tuple[tuple[int, int], ...]:
+        return ((1, 1),) if self.alone else tuple((k.h, k.v) for k in self.frame.components)
+
+    @property
+    def compensate(self) -> bool:
+        return any(self.recipe.compensate) and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
+
+    def order(self, c: int) -> _Order:
+        return _coding_order(*self.frame.blocks(c), *self.sampling[c], self.share)
+
+    @property
+    def share(self) -> int:
+        return pass_share(self.frame) if self.recipe.passes > 1 else 1
+
+    @property
+    def progressive(self) -> bool:
+        return self.frame.process.progressive
+
+    def bands(self, c: int) -> tuple[int, ...]:
+        """The last zigzag index of each band of component c that is coded by itself."""
+        return self.recipe.bands if self.progressive and c == 0 else (63,)
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """Components that are quantised together."""
+        return [(1, 2), (0,)] if self.compensate else [tuple(range(len(self.frame.components)))]
+
+    def layout(self, group: tuple[int, ...]) -> Layout:
+        first = 0 in group
+        narrow = self.compensate and self.frame.samples(1)[1] <= 2
+        adaptive = first and self.recipe.field[0] > 0
+        return Layout(
+            self.sampling, group, self.recipe.chroma == "lsq", adaptive, first and self.compensate, narrow,
+            self.recipe.network if adaptive else None,
+        )  # fmt: skip
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """`Pictures.parameters`."""
+        power, *others = field = self.recipe.field
+        network, known = self.recipe.network, (0, 0)
+        if network is not None and power:
+            power, known = network.effective_power(power), network.inputs(field, self.recipe.steps[0])
+        return power, *others, *self.recipe.compensate, *known
+
+    @property
+    def bucket(self) -> tuple[int, int]:
+        """Height and width of the pixels as they travel."""
+        high, wide = self.frame.blocks(0) if self.alone else self.frame.mcus
+        hmax, vmax = (1, 1) if self.alone else (self.frame.hmax, self.frame.vmax)
+        return 8 * vmax * _up(high, 8), 8 * hmax * _up(wide, 8)
+
+
+class _Group:
+    """Pictures of one bucket on their way through the device: `parts` parts of `count` pictures, the last ones missing."""
+
+    def __init__(self, items: Sequence[_Item], count: int, devices: tuple[jax.Device, ...]):
+        self.items, self.count, self.devices, self.parts = items, count, devices, len(devices)
+        self.page = page_size(devices[0].platform)
+        self.planes = [[np.empty((*i.frame.blocks(c), 8, 8), np.int16) for c in range(len(i.sampling))] for i in items]
+
+    def each(self) -> Iterator[tuple[int, int, int, _Item]]:
+        """(number, part, place in it, item)."""
+        for k, item in enumerate(self.items):
+            yield k, k // self.count, k % self.count, item
+
+    def pictures(self) -> Pictures:
+        high, wide = self.items[0].bucket
+        lead = self.parts, self.count
+        pixels = np.zeros((*lead, high, wide, 1 if self.items[0].alone else 3), np.uint8)
+        sides, blocks = np.ones((2, *lead, 2), np.int32)
+        parameters = np.ones((*lead, 12), np.int32)
+        for _, p, j, item in self.each():
+            image = np.asarray(jax.device_get(item.image))
+            h, w = sides[p, j] = image.shape[:2]
+            target = pixels[p, j]
+            target[:h, :w] = image.reshape(h, w, -1)
+            target[:h, w:] = target[:h, w - 1 : w]
+            target[h:] = target[h - 1]
+            blocks[p, j], parameters[p, j] = item.frame.blocks(0), item.parameters
+        return Pictures(pixels, sides, blocks, parameters)
+
+    def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
+        """Where the blocks of the group's components stand; how many segments passes that count and others take, int32
+        [2, parts]; and for each picture and component the places of its blocks in their part."""
+        (high, wide), sampling = self.items[0].bucket, self.items[0].sampling
+        hmax, vmax = (max(f) for f in zip(*sampling, strict=True))
+        grids = {c: (high * sampling[c][1] // (8 * vmax), wide * sampling[c][0] // (8 * hmax)) for c in group}
+        bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())]).tolist()
+        segments = self.count * sum(rows * columns // SEGMENT + 2 for rows, columns in grids.values())
+        size = SEGMENT * self.page * _up(-(-segments // self.page), 1)
+        lead, tables = (self.parts,), self.count * _COMPONENTS
+        order, previous = np.full((*lead, size), self.count * bases[-1], np.int32), np.full((*lead, size), -1, np.int32)
+        flags, table = np.full((*lead, size), END, np.uint8), np.zeros((*lead, size // SEGMENT), np.int32)
+        used, turns = np.zeros((2, *lead), np.int32), np.zeros(lead, np.int32)
+        steps, weights = np.ones((2, *lead, tables, 64), np.uint16)
+        bands = np.full((*lead, tables, self.bands(group)), 63, np.int32)
+        places = [[np.empty(item.order(c).raster.size, np.int32) for c in group] for item in self.items]
+        for section in (0, 1):
+            used[1] = used[0] if section else 0
+            for k, p, _, item in self.each():
+                for i, c in enumerate(group):
+                    found = item.order(c)
+                    part = slice(found.first, None) if section else slice(found.first)
+                    count = len(found.raster[part])
+                    places[k][i][part] = SEGMENT * used[section, p] + np.arange(count, dtype=np.int32)
+                    used[section, p] += -(-count // SEGMENT)
+        for k, p, j, item in self.each():
+            for i, (c, (_, pitch)) in enumerate(grids.items()):
+                found, place, columns, row = item.order(c), places[k][i], item.frame.blocks(c)[1], j * _COMPONENTS + i
+                order[p, place] = j * bases[-1] + bases[i] + found.raster // columns * pitch + found.raster % columns
+                previous[p, place] = np.where(found.previous < 0, -1, place[found.previous])
+                flags[p, place] = VALID | found.ends * np.uint8(END)
+                table[p, place // SEGMENT] = row
+                turns[p] = max(turns[p], (found.longest - 1).bit_length())
+                steps[p, row], weights[p, row] = item.recipe.steps[c], item.recipe.weights[c]
+                bands[p, row, : len(item.bands(c))] = item.bands(c)
+        return Blocks(order, previous, table, flags, turns, steps, weights, bands), used, places
+
+    def bands(self, group: tuple[int, ...]) -> int:
+        return max(_BANDS, *(len(item.bands(c)) for item in self.items for c in group))
+
+    def rates(self, group: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """AC and DC rates of the first pass, int32 [parts, T, N, 256] and [parts, T, 12]."""
+        lead = self.parts, self.count * _COMPONENTS
+        ac, dc = np.ones((*lead, self.bands(group), 256), np.int32), np.ones((*lead, 12), np.int32)
+        for _, p, j, item in self.each():
+            for i, c in enumerate(group):
+                slot, row = table_slot(item.frame, c), j * _COMPONENTS + i
+                ac[p, row], dc[p, row] = item.recipe.rates[slot], item.recipe.dc_rates[slot]
+                ac[p, row, :, EMPTY] = 0 if item.progressive else ac[p, row, :, 0]
+        return ac, dc
+
+    def update(self, group: tuple[int, ...], rates: tuple, counts: Sequence[np.ndarray]) -> None:
+        """Rates of the next pass of pictures that have one. counts: int32 [parts, T, N, 256] and [parts, T, 12].
+
+        Components of one Huffman slot share DC tables, and in sequential files AC tables.
+        """
+        for _, p, j, item in self.each():
+            slots = [table_slot(item.frame, c) for c in group]
+            for i, slot in enumerate(slots):
+                row = j * _COMPONENTS + i
+                alike = [j * _COMPONENTS + k for k, other in enumerate(slots) if other == slot]
+                seen = np.zeros((counts[0].shape[2], 257), np.int64), np.zeros(257, np.int64)
+                seen[0][:, :256] = counts[0][p, [row] if item.progressive else alike].sum(0)
+                seen[1][:12] = counts[1][p, alike].sum(0)
+                for rate, new in zip(rates, pass_rates(*seen, item.progressive), strict=True):
+                    rate[p, row] = new
+
+    def run(self) -> Iterator[None]:
+        """All programs in turn; pauses where the host would wait for the device."""
+        pictures: Any = None
+        coded: Coded | None = None
+        for group in self.items[0].groups:
+            layout = self.items[0].layout(group)
+            transform, sharding = program(layout, self.devices)
+            quantise, _ = program(None, self.devices)
+            pictures = jax.device_put(self.pictures(), sharding) if pictures is None else pictures
+            host, used, places = self.blocks(group)
+            blocks = jax.device_put(host, sharding)
+            raw, field = transform(pictures, blocks.order, coded)
+            rates = self.rates(group)
+            passes = self.items[0].recipe.passes
+            for i in range(passes):
+                counting = i + 1 < passes
+                now = *rates, used[0 if counting else 1], np.full(self.parts, counting)
+                levels, *counts = quantise(raw, field, blocks, *jax.device_put(now, sharding))
+                if counting:
+                    for count in counts:
+                        count.copy_to_host_async()
+                    yield
+                    self.update(group, rates, [np.asarray(c) for c in counts])
+            if group != self.items[0].groups[-1]:
+                steps = host.steps.reshape(self.parts, self.count, _COMPONENTS, 64)[:, :, : len(group)]
+                coded = Coded(levels, blocks.order, jax.device_put(steps, sharding))
+            levels.copy_to_host_async()
+            yield
+            self.collect(group, np.asarray(levels), places)
+
+    def collect(self, group: tuple[int, ...], levels: np.ndarray, places: list[list[np.ndarray]]) -> None:
+        for k, p, _, item in self.each():
+            for c, place in zip(group, places[k], strict=True):
+                self.planes[k][c].reshape(-1, 64)[item.order(c).raster] = levels[p, place]
+
+
+def _grouped(items: Sequence[_Item], devices: tuple[jax.Device, ...]) -> Iterator[_Group]:
+    """Pictures of equal programs together, as many as a dispatch holds."""
+    alike: dict[Any, list[_Item]] = defaultdict(list)
+    for item in items:
+        layouts = tuple(item.layout(group) for group in item.groups)
+        alike[item.bucket, layouts, item.recipe.passes, item.progressive].append(item)
+    budget = _PIXELS.get(devices[0].platform, _ACCELERATOR_PIXELS)
+    for (bucket, *_), same in alike.items():
+        most = max(1, budget // (bucket[0] * bucket[1]))
+        done = 0
+        while done < len(same):
+            left = len(same) - done
+            used = devices if left > 1 else devices[:1]
+            share = min(most, -(-left // len(used)))
+            count = 1 << (share.bit_length() - 1)  # powers of two only
+            yield _Group(same[done : done + count * len(used)], count, used)
+            done += count * len(used)
+
+
+def quantise_batch(
+    images: Sequence[Any], frames: Sequence[Frame], recipes: Sequence[Recipe], device: Any = None
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """(picture's index, its levels per component) of each picture, as pictures become complete; as `tuned_planes` has them.
+
+    images: uint8 [H, W] or [H, W, 3], NumPy or JAX, of any sizes. frames: grey or YCbCr. device: as for `transform_batch`.
+    Levels: int16 [rows, columns, 8, 8], real blocks only.
+    """
+    devices = local_devices(device)
+    items = [_Item(i, *parts) for i, parts in enumerate(zip(images, frames, recipes, strict=True))]
+    groups = _grouped(items, devices)
+    running: deque[tuple[_Group, Iterator[None]]] = deque()
+    while True:
+        while len(running) <= DEPTH and (group := next(groups, None)) is not None:
+            running.append((group, group.run()))
+        if not running:
+            return
+        group, steps = running.popleft()
+        if next(steps, running) is None:
+            running.append((group, steps))
+        else:
+            yield from ((item.index, planes) for item, planes in zip(group.items, group.planes, strict=True))

@@ -1,0 +1,1 @@
+"""The numbers of `ops` on the CPU, in numba."""

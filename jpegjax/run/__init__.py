@@ -1,0 +1,1 @@
+"""How is work spread? Threads, memory, devices. Knows no codec."""

@@ -1,0 +1,74 @@
+"""CPU cores as a pool of threads, for many items or the parts of one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from typing import Any, TypeVar
+
+__all__ = ["cores", "run_parallel", "spare_cores", "submit"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_here = threading.local()
+
+
+def _mark_worker() -> None:
+    _here.worker = True
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="jpegjax", initializer=_mark_worker)
+
+
+def spare_cores() -> int:
+    """Threads among which one image may be divided: 1 inside `run_parallel`, whose items have the cores already."""
+    return 1 if getattr(_here, "worker", False) else cores()
+
+
+def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """function over items on all cores, results in order. Where one fails, no more begin, and its error is raised at the end.
+
+    The calling thread takes its share, so that a few large items wait for no other thread to wake.
+    """
+    threads = min(spare_cores(), len(items))
+    if threads < 2:
+        return [function(item) for item in items]
+    results: list[Any] = [None] * len(items)
+    order = iter(range(len(items)))
+
+    def work() -> None:
+        try:
+            for i in order:
+                results[i] = function(items[i])
+        except BaseException:
+            for _ in order:
+                pass
+            raise
+
+    others = [_pool().submit(work) for _ in range(threads - 1)]
+    _here.worker = True
+    try:
+        work()
+    finally:
+        _here.worker = False
+        wait(others)
+    for other in others:
+        other.result()
+    return results
+
+
+def submit(function: Callable[..., R], *arguments: Any) -> Any:
+    """A future of function(*arguments) on the pool of `run_parallel`."""
+    return _pool().submit(function, *arguments)
