@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import mmap
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -140,6 +143,34 @@ def test_borrowed_memory_is_reused_only_when_free():
     assert third.ctypes.data == where
     assert third.flags.writeable
     assert third.flags.c_contiguous
+
+
+FORK = """
+import os, threading, warnings
+from jpegjax.run import memory
+warnings.simplefilter("ignore")
+held, done = threading.Event(), threading.Event()
+def hold():
+    with memory._lock:
+        held.set()
+        done.wait()
+other = threading.Thread(target=hold)
+other.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    memory.borrow((1 << 20,))[:] = 1
+    os._exit(len(memory._free) - 1)
+done.set()
+other.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_child_does_not_inherit_a_held_lock():
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["0"]
 
 
 def test_pool_is_bounded():

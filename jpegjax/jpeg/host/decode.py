@@ -25,14 +25,14 @@ from ...kernels.forward import copy_bytes
 from ...kernels.inverse import dequantiser, inverse_strip
 from ...kernels.pixels import emit_rows
 from ...options import DecodeOptions, Limits
-from ...run.memory import borrow, discard
-from ...run.scratch import Strips, address, kept, scratch
+from ...run.memory import Pointers, address, borrow, discard, kept, scratch
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import files as entropy
 from ..lossless import decode_lossless
 from .parts import row_parts
+from .strips import Strips
 
 __all__ = [
     "channels_of", "decode_image", "grey_of", "picture_planes", "ratio_of", "reconstruct", "refusals_at", "state_at",
@@ -155,10 +155,8 @@ def decode_strips(row0, first, row1, scan, mcus_wide, tables, state, work, steps
     finish_decode(state)
 
 
-def _dequantisers(qtables: Sequence[np.ndarray], used: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(int64 [used] addresses, the tables they point into)."""
-    tables = [dequantiser(q) for q in qtables[:used]]
-    return np.array([address(t) for t in tables], np.int64), tables
+def _dequantisers(qtables: Sequence[np.ndarray], used: int) -> Pointers:
+    return Pointers(dequantiser(q) for q in qtables[:used])
 
 
 def _layout(frame: Frame, mode: str | None, upsample: str) -> Layout:
@@ -188,17 +186,16 @@ def reconstruct(
     if frame.precision != 8:
         return deep.reconstruct(planes, frame, qtables, *_deep_plan(frame, mode, upsample))
     layout = _layout(frame, mode, upsample)
-    steps, alive = _dequantisers(qtables, layout.used)
+    steps = _dequantisers(qtables, layout.used)
     pixels = borrow(layout.shape)
-    addresses = np.array([address(p) for p in planes[: layout.used]], np.int64)
+    addresses = Pointers(planes[: layout.used]).addresses
     high = layout.strips.mcus_high
     band = 64 if consume else high
     for row in range(0, high, band):
-        reconstruct_rows(row, min(row + band, high), addresses, steps, layout.memory, address(pixels))
+        reconstruct_rows(row, min(row + band, high), addresses, steps.addresses, layout.memory, address(pixels))
         if consume:
             for plane, (_, v) in zip(planes, layout.strips.sampling.tolist(), strict=True):
                 discard(plane[row * v : (row + band) * v])
-    del alive
     return grey_of(pixels) if layout.convert_grey else pixels
 
 
@@ -272,12 +269,11 @@ def _decode(
     def rows(start: int, first: int, end: int, state: np.ndarray) -> list[tuple[str, int, int]]:
         here = _layout(frame, options.mode, options.upsample)
         tables = decode_tables(scan.dc_tables, scan.ac_tables)
-        steps, alive = _dequantisers(qtables, here.used)
+        steps = _dequantisers(qtables, here.used)
         decode_strips(
-            start, first, end, here.scan, here.strips.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH), steps,
-            here.memory, address(pixels),
+            start, first, end, here.scan, here.strips.mcus_wide, tables.addresses, state, scratch("work", DECODE_SCRATCH),
+            steps.addresses, here.memory, address(pixels),
         )  # fmt: skip
-        del alive
         return scan_warnings(state)
 
     high, wide, interval = layout.strips.mcus_high, layout.strips.mcus_wide, scan.restart_interval

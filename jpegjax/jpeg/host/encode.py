@@ -25,12 +25,13 @@ from ...container import EOI, dht, dri, header, sos
 from ...kernels import twelve_bit as deep
 from ...kernels.forward import fill_strip, quantiser, transform_strip
 from ...options import EncodeOptions
-from ...run.scratch import Strips, address, kept, scratch
+from ...run.memory import Pointers, address, kept, scratch
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import Frame
 from .. import files as entropy
 from .parts import row_parts
+from .strips import Strips
 
 __all__ = ["encode_image", "transform"]
 
@@ -110,10 +111,9 @@ def encode_strips(row0, row1, image, height, width, memory, tables, scan, mcus_w
 
 
 @lru_cache(maxsize=256)
-def _quantisers(steps: tuple[bytes, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(int64 [n] addresses of the quantisers of uint16 steps, the tables they point into)."""
-    tables = [quantiser(np.frombuffer(s, np.uint16)) for s in steps]
-    return np.array([address(t) for t in tables], np.int64), tables
+def _quantisers(steps: tuple[bytes, ...]) -> Pointers:
+    """The quantisers of uint16 steps."""
+    return Pointers(quantiser(np.frombuffer(s, np.uint16)) for s in steps)
 
 
 def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
@@ -128,13 +128,12 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     if frame.precision != 8:
         return deep.transform(image, frame, qtables)
     layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(_steps(qtables))
+    tables = _quantisers(_steps(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
-    addresses = np.array([address(p) for p in planes], np.int64)
     transform_rows(
-        0, layout.strips.mcus_high, address(image), frame.height, frame.width, layout.memory, tables, addresses
-    )
-    del alive
+        0, layout.strips.mcus_high, address(image), frame.height, frame.width, layout.memory, tables.addresses,
+        Pointers(planes).addresses,
+    )  # fmt: skip
     return planes
 
 
@@ -161,7 +160,7 @@ def _entropy_coded(
 ) -> bytes:
     """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(steps)
+    tables = _quantisers(steps)
     wide, codes = layout.strips.mcus_wide, layout.codes
     state = encode_state(interval)
     if interval:
@@ -171,11 +170,10 @@ def _entropy_coded(
     row = row0
     while True:
         row = encode_strips(
-            row, row1, address(image), frame.height, frame.width, layout.memory, tables, layout.scan, wide, codes.addresses,
-            state, work, out,
+            row, row1, address(image), frame.height, frame.width, layout.memory, tables.addresses, layout.scan, wide,
+            codes.addresses, state, work, out,
         )  # fmt: skip
         if row == row1 and finish_encode(state, out) >= 0:
-            del alive
             return out[: state[WRITTEN]].tobytes()
         if row < 0:
             raise ValueError(ERRORS[state[ERROR]])

@@ -34,8 +34,7 @@ from ...kernels.forward import copy_bytes
 from ...kernels.inverse import dequantiser, inverse_strip
 from ...kernels.pixels import emit_rows
 from ...options import DecodeOptions
-from ...run.memory import borrow
-from ...run.scratch import address, kept, scratch
+from ...run.memory import Pointers, address, borrow, kept, scratch
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import files as entropy
@@ -166,7 +165,7 @@ class View:
         self.scan[:, ROWS], self.scan[:, COLUMNS] = real[:, 0], real[:, 1]
         self.scan[:, H], self.scan[:, V] = sampling[:, 0], sampling[:, 1]
         self.origins, self.sizes = places[:, :2], sizes[:used]
-        self.transforms = [transform_of(int(size)) for size in self.sizes]
+        self.transforms = Pointers(transform_of(int(size)) for size in self.sizes)
         lag = int(any(row[px.KIND] in (px.FANCY_H1V2, px.FANCY_H2V2) for row in self.table))
         height, width = window.shape
         self.shape = (height, width, self.channels)[: 2 if self.channels == 1 else 3]
@@ -175,15 +174,13 @@ class View:
         color = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
         self.memory = (
             np.ascontiguousarray(places[:, 2:]), np.ascontiguousarray(sampling[:used, 1]), self.sizes,
-            np.array([address(t) for t in self.transforms], np.int64), self.table, window.mcu[0], lag, (height, width),
+            self.transforms.addresses, self.table, window.mcu[0], lag, (height, width),
             color, self.channels, address(self.rows), span, address(_NOTHING), int(at[-1]),
         )  # fmt: skip
 
-    def dequantisers(self, qtables: Sequence[Any]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """(int64 [n] addresses, the tables they point into)."""
+    def dequantisers(self, qtables: Sequence[Any]) -> Pointers:
         sizes = self.sizes.tolist()
-        tables = [dequantiser(qtables[c]) if n == 8 else scaled_dequantiser(qtables[c]) for c, n in enumerate(sizes)]
-        return np.array([address(t) for t in tables], np.int64), tables
+        return Pointers((dequantiser if n == 8 else scaled_dequantiser)(qtables[c]) for c, n in enumerate(sizes))
 
 
 @kernel
@@ -277,12 +274,11 @@ def _picture_of_planes(
         return _deep_picture(planes, window, qtables, options)
     view = _view(window, options)
     pixels = borrow(view.shape)
-    steps, alive = view.dequantisers(qtables)
+    steps = view.dequantisers(qtables)
     pitches = view.scan[: len(view.sizes), COLUMNS].copy()
     firsts = (view.origins[:, 0] * pitches + view.origins[:, 1]) * 128
-    starts = np.array([address(plane) for plane in planes[: len(pitches)]], np.int64) + firsts
-    reconstruct_window(window.row1 - window.row0, starts, pitches, steps, view.memory, address(pixels))
-    del alive
+    starts = Pointers(planes[: len(pitches)]).addresses + firsts
+    reconstruct_window(window.row1 - window.row0, starts, pitches, steps.addresses, view.memory, address(pixels))
     return grey_of(pixels) if view.convert_grey else pixels
 
 
@@ -301,15 +297,14 @@ def _picture_of_scan(data: bytes | memoryview, window: Window, reader: Reader, o
             state = state_at(octets, offsets, start, interval)
     state = decode_state(octets, reader.position, interval) if state is None else state
     tables = decode_tables(scan.dc_tables, scan.ac_tables)
-    steps, alive = view.dequantisers(reader.qtables)
+    steps = view.dequantisers(reader.qtables)
     decode_window(
         start, window.row0, window.row1, view.scan, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH),
-        np.ascontiguousarray(view.origins[:, 1]), steps, view.memory, address(pixels),
+        np.ascontiguousarray(view.origins[:, 1]), steps.addresses, view.memory, address(pixels),
     )  # fmt: skip
     whole = window.row1 == high
     if whole:
         finish_decode(state)
-    del alive
     for message, count, offset in scan_warnings(state):
         if whole or message != WARNINGS[ENDED]:  # read ahead, but not needed
             reader.warn(message if count == 1 else f"{message} ({count} times)", offset)

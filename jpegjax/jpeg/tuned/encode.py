@@ -26,8 +26,7 @@ from ...kernels.tuned.trellis import (
     reciprocals,
 )
 from ...options import EncodeOptions
-from ...run.memory import borrow
-from ...run.scratch import address, scratch
+from ...run.memory import address, borrow, scratch
 from ...run.threads import run_parallel, spare_cores
 from ...simd import kernel
 from ...types import Frame

@@ -6,8 +6,7 @@ import numpy as np
 
 from ...kernels.forward import copy_bytes, downsample_row, extend_row, ycc_row
 from ...kernels.tuned.chroma import compensate_luma, fit_plane
-from ...run.memory import borrow
-from ...run.scratch import address
+from ...run.memory import address, borrow
 from ...simd import kernel
 from ...types import Frame
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...run.memory import borrow
-from ...run.scratch import address
+from ...run.memory import address, borrow
 from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
 from ..forward import copy_bytes, extend_row

@@ -1,52 +1,13 @@
-"""Working memory of the host engine, kept per thread: strips of samples and blocks that stay in cache."""
+"""Working memory of one MCU row: samples and blocks that stay in cache."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import TypeVar
-
 import numpy as np
 
-from ..types import Frame
+from ...run.memory import address, scratch
+from ...types import Frame
 
-__all__ = ["Strips", "address", "kept", "scratch"]
-
-KEPT_BYTES = 1 << 26  # larger buffers are given back after use
-KEPT_PLANS = 16
-
-T = TypeVar("T")
-_local = threading.local()
-
-
-def scratch(name: str, nbytes: int) -> np.ndarray:
-    """A uint8 buffer of at least nbytes that this thread owns until it asks for the same name again; contents are stale."""
-    store = _local.__dict__.setdefault("buffers", {})
-    found = store.get(name)
-    if found is None or found.size < nbytes:
-        found = np.zeros(nbytes + nbytes // 4 + 64, np.uint8)
-        if found.size <= KEPT_BYTES:
-            store[name] = found
-    return found
-
-
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """make(), remembered by this thread for the last few keys: images of one size share their layout."""
-    store: OrderedDict[Hashable, T] = _local.__dict__.setdefault("plans", OrderedDict())
-    found = store.get(key)
-    if found is None:
-        found = store[key] = make()
-        if len(store) > KEPT_PLANS:
-            store.popitem(last=False)
-    else:
-        store.move_to_end(key)
-    return found
-
-
-def address(array: np.ndarray) -> int:
-    """Where an array's data start; the caller keeps it alive."""
-    return array.__array_interface__["data"][0]
+__all__ = ["Strips"]
 
 
 class Strips:
