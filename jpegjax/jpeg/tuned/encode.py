@@ -13,7 +13,7 @@ import numpy as np
 
 from ...kernels.forward import raw_strip
 from ...kernels.tuned.field import strength_field
-from ...kernels.tuned.rates import Counts, Rates, ac_tables
+from ...kernels.tuned.rates import Counts, ac_tables
 from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, reciprocals, trellis_rows, work_bytes
 from ...options import EncodeOptions
 from ...run.memory import address, borrow, scratch
@@ -32,16 +32,13 @@ _SMALL_PIXELS = 1 << 17
 """Up to this, headers make progressive files the larger ones sometimes."""
 
 
-def _costs(plan: Plan, c: int, rates: Rates) -> Costs:
-    weight, bands = plan.recipe.weights[c].astype(np.int32), np.array(plan.bands(c), np.int64)
-    return Costs(reciprocals(plan.recipe.steps[c]), weight, bands, ac_tables(rates.ac), rates.dc)
-
-
 def run_trellis(
     plan: Plan, raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], field: np.ndarray | None
 ) -> None:
     """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0, or None."""
-    frame = plan.frame
+    frame, recipe = plan.frame, plan.recipe
+    scale, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
+    bands = {c: np.array(plan.bands(c), np.int64) for c in raws}
     blocks = {
         c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.sampling[c])
         for c, raw in raws.items()
@@ -55,12 +52,12 @@ def run_trellis(
         counted = {}
         for c, own in blocks.items():
             memory = scratch("trellis", work_bytes(own.v, own.raw.shape[1]))
-            counted[c] = Counts(np.zeros((len(costs[c].bands), 257), np.int64), np.zeros(257, np.int64))
+            counted[c] = Counts(np.zeros((len(bands[c]), 257), np.int64), np.zeros(257, np.int64))
             trellis_rows(cuts[part], cuts[part + 1], share, own, costs[c], counted[c], memory)
         return counted
 
-    for left in range(plan.recipe.passes - 1, -1, -1):
-        costs = {c: _costs(plan, c, rates[c]) for c in raws}
+    for left in range(recipe.passes - 1, -1, -1):
+        costs = {c: Costs(scale[c], weight[c], bands[c], ac_tables(r.ac), r.dc) for c, r in rates.items()}
         counted = run_parallel(partial(work, share=plan.share(left), costs=costs), range(parts))
         if left:
             whole = {c: Counts(*(np.sum(x, axis=0) for x in zip(*(p[c] for p in counted), strict=True))) for c in raws}
