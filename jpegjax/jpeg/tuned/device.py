@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from ...kernels.tuned.trellis import EMPTY, pass_rates
-from ...run.devices import DEPTH, local_devices
+from ...run.devices import local_devices
+from ...run.flow import DEPTH
 from ...types import Frame
 from ..files import table_slot
 from .encode import pass_share
