@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from ...kernels.tuned.rates import Counts, Rates
-from ...run.devices import DEPTH, local_devices
+from ...run.devices import local_devices
+from ...run.flow import DEPTH
 from ...types import Frame
 from .plan import Plan
 from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, program
