@@ -202,13 +202,13 @@ def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.Mon
     compiled = []
 
     def recorded(*arguments):
-        run, sharding = program(*arguments)
-        compiled.append(run)
-        return run, sharding
+        found = mapped(*arguments)
+        compiled.append(found.run)
+        return found
 
-    program = xla.program
-    monkeypatch.setattr(xla, "program", recorded)
-    program.cache_clear()
+    mapped = xla.mapped
+    monkeypatch.setattr(xla, "mapped", recorded)
+    mapped.cache_clear()
     for i, quality in enumerate((30, 75, 92)):
         for side in (40, 70, 110):
             jpegjax.encode(picture(i, side, 120 - i, 3), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)

@@ -14,7 +14,7 @@ from numba.core.registry import cpu_target
 from ...simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
-from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
     BAD_CODE_AT,
     INSUFFICIENT,
@@ -91,19 +91,11 @@ def _refill(bits, held, at, word):
 
 @kernel(inline=True)
 def _entry(table, bits, value_bits):
-    """What `tables.decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
+    """What `decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
     entry = np.int64(table[np.int64(bits >> np.uint64(64 - LOOKAHEAD))])
     if entry:
         return entry
-    length = LOOKAHEAD + 1
-    code = np.int64(bits >> np.uint64(64 - length))
-    while code > table[MAX_CODE + length]:
-        length += 1
-        code = np.int64(bits >> np.uint64(64 - length))
-    if length > 16:
-        return np.int64(17 << 16 | _BAD)
-    symbol = np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)])
-    return (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
+    return long_entry(np.int64(table.ctypes.data) + 4 * SEARCH, np.int64(bits), value_bits)
 
 
 @kernel(inline=True)
@@ -384,7 +376,7 @@ class ScanDecoder:
         (data, scratch), size = self._addresses, self.data.size
         restart = scan.restart_interval
         if first == 0:
-            tables = np.zeros((len(scan.components), SYMBOLS + 256), np.int32)
+            tables = np.zeros((len(scan.components), LOOKUP_SIZE), np.int32)
             if not high:
                 for i, spec in enumerate(scan.dc_tables):
                     tables[i] = decode_lookup(spec, True)

@@ -7,7 +7,7 @@ the next pass's rates go back. While one group of pictures waits for its counts 
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,10 +18,11 @@ import numpy as np
 
 from ...kernels.tuned.rates import Counts, Rates
 from ...run.devices import local_devices
-from ...run.flow import DEPTH
+from ...run.flow import Job, flow
+from ...run.mesh import mapped
 from ...types import Frame
 from .plan import Plan
-from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, program
+from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, quantise, transform
 from .recipe import Recipe
 
 __all__ = ["quantise_batch"]
@@ -209,35 +210,29 @@ class _Group:
                 own.ac[:, :256], own.dc[:12] = counts[0][p, row, :bands], counts[1][p, row]
             self.fill(rates, p, j, item.plan.next_rates(seen))
 
-    def run(self) -> Iterator[None]:
-        """All programs in turn; pauses where the host would wait for the device."""
-        pictures: Any = None
+    def job(self) -> Job[tuple[int, list[np.ndarray]]]:
+        """All programs in turn."""
+        plan, platform = self.items[0].plan, self.devices[0].platform
+        quantised, sharding = mapped(quantise, self.devices, platform)
+        pictures = jax.device_put(self.pictures(), sharding)
         coded: Coded | None = None
-        for group in self.items[0].plan.groups:
-            layout = self.items[0].layout(group)
-            transform, sharding = program(layout, self.devices)
-            quantise, _ = program(None, self.devices)
-            pictures = jax.device_put(self.pictures(), sharding) if pictures is None else pictures
+        for group in plan.groups:
             host, used, places = self.blocks(group)
             blocks = jax.device_put(host, sharding)
-            raw, field = transform(pictures, blocks.order, coded)
+            raw, field = mapped(transform, self.devices, self.items[0].layout(group)).run(pictures, blocks.order, coded)
             rates = self.rates(group)
-            passes = self.items[0].plan.recipe.passes
-            for i in range(passes):
-                counting = i + 1 < passes
-                now = *rates, used[0 if counting else 1], np.full(self.parts, counting)
-                levels, *counts = quantise(raw, field, blocks, *jax.device_put(now, sharding))
-                if counting:
-                    for count in counts:
-                        count.copy_to_host_async()
-                    yield
+            for left in range(plan.recipe.passes - 1, -1, -1):
+                now = *rates, used[1 if left == 0 else 0], np.full(self.parts, left > 0)
+                levels, *counts = quantised(raw, field, blocks, *jax.device_put(now, sharding))
+                if left:
+                    yield counts
                     self.update(group, rates, [np.asarray(c) for c in counts])
-            if group != self.items[0].plan.groups[-1]:
+            if group != plan.groups[-1]:
                 steps = host.steps.reshape(self.parts, self.count, _COMPONENTS, 64)[:, :, : len(group)]
                 coded = Coded(levels, blocks.order, jax.device_put(steps, sharding))
-            levels.copy_to_host_async()
-            yield
+            yield levels
             self.collect(group, np.asarray(levels), places)
+        return [(item.index, planes) for item, planes in zip(self.items, self.planes, strict=True)]
 
     def collect(self, group: tuple[int, ...], levels: np.ndarray, places: list[list[np.ndarray]]) -> None:
         for k, p, _, item in self.each():
@@ -277,15 +272,4 @@ def quantise_batch(
         _Item(i, image, Plan(frame, recipe))
         for i, (image, frame, recipe) in enumerate(zip(images, frames, recipes, strict=True))
     ]
-    groups = _grouped(items, devices)
-    running: deque[tuple[_Group, Iterator[None]]] = deque()
-    while True:
-        while len(running) <= DEPTH and (group := next(groups, None)) is not None:
-            running.append((group, group.run()))
-        if not running:
-            return
-        group, steps = running.popleft()
-        if next(steps, running) is None:
-            running.append((group, steps))
-        else:
-            yield from ((item.index, planes) for item, planes in zip(group.items, group.planes, strict=True))
+    return flow(group.job() for group in _grouped(items, devices))

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...coding.huffman import best_lengths
+from ...coding.huffman import best_lengths, fill_codes
 from ...simd import kernel
 
-__all__ = ["EMPTY", "RATE_FIELDS", "Counts", "Rates", "ac_tables", "pass_rates", "symbol_rates"]
+__all__ = ["EMPTY", "RATE_FIELDS", "Counts", "Rates", "ac_tables", "code_lengths", "pass_rates", "symbol_rates"]
 
 EMPTY = 0x10
 """The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
@@ -40,25 +40,30 @@ class Rates(NamedTuple):
 
 
 @kernel
+def code_lengths(counts, lengths):
+    """Bits of each symbol's best code to lengths, int64 [256], 0 for those without; returns how many have one.
+
+    counts: int64 [257], the last one free.
+    """
+    bits, symbols, codes = np.empty(33, np.int64), np.empty(256, np.uint8), np.zeros(256, np.uint32)
+    listed = max(best_lengths(counts, bits, symbols), 0)
+    if listed:
+        fill_codes(bits[1:17], symbols, codes)
+    for symbol in range(256):
+        lengths[symbol] = codes[symbol] & 255
+    return listed
+
+
+@kernel
 def symbol_rates(counts, rates):
     """Costs of symbols that occur so often, in 1/128 bit with their value bits: optimal code lengths, 16 for unseen ones.
 
     counts: int64 [257], the last one free. rates: int32 [256] for AC, [12] for DC.
     """
-    bits, symbols = np.empty(33, np.int64), np.empty(256, np.uint8)
-    for i in range(rates.size):
-        rates[i] = 128 * (_UNSEEN_BITS + (i & 15))
-    total = best_lengths(counts, bits, symbols)
-    place, length, left = 0, 0, np.int64(0)
-    while place < total:
-        while left == 0:
-            length += 1
-            left = bits[length]
-        symbol = np.int64(symbols[place])
-        if symbol < rates.size:
-            rates[symbol] = 128 * (length + (symbol & 15))
-        place += 1
-        left -= 1
+    lengths = np.empty(256, np.int64)
+    code_lengths(counts, lengths)
+    for symbol in range(rates.size):
+        rates[symbol] = 128 * ((lengths[symbol] or _UNSEEN_BITS) + (symbol & 15))
 
 
 def pass_rates(counts: Counts, progressive: bool = False) -> Rates:
