@@ -19,7 +19,7 @@ from ..coding.fitted import encode_scans
 from ..coding.geometry import scan_geometry
 from ..coding.progressive.decode import ScanDecoder
 from ..coding.progressive.encode import default_script
-from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_warnings
+from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_notes
 from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
@@ -267,7 +267,7 @@ def _decode_sequential(
     geometry, rows, columns = scan_geometry(frame, scan.components, planes)
     tables = decode_tables(scan.dc_tables, scan.ac_tables)
     state = decode_scan(geometry, rows, columns, tables, data, position, scan.restart_interval)
-    return int(state[POSITION]), [(message, offset) for message, _, offset in scan_warnings(state)]
+    return int(state[POSITION]), scan_notes(state)
 
 
 def _decode_again(
@@ -276,7 +276,7 @@ def _decode_again(
     """`_decode_sequential` over planes that hold an earlier scan: like libjpeg, it only replaces what is coded anew."""
     anew = [np.zeros_like(p) if c in scan.components else p for c, p in enumerate(planes)]
     position, found = _decode_sequential(frame, scan, anew, data, position)
-    complete = all(message != WARNINGS[EXHAUSTED] for message, _ in found)
+    complete = all(not message.startswith(WARNINGS[EXHAUSTED]) for message, _ in found)
     for c in scan.components:
         coded = anew[c] != 0
         coded[..., 0, 0] |= complete

@@ -17,7 +17,7 @@ from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
 from ..huffman import LOOKAHEAD, SEARCH, SEARCH_SIZE, decode_lookup, fill_decoder, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_CODE,
     INSUFFICIENT,
     PAD,
     START,
@@ -25,6 +25,7 @@ from ..restarts import (
     close_segment,
     new_state,
     next_segment,
+    note,
     scratch_for,
 )
 
@@ -288,8 +289,8 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
                     bits, held, at, invalid = _decode_cycle(tables, wide * units, bits, held, at, limit, out)
                 else:
                     bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
-                if invalid and state[BAD_CODE_AT] < 0:
-                    state[BAD_CODE_AT] = state[START]
+                if invalid:
+                    note(state, BAD_CODE, state[START])
                 finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length

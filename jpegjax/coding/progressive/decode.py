@@ -16,7 +16,7 @@ from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_CODE,
     INSUFFICIENT,
     OVER,
     START,
@@ -24,6 +24,7 @@ from ..restarts import (
     close_segment,
     new_state,
     next_segment,
+    note,
     scratch_for,
 )
 
@@ -145,8 +146,8 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
                             held -= 1
                             continue
                         entry = _entry(table, bits, 15)
-                        if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                            state[BAD_CODE_AT] = state[START]
+                        if entry & 0xFFFF == _BAD:
+                            note(state, BAD_CODE, state[START])
                         if entry & 255:
                             last[i] += _extend(bits << np.uint64(entry >> 8 & 255), entry & 15)
                         bits <<= np.uint64(entry >> 16)
@@ -208,8 +209,8 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                 elif zeros == 15:
                     k += 16
                 else:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        note(state, BAD_CODE, state[START])
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -296,8 +297,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 bits <<= np.uint64(entry >> 16)
                 held -= entry >> 16
                 if entry & 15 == 0 and zeros != 15:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        note(state, BAD_CODE, state[START])
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -323,8 +324,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 if entry & 15:
                     new |= target
                     negative |= target & np.uint64(plain - 1)
-            if seen & 14 and state[BAD_CODE_AT] < 0:
-                state[BAD_CODE_AT] = state[START]
+            if seen & 14:
+                note(state, BAD_CODE, state[START])
             if run:
                 run -= 1
                 grown, bits, held, at, word = _corrections(ahead & mask, bits, held, at, word)
