@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.forward import raw_strip
+from ...kernels.dct import fdct_strip
 from ...kernels.tuned.field import strength_field
 from ...kernels.tuned.trellis import (
     DC_WORK,
@@ -145,8 +145,7 @@ def run_trellis(
 def raw_blocks(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """8·DCT, int16 [rows, columns, 8, 8], of samples uint8 [.., stride], each row 64 bytes longer than its blocks."""
     out = borrow((rows, columns, 8, 8), np.int16)
-    spare = np.zeros(64, np.int16)
-    raw_strip(address(plane), plane.shape[1], rows, columns, address(out), address(spare))
+    fdct_strip(address(plane), plane.shape[1], rows, columns, address(out))
     return out
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from ...run.memory import address, borrow
 from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
-from ..forward import copy_bytes, extend_row
-from ..inverse import dequantiser, inverse_strip
+from ..dct import idct_strip
 from ..lanes import descaled, dot, pairs, plus
-from ..pixels import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
+from ..quant import dequantiser
+from ..rows import copy_bytes, extend_row
+from ..sampling import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
 
 __all__ = ["compensate_luma", "fit_plane"]
 
@@ -117,13 +118,13 @@ def _compensate_16(y, blue, coded_blue, red, coded_red, gains):
 
 
 @kernel
-def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, gains, table, vmax, scratch, span):
+def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, gains, table, scratch, span):
     """table: int64 [2, FIELDS] of the coded planes of Cb and Cr. scratch: address of 3 parts of span + 256 bytes."""
     sums = scratch + 2 * span + 64
     for row in range(row0, row1):
         at = row * stride
-        coded_blue = upsample_row(table[0], row, scratch, sums, 0, vmax)
-        coded_red = upsample_row(table[1], row, scratch + span, sums, 0, vmax)
+        coded_blue = upsample_row(table[0], row, scratch, sums, 0)
+        coded_red = upsample_row(table[1], row, scratch + span, sums, 0)
         for x in range(0, width, 16):
             _compensate_16(y + at + x, blue + at + x, coded_blue + x, red + at + x, coded_red + x, gains)
         extend_row(y + at, width, padded)
@@ -140,7 +141,6 @@ def compensate_luma(
     one in Cb and Cr takes from luma, 256 is 1; (122, 59) is all that it adds.
     """
     table, alive = np.zeros((2, FIELDS), np.int64), []
-    nothing = np.zeros(64, np.int16)
     for i, (blocks, steps) in enumerate(zip(coded, qtables, strict=True)):
         k = frame.components[i + 1]
         rows, columns = blocks.shape[:2]
@@ -148,7 +148,7 @@ def compensate_luma(
         samples = borrow((8 * rows, stride))
         alive.append(samples)
         step_rows = dequantiser(steps)
-        inverse_strip(address(blocks), 0, rows, columns, address(step_rows), address(samples), stride, address(nothing))
+        idct_strip(address(blocks), 0, columns, rows, columns, address(step_rows), address(samples), stride)
         height, width = frame.samples(i + 1)
         ratio = frame.hmax // k.h, frame.vmax // k.v
         row = table[i]
@@ -168,7 +168,6 @@ def compensate_luma(
         padded,
         gains[0] | gains[1] << 16,
         table,
-        frame.vmax,
         address(scratch),
         span,
     )
