@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import slopes
 
 import jpegjax
 from jpegjax.jpeg.tuned import device as xla
@@ -142,22 +143,12 @@ def test_segments_of_a_page_divide_it() -> None:
         trellis_ac(case.x, case.table, case.field, case.steps, case.weights, case.bands, case.rates, page=4)
 
 
-def picture(seed: int, *shape: int) -> np.ndarray:
-    """Smooth shapes, edges and noise, uint8."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: shape[0], : shape[1]] / 16
-    waves = [np.sin(x * a + y * b + c) * 60 + 40 * ((x * b - y * a) % 3 > 1) for a, b, c in rng.normal(0, 1, (3, 3))]
-    mixed = np.stack(waves, -1) + 110 + rng.normal(0, 6, (*shape[:2], 3))
-    mixed = np.clip(mixed, 0, 255).astype(np.uint8)
-    return mixed if len(shape) == 3 else np.ascontiguousarray(mixed[..., 0])
-
-
 PICTURES = [
-    picture(1, 61, 83, 3),
-    picture(2, 128, 97, 3),
-    picture(3, 37, 50),
-    picture(4, 3, 5, 3),
-    picture(5, 16, 2, 3),
+    slopes(61, 83, seed=1),
+    slopes(128, 97, seed=2),
+    np.ascontiguousarray(slopes(37, 50, seed=3)[..., 0]),
+    slopes(3, 5, seed=4),
+    slopes(16, 2, seed=5),
 ]
 ONE = jax.devices("cpu")[0]
 
@@ -211,7 +202,7 @@ def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.Mon
     mapped.cache_clear()
     for i, quality in enumerate((30, 75, 92)):
         for side in (40, 70, 110):
-            jpegjax.encode(picture(i, side, 120 - i, 3), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)
+            jpegjax.encode(slopes(side, 120 - i, seed=i), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)
     runs = {id(run): run for run in compiled}
     assert sum(run._cache_size() for run in runs.values()) == 2
 
