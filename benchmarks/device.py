@@ -12,21 +12,19 @@ Peers that are missing are listed as missing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # nvJPEG needs memory beside JAX
 
 import jax
 import numpy as np
-from machine import ROOT, describe
+from machine import describe
 from peers import PILLOW_SAMPLING, pillow_decode, pillow_encode
-from pictures import pictures
+from pictures import pictures, pixels_of
+from reports import RESULTS, flags, save
 from rounds import Race, race
 
 import jpegjax
@@ -100,7 +98,7 @@ def encode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolE
 
         calls["nvJPEG"] = nvjpeg
         nbytes["nvJPEG"] = sum(map(len, nvjpeg()))
-    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    pixels = pixels_of(batch)
     return race("encode", f"{sampling} q75", pixels, calls, rounds=rounds, bytes=nbytes)
 
 
@@ -122,7 +120,7 @@ def decode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolE
             return images
 
         calls["nvJPEG"] = nvjpeg
-    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    pixels = pixels_of(batch)
     return race("decode", f"{sampling} q75", pixels, calls, rounds=rounds)
 
 
@@ -151,13 +149,10 @@ def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Rac
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser = flags(__doc__, 11)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--device", help="platform name; JAX's default otherwise")
-    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "device.json")
     given = parser.parse_args()
     device = jax.local_devices(backend=given.device)[0]
     source, images = pictures(given.folder)
@@ -189,9 +184,7 @@ def main() -> None:
         for name, speed in r["mpixel_per_second"].items():
             ratio = r["ratios"].get(name)
             print(f"  {name:38} {speed:9.1f} Mpixel/s" + (f"  jpegjax is {ratio['median']:.2f}×" if ratio else ""))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written: {given.output}")
+    save(report, given.output or RESULTS / "device.json")
     if report["identity"]["different"]:
         raise SystemExit("not identical to Pillow")
 
