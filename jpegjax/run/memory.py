@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 __all__ = [
-    "POOL_BYTES", "SMALLEST", "Pointers", "address", "borrow", "discard", "kept", "scratch", "sparse_zeros",
+    "POOL_BYTES", "SMALLEST", "Pointers", "address", "borrow", "discard", "kept", "scratch", "scratch_parts", "sparse_zeros",
 ]  # fmt: skip
 
 POOL_BYTES = 1 << 27
@@ -64,6 +64,14 @@ def scratch(name: str, nbytes: int) -> np.ndarray:
         if found.size <= KEPT_BYTES:
             store[name] = found
     return found
+
+
+def scratch_parts(name: str, sizes: Iterable[int]) -> Pointers:
+    """Parts of one `scratch` buffer, uint8 of these sizes, each from a multiple of 64 on."""
+    ends = np.cumsum([(size + 63) // 64 * 64 for size in sizes])
+    buffer = scratch(name, int(ends[-1]) + 64)
+    first = -address(buffer) % 64
+    return Pointers(np.split(buffer[first : first + ends[-1]], ends[:-1]))
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:

@@ -1,39 +1,37 @@
-"""Working memory of one MCU row: samples and blocks that stay in cache."""
+"""A scan of all components, one MCU row at a time over the same strips of blocks."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ...run.memory import address, scratch
+from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, LAST, ROWS, H, V
 from ...types import Frame
 
-__all__ = ["Strips"]
+__all__ = ["Coding", "strip_geometry"]
 
 
-class Strips:
-    """Memory of one MCU row of a frame: samples and blocks of each component.
+class Coding(NamedTuple):
+    """What entropy coding goes on with from strip to strip, as `coding.sequential` describes it."""
 
-    sampling: int64 [n, 2] (h, v), (1, 1) for a single component. samples: int64 [n], address of sample row 0 of each strip;
-    one row before it is kept for context. strides: int64 [n], bytes a row, a multiple of 64, at least 64 beyond the padded
-    width. blocks: int64 [n], address of int16 [v, columns, 64]. last: int64 [n], address of uint8 [v, columns].
-    """
+    geometry: np.ndarray
+    """int64 [n, FIELDS] of `strip_geometry`"""
+    mcus_wide: int
+    tables: np.ndarray
+    """int64 [n, 2]: addresses of each component's DC and AC tables"""
+    state: np.ndarray
+    """of the encoder or the decoder"""
+    work: np.ndarray
+    """uint8 scratch"""
 
-    def __init__(self, frame: Frame):
-        n = len(frame.components)
-        alone = n == 1
-        self.sampling = np.array([(1, 1)] if alone else [(k.h, k.v) for k in frame.components], np.int64)
-        self.hmax, self.vmax = (int(m) for m in self.sampling.max(axis=0))
-        self.mcus_high, self.mcus_wide = frame.blocks(0) if alone else frame.mcus
-        self.grid = np.array([frame.blocks(c) for c in range(n)], np.int64)
-        wide = self.mcus_wide * 8 * self.sampling[:, 0]
-        self.strides = (wide + 64 + 127) // 64 * 64
-        rows = 8 * self.sampling[:, 1] + 1
-        blocks = self.sampling[:, 1] * self.grid[:, 1]
-        sizes = np.concatenate([self.strides * rows + 64, blocks * 128 + 128, blocks + 64])
-        sizes = (sizes + 63) // 64 * 64
-        self.buffer = scratch("strips", int(sizes.sum()) + 64)
-        start = -(-address(self.buffer) // 64) * 64
-        at = start + np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        self.samples = at[:n] + self.strides
-        self.blocks = np.ascontiguousarray(at[n : 2 * n])
-        self.last = np.ascontiguousarray(at[2 * n :])
+
+def strip_geometry(frame: Frame, blocks: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
+    """int64 [n, FIELDS], see coding/geometry.py. blocks, last: int64 [n], addresses of each component's strip."""
+    n = len(frame.components)
+    table = np.zeros((n, FIELDS), np.int64)
+    table[:, ADDRESS] = blocks
+    table[:, LAST] = 0 if last is None else last
+    table[:, [ROWS, COLUMNS]] = [frame.blocks(c) for c in range(n)]
+    table[:, [H, V]] = [(1, 1)] if n == 1 else [(k.h, k.v) for k in frame.components]
+    return table

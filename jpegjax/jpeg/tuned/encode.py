@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from ...kernels.forward import raw_strip
+from ...kernels.dct import fdct_strip
 from ...kernels.tuned.field import strength_field
 from ...kernels.tuned.rates import Counts, ac_tables
 from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, reciprocals, trellis_rows, work_bytes
@@ -67,8 +67,7 @@ def run_trellis(
 def raw_blocks(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """8·DCT, int16 [rows, columns, 8, 8], of samples uint8 [.., stride], each row 64 bytes longer than its blocks."""
     out = borrow((rows, columns, 8, 8), np.int16)
-    spare = np.zeros(64, np.int16)
-    raw_strip(address(plane), plane.shape[1], rows, columns, address(out), address(spare))
+    fdct_strip(address(plane), plane.shape[1], rows, columns, address(out))
     return out
 
 

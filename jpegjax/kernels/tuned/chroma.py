@@ -13,10 +13,11 @@ import numpy as np
 from ...run.memory import Pointers, address, borrow
 from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
-from ..forward import copy_bytes, extend_row
-from ..inverse import dequantiser, inverse_strip
+from ..dct import idct_strip
 from ..lanes import descaled, dot, pairs, plus
-from ..pixels import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
+from ..quant import dequantiser
+from ..rows import copy_bytes, extend_row
+from ..sampling import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
 
 __all__ = ["compensate_luma", "fit_plane"]
 
@@ -110,7 +111,7 @@ def _compensate_16(y, blue, coded_blue, red, coded_red, gains):
 
 
 @kernel
-def _compensate_rows(planes, height, width, padded, table, vmax, gains):
+def _compensate_rows(planes, height, width, padded, table, gains):
     """`compensate_luma` of `height` rows. table: int64 [2, FIELDS] of the coded planes of Cb and Cr."""
     stride, span = planes.shape[2], padded + 256
     lines = np.empty(6 * span, np.uint8)
@@ -119,8 +120,8 @@ def _compensate_rows(planes, height, width, padded, table, vmax, gains):
     large = np.int64(lines.ctypes.data)
     sums = large + 2 * span + 64
     for row in range(height):
-        coded_blue = upsample_row(table[0], row, large, sums, 0, vmax)
-        coded_red = upsample_row(table[1], row, large + span, sums, 0, vmax)
+        coded_blue = upsample_row(table[0], row, large, sums, 0)
+        coded_red = upsample_row(table[1], row, large + span, sums, 0)
         for x in range(0, width, 16):
             _compensate_16(y + x, blue + x, coded_blue + x, red + x, coded_red + x, gains)
         extend_row(y, width, padded)
@@ -139,14 +140,11 @@ def compensate_luma(
     """
     table = np.zeros((2, FIELDS), np.int64)
     samples = Pointers(borrow((8 * blocks.shape[0], 8 * blocks.shape[1] + 64)) for blocks in coded)
-    nothing = np.zeros(64, np.int16)
     for c, (row, blocks, steps) in enumerate(zip(table, coded, qtables, strict=True), 1):
         (rows, columns), (height, width), k = blocks.shape[:2], frame.samples(c), frame.components[c]
         row[SAMPLES], row[STRIDE] = samples.addresses[c - 1], 8 * columns + 64
         row[HRATIO], row[VRATIO] = ratio = frame.hmax // k.h, frame.vmax // k.v
         row[KIND], row[CWIDTH], row[CHEIGHT] = upsampling_kind(ratio, width, True), width, height
         step_rows = dequantiser(steps)
-        inverse_strip(
-            address(blocks), 0, rows, columns, address(step_rows), row[SAMPLES], row[STRIDE], address(nothing)
-        )
-    _compensate_rows(planes, frame.height, frame.width, padded, table, frame.vmax, gains[0] | gains[1] << 16)
+        idct_strip(address(blocks), 0, columns, rows, columns, address(step_rows), row[SAMPLES], row[STRIDE])
+    _compensate_rows(planes, frame.height, frame.width, padded, table, gains[0] | gains[1] << 16)
