@@ -26,13 +26,12 @@ from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
 from ..options import EncodeOptions, Limits
+from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..scan_script import check_script
 from ..types import ColorSpace, Frame, Process, Scan
 
 __all__ = ["decode_image", "encode_image", "sequential_script", "write_scans"]
 
-_MAX_INTERVAL = 65_535
 _MAX_MCU_BLOCKS = 10
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
@@ -58,7 +57,7 @@ def sequential_script(frame: Frame) -> tuple[Scan, ...]:
 
 def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
     columns = frame.mcus[1] if len(scan.components) > 1 else frame.blocks(scan.components[0])[1]
-    return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
+    return options.restart.interval(columns)
 
 
 def _encode_direct(planes: list[np.ndarray], frame: Frame, scan: Scan) -> bytes:
@@ -154,21 +153,12 @@ def encode_image(
     for c, plane in enumerate(planes):
         if plane.shape != (*frame.blocks(c), 8, 8):
             raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
-    comment = options.comment.encode() if isinstance(options.comment, str) else options.comment
-    head = header(
-        frame,
-        qtables,
-        dpi=options.dpi,
-        icc_profile=options.icc_profile,
-        exif=options.exif,
-        xmp=options.xmp,
-        comment=comment,
-    )
+    head = header(frame, qtables, options.metadata)
     if options.scans is not None:
         script = check_script(options.scans, frame)
     else:
         script = default_script(frame) if options.progressive else sequential_script(frame)
-    if options.restart_rows or options.restart_blocks:
+    if options.restart.rows or options.restart.blocks:
         script = tuple(replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script)
     return head + write_scans(
         planes, frame, script, optimize=options.optimize or options.progressive or frame.precision != 8
