@@ -16,7 +16,7 @@ import jpegjax
 
 PACKAGE = Path(jpegjax.__file__).parent
 ROOT = PACKAGE.parent
-LEFT = {"errors", "types", "options", "scan_script", "annex_k", "simd"}
+LEFT = {"errors", "types", "options", "annex_k", "simd"}
 """What crosses a door, and what stands left of every room."""
 
 MAY_IMPORT = {
@@ -24,8 +24,7 @@ MAY_IMPORT = {
     "types": set(),
     "annex_k": {"types"},
     "simd": set(),
-    "scan_script": {"types"},
-    "options": {"errors", "types", "scan_script"},
+    "options": {"errors", "types"},
     "metrics": {"types"},
     "run": {"errors", "types"},
     "ops": {"types"},
@@ -43,7 +42,7 @@ MAY_IMPORT = {
     "studio": LEFT | {"codecs", "metrics", "bulk"},
 }
 ALL = {*MAY_IMPORT, "cli", "__init__"}
-MAY_IMPORT |= {"cli": ALL, "__init__": {"errors", "options", "types", "api"}}
+MAY_IMPORT |= {"cli": ALL, "__init__": {"errors", "options", "types", "api", "codecs", "metrics", "report"}}
 
 PUBLIC = {
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",

@@ -28,8 +28,8 @@ from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
 from ..options import EncodeOptions, Limits
+from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..scan_script import check_script
 from ..types import ColorSpace, Frame, Process, Scan
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "write_scans",
 ]  # fmt: skip
 
-_MAX_INTERVAL = 65_535
 _MAX_MCU_BLOCKS = 10
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
@@ -64,7 +63,7 @@ def sequential_script(frame: Frame) -> tuple[Scan, ...]:
 def scan_interval(frame: Frame, components: Sequence[int], options: EncodeOptions) -> int:
     """MCUs between restarts of a scan of these components, 0 for none."""
     columns = frame.mcus[1] if len(components) > 1 else frame.blocks(components[0])[1]
-    return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
+    return options.restart.interval(columns)
 
 
 def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
@@ -177,11 +176,8 @@ def _bare_head(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
 
 def head(frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """A file up to and including SOFn, with the metadata of the options."""
-    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
-        return header(
-            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-            comment=options.comment,
-        )  # fmt: skip
+    if options.metadata:
+        return header(frame, qtables, options.metadata)
     return _bare_head(frame, tuple([np.asarray(q, np.uint16).tobytes() for q in qtables]))
 
 
@@ -206,7 +202,7 @@ def _scans(planes: list[np.ndarray], frame: Frame, options: EncodeOptions) -> by
         script = check_script(options.scans, frame)
     else:
         script = default_script(frame) if options.progressive else sequential_script(frame)
-    if options.restart_rows or options.restart_blocks:
+    if options.restart.rows or options.restart.blocks:
         script = tuple(replace(s, restart_interval=scan_interval(frame, s.components, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
     return write_scans(planes, frame, script, optimize=optimize)

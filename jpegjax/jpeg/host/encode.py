@@ -189,16 +189,10 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
-    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
+    interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
     coded = run_parallel(lambda part: _entropy_coded(image, frame, steps, interval, part[1], part[2]), parts)
     for i in range(1, len(parts)):
         coded[i] = bytes([0xFF, 0xD0 + (parts[i][1] * wide // interval - 1) % 8]) + coded[i]
-    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
-        head = header(
-            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-            comment=options.comment,
-        )  # fmt: skip
-    else:
-        head = _plain_header(frame, steps)
+    head = header(frame, qtables, options.metadata) if options.metadata else _plain_header(frame, steps)
     return b"".join([head, _scan_head(frame, interval), *coded, EOI])
