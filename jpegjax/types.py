@@ -5,14 +5,34 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import jax
 
 __all__ = [
-    "ZIGZAG", "Coefficients", "ColorSpace", "Component", "Conditioning", "Frame", "HuffmanSpec", "Process", "Scan",
-    "register_pytree",
+    "ZIGZAG", "Array", "Coefficients", "ColorSpace", "Component", "Conditioning", "Device", "Frame", "HuffmanSpec",
+    "JaxDevice", "Process", "Scan", "register_pytree",
 ]  # fmt: skip
+
+Array: TypeAlias = "npt.NDArray[Any] | jax.Array"
+"""NumPy's or JAX's."""
+
+
+class JaxDevice(Protocol):
+    """What `jax.devices()` lists; JAX itself has no type of it for checkers."""
+
+    @property
+    def platform(self) -> str: ...
+    @property
+    def id(self) -> int: ...
+
+
+Device: TypeAlias = "JaxDevice | str | jax.sharding.Mesh | jax.sharding.Sharding"
+"""Where the xla engine works: one device, all of a platform ("gpu"), those of a mesh or of a sharding."""
 
 ZIGZAG = np.array(
     [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,

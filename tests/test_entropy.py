@@ -16,7 +16,7 @@ from jpegjax.container import parse_header
 from jpegjax.errors import CorruptJpeg, JpegError, LimitExceeded
 from jpegjax.jpeg.files import decode_image, encode_image
 from jpegjax.jpeg.host import reconstruct
-from jpegjax.options import EncodeOptions, Limits
+from jpegjax.options import EncodeOptions, Limits, Restart
 
 SIZES = [(1, 1), (8, 8), (9, 17), (3, 100), (33, 16), (64, 64), (227, 149)]
 QUALITIES = [1, 25, 75, 95, 100]
@@ -51,7 +51,8 @@ def test_files_are_pillows(size, sampling):
                     first = planes
                 for plane, other in zip(planes, first, strict=True):
                     np.testing.assert_array_equal(plane, other)
-                options = EncodeOptions(quality=quality, **form, **restart)
+                group = Restart(**{name.removeprefix("restart_"): n for name, n in restart.items()})
+                options = EncodeOptions(quality=quality, restart=group, **form)
                 assert encode_image(planes, reader.frame, reader.qtables, options) == expected
 
 

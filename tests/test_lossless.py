@@ -18,6 +18,7 @@ from PIL import Image, ImageFile
 import jpegjax
 from jpegjax.container import parse_header
 from jpegjax.jpeg.lossless import decode_lossless, decode_planes, encode_lossless
+from jpegjax.options import Metadata
 
 SUITE = "conformance/robert-ancell__jpegsuite/jpeg/lossless_huffman"
 T83 = "conformance/pydicom__pylibjpeg-data/ljdata/jpg/10918/p14"
@@ -74,7 +75,12 @@ def test_any_image_comes_back(data: st.DataObject) -> None:
     shift = data.draw(st.integers(0, precision - 1))
     predictor, rows = data.draw(st.sampled_from((None, *range(1, 8)))), data.draw(st.integers(0, 9))
     file, pixels = coded(
-        image, precision=precision, predictor=predictor, point_transform=shift, restart_rows=rows, comment=b"c"
+        image,
+        precision=precision,
+        predictor=predictor,
+        point_transform=shift,
+        restart_rows=rows,
+        metadata=Metadata(comment=b"c"),
     )
     if shape[2] == 4:  # stored inverted, so that the bits dropped read as full ink
         largest = (1 << precision) - 1

@@ -20,7 +20,7 @@ from streams import scans as scans_of
 
 import jpegjax
 from jpegjax import Coefficients
-from jpegjax.scan_script import parse_script
+from jpegjax.options.scans import parse_script
 from jpegjax.types import Scan
 
 run, Run = test_cli.run, test_cli.Run

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import JpegError
-from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
+from ..options import ENGINES, DecodeOptions, EncodeOptions, Metadata, TranscodeOptions, check_choice
 from . import settings
 from .codecs import codecs
 from .compare import compare
@@ -142,9 +142,10 @@ def encode(
             tune=True if tune == "all" else tune,
             target_bytes=target_bytes,
             target_metric=settings.target_metric(target_metric),
-            icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
-            comment=comment,
-            **settings.restart(restart),
+            metadata=Metadata(
+                icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None, comment=comment
+            ),
+            restart=settings.restart(restart),
             precision=precision,
             lossless=lossless,
             predictor=predictor,
@@ -289,8 +290,6 @@ def transcode(
             raise UsageError("--flip, --transpose, --transverse: give one of them")
         if replace and output is not None:
             raise UsageError("--in-place and -o: give one of them")
-        from ..jpeg.transcode import TranscodeOptions
-
         options = TranscodeOptions(
             rotate=rotate,
             flip=mirrors[0] if mirrors else None,
@@ -306,7 +305,7 @@ def transcode(
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
             strict=strict,
-            **settings.restart(restart),
+            restart=settings.restart(restart),
             limits=settings.limits(limit_pixels, limit_memory),
         )
         from .work import TranscodeJob

@@ -19,11 +19,11 @@ from ..container import inspect
 from ..errors import JpegError, LimitExceeded
 from ..jpeg import codec
 from ..jpeg.targets import encode
-from ..jpeg.transcode import TranscodeOptions, transcode
-from ..options import DecodeOptions, EncodeOptions, Limits
+from ..jpeg.transcode import transcode
+from ..options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
+from ..options.scans import check_script
 from ..run.engines import pick
 from ..run.threads import cores
-from ..scan_script import check_script
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation
@@ -93,11 +93,13 @@ class EncodeJob:
         item.row.notes += notes
         if profile and self.keep_icc:
             item.profile = profile
-        elif profile and not self.options.icc_profile:
+        elif profile and not self.options.metadata.icc_profile:
             item.row.notes.append("ICC profile left out (--icc keep)")
 
     def settings(self, profile: bytes | None) -> EncodeOptions:
-        return replace(self.options, icc_profile=profile) if profile else self.options
+        if not profile:
+            return self.options
+        return replace(self.options, metadata=replace(self.options.metadata, icc_profile=profile))
 
     def code(self, items: Sequence[_Item], totals: Totals) -> None:
         start = time.perf_counter()

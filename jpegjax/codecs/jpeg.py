@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, api
-from ..options import TUNES, EncodeOptions
+from ..options import TUNES, EncodeOptions, Restart
 from .protocol import Codec, Setting
 
 __all__ = ["codec"]
@@ -48,7 +48,9 @@ _GRID = (5, 10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 
 
 def _options(settings: Mapping[str, Any], **fixed: Any) -> None:
-    EncodeOptions(**{name: value for name, value in settings.items() if name != "engine"}, **fixed)
+    rest = {name: value for name, value in settings.items() if name != "engine"}
+    restart = Restart(rest.pop("restart_rows", 0), rest.pop("restart_blocks", 0))
+    EncodeOptions(**rest, restart=restart, **fixed)
 
 
 def _encode(image: Any, **settings: Any) -> bytes:

@@ -13,10 +13,7 @@ from .bodies import guess_color
 from .metadata import EXIF_PREFIX, Metadata, read_orientation, segment_kind
 from .write import icc_segments
 
-__all__ = ["KINDS", "carried_head", "carried_orientation"]
-
-KINDS = ("comments", "exif", "icc", "xmp", "other")
-"""Kinds of segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
+__all__ = ["carried_head", "carried_orientation"]
 
 _ADOBE_TRANSFORM = {ColorSpace.RGB: 0, ColorSpace.CMYK: 0, ColorSpace.YCCK: 2}
 _ORIENTATION, _EXIF_IFD, _PIXEL_X, _PIXEL_Y = 0x0112, 0x8769, 0xA002, 0xA003
@@ -88,7 +85,7 @@ def carried_head(
 ) -> bytes:
     """The start of a file of `frame` that keeps segments of another one: SOI, JFIF or Adobe anew, then theirs in order.
 
-    data, segments, metadata: of the other file, as `Reader` has them. keep: kinds of KINDS. Like jpegtran's, JFIF
+    data, segments, metadata: of the other file, as `Reader` has them. keep: kinds of `options.KINDS`. Like jpegtran's, JFIF
     carries over version and density, and gives way to an EXIF segment that would stand first; that one is then told the
     frame's size if it was resized. orientation: what the first EXIF segment shall say, where it says any, and the size
     with it. icc_profile: a profile that stands behind them.

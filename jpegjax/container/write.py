@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..options import NO_METADATA, Metadata
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
 from .metadata import ICC_PREFIX, XMP_PREFIX
 
@@ -60,24 +61,16 @@ def icc_segments(profile: bytes) -> bytes:
     )
 
 
-def header(
-    frame: Frame,
-    qtables: Sequence[np.ndarray],
-    *,
-    dpi: tuple[int, int] | None = None,
-    icc_profile: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    comment: bytes | None = None,
-) -> bytes:
+def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_METADATA) -> bytes:
     """A file from SOI up to and including SOFn.
 
     qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
         Lossless frames have none.
-    dpi: JFIF density (x, y), dots an inch, 1..65535. exif: the APP1 body as it stands ("Exif\\0\\0" first).
+    metadata: to embed; its dpi is the JFIF density, its exif the APP1 body as it stands ("Exif\\0\\0" first).
     Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
     A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
     """
+    dpi = metadata.dpi
     if dpi is not None and frame.color is ColorSpace.RGB:
         raise ValueError(f"dpi={dpi!r}: the JFIF marker that carries it makes decoders read RGB as YCbCr")
     parts = [SOI]
@@ -86,14 +79,14 @@ def header(
         parts.append(_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", dpi is not None, x, y, 0, 0), "dpi"))
     if frame.color in _ADOBE_TRANSFORM:
         parts.append(_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([_ADOBE_TRANSFORM[frame.color]]), "color"))
-    if exif:
-        parts.append(_segment(0xE1, bytes(exif), "exif"))
-    if xmp:
-        parts.append(_segment(0xE1, XMP_PREFIX + bytes(xmp), "xmp"))
-    if icc_profile:
-        parts.append(icc_segments(bytes(icc_profile)))
-    if comment:
-        parts.append(_segment(0xFE, bytes(comment), "comment"))
+    if metadata.exif:
+        parts.append(_segment(0xE1, bytes(metadata.exif), "exif"))
+    if metadata.xmp:
+        parts.append(_segment(0xE1, XMP_PREFIX + bytes(metadata.xmp), "xmp"))
+    if metadata.icc_profile:
+        parts.append(icc_segments(bytes(metadata.icc_profile)))
+    if metadata.comment:
+        parts.append(_segment(0xFE, bytes(metadata.comment), "comment"))
     parts.append(frame_header(frame, qtables))
     return b"".join(parts)
 

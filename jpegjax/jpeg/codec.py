@@ -101,8 +101,7 @@ def encode_recipes(
 def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
     return encode_lossless(
         image, precision=options.precision, predictor=options.predictor, point_transform=options.point_transform,
-        restart_rows=options.restart_rows, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif,
-        xmp=options.xmp, comment=options.comment,
+        restart_rows=options.restart.rows, metadata=options.metadata,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Files to coefficient planes and back: the entropy coders of `coding` joined to the markers of `container`.
 
-planes ──▶ head + body ──▶ bytes          bytes ──▶ decode_image ──▶ planes
+planes ──▶ header + body ──▶ bytes          bytes ──▶ decode_image ──▶ planes
 """
 
 from __future__ import annotations
@@ -27,17 +27,16 @@ from ..container.write import frame_header
 from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
-from ..options import EncodeOptions, Limits
+from ..options import EncodeOptions, Limits, Metadata
+from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..scan_script import check_script
 from ..types import ColorSpace, Frame, Process, Scan
 
 __all__ = [
-    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "scan_interval", "sequential_script", "table_slot",
+    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot",
     "write_scans",
 ]  # fmt: skip
 
-_MAX_INTERVAL = 65_535
 _MAX_MCU_BLOCKS = 10
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
@@ -61,10 +60,9 @@ def sequential_script(frame: Frame) -> tuple[Scan, ...]:
     return (Scan(tuple(everything)),)
 
 
-def scan_interval(frame: Frame, components: Sequence[int], options: EncodeOptions) -> int:
-    """MCUs between restarts of a scan of these components, 0 for none."""
-    columns = frame.mcus[1] if len(components) > 1 else frame.blocks(components[0])[1]
-    return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
+def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
+    columns = frame.mcus[1] if len(scan.components) > 1 else frame.blocks(scan.components[0])[1]
+    return options.restart.interval(columns)
 
 
 def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
@@ -74,50 +72,57 @@ def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
     return encode_tables(dc, ac, frame.precision)
 
 
-@lru_cache(maxsize=64)
-def _plain_heads(
-    frame: Frame, components: tuple[tuple[int, ...], ...], intervals: tuple[int, ...]
-) -> tuple[bytes, ...]:
+def _plain_heads(frame: Frame, script: Sequence[Scan]) -> list[bytes]:
     """What stands before the data of sequential scans by Annex K's tables: DHT once each, DRI where it changes, SOS."""
     sent: set[tuple[int, int]] = set()
-    heads, before = [], 0
-    for scanned, interval in zip(components, intervals, strict=True):
-        slots = [table_slot(frame, c) for c in scanned]
-        new = dict.fromkeys((kind, slot) for slot in slots for kind in (0, 1) if (kind, slot) not in sent)
+    heads, interval = [], 0
+    for scan in script:
+        slots = [table_slot(frame, c) for c in scan.components]
+        new = [key for key in dict.fromkeys((kind, slot) for slot in slots for kind in (0, 1)) if key not in sent]
         sent.update(new)
-        parts = [dht(kind, slot, _STANDARD[kind, slot]) for kind, slot in new]
-        if interval != before:
+        parts = [dht(*key, _STANDARD[key]) for key in new]
+        if scan.restart_interval != interval:
+            interval = scan.restart_interval
             parts.append(dri(interval))
-        before = interval
-        parts.append(sos([(frame.components[c].id, s, s) for c, s in zip(scanned, slots, strict=True)]))
+        parts.append(sos([(frame.components[c].id, s, s) for c, s in zip(scan.components, slots, strict=True)]))
         heads.append(b"".join(parts))
-    return tuple(heads)
+    return heads
 
 
 def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan]) -> bytes:
     """`write_scans` by Annex K's tables: no need to look at the symbols first."""
     parts: list[bytes] = []
-    heads = _plain_heads(frame, tuple(s.components for s in script), tuple(s.restart_interval for s in script))
-    for scan, scan_head in zip(script, heads, strict=True):
+    for scan, scan_head in zip(script, _plain_heads(frame, script), strict=True):
         geometry, rows, columns = scan_geometry(frame, scan.components, planes)
         tables = plain_tables(frame, scan.components)
         parts += [scan_head, encode_scan(geometry, rows, columns, tables, scan.restart_interval)]
     return b"".join([*parts, EOI])
 
 
-def plain_file(
-    frame: Frame,
-    qtables: Sequence[np.ndarray],
-    options: EncodeOptions,
-    interval: int,
-    segments: Sequence[tuple[int, bytes]],
-) -> bytes:
-    """A baseline file of one scan by Annex K's tables, as `encode_image` writes it, from data coded elsewhere.
+@lru_cache(maxsize=64)
+def _only_head(frame: Frame, interval: int) -> bytes:
+    """`_plain_heads` of a file's only scan."""
+    return _plain_heads(frame, [Scan(tuple(range(len(frame.components))), restart_interval=interval)])[0]
 
-    interval: of `scan_interval`. segments: parts of the data, each with the number of the restart segment that it begins.
+
+@lru_cache(maxsize=64)
+def _bare_start(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
+    """All that stands before the data of a file of one scan without metadata."""
+    return header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _only_head(frame, interval)
+
+
+def plain_file(
+    frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata, segments: Sequence[tuple[int, bytes]]
+) -> bytes:
+    """A baseline file of one scan by Annex K's tables, as `encode_image` writes it, from data that are coded already.
+
+    steps: per component uint16 [64] in natural order. interval: MCUs between restarts, 0 for none. segments: parts of the
+    data, each with the number of the restart segment that it begins.
     """
-    everything = tuple(range(len(frame.components)))
-    parts = [head(frame, qtables, options), *_plain_heads(frame, (everything,), (interval,))]
+    if metadata:
+        parts = [header(frame, [np.frombuffer(s, np.uint16) for s in steps], metadata), _only_head(frame, interval)]
+    else:
+        parts = [_bare_start(frame, steps, interval)]
     for number, data in segments:
         parts += [bytes([0xFF, 0xD0 + (number - 1) % 8]), data] if number else [data]
     return b"".join([*parts, EOI])
@@ -170,21 +175,6 @@ def write_scans(
     return _write_plain(planes, frame, script)
 
 
-@lru_cache(maxsize=64)
-def _bare_head(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
-    return header(frame, [np.frombuffer(s, np.uint16) for s in steps])
-
-
-def head(frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
-    """A file up to and including SOFn, with the metadata of the options."""
-    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
-        return header(
-            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-            comment=options.comment,
-        )  # fmt: skip
-    return _bare_head(frame, tuple([np.asarray(q, np.uint16).tobytes() for q in qtables]))
-
-
 def _fitting(planes: Sequence[np.ndarray], frame: Frame, options: EncodeOptions) -> tuple[list[np.ndarray], Frame]:
     """Planes as the coders take them, and the frame of the options' process; ValueError for planes that do not fit."""
     if options.arithmetic:
@@ -206,8 +196,8 @@ def _scans(planes: list[np.ndarray], frame: Frame, options: EncodeOptions) -> by
         script = check_script(options.scans, frame)
     else:
         script = default_script(frame) if options.progressive else sequential_script(frame)
-    if options.restart_rows or options.restart_blocks:
-        script = tuple(replace(s, restart_interval=scan_interval(frame, s.components, options)) for s in script)
+    if options.restart.rows or options.restart.blocks:
+        script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
     return write_scans(planes, frame, script, optimize=optimize)
 
@@ -229,7 +219,7 @@ def encode_image(
     planes and scan scripts that do not fit the frame and for coefficients out of range.
     """
     planes, frame = _fitting(planes, frame, options)
-    return head(frame, qtables, options) + _scans(planes, frame, options)
+    return header(frame, qtables, options.metadata) + _scans(planes, frame, options)
 
 
 def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from ...coding.geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, V
 from ...coding.sequential.encode import (
     ERROR,
@@ -16,12 +15,10 @@ from ...coding.sequential.encode import (
     WRITTEN,
     encode_rows,
     encode_state,
-    encode_tables,
     finish_encode,
     row_bytes,
     scratch_bytes,
 )
-from ...container import EOI, dht, dri, header, sos
 from ...kernels import twelve_bit
 from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
@@ -31,15 +28,11 @@ from ...run.memory import Pointers, address, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import Frame
-from .. import files as entropy
+from .. import files
 from .parts import row_parts
 from .strips import Coding, strip_geometry
 
 __all__ = ["encode_image", "transform"]
-
-
-_STANDARD_DC = STANDARD_DC_LUMA, STANDARD_DC_CHROMA
-_STANDARD_AC = STANDARD_AC_LUMA, STANDARD_AC_CHROMA
 
 
 class Layout:
@@ -58,8 +51,7 @@ class Layout:
         at = self.memory.addresses
         self.strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride)
         self.geometry = strip_geometry(frame, at[n : 2 * n])
-        slots = [entropy.table_slot(frame, c) for c in range(n)]
-        self.codes = encode_tables(tuple(_STANDARD_DC[s] for s in slots), tuple(_STANDARD_AC[s] for s in slots))
+        self.codes = files.plain_tables(frame, range(n))
         self.row_bytes = int(row_bytes(self.geometry, self.mcus_wide))
         self.scratch_bytes = int(scratch_bytes(self.geometry, self.mcus_wide))
 
@@ -137,24 +129,6 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     return planes
 
 
-@lru_cache(maxsize=64)
-def _plain_header(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
-    return header(frame, [np.frombuffer(s, np.uint16) for s in steps])
-
-
-@lru_cache(maxsize=64)
-def _scan_head(frame: Frame, interval: int) -> bytes:
-    """Everything between SOFn and the data: standard tables, restart interval, scan header."""
-    parts = [dht(0, 0, STANDARD_DC_LUMA), dht(1, 0, STANDARD_AC_LUMA)]
-    slots = [entropy.table_slot(frame, c) for c in range(len(frame.components))]
-    if max(slots):
-        parts += [dht(0, 1, STANDARD_DC_CHROMA), dht(1, 1, STANDARD_AC_CHROMA)]
-    if interval:
-        parts.append(dri(interval))
-    parts.append(sos([(k.id, slot, slot) for k, slot in zip(frame.components, slots, strict=True)]))
-    return b"".join(parts)
-
-
 def _entropy_coded(
     image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
 ) -> bytes:
@@ -181,24 +155,12 @@ def _entropy_coded(
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if (
-        fitted
-        or options.scans is not None
-        or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1)
-    ):
-        return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
+    if fitted or options.scans is not None or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1):
+        return files.encode_image(transform(image, frame, qtables), frame, qtables, options)
     steps = _steps(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
-    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
+    interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
     coded = run_parallel(lambda part: _entropy_coded(image, frame, steps, interval, part[1], part[2]), parts)
-    for i in range(1, len(parts)):
-        coded[i] = bytes([0xFF, 0xD0 + (parts[i][1] * wide // interval - 1) % 8]) + coded[i]
-    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
-        head = header(
-            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-            comment=options.comment,
-        )  # fmt: skip
-    else:
-        head = _plain_header(frame, steps)
-    return b"".join([head, _scan_head(frame, interval), *coded, EOI])
+    segments = [(first * wide // (interval or 1), data) for (_, first, _), data in zip(parts, coded, strict=True)]
+    return files.plain_file(frame, steps, interval, options.metadata, segments)

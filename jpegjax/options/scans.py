@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from .types import Frame, Scan
+from ..types import Frame, Scan
 
 __all__ = ["check_script", "is_progressive", "parse_script"]
 
