@@ -25,7 +25,7 @@ from ...container import EOI, dht, dri, header, sos
 from ...kernels import twelve_bit
 from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
-from ...kernels.quant import quantiser
+from ...kernels.quant import quantiser, step_bytes
 from ...options import EncodeOptions
 from ...run.memory import Pointers, address, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
@@ -117,10 +117,6 @@ def _picture(image: np.ndarray, frame: Frame) -> Picture:
     return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
-def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
-    return tuple(np.asarray(q, np.uint16).tobytes() for q in qtables)
-
-
 def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
@@ -128,7 +124,7 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     """
     if frame.precision != 8:
         return twelve_bit.transform(image, frame, qtables)
-    layout, tables = _layout(frame), _quantisers(_steps(qtables))
+    layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
@@ -138,11 +134,11 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
 
 
 @lru_cache(maxsize=64)
-def _plain_header(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
-    return header(frame, [np.frombuffer(s, np.uint16) for s in steps])
+def _plain_head(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
+    """Everything before the data of a file without metadata."""
+    return header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _scan_head(frame, interval)
 
 
-@lru_cache(maxsize=64)
 def _scan_head(frame: Frame, interval: int) -> bytes:
     """Everything between SOFn and the data: standard tables, restart interval, scan header."""
     parts = [dht(0, 0, STANDARD_DC_LUMA), dht(1, 0, STANDARD_AC_LUMA)]
@@ -187,7 +183,7 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1)
     ):
         return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
-    steps = _steps(qtables)
+    steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
@@ -198,7 +194,7 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
         head = header(
             frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
             comment=options.comment,
-        )  # fmt: skip
+        ) + _scan_head(frame, interval)  # fmt: skip
     else:
-        head = _plain_header(frame, steps)
-    return b"".join([head, _scan_head(frame, interval), *coded, EOI])
+        head = _plain_head(frame, steps, interval)
+    return b"".join([head, *coded, EOI])
