@@ -166,6 +166,31 @@ def test_restart_markers_out_of_order_are_followed_from_the_start():
     assert sum("restart marker" in str(note.message) for note in noted) == 4  # not where it decodes the first rows
 
 
+def test_regions_read_the_same_on_one_core_and_on_many(monkeypatch):
+    def read(file, **options):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return jpegjax.decode(file, engine="host", **options), [str(w.message) for w in caught]
+
+    draw, files = np.random.default_rng(3), []
+    for subsampling, restart in (("4:2:0", {"restart_rows": 1}), ("4:4:0", {"restart_blocks": 3}), ("4:4:4", {})):
+        file = jpegjax.encode(noise(150, 96), subsampling=subsampling, quality=50, **restart)
+        scan, files = file.index(b"\xff\xda") + 14, [*files, file]
+        for _ in range(20):
+            bad = bytearray(file)
+            at = int(draw.integers(scan, len(bad) - 2))
+            bad[at : at + int(draw.integers(1, 30))] = bytes((0xFF, 0xD0 + int(draw.integers(8))))
+            files.append(bytes(bad))
+    views = [{}, {"scale": Fraction(1, 2)}, {"crop": (10, 50, 60, 99)}, {"crop": (0, 41, 96, 60)}, {"mode": "L"}]
+    alone = [read(file, **view) for file in files for view in views]
+    assert sum(bool(noted) for _, noted in alone) > 100
+    monkeypatch.setattr("jpegjax.jpeg.host.parts.SMALLEST_PIXELS", 1 << 9)
+    monkeypatch.setattr("jpegjax.jpeg.host.parts.spare_cores", lambda: 4)
+    for (pixels, noted), (file, view) in zip(alone, ((f, v) for f in files for v in views), strict=True):
+        again, warned = read(file, **view)
+        assert np.array_equal(pixels, again) and noted == warned, view
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_turns_the_region_too(orientation):
     exif = Image.Exif()

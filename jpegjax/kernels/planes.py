@@ -59,7 +59,8 @@ def _full_row(c, j, row, strips):
 def fill_strip(picture, m, strips):
     """Cut MCU row m out of a picture into the strips of its components, downsampled and padded (libjpeg's edges)."""
     image, height, width, channels = picture
-    sampling, hmax, vmax, samples, strides, full, full_stride = strips
+    sampling, samples, strides = strips.sampling, strips.samples, strips.strides
+    hmax, vmax, full, full_stride = strips.hmax, strips.vmax, strips.full, strips.full_stride
     n = len(sampling)
     padded = -(-width // (8 * hmax)) * 8 * hmax
     tail = full + 4 * n * full_stride

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["dequantiser", "quantiser"]
+__all__ = ["dequantiser", "quantiser", "step_bytes"]
+
+
+def step_bytes(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
+    """Tables uint16 [64] as the key of what is made of them."""
+    return tuple([np.asarray(q, np.uint16).tobytes() for q in qtables])
 
 
 @lru_cache(maxsize=256)

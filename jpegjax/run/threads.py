@@ -58,7 +58,7 @@ def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
     The calling thread takes its share, so that a few large items wait for no other thread to wake.
     """
-    threads = min(spare_cores(), len(items))
+    threads = min(spare_cores(), len(items)) if len(items) > 1 else 1
     if threads < 2:
         return [function(item) for item in items]
     results: list[Any] = [None] * len(items)

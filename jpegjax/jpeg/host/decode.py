@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from ...run.threads import run_parallel
 from .. import files as entropy
 from ..lossless import decode_lossless
 from .parts import row_parts
-from .reconstruct import decode_window, picture_of_planes, view_of
+from .reconstruct import View, decode_window, picture_of_planes, view_of
 from .strips import Coding
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
@@ -61,7 +62,8 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
         if apart or scan.components != tuple(range(len(frame.components))):
             _check_colours(window, options)
             if options.partial:  # a whole picture's coefficients are larger, and checked when they are allocated
-                _check_limits(window, region, options, reader.position)
+                nbytes = prod(window.shape) * channels_of(frame, options.mode) * (1 if frame.precision == 8 else 2)
+                _check_limits(nbytes, region, options, reader.position)
             reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
             pixels = picture_of_planes(planes, window, _latched(reader), options.mode, options.upsample, consume=True)
             return _cut(pixels, region), notes
@@ -75,40 +77,38 @@ def _picture_of_scan(
     scan = reader.scan
     assert scan is not None
     view = view_of(window, options.mode, options.upsample)
-    _check_limits(window, region, options, reader.position)
+    _check_limits(prod(view.shape), region, options, reader.position)
     pixels, picture = view.picture()
     octets, qtables = np.frombuffer(data, np.uint8), _latched(reader)
     (high, wide), interval = window.mcus, scan.restart_interval
     row0, rows = window.row0, window.row1 - window.row0
-
-    def decode(start: int, first: int, end: int, state: np.ndarray) -> list[tuple[str, int, int]]:
-        """Warnings of MCU rows first..end-1 of the window, decoded from MCU number `start` on."""
-        here = view_of(window, options.mode, options.upsample)
-        tables = decode_tables(scan.dc_tables, scan.ac_tables)
-        steps = here.dequantisers(qtables)
-        work = Coding(here.geometry, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH))
-        decode_window(start, row0, first, end, here.left, work, steps.addresses, here.strips, picture)
-        stopped = end == rows and window.row1 < high
-        if not stopped:
-            finish_decode(state)
-        # a scan that is not read to its end was only read ahead
-        return [note for note in scan_warnings(state) if not (stopped and note[0] == WARNINGS[ENDED])]
-
     parts = row_parts(rows, wide, interval, picture.height * picture.width, row0)
     offsets = None
     if interval and (len(parts) > 1 or row0 * wide >= interval):
         offsets = restart_segments(octets, reader.position, interval, high * wide)
 
-    def run(start: int, first: int, end: int) -> list[tuple[str, int, int]]:
-        segment = 0 if offsets is None else start // interval
-        position = reader.position if offsets is None else int(offsets[segment])
-        return decode(segment * interval, first, end, decode_state(octets, position, interval, segment & 7))
+    def decode(view: View, start: int, first: int, end: int) -> list[tuple[str, int, int]]:
+        """Warnings of MCU rows first..end-1 of the window, decoded from the restart segment on that row `start` is in."""
+        segment, position = 0, reader.position
+        if offsets is not None:
+            segment = (row0 + start) * wide // interval
+            position = int(offsets[segment])
+        state = decode_state(octets, position, interval, segment & 7)
+        tables, steps = decode_tables(scan.dc_tables, scan.ac_tables), view.dequantisers(qtables)
+        coding = Coding(view.geometry, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH))
+        mcu = segment * interval
+        decode_window(mcu, row0, first, end, view.left, coding, steps.addresses, view.strips, picture)
+        if end < rows or window.row1 == high:
+            finish_decode(state)
+            return scan_warnings(state)
+        # the rest of the scan is not needed, though it may have been read ahead
+        return [note for note in scan_warnings(state) if note[0] != WARNINGS[ENDED]]
 
     found = None
     if len(parts) > 1 and offsets is not None:
-        found = run_parallel(lambda part: run((row0 + part[0]) * wide, *part[1:]), parts)
+        found = run_parallel(lambda part: decode(view_of(window, options.mode, options.upsample), *part), parts)
     if found is None or any(found):
-        found = [run(row0 * wide, 0, rows)]
+        found = [decode(view, 0, 0, rows)]
     for message, count, offset in found[0]:
         reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
     return pixels
@@ -136,16 +136,15 @@ def _check_colours(window: Window, options: DecodeOptions) -> None:
         window.upsampling(c, False)
 
 
-def _check_limits(window: Window, region: Region, options: DecodeOptions, at: int) -> None:
-    limits, (height, width) = options.limits, window.shape
-    claimed = region[2] * region[3]
+def _check_limits(needed: int, region: Region, options: DecodeOptions, at: int) -> None:
+    """needed: bytes of the window's pixels."""
+    limits, claimed = options.limits, region[2] * region[3]
     if limits.pixels is not None and claimed > limits.pixels:
         raise LimitExceeded(
             f"{region[2]}×{region[3]} = {claimed} pixels are asked for; Limits.pixels is {limits.pixels}; raise it or "
             "pass limits=Limits(pixels=None)",
             at,
         )
-    needed = height * width * channels_of(window.frame, options.mode) * (1 if window.frame.precision == 8 else 2)
     if limits.memory is not None and needed > limits.memory:
         raise LimitExceeded(
             f"pixels take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass limits=Limits(memory=None)",

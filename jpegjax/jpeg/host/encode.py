@@ -22,7 +22,7 @@ from ...coding.sequential.encode import (
 from ...kernels import twelve_bit
 from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
-from ...kernels.quant import quantiser
+from ...kernels.quant import quantiser, step_bytes
 from ...options import EncodeOptions
 from ...run.memory import Pointers, address, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
@@ -109,10 +109,6 @@ def _picture(image: np.ndarray, frame: Frame) -> Picture:
     return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
-def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
-    return tuple(np.asarray(q, np.uint16).tobytes() for q in qtables)
-
-
 def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
@@ -120,7 +116,7 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     """
     if frame.precision != 8:
         return twelve_bit.transform(image, frame, qtables)
-    layout, tables = _layout(frame), _quantisers(_steps(qtables))
+    layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
@@ -157,7 +153,7 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
     if fitted or options.scans is not None or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1):
         return files.encode_image(transform(image, frame, qtables), frame, qtables, options)
-    steps = _steps(qtables)
+    steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)

@@ -17,8 +17,10 @@ def row_parts(mcus_high: int, mcus_wide: int, interval: int, pixels: int, row0: 
     start lies a row before `first`, or more, so that upsampling has its context. One part where the interval, in MCUs,
     never meets the start of a row, or where threads would not pay.
     """
-    count = min(spare_cores(), pixels // SMALLEST_PIXELS)
-    if count < 2 or interval == 0:
+    count = pixels // SMALLEST_PIXELS if interval else 1
+    if count >= 2:
+        count = min(spare_cores(), count)
+    if count < 2:
         return [(0, 0, mcus_high)]
     starts = [m for m in range(mcus_high) if (row0 + m) * mcus_wide % interval == 0]
     firsts = sorted({max((m for m in starts if m <= i * mcus_high // count), default=0) for i in range(count)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...kernels import twelve_bit
 from ...kernels.dct import idct_strip
 from ...kernels.dct_scaled import WORK_BYTES, plane_samples, scaled_dequantiser, scaled_strip, transform_of
 from ...kernels.planes import Picture, emit_rows
-from ...kernels.quant import dequantiser
+from ...kernels.quant import dequantiser, step_bytes
 from ...kernels.rows import copy_bytes
 from ...kernels.sampling import (
     CHEIGHT,
@@ -45,7 +46,7 @@ _BAND = 64
 """MCU rows after which coefficients that are not needed any more give their memory back."""
 
 
-class Strips(NamedTuple):
+class ViewStrips(NamedTuple):
     """Where the samples of one MCU row are, and how they become rows of pixels."""
 
     table: np.ndarray
@@ -68,14 +69,15 @@ class View:
     def __init__(self, window: Window, mode: str | None, upsample: str):
         frame = window.frame
         self.used = used_of(frame, mode)
+        self.sizes = tuple(window.sizes[: self.used])
         self.shape = (*window.shape, channels_of(frame, mode))
         table = np.zeros((self.used, TRANSFORM + 1), np.int64)
         for c, row in enumerate(table):
             row[KIND], row[HRATIO], row[VRATIO] = window.upsampling(c, upsample == "fancy")
             row[CHEIGHT], row[CWIDTH] = window.samples(c)
             row[HIGH], row[WIDE] = window.blocks(c)[2:]
-            row[SIZE], row[DOWN] = window.sizes[c], window.sampling[c][1]
-        self.transforms = Pointers(transform_of(size) for size in table[:, SIZE].tolist())
+            row[SIZE], row[DOWN] = self.sizes[c], window.sampling[c][1]
+        self.transforms = Pointers(transform_of(size) for size in self.sizes)
         table[:, TRANSFORM] = self.transforms.addresses
         table[:, STRIDE] = (table[:, WIDE] * table[:, SIZE] + 64 + 127) // 64 * 64
         # samples have a row of context before them
@@ -90,16 +92,22 @@ class View:
         self.top, self.left = np.array([window.blocks(c)[:2] for c in range(self.used)], np.int64).T.copy()
         lag = int(np.isin(table[:, KIND], (FANCY_H1V2, FANCY_H2V2)).any())
         ycc = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
-        self.strips = Strips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
+        self.strips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
 
     def dequantisers(self, qtables: Sequence[np.ndarray]) -> Pointers:
-        sizes = self.strips.table[:, SIZE].tolist()
-        return Pointers((dequantiser if n == 8 else scaled_dequantiser)(qtables[c]) for c, n in enumerate(sizes))
+        """uint16 [64] of each component, natural order, as the kernels take them."""
+        return _dequantisers(step_bytes(qtables[: self.used]), self.sizes)
 
     def picture(self) -> tuple[np.ndarray, Picture]:
         """(pixels uint8 [H, W] or [H, W, channels] that are still to be written, the same for kernels)."""
         pixels = borrow(self.shape)
         return pixels[..., 0] if self.shape[2] == 1 else pixels, Picture(address(pixels), *self.shape)
+
+
+@lru_cache(maxsize=256)
+def _dequantisers(steps: tuple[bytes, ...], sizes: tuple[int, ...]) -> Pointers:
+    tables = [np.frombuffer(s, np.uint16) for s in steps]
+    return Pointers((dequantiser if n == 8 else scaled_dequantiser)(q) for q, n in zip(tables, sizes, strict=True))
 
 
 def view_of(window: Window, mode: str | None, upsample: str) -> View:
@@ -114,9 +122,9 @@ def _finish_strip(m, first, blocks, extents, pitches, steps, strips, picture):
     first: MCU row from which on pixels are written. blocks, extents: int64 [n], addresses of the strip's first block in
     the window and of its last index (0: not known), `pitches` blocks a row. steps: int64 [n], addresses of dequantisers.
     """
-    table, mcu_height, lag, ycc, rows, span, work = strips
+    table, lag = strips.table, strips.lag
     for c in range(len(table)):
-        t = table[c]
+        t, work = table[c], strips.work
         here = min(t[DOWN], t[HIGH] - m * t[DOWN])
         if t[SIZE] == 8:
             idct_strip(blocks[c], extents[c], pitches[c], here, t[WIDE], steps[c], t[SAMPLES], t[STRIDE])
@@ -124,19 +132,11 @@ def _finish_strip(m, first, blocks, extents, pitches, steps, strips, picture):
             scaled_strip(
                 blocks[c], extents[c], pitches[c], here, t[WIDE], t[TRANSFORM], steps[c], work, t[SAMPLES], t[STRIDE]
             )
-    top = m * mcu_height
-    end = top + mcu_height
+    top = m * strips.mcu_height
+    end = top + strips.mcu_height
     if m >= first:
-        emit_rows(
-            table,
-            ycc,
-            picture,
-            max(top - lag, 0),
-            picture.height if end >= picture.height else end - lag,
-            top,
-            rows,
-            span,
-        )
+        row0, row1 = max(top - lag, 0), picture.height if end >= picture.height else end - lag
+        emit_rows(table, strips.ycc, picture, row0, row1, top, strips.rows, strips.span)
     if lag:
         for c in range(len(table)):
             t = table[c]
