@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import jax
 
 __all__ = [
-    "ZIGZAG", "Array", "Coefficients", "ColorSpace", "Component", "Conditioning", "Device", "Frame", "HuffmanSpec",
-    "JaxDevice", "Process", "Scan", "register_pytree",
+    "MAX_MCU_BLOCKS", "ZIGZAG", "Array", "Coefficients", "ColorSpace", "Component", "Conditioning", "Device", "Frame",
+    "HuffmanSpec", "JaxDevice", "Process", "Scan", "register_pytree",
 ]  # fmt: skip
 
 Array: TypeAlias = "npt.NDArray[Any] | jax.Array"
@@ -33,6 +33,9 @@ class JaxDevice(Protocol):
 
 Device: TypeAlias = "JaxDevice | str | jax.sharding.Mesh | jax.sharding.Sharding"
 """Where the xla engine works: one device, all of a platform ("gpu"), those of a mesh or of a sharding."""
+
+MAX_MCU_BLOCKS = 10
+"""Blocks of an interleaved MCU (T.81 B.2.3)."""
 
 ZIGZAG = np.array(
     [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,

@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import CorruptJpeg, UnsupportedJpeg
-from ..scan_script import MAX_MCU_BLOCKS
-from ..types import ZIGZAG, ColorSpace, Component, Frame, HuffmanSpec, Process
+from ..types import MAX_MCU_BLOCKS, ZIGZAG, ColorSpace, Component, Frame, HuffmanSpec, Process
 from .markers import DNL, marker_name
 
 __all__ = [

@@ -18,7 +18,8 @@ from .markers import APP0, APP1, APP2, APP14, COM, DAC, DHT, DQT, DRI, MAX_BODY,
 from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, XMP_PREFIX
 
 __all__ = [
-    "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "segment", "sos",
+    "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "segment",
+    "sos",
 ]  # fmt: skip
 
 SOI = bytes((0xFF, markers.SOI))

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..types import Frame, Scan
+from ..types import MAX_MCU_BLOCKS, Frame, Scan
 
-__all__ = ["MAX_MCU_BLOCKS", "check_script", "is_progressive", "parse_script"]
+__all__ = ["check_script", "is_progressive", "parse_script"]
 
 _MOST_COMPONENTS = 255
-MAX_MCU_BLOCKS = 10
-"""Blocks of an interleaved MCU (T.81 B.2.3)."""
 
 _WHOLE = (0, 63)
 _NUMBERS = r"\s*[0-9]{1,9}(?:(?:\s+|\s*[^0-9\s:]\s*)[0-9]{1,9})*\s*"  # one mark may stand between two of them

@@ -9,9 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...scan_script import MAX_MCU_BLOCKS
 from ...simd import ctz64, kernel, load_i16
-from ...types import ColorSpace, Frame, Scan
+from ...types import MAX_MCU_BLOCKS, ColorSpace, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, ROWS, H, V
 from ..symbols import (
     AC_SLOT,
