@@ -20,7 +20,7 @@ from jpegjax.codecs import MissingCodec
 from jpegjax.report import Curve, compare, parse_codecs
 from jpegjax.report.curves import bd_table
 
-ROOT = Path(jpegjax.__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 import jpegjax
 
 PACKAGE = Path(jpegjax.__file__).parent
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).resolve().parents[1]
 LEFT = {"errors", "types", "options", "scan_script", "annex_k", "simd"}
 """What crosses a door, and what stands left of every room."""
 
