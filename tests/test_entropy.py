@@ -15,7 +15,7 @@ from PIL import Image
 from jpegjax.container import parse_header
 from jpegjax.errors import CorruptJpeg, JpegError, LimitExceeded
 from jpegjax.jpeg.files import decode_image, encode_image
-from jpegjax.jpeg.host.decode import reconstruct
+from jpegjax.jpeg.host import reconstruct
 from jpegjax.options import EncodeOptions, Limits
 
 SIZES = [(1, 1), (8, 8), (9, 17), (3, 100), (33, 16), (64, 64), (227, 149)]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pictures import waves
 
 import jpegjax
-from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame
+from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.plan import tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_network, load_recipe
 from jpegjax.kernels.tuned import network as host
 from jpegjax.kernels.tuned.field import strength_field

@@ -14,7 +14,8 @@ from PIL import Image
 import jpegjax
 from jpegjax.jpeg import files as entropy
 from jpegjax.jpeg.tuned import encode as tuned
-from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_planes
+from jpegjax.jpeg.tuned.plan import tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.recipe import NO_FIELD, Recipe, load_recipe
 from jpegjax.jpeg.tuned.scans import best_script

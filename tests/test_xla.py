@@ -20,10 +20,10 @@ import jpegjax
 from jpegjax import ops
 from jpegjax.annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from jpegjax.jpeg import device as xla
-from jpegjax.jpeg.device import programs
-from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device import pages, programs
 from jpegjax.jpeg.device.pages import Item, Planner
-from jpegjax.run import devices
+from jpegjax.jpeg.device.specs import decode_spec, encode_spec
+from jpegjax.run.mesh import mapped
 from jpegjax.types import ColorSpace, Component, Frame
 
 RNG = np.random.default_rng(7)
@@ -117,9 +117,9 @@ def test_plans_cover_every_mcu_once_with_context_at_cuts(halo, parts):
     frames = [frame_of(np.empty((h, w, 3), np.uint8)) for h, w in [(16, 40_000), (3000, 50), (700, 900), (5, 5)]]
     items = [Item(i, f, tables(50 if i % 2 else 60)) for i, f in enumerate(frames)]
     planner = Planner((256, 1024), parts, halo, sum(i.mcus for i in items))
-    pages = [p for item in items for p in planner.add(item, item.mcus)] + planner.close()
+    full = [p for item in items for p in planner.add(item, item.mcus)] + planner.close()
     seen = [np.zeros(f.mcus, int) for f in frames]
-    for page in pages:
+    for page in full:
         used = np.zeros((parts, page.size), int)
         for r in page.regions:
             used[r.part, r.slots] += 1
@@ -135,7 +135,7 @@ def test_plans_cover_every_mcu_once_with_context_at_cuts(halo, parts):
 
 
 def test_cut_images_decode_without_seams(monkeypatch):
-    monkeypatch.setitem(devices.SIZES, "cpu", (256,))
+    monkeypatch.setitem(pages.SIZES, "cpu", (256,))
     for size in [(600, 500), (40, 4500)]:
         data = pillow(ripples(*size), quality=80)
         assert (jpegjax.decode(data, engine="xla") == pillow_pixels(data)).all()
@@ -143,15 +143,15 @@ def test_cut_images_decode_without_seams(monkeypatch):
 
 def test_few_programs_for_many_sizes(monkeypatch):
     compiled = []
-    make = programs.program.__wrapped__
+    make = programs.program
 
     def counting(*key):
         run, sharding = make(*key)
         compiled.append(run)
         return run, sharding
 
-    programs.program.cache_clear()
-    monkeypatch.setattr("jpegjax.jpeg.device.batch.program", cache(counting))
+    mapped.cache_clear()
+    monkeypatch.setattr("jpegjax.jpeg.device.jobs.program", cache(counting))
     sizes = RNG.integers(1, 300, (200, 2))
     images = [RNG.integers(0, 256, (h, w, 3)).astype(np.uint8) for h, w in sizes]
     frames = [frame_of(image) for image in images]

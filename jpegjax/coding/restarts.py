@@ -1,6 +1,8 @@
-"""Restart segments of entropy-coded data: finding, unstuffing, and libjpeg-turbo's resynchronisation (T.81 E.2.4).
+"""Restart segments of entropy-coded data: what may be wrong with them, and libjpeg-turbo's recovery (T.81 E.2.4).
 
-State of a scan, int64 [FIELDS]; kernels call `next_segment` at its start and at every restart interval.
+The state of a scan, whatever its process, is int64 and begins with DAMAGE_FIELDS of (times, offset of the first time) for
+each kind of damage. Sequential Huffman scans have their own state behind that, since they are decoded by strips; the
+others have the fields below, and call `next_segment` at their start and at every restart interval.
 """
 
 from __future__ import annotations
@@ -8,56 +10,85 @@ from __future__ import annotations
 import numpy as np
 
 from ..simd import kernel, store_u64
-from .stuffing import PADDING, find_marker, unstuff
+from .stuffing import END, PADDING, find_marker, unstuff
 
-__all__ = ["PAD", "SegmentReport", "new_state", "next_segment", "scratch_for"]
+__all__ = [
+    "BAD_CODE", "BAD_DECISION", "DAMAGE_FIELDS", "ENDED", "EXHAUSTED", "EXTRANEOUS", "PAD", "RESYNC", "WARNINGS",
+    "SegmentReport", "close_segment", "new_state", "next_segment", "note", "note_end", "resync", "scan_notes",
+    "scan_warnings", "scratch_for",
+]  # fmt: skip
+
+EXHAUSTED, BAD_CODE, BAD_DECISION, EXTRANEOUS, RESYNC, ENDED = range(6)
+DAMAGE_FIELDS = 2 * 6
+
+WARNINGS = (
+    "entropy-coded data end early: a segment ends before its last MCU",
+    "invalid Huffman code",
+    "invalid arithmetic code; the rest of its segment reads as zero",
+    "bytes left over before a marker",
+    "restart marker missing or out of order",
+    "data end without a marker",
+)
+"""What each kind of damage is called."""
 
 PAD = 512  # zero bytes behind an unstuffed segment: more than any MCU takes
 
-MARKER = 0  # offset of the marker that ended the segment, or the length of the data
-START = 1  # offset of the next segment's first byte
-EXPECTED = 2  # number of the next restart marker, 0..7
-PENDING = 3  # 1: the marker is not the expected one, and segments are empty until it is due
-OVER = 4  # 1: it is no restart marker, so that all further segments are empty
-INSUFFICIENT = 5  # 1: the segment had fewer bits than its MCUs took
-LAST_GOOD = 6  # the last MCU at whose start INSUFFICIENT was 0
-ENDED_AT = 7  # offsets of damage, -1 for none: the data ended early,
-BAD_CODE_AT = 8  # no Huffman code matches (the segment's offset),
-SKIPPED_AT = 9  # bytes were left over,
-RESYNC_AT = 10  # a restart marker was missing or wrong.
-CODE = 11  # of the marker, stuffing.END for none
-FIELDS = 12
+MARKER = DAMAGE_FIELDS  # offset of the marker that ended the segment, or the length of the data
+CODE = MARKER + 1  # of the marker, stuffing.END for none
+START = MARKER + 2  # offset of the next segment's first byte
+EXPECTED = MARKER + 3  # number of the next restart marker, 0..7
+PENDING = MARKER + 4  # 1: the marker is not the expected one, and segments are empty until it is due
+OVER = MARKER + 5  # 1: it is no restart marker, so that all further segments are empty
+INSUFFICIENT = MARKER + 6  # 1: the segment had fewer bits than its MCUs took
+LAST_GOOD = MARKER + 7  # the last MCU at whose start INSUFFICIENT was 0
+FIELDS = MARKER + 8
 
-_MESSAGES = {
-    ENDED_AT: "entropy-coded data end early; what is missing reads as zero",
-    BAD_CODE_AT: "invalid Huffman code; read as zero",
-    SKIPPED_AT: "bytes left over before a marker",
-    RESYNC_AT: "restart marker missing or out of order; resynchronised",
-}
+
+@kernel
+def note(state, kind, offset, times=1):
+    """Count damage, and keep the offset of the first of its kind."""
+    if state[2 * kind] == 0:
+        state[2 * kind + 1] = offset
+    state[2 * kind] += times
+
+
+@kernel
+def note_end(state, code, size):
+    """Note, once, that the data end where a marker should stand."""
+    if code == END and state[2 * ENDED] == 0:
+        note(state, ENDED, size)
+
+
+@kernel
+def resync(data, size, position, code, due, state):
+    """What to do with the marker `code` at `position` where RST`due` is due: (position, code, whether to pass it).
+
+    As libjpeg's jpeg_resync_to_restart decides: a marker that comes too early stays, for the segments that are missing
+    before it are empty; one that comes too late or makes no sense is skipped.
+    """
+    if code != 0xD0 + due:
+        note(state, RESYNC, position)
+    while code != 0xD0 + due:
+        ahead = (code - 0xD0 - due) & 7 if 0xD0 <= code <= 0xD7 else 0
+        if code >= 0xC0 and ahead <= 5:
+            return position, code, ahead > 2
+        position, code = find_marker(data, position + 2, size)
+        note_end(state, code, size)
+    return position, code, True
 
 
 @kernel
 def _restart(data, size, state):
-    """Pass the marker that is due, or decide what stands in for it, as libjpeg's jpeg_resync_to_restart does."""
-    while True:
-        p, code = state[MARKER], state[CODE]
-        if code == 0xD0 + state[EXPECTED]:
-            state[PENDING] = 0
-            break
-        if state[RESYNC_AT] < 0:
-            state[RESYNC_AT] = state[MARKER]
-        ahead = (code - 0xD0 - state[EXPECTED]) & 7
-        if code < 0xC0 or (0xD0 <= code <= 0xD7 and ahead >= 6):
-            state[MARKER], state[CODE] = find_marker(data, p + 2, size)
-            continue
-        is_restart = 0xD0 <= code <= 0xD7
-        state[OVER] = 0 if is_restart else 1
-        state[PENDING] = 0 if is_restart and ahead > 2 else 1
-        break
-    state[EXPECTED] = (state[EXPECTED] + 1) & 7
-    if not state[PENDING]:
+    """Pass the marker that is due, or decide what stands in for it."""
+    due = state[EXPECTED]
+    state[MARKER], code, passed = resync(data, size, state[MARKER], state[CODE], due, state)
+    state[CODE] = code
+    state[PENDING] = 0 if passed else 1
+    state[OVER] = 0 if 0xD0 <= code <= 0xD7 else 1
+    state[EXPECTED] = (due + 1) & 7
+    if passed:
         state[INSUFFICIENT] = 0
-        state[START] = p + 2
+        state[START] = state[MARKER] + 2
 
 
 @kernel
@@ -71,6 +102,7 @@ def next_segment(data, size, target, state, first):
     length = np.int64(0)
     if not state[PENDING]:
         length, state[MARKER], state[CODE] = unstuff(data, state[START], size, target, size + PADDING)
+        note_end(state, state[CODE], size)
     for i in range(0, PAD, 8):
         store_u64(target + length + i, 0)
     return length
@@ -86,10 +118,9 @@ def close_segment(state, first, mcu, used, length, was_insufficient):
         state[LAST_GOOD] = mcu
     if used > 8 * length:
         state[INSUFFICIENT] = 1
-        if state[ENDED_AT] < 0:
-            state[ENDED_AT] = state[MARKER]
-    elif (used + 7) >> 3 < length and state[SKIPPED_AT] < 0:
-        state[SKIPPED_AT] = state[MARKER] - (length - ((used + 7) >> 3))
+        note(state, EXHAUSTED, state[MARKER])
+    elif (used + 7) >> 3 < length:
+        note(state, EXTRANEOUS, state[MARKER] - (length - ((used + 7) >> 3)))
 
 
 def new_state(position: int) -> np.ndarray:
@@ -97,7 +128,6 @@ def new_state(position: int) -> np.ndarray:
     state = np.zeros(FIELDS, np.int64)
     state[START] = state[MARKER] = position
     state[LAST_GOOD] = -1
-    state[ENDED_AT:CODE] = -1
     return state
 
 
@@ -106,16 +136,29 @@ def scratch_for(size: int) -> np.ndarray:
     return np.empty(size + 2 * PADDING + PAD, np.uint8)
 
 
+def scan_warnings(state: np.ndarray) -> list[tuple[str, int, int]]:
+    """What was wrong with a scan: (message, times, byte offset of the first one) by offset; empty where nothing was."""
+    found = state[:DAMAGE_FIELDS].reshape(-1, 2).tolist()
+    told = [(message, times, offset) for message, (times, offset) in zip(WARNINGS, found, strict=True) if times]
+    return sorted(told, key=lambda damage: damage[2])
+
+
+def scan_notes(state: np.ndarray) -> list[tuple[str, int]]:
+    """`scan_warnings` for a reader of them: (message, byte offset), how often it happened in words."""
+    return [
+        (message if times == 1 else f"{message} ({times} times)", offset)
+        for message, times, offset in scan_warnings(state)
+    ]
+
+
 class SegmentReport:
     """What a scan's state says when it is done.
 
     position: offset of the marker behind the scan, for `Reader.resume`. last_good_mcu: last MCU at whose start no data
-    had been missing, -1 for none. warnings: (message, byte offset). bad_code: what to say of codes that make no sense.
+    had been missing, -1 for none. warnings: (message, byte offset).
     """
 
-    def __init__(self, state: np.ndarray, bad_code: str = _MESSAGES[BAD_CODE_AT]):
-        values = state.tolist()
-        messages = {**_MESSAGES, BAD_CODE_AT: bad_code}
-        self.position: int = values[MARKER]
-        self.last_good_mcu: int = values[LAST_GOOD]
-        self.warnings = sorted(((m, values[f]) for f, m in messages.items() if values[f] >= 0), key=lambda w: w[1])
+    def __init__(self, state: np.ndarray):
+        self.position: int = int(state[MARKER])
+        self.last_good_mcu: int = int(state[LAST_GOOD])
+        self.warnings = scan_notes(state)

@@ -15,7 +15,6 @@ __all__ = [
     "check_lossless",
     "find_lines",
     "guess_color",
-    "huffman_fault",
     "marker_name",
     "parse_dac",
     "parse_dht",
@@ -89,23 +88,6 @@ def parse_dht(body: bytes, at: int, dc: list[HuffmanSpec | None], ac: list[Huffm
         p += total
     if p != end:
         raise CorruptJpeg(f"DHT segment ends with {end - p} stray bytes", at)
-
-
-@lru_cache(maxsize=256)
-def huffman_fault(spec: HuffmanSpec, symbol_limit: int) -> str | None:
-    """What makes a table undecodable, or None (T.81 C.2: codes of length n fit n bits, all ones is no code).
-
-    symbol_limit: largest symbol allowed, 15 for DC differences, 255 for AC.
-    """
-    code = 0
-    for length, count in enumerate(spec.counts, 1):
-        code += count
-        if count and code >= 1 << length:
-            return f"has too many codes of length {length}"
-        code <<= 1
-    if spec.symbols and max(spec.symbols) > symbol_limit:
-        return f"holds symbol {max(spec.symbols)}; DC symbols are 0..{symbol_limit}"
-    return None
 
 
 def parse_dac(body: bytes, at: int, conditioning: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 
@@ -14,6 +15,15 @@ _CACHE_ENTRIES = 128
 _CACHED_HEADER = 8192
 _cache: OrderedDict[tuple[bytes, Limits, bool, bytes | None], Reader] = OrderedDict()
 _cache_lock = threading.Lock()
+
+
+def _fresh_lock() -> None:
+    global _cache_lock
+    _cache_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)  # a thread that is not in the child may have held it
 
 
 def _plain_header(data: bytes | memoryview) -> int:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
+from ..coding.canonical import table_fault
 from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
 from ..options import Limits
 from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
@@ -21,7 +22,6 @@ from .bodies import (
     check_lossless,
     find_lines,
     guess_color,
-    huffman_fault,
     marker_name,
     parse_dac,
     parse_dht,
@@ -349,7 +349,7 @@ class Reader:
             if progressive or slot > 1:
                 raise CorruptJpeg(f"{kind} Huffman table {slot} is used by the scan but was never defined", at)
             return standard[slot]  # Motion JPEG frames leave DHT out
-        fault = huffman_fault(spec, limit)
+        fault = table_fault(spec, limit)
         if fault:
             raise CorruptJpeg(f"{kind} Huffman table {slot} {fault}", at)
         return spec

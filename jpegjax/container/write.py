@@ -14,7 +14,7 @@ import numpy as np
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
 from .metadata import ICC_PREFIX, XMP_PREFIX
 
-__all__ = ["EOI", "SOI", "dac", "dht", "dri", "header", "icc_segments", "sos"]
+__all__ = ["EOI", "SOI", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "sos"]
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
@@ -94,6 +94,13 @@ def header(
         parts.append(icc_segments(bytes(icc_profile)))
     if comment:
         parts.append(_segment(0xFE, bytes(comment), "comment"))
+    parts.append(frame_header(frame, qtables))
+    return b"".join(parts)
+
+
+def frame_header(frame: Frame, qtables: Sequence[np.ndarray]) -> bytes:
+    """The end of `header`, behind all metadata: DQT and SOFn."""
+    parts = []
     process = frame.process
     for slot, table in ({} if process.lossless else _used_tables(frame, qtables)).items():
         parts.append(_dqt(slot, table.tobytes()))

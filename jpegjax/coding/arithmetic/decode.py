@@ -11,14 +11,15 @@ from ...simd import clz64, kernel, load_i16, store_i16
 from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_DECISION,
+    EXTRANEOUS,
     LAST_GOOD,
     MARKER,
-    SKIPPED_AT,
     START,
     SegmentReport,
     new_state,
     next_segment,
+    note,
     scratch_for,
 )
 from ..symbols import NONZERO, store_masks
@@ -34,7 +35,7 @@ from .coder import (
     start_decode,
 )
 
-__all__ = ["BAD_CODE", "INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
+__all__ = ["INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
 
 BIN = 4  # bytes of a statistics bin
 X1 = 20  # bin of the first category of DC differences (T.81 table F.4)
@@ -42,7 +43,6 @@ _OVERFLOW = 0x8000  # a category that no magnitude has
 INVALID = 1 << 20  # no difference
 SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
 OFFSETS = ZIGZAG.astype(np.int64) * 2  # zigzag index → byte offset in a block
-BAD_CODE = "invalid arithmetic code; the rest of its segment reads as zero"
 
 
 @kernel(inline=True)
@@ -128,13 +128,12 @@ def close_arithmetic(state, mcu, decoder, scratch, length, valid):
     """Note how a segment ended. mcu: its last one; length: bytes that it had."""
     state[LAST_GOOD] = mcu
     if not valid:
-        if state[BAD_CODE_AT] < 0:
-            state[BAD_CODE_AT] = state[START]
+        note(state, BAD_DECISION, state[START])
         return
     # libjpeg's decoder reads two bytes, then one whenever eight bits of them are used up; it takes what it needs.
     read = decoder[3] - scratch - (decoder[2] >> 3)
-    if read < length and state[SKIPPED_AT] < 0:
-        state[SKIPPED_AT] = state[MARKER] - (length - read)
+    if read < length:
+        note(state, EXTRANEOUS, state[MARKER] - (length - read))
 
 
 @kernel
@@ -308,4 +307,4 @@ class ArithmeticDecoder:
             spare, sequential = self._spare.ctypes.data, not frame.process.progressive
             _decode_interleaved(*source, geometry, rows, columns, restart, parameters, shift, sequential, spare)
         del statistics
-        return SegmentReport(state, BAD_CODE)
+        return SegmentReport(state)

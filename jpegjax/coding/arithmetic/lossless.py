@@ -17,7 +17,7 @@ from ...types import Frame, Scan
 from ..lossless.decode import DISTANCE, WIDTH, Place, fill_row, finish_row, scan_groups
 from ..restarts import SegmentReport, new_state, next_segment, scratch_for
 from .coder import DC_AREA, difference_class, reset_statistics, scan_parameters, start_decode
-from .decode import BAD_CODE, INVALID, SLACK, close_arithmetic, decode_difference
+from .decode import INVALID, SLACK, close_arithmetic, decode_difference
 from .encode import encode_difference
 
 __all__ = ["decode_lossless_arithmetic", "decode_lossless_scan", "encode_lossless_arithmetic", "unit_places"]
@@ -151,4 +151,4 @@ def decode_lossless_scan(
         np.zeros((len(groups), 2, longest), np.uint16), target,
     )  # fmt: skip
     del statistics
-    return SegmentReport(state, BAD_CODE)
+    return SegmentReport(state)

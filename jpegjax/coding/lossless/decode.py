@@ -15,9 +15,9 @@ import numpy as np
 
 from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
-from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..huffman import LOOKAHEAD, SEARCH, SEARCH_SIZE, decode_lookup, fill_decoder, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_CODE,
     INSUFFICIENT,
     PAD,
     START,
@@ -25,6 +25,7 @@ from ..restarts import (
     close_segment,
     new_state,
     next_segment,
+    note,
     scratch_for,
 )
 
@@ -41,26 +42,12 @@ Place = tuple[int, int, int]
 _BATCH = 64  # symbols between looks at the end of the data: at most 32 bits each, half of PAD
 _PAIR_BITS = 12
 _LOOKUP_AT = 4 << _PAIR_BITS  # bytes
-_INVALID = 128  # in an entry's symbol: no code matches
+_INVALID = 128  # in an entry: no code matches
 
 
 @kernel(inline=True)
 def _next_word(at):
     return np.int64(bswap64(load_u64(at)))
-
-
-@kernel
-def _long_code(table, bits):
-    """Entry of a code longer than the look-up; where none matches, one of 17 bits, category 0 and _INVALID."""
-    length = np.int64(LOOKAHEAD + 1)
-    code = shift_right(bits, 64 - length)
-    while code > load_i32(table + 4 * (MAX_CODE + length)):
-        length += 1
-        if length > 16:
-            return np.int64(17 << 16 | 17 << 8 | _INVALID)
-        code = shift_right(bits, 64 - length)
-    symbol = load_i32(table + 4 * (SYMBOLS + code + load_i32(table + 4 * (VALUE_OFFSET + length))))
-    return (length + (symbol & 15)) << 16 | length << 8 | symbol
 
 
 @kernel(inline=True)
@@ -83,7 +70,9 @@ def _difference(lookup, bits):
     """(difference, its entry in `decode_lookup`'s table) of the symbol that `bits` start with (T.81 H.2.2)."""
     entry = load_i32(lookup + 4 * shift_right(bits, 64 - LOOKAHEAD))
     if entry == 0:
-        entry = _long_code(lookup, bits)
+        entry = long_entry(lookup + 4 * SEARCH, bits, np.int64(15))
+        if entry >> 8 & 31 == 17:
+            entry |= _INVALID
     # Category 16 has no value bits, so that its size reads as 0; it stands for 32768.
     return _value(bits << (entry >> 8 & 31), entry & 15) | (entry & 16) << 11, entry
 
@@ -170,28 +159,19 @@ def _fill_pairs(counts, symbols, table):
     20-23: those of the second; 24-26: bytes of the differences, 2 or 4. 0: the code is too long, or category 16.
     """
     wide = 1 << _PAIR_BITS
-    single = np.zeros(wide, np.int64)
-    code = index = 0
-    for length in range(1, _PAIR_BITS + 1):
-        for _ in range(counts[length - 1]):
-            if symbols[index] < 16:
-                first = code << (_PAIR_BITS - length)
-                for i in range(first, first + (1 << (_PAIR_BITS - length))):
-                    single[i] = length << 4 | symbols[index]
-            code += 1
-            index += 1
-        code <<= 1
+    single = np.empty(wide, np.int64)
+    fill_decoder(counts, symbols, _PAIR_BITS, single, np.empty(SEARCH_SIZE, np.int32))
     for i in range(wide):
-        length, size = single[i] >> 4, single[i] & 15
-        if length == 0:
-            table[i] = 0
+        length, size = single[i] >> 8, single[i] & 255
+        table[i] = 0
+        if length == 0 or size > 15:
             continue
         total = length + size
         entry = total | length << 6 | size << 11 | 2 << 24
         if total < _PAIR_BITS:
             second = single[(i << total) & (wide - 1)]
-            if second and (second >> 4) <= _PAIR_BITS - total:
-                start, more = total + (second >> 4), second & 15
+            if second and second & 255 < 16 and second >> 8 <= _PAIR_BITS - total:
+                start, more = total + (second >> 8), second & 15
                 entry = (start + more) | length << 6 | size << 11 | start << 15 | more << 20 | 4 << 24
         table[i] = entry
 
@@ -309,8 +289,8 @@ def _decode(data, size, scratch, state, tables, groups, high, wide, units, resta
                     bits, held, at, invalid = _decode_cycle(tables, wide * units, bits, held, at, limit, out)
                 else:
                     bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
-                if invalid and state[BAD_CODE_AT] < 0:
-                    state[BAD_CODE_AT] = state[START]
+                if invalid:
+                    note(state, BAD_CODE, state[START])
                 finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length

@@ -14,9 +14,9 @@ from numba.core.registry import cpu_target
 from ...simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
-from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_CODE,
     INSUFFICIENT,
     OVER,
     START,
@@ -24,6 +24,7 @@ from ..restarts import (
     close_segment,
     new_state,
     next_segment,
+    note,
     scratch_for,
 )
 
@@ -91,19 +92,11 @@ def _refill(bits, held, at, word):
 
 @kernel(inline=True)
 def _entry(table, bits, value_bits):
-    """What `tables.decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
+    """What `decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
     entry = np.int64(table[np.int64(bits >> np.uint64(64 - LOOKAHEAD))])
     if entry:
         return entry
-    length = LOOKAHEAD + 1
-    code = np.int64(bits >> np.uint64(64 - length))
-    while code > table[MAX_CODE + length]:
-        length += 1
-        code = np.int64(bits >> np.uint64(64 - length))
-    if length > 16:
-        return np.int64(17 << 16 | _BAD)
-    symbol = np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)])
-    return (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
+    return long_entry(np.int64(table.ctypes.data) + 4 * SEARCH, np.int64(bits), value_bits)
 
 
 @kernel(inline=True)
@@ -153,8 +146,8 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
                             held -= 1
                             continue
                         entry = _entry(table, bits, 15)
-                        if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                            state[BAD_CODE_AT] = state[START]
+                        if entry & 0xFFFF == _BAD:
+                            note(state, BAD_CODE, state[START])
                         if entry & 255:
                             last[i] += _extend(bits << np.uint64(entry >> 8 & 255), entry & 15)
                         bits <<= np.uint64(entry >> 16)
@@ -216,8 +209,8 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                 elif zeros == 15:
                     k += 16
                 else:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        note(state, BAD_CODE, state[START])
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -304,8 +297,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 bits <<= np.uint64(entry >> 16)
                 held -= entry >> 16
                 if entry & 15 == 0 and zeros != 15:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        note(state, BAD_CODE, state[START])
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -331,8 +324,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 if entry & 15:
                     new |= target
                     negative |= target & np.uint64(plain - 1)
-            if seen & 14 and state[BAD_CODE_AT] < 0:
-                state[BAD_CODE_AT] = state[START]
+            if seen & 14:
+                note(state, BAD_CODE, state[START])
             if run:
                 run -= 1
                 grown, bits, held, at, word = _corrections(ahead & mask, bits, held, at, word)
@@ -384,7 +377,7 @@ class ScanDecoder:
         (data, scratch), size = self._addresses, self.data.size
         restart = scan.restart_interval
         if first == 0:
-            tables = np.zeros((len(scan.components), SYMBOLS + 256), np.int32)
+            tables = np.zeros((len(scan.components), LOOKUP_SIZE), np.int32)
             if not high:
                 for i, spec in enumerate(scan.dc_tables):
                     tables[i] = decode_lookup(spec, True)
