@@ -5,8 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-import numpy.typing as npt
-
 from ..container import JpegInfo, inspect
 from ..options import ENGINES, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
 from ..types import Device
@@ -14,6 +12,7 @@ from .inputs import Many, S, Source, as_bytes, as_files, as_tables, warn
 
 if TYPE_CHECKING:
     import jax
+    import numpy.typing as npt
 
     from .keywords import DecodeKeywords
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack, overload
 
-import numpy.typing as npt
-
 from ..options import ENGINES, EncodeOptions, Engine, Metadata, Restart, TargetMetric, Tune, check_choice
 from ..types import Array, Device, Scan
 from .inputs import as_images
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from .keywords import EncodeKeywords
 
 __all__ = ["encode"]
