@@ -6,7 +6,15 @@ __all__ = ["CorruptJpeg", "JpegError", "JpegWarning", "LimitExceeded", "Unsuppor
 
 
 class JpegError(ValueError):
-    """A file that cannot be decoded. `offset` is the byte offset of the trouble in the file, or None."""
+    """A file that cannot be decoded.
+
+    Attributes:
+        message: What is wrong.
+        offset: Byte offset of the trouble in the file, or None.
+    """
+
+    message: str
+    offset: int | None
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         self.message, self.offset = message, offset

@@ -96,7 +96,7 @@ class Codec:
     grid: Sequence[Any] = ()
     check_all: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, Any]:

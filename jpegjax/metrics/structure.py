@@ -12,7 +12,7 @@ from jax import lax
 from ..types import Array
 from .pair import Channel, check_channel, check_pair, flatten, pooled
 
-__all__ = ["gaussian_window", "ms_ssim", "ssim"]
+__all__ = ["ms_ssim", "ssim"]
 
 K1, K2 = 0.01, 0.03
 TAPS, SIGMA = 11, 1.5
@@ -85,7 +85,7 @@ def _window() -> np.ndarray:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
-def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
+def _gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
     """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved.
 
     Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
@@ -101,16 +101,16 @@ def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
 
 
 def _forward(planes: jax.Array, step: int) -> tuple[jax.Array, None]:
-    return gaussian_window(planes, step), None
+    return _gaussian_window(planes, step), None
 
 
 def _backward(step: int, _: None, slopes: jax.Array) -> tuple[jax.Array]:
     reach = TAPS - 1
     padding = [(0, 0)] * (slopes.ndim - 2) + [(reach, reach), (reach * step, reach * step)]
-    return (gaussian_window(jnp.pad(slopes, padding), step),)
+    return (_gaussian_window(jnp.pad(slopes, padding), step),)
 
 
-gaussian_window.defvjp(_forward, _backward)
+_gaussian_window.defvjp(_forward, _backward)
 
 
 def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
@@ -122,7 +122,7 @@ def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple
     c1, c2 = 2 * jnp.square(K1 * peak), 2 * jnp.square(K2 * peak)
     total, difference = a + b - peak, a - b  # centred, for float32's sake
     stacked = jnp.stack([total, difference, jnp.square(total), jnp.square(difference)])
-    mean_t, mean_d, square_t, square_d = gaussian_window(stacked, step)
+    mean_t, mean_d, square_t, square_d = _gaussian_window(stacked, step)
     var_t, var_d = square_t - jnp.square(mean_t), square_d - jnp.square(mean_d)
     t2, d2 = jnp.square(mean_t + peak), jnp.square(mean_d)
     return (t2 - d2 + c1) / (t2 + d2 + c1), (var_t - var_d + c2) / (var_t + var_d + c2)

@@ -21,6 +21,7 @@ __all__ = [
     "check_int",
     "check_options",
     "choice",
+    "default",
     "integer",
 ]
 
@@ -65,14 +66,19 @@ def check_options(options: Any) -> None:
     """Put each value of a frozen options object through its check. Defaults are right as they are."""
     kind: Any = type(options)
     getter, defaults, checks = _checks(kind)
-    for value, default, (field, name, check) in zip(getter(options), defaults, checks, strict=True):
-        if value is not default:
+    for value, usual, (field, name, check) in zip(getter(options), defaults, checks, strict=True):
+        if value is not usual:
             object.__setattr__(options, field, check(name, value))
 
 
 def about(kind: Any, field: str) -> str:
     """The sentence of an option, for command lines and tables."""
     return _declared(kind)[field][0].about
+
+
+def default(kind: Any, field: str) -> Any:
+    """The default of an option, as the public functions have it."""
+    return _declared(kind)[field][1]
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[T]) -> T:
