@@ -2,37 +2,32 @@
 
     python benchmarks/codec.py [FOLDER] [--only encode,decode] [--rounds 15] [--output benchmarks/results/codec.json]
 
-FOLDER: photographs; without it scikit-image's. Contestants take turns in every round; a ratio is the median over rounds
-of the peer's time over ours in the same round. One thread: a loop, each result dropped before the next, unless the
-case says "kept". All cores: our list call beside each peer's plain loop and thread pool, results kept. Peers: Pillow
-as it is, simplejpeg with fastdct=False and fastupsample=False. No time includes reading files or compiling kernels.
+FOLDER: photographs; without it scikit-image's, or made-up ones. Contestants take turns in every round; a ratio is the
+median over rounds of the peer's time over ours in the same round. One thread: a loop, each result dropped before the
+next, unless the case says "kept". All cores: our list call beside each peer's plain loop and thread pool, results kept.
+Peers: Pillow as it is, simplejpeg with fastdct=False and fastupsample=False. No time includes reading files or
+compiling kernels.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import ROOT, describe
+from machine import describe
+from ours import MODES, stage_calls, xla_calls
 from peers import decoders, encoders, over, pillow_decode
+from pictures import pictures, pixels_of
 from PIL import Image
 from process import cold_start, peak_memory
-from rounds import Race, race
+from reports import RESULTS, flags, save
+from rounds import Race, one_core, race
 from verdicts import line, verdicts
 
 import jpegjax
-from jpegjax.cli.samples import photographs
-from jpegjax.jpeg import codec
-from jpegjax.jpeg.host import reconstruct, transform
-from jpegjax.options import EncodeOptions
 from jpegjax.run.threads import cores
 
 QUALITIES = (75, 90)
@@ -50,7 +45,7 @@ class Setting:
 
     @property
     def pixels(self) -> int:
-        return sum(image.shape[0] * image.shape[1] for image in self.images)
+        return pixels_of(self.images)
 
 
 def kept(items: Sequence[Any], call: Callable[[Any], object]) -> Callable[[], object]:
@@ -114,34 +109,14 @@ def coefficients(setting: Setting) -> Iterator[Race]:
         yield race("coefficients", f"q{quality} write, 1 thread", setting.pixels, writers, rounds=setting.rounds)
 
 
-MODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "4:4:4": ({"subsampling": "4:4:4"}, {}),
-    "4:2:2": ({"subsampling": "4:2:2"}, {}),
-    "4:2:0": ({"subsampling": "4:2:0"}, {}),
-    "4:4:0": ({"subsampling": "4:4:0"}, {}),
-    "4:1:1": ({"subsampling": "4:1:1"}, {}),
-    "grey": ({}, {}),
-    "optimize": ({"optimize": True}, {"optimize": True}),
-    "progressive": ({"progressive": True}, {"progressive": True}),
-    "progressive 4:4:4": ({"progressive": True, "subsampling": "4:4:4"}, {"progressive": True}),
-    "restart_rows=1": ({"restart_rows": 1}, {"restart_marker_rows": 1}),
-    "restart_blocks=8": ({"restart_blocks": 8}, {"restart_marker_blocks": 8}),
+PILLOW_MODES: dict[str, dict[str, Any]] = {
+    "optimize": {"optimize": True},
+    "progressive": {"progressive": True},
+    "progressive 4:4:4": {"progressive": True},
+    "restart_rows=1": {"restart_marker_rows": 1},
+    "restart_blocks=8": {"restart_marker_blocks": 8},
 }
-"""Our settings and Pillow's. Pillow writes no 4:4:0 and no 4:1:1; simplejpeg stands in."""
-
-
-@contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Pin this thread, so that nothing inside divides one picture among cores."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
+"""What Pillow calls our settings, beyond the sampling. It writes no 4:4:0 and no 4:1:1; simplejpeg stands in."""
 
 
 def modes(setting: Setting) -> Iterator[Race]:
@@ -152,7 +127,7 @@ def modes(setting: Setting) -> Iterator[Race]:
 
 def _modes(setting: Setting) -> Iterator[Race]:
     rounds = max(1, setting.rounds // 2)
-    for name, (settings, pillow) in MODES.items():
+    for name, settings in MODES.items():
         grey = name == "grey"
         images = [np.asarray(Image.fromarray(i).convert("L")) for i in setting.images] if grey else setting.images
         sampling = "grey" if grey else settings.get("subsampling", "4:2:0")
@@ -160,7 +135,7 @@ def _modes(setting: Setting) -> Iterator[Race]:
         def ours(image: np.ndarray, settings: dict[str, Any] = settings) -> bytes:
             return jpegjax.encode(image, engine="host", **settings)
 
-        writers = {"jpegjax": ours, **encoders(75, sampling, **pillow)}
+        writers = {"jpegjax": ours, **encoders(75, sampling, **PILLOW_MODES.get(name, {}))}
         contest = {who: over(images, call) for who, call in writers.items()}
         yield race("modes", f"encode {name}", setting.pixels, contest, rounds=rounds)
         files = [ours(image) for image in images]
@@ -191,27 +166,11 @@ def latency(setting: Setting) -> Iterator[Race]:
             )
 
 
-def _stages(images: Sequence[np.ndarray], quality: int) -> dict[str, Callable[[int], object]]:
-    options = EncodeOptions(quality=quality)
-    plans = [codec.plan(image.shape, options) for image in images]
-    files = [jpegjax.encode(image, quality=quality, engine="host") for image in images]
-    blocks = [jpegjax.read_coefficients(data) for data in files]
-    planes = [[np.ascontiguousarray(p[0]) for p in c.planes] for c in blocks]
-    return {
-        "encode, whole": lambda i: jpegjax.encode(images[i], quality=quality, engine="host"),
-        "encode, transform": lambda i: transform(images[i], *plans[i]),
-        "encode, entropy": lambda i: jpegjax.write_coefficients(blocks[i]),
-        "decode, whole": lambda i: jpegjax.decode(files[i], engine="host"),
-        "decode, entropy": lambda i: jpegjax.read_coefficients(files[i]),
-        "decode, transform": lambda i: reconstruct(planes[i], *plans[i]),
-    }
-
-
 def stages(setting: Setting) -> Iterator[Race]:
     """Where the time goes on one thread: the transform half and the entropy half alone, beside the fused whole."""
     indices = range(len(setting.images))
     for quality in QUALITIES:
-        contest = {name: over(indices, call) for name, call in _stages(setting.images, quality).items()}
+        contest = {name: over(indices, call) for name, call in stage_calls(setting.images, quality).items()}
         yield race("stages", f"q{quality}", setting.pixels, contest, rounds=setting.rounds)
 
 
@@ -219,23 +178,9 @@ def xla(setting: Setting) -> Iterator[Race]:
     """The xla engine on this machine's devices: whole files, and its transform alone."""
     import jax
 
-    from jpegjax.jpeg.device import reconstruct_batch, transform_batch
-
-    options = EncodeOptions()
-    plans = [codec.plan(image.shape, options) for image in setting.images]
-    frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     files = jpegjax.encode(setting.images, engine="host")
-    planes = [list(p) for _, p in sorted(transform_batch(setting.images, frames, tables), key=lambda item: item[0])]
-
-    def drain(results: Iterator[Any]) -> None:
-        for _ in results:
-            pass
-
     contest = {
-        "encode, whole": lambda: jpegjax.encode(setting.images, engine="xla"),
-        "encode, transform": lambda: drain(transform_batch(setting.images, frames, tables)),
-        "decode, whole": lambda: jpegjax.decode(files, engine="xla"),
-        "decode, transform": lambda: drain(reconstruct_batch(planes, frames, tables)),
+        **{name: call for name, call in xla_calls(setting.images).items() if "kept" not in name},
         "host encode": lambda: jpegjax.encode(setting.images, engine="host"),
         "host decode": lambda: jpegjax.decode(files, engine="host"),
     }
@@ -260,19 +205,6 @@ SECTIONS: dict[str, Callable[[Setting], Iterator[Race | dict[str, Any]]]] = {
 }
 
 
-def load(folder: str | None, quick: bool) -> tuple[list[np.ndarray], str]:
-    """(RGB pictures, what they are)."""
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix == ".png") if folder else photographs()
-    if not paths:
-        raise SystemExit("no pictures: name a folder of PNG files, or install scikit-image")
-    images = []
-    for path in paths[: 2 if quick else None]:
-        with Image.open(path) as picture:
-            rgb = picture.convert("RGB")
-        images.append(np.asarray(rgb.crop((0, 0, 128, 96)) if quick else rgb))
-    return images, f"{len(images)} of {Path(folder).name if folder else 'scikit-image'}"
-
-
 def check_identity(images: Sequence[np.ndarray]) -> None:
     """Speed counts only where the result is right."""
     files = jpegjax.encode(list(images))
@@ -283,19 +215,13 @@ def check_identity(images: Sequence[np.ndarray]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?")
+    parser = flags(__doc__, 15, quick=True)
     parser.add_argument("--only", help=f"sections, comma-separated, of {', '.join(SECTIONS)}")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="two small crops, one round: only shows that it runs")
-    parser.add_argument(
-        "--output", type=Path, help="[default: benchmarks/results/codec.json for a whole run, else none]"
-    )
     given = parser.parse_args()
     wanted = given.only.split(",") if given.only else list(SECTIONS)
     if unknown := [name for name in wanted if name not in SECTIONS]:
         parser.error(f"--only {','.join(unknown)}: must be of {', '.join(SECTIONS)}")
-    images, pictures = load(given.folder, given.quick)
+    source, images = pictures(given.folder, given.quick)
     check_identity(images)
     found: list[dict[str, Any]] = []
     with ThreadPoolExecutor(cores()) as pool:
@@ -308,12 +234,10 @@ def main() -> None:
     for verdict in judged:
         print(f"{'met    ' if verdict['met'] else 'NOT MET'}  {verdict['what']}: {verdict['measured']:.2f} "
               f"({verdict['threshold']})")  # fmt: skip
-    output = given.output or (None if given.only or given.quick else ROOT / "benchmarks" / "results" / "codec.json")
+    report = {**describe(), "pictures": f"{len(images)} of {source}", "pixels": setting.pixels}
+    output = given.output or (None if given.only or given.quick else RESULTS / "codec.json")
     if output:
-        report = {**describe(), "pictures": pictures, "pixels": setting.pixels, "verdicts": judged, "results": found}
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        print(f"written: {output}")
+        save({**report, "verdicts": judged, "results": found}, output)
 
 
 if __name__ == "__main__":

@@ -12,28 +12,26 @@ Peers that are missing are listed as missing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # nvJPEG needs memory beside JAX
 
 import jax
 import numpy as np
-from machine import ROOT, describe
+from machine import describe
 from peers import PILLOW_SAMPLING, pillow_decode, pillow_encode
-from pictures import pictures
+from pictures import pictures, pixels_of
+from reports import RESULTS, flags, save
 from rounds import Race, race
 
 import jpegjax
-from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.jpeg.device.programs import SEGMENT, program
+from jpegjax.jpeg.device.specs import decode_spec, encode_spec
 from jpegjax.options import EncodeOptions
-from jpegjax.run.devices import page_sizes
 from jpegjax.run.threads import cores
 
 Calls = dict[str, Callable[[], object]]
@@ -100,7 +98,7 @@ def encode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolE
 
         calls["nvJPEG"] = nvjpeg
         nbytes["nvJPEG"] = sum(map(len, nvjpeg()))
-    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    pixels = pixels_of(batch)
     return race("encode", f"{sampling} q75", pixels, calls, rounds=rounds, bytes=nbytes)
 
 
@@ -122,7 +120,7 @@ def decode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolE
             return images
 
         calls["nvJPEG"] = nvjpeg
-    pixels = batch.shape[0] * batch.shape[1] * batch.shape[2]
+    pixels = pixels_of(batch)
     return race("decode", f"{sampling} q75", pixels, calls, rounds=rounds)
 
 
@@ -151,13 +149,10 @@ def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Rac
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser = flags(__doc__, 11)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--device", help="platform name; JAX's default otherwise")
-    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "device.json")
     given = parser.parse_args()
     device = jax.local_devices(backend=given.device)[0]
     source, images = pictures(given.folder)
@@ -182,16 +177,14 @@ def main() -> None:
         for sampling in ("4:2:0",) if given.small else ("4:2:0", "4:4:4"):
             races.append(encode_race(batch, sampling, device, pool, given.rounds))
             races.append(decode_race(batch, sampling, device, pool, given.rounds))
-    races += page_race(device, page_sizes((device,))[: 1 if given.small else None], given.rounds)
+    races += page_race(device, page_sizes(device.platform)[: 1 if given.small else None], given.rounds)
     report["results"] = [r.as_dict() for r in races]
     for r in report["results"]:
         print(r["section"], r["case"])
         for name, speed in r["mpixel_per_second"].items():
             ratio = r["ratios"].get(name)
             print(f"  {name:38} {speed:9.1f} Mpixel/s" + (f"  jpegjax is {ratio['median']:.2f}×" if ratio else ""))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written: {given.output}")
+    save(report, given.output or RESULTS / "device.json")
     if report["identity"]["different"]:
         raise SystemExit("not identical to Pillow")
 

@@ -12,23 +12,22 @@ is the sum over the metrics that a peer has, each with its fastest peer. Peers t
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
-from machine import ROOT, describe
-from pictures import pictures
+from machine import describe
+from peers import pillow_decode, pillow_encode
+from pictures import pictures, pixels_of
 from PIL import Image
+from reports import RESULTS, flags, save
 from rounds import Race, race
 from verdicts import verdicts
 
@@ -124,9 +123,7 @@ PEERS = {"scikit-image": scikit_image, "piq": piq_torch, "ssimulacra2 (NumPy)": 
 
 def degraded(picture: np.ndarray) -> np.ndarray:
     """The picture after JPEG at quality 50."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=50)
-    return np.asarray(Image.open(file))
+    return pillow_decode(pillow_encode(picture, quality=50))
 
 
 def over(measure: Measure, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
@@ -158,15 +155,12 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = flags(__doc__, 5)
     parser.add_argument("--count", type=int, default=24)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "metrics.json")
     given = parser.parse_args()
     source, images = pictures(given.folder)
     pairs = [(image, degraded(image)) for image in images[: given.count]]
-    pixels = sum(image.shape[0] * image.shape[1] for image, _ in pairs)
+    pixels = pixels_of(image for image, _ in pairs)
     peers = {name: load() for name, load in PEERS.items()}
     races, first, apart = [], {}, {}
     for name, measure in OURS.items():
@@ -196,9 +190,7 @@ def main() -> None:
         "results": results,
         "verdicts": verdicts(results),
     }
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written: {given.output}")
+    save(report, given.output or RESULTS / "metrics.json")
 
 
 def show(found: Race) -> None:

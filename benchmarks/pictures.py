@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from jpegjax.cli.samples import photographs
 
-__all__ = ["pictures", "synthetic"]
+__all__ = ["pictures", "pixels_of", "synthetic"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm"}
 
@@ -26,8 +27,18 @@ def synthetic(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
 
 
-def pictures(folder: Path | None) -> tuple[str, list[np.ndarray]]:
-    """(where from, RGB images uint8 [H, W, 3])."""
+def pixels_of(images: Iterable[np.ndarray]) -> int:
+    """How many pixels images [H, W] or [H, W, C] have together."""
+    return sum(image.shape[0] * image.shape[1] for image in images)
+
+
+def pictures(folder: Path | None, quick: bool = False) -> tuple[str, list[np.ndarray]]:
+    """(where from, RGB images uint8 [H, W, 3]). quick: two crops of 96 rows and 128 columns, for a rehearsal."""
+    source, images = _whole(folder)
+    return source, [np.ascontiguousarray(image[:96, :128]) for image in images[:2]] if quick else images
+
+
+def _whole(folder: Path | None) -> tuple[str, list[np.ndarray]]:
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES) if folder else photographs()
     if paths:
         return folder.name if folder else "scikit-image", [np.asarray(Image.open(p).convert("RGB")) for p in paths]

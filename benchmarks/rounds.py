@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
+import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Race", "race"]
+__all__ = ["Race", "one_core", "processor_seconds", "race", "timed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,39 @@ def race(
         if collecting:
             gc.enable()
     return Race(section, case, pixels, seconds, extra)
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Pin this thread, so that nothing inside divides one picture among cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def processor_seconds(call: Callable[[], object]) -> float:
+    """CPU seconds of one call, over all threads and the processes that it starts and awaits.
+
+    Unlike the clock's, they hold on a machine that others use too.
+    """
+
+    def spent() -> float:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(u.ru_utime + u.ru_stime for u in used)
+
+    start = spent()
+    call()
+    return spent() - start

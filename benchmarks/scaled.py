@@ -9,19 +9,16 @@ core where the system lets a process confine itself. Speeds count the pixels of 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import os
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from machine import ROOT, describe
-from pictures import pictures
+from machine import describe
+from pictures import pictures, pixels_of
 from PIL import Image
-from rounds import race
+from reports import RESULTS, flags, save
+from rounds import processor_seconds, race
 
 import jpegjax
 
@@ -46,23 +43,12 @@ def regions(files: list[bytes], sizes: list[tuple[int, int]], place: float) -> N
         jpegjax.decode(data, crop=(int((width - 64) * place), int((height - 64) * place), 64, 64), engine="host")
 
 
-def processor_seconds(call: Callable[[], object]) -> float:
-    """CPU seconds of one call: unlike the clock's, they hold on a machine that others use too."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "scaled.json")
-    given = parser.parse_args()
+    given = flags(__doc__, 15).parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     source, images = pictures(given.folder)
-    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    pixels = pixels_of(images)
     files = jpegjax.encode(images, quality=75, engine="host")
     whole = partial(each, jpegjax.decode, files, engine="host")
     results = []
@@ -83,9 +69,7 @@ def main() -> None:
         beside = ", ".join(f"{ratio:.2f}× {name}" for name, ratio in times.items() if name != "jpegjax")
         print(f"{case:20} {pixels / 1e6 / raced['cpu_seconds']['jpegjax']:7.1f} Mpixel a CPU second, {beside}")
     report = {**describe(), "images": {"source": source, "count": len(images), "pixels": pixels}, "results": found}
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written: {given.output}")
+    save(report, given.output or RESULTS / "scaled.json")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ Needs torch and kornia (`pip install torch kornia`).
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -24,9 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from kornia.enhance import jpeg_codec_differentiable
-from machine import ROOT, describe
+from machine import describe
 from pictures import synthetic
-from rounds import race
+from reports import RESULTS, save
+from rounds import race, timed
 
 import jpegjax
 
@@ -62,19 +61,12 @@ def kornias(images: np.ndarray, quality: np.ndarray, tables: bool) -> Callable[[
     return step
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "simulate.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "simulate.json")
     given = parser.parse_args()
     images = np.stack([synthetic(given.side, given.side, seed) for seed in range(given.batch)])
     quality = np.full(given.batch, 75, np.int32)
@@ -95,7 +87,7 @@ def main() -> None:
     found = race("simulate", "4:2:0 q75 forward + backward", given.batch * given.side**2, cases, rounds=given.rounds)
     over = {name: found.ratio("kornia", name) for name in cases if name.startswith("jpegjax")}
     met = over["jpegjax"] >= 5
-    report = {
+    report: dict[str, Any] = {
         **describe(),
         "peer": {name: version(name) for name in ("kornia", "torch")},
         "threads": {"torch": torch.get_num_threads()},
@@ -109,12 +101,10 @@ def main() -> None:
             "met": met,
         },
     }
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
     for name, seconds in report["results"][0]["seconds"].items():
         ratio = f"  kornia's time over ours {over[name]:5.2f}" if name in over else ""
         print(f"{name:30} {seconds * 1e3:8.1f} ms  best {min(found.seconds[name]) * 1e3:8.1f} ms{ratio}")
-    print(f"written: {given.output}")
+    save(report, given.output)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,6 @@ compilation.
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import ROOT, describe
+from machine import describe
 from pictures import pictures
-from rounds import Race, race
+from reports import RESULTS, flags, save
+from rounds import Race, processor_seconds, race
 
 import jpegjax
 from jpegjax.run.threads import cores
@@ -78,18 +76,6 @@ def by_pool(tool: str, source: Path, target: Path) -> None:
         list(pool.map(one, sorted(source.iterdir())))
 
 
-def processor_seconds(call: Callable[[], object]) -> float:
-    """CPU seconds of one call, those of the processes that it starts included."""
-
-    def spent() -> float:
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(u.ru_utime + u.ru_stime for u in used)
-
-    start = spent()
-    call()
-    return spent() - start
-
-
 def compete(case: str, source: Path, pixels: int, tool: str, rounds: int, room: Path) -> Race:
     """One case; the files of all contestants compared."""
     folders = {name: room / name.replace(" ", "-") for name in ("jpegjax", "jpegtran xargs", "jpegtran pool")}
@@ -117,11 +103,8 @@ def compete(case: str, source: Path, pixels: int, tool: str, rounds: int, room: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser = flags(__doc__, 5)
     parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "transcode.json")
     given = parser.parse_args()
     tool = shutil.which("jpegtran")
     if tool is None:
@@ -143,9 +126,7 @@ def main() -> None:
             print(f"{found['case']}: {measured:.2f} times jpegtran ({spared:.2f} by CPU seconds), "
                   f"{found['identical']} of {given.files} identical")  # fmt: skip
     report = {**describe(), "jpegtran": version, "images": {"source": origin, "count": len(images)}, "results": results}
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written: {given.output}")
+    save(report, given.output or RESULTS / "transcode.json")
 
 
 if __name__ == "__main__":

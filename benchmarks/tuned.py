@@ -2,54 +2,38 @@
 
     python benchmarks/tuned.py [FOLDER] [--rounds 7] [--quality 75] [--output benchmarks/results/tuned.json]
 
-FOLDER: photographs; without it scikit-image's. Contestants take turns in every round. "all cores" is one call with all
-pictures, "one by one" a loop of calls that each may use all cores, "1 thread" the same loop on one core. Peers, on one
-core: Pillow (plain files), and mozjpeg 4.0.3 where jpeglib is installed, which hands pictures over through files. Rates
-are for the same quality number, not for equal quality: see the rate-distortion results for that. The stages run on one
-core by themselves. No time includes reading files or compiling kernels.
+FOLDER: photographs; without it scikit-image's, or made-up ones. Contestants take turns in every round. "all cores" is
+one call with all pictures, "one by one" a loop of calls that each may use all cores, "1 thread" the same loop on one
+core. Peers, on one core: Pillow (plain files), and mozjpeg 4.0.3 where jpeglib is installed, which hands pictures over
+through files. Rates are for the same quality number, not for equal quality: see the rate-distortion results for that.
+The stages run on one core by themselves. No time includes reading files or compiling kernels.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import ROOT, describe
+from machine import describe
+from ours import TUNES
 from peers import over, pillow_encode
-from pictures import pictures
-from rounds import Race, race
+from pictures import pictures, pixels_of
+from reports import RESULTS, flags, save
+from rounds import Race, one_core, race
 
 import jpegjax
 from jpegjax.jpeg import files as entropy
-from jpegjax.jpeg.tuned.encode import chosen_recipe, raw_blocks, run_trellis, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.encode import raw_blocks, run_trellis, tuned_planes
+from jpegjax.jpeg.tuned.plan import Plan, chosen_recipe, tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.scans import best_script
 from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.options import EncodeOptions
 
-TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "all-round": True}
 FLOOR, AIM = 25, 50  # Mpixel/s on two cores
-
-
-@contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Pin this thread, so that nothing inside divides one picture among cores."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def mozjpeg(folder: str) -> Callable[[np.ndarray, int], bytes] | None:
@@ -76,7 +60,7 @@ def bpp(files: Sequence[bytes], pixels: int) -> float:
 
 def speed(images: list[np.ndarray], quality: int, rounds: int, folder: str) -> Iterator[Race]:
     """Whole encodes of every tune."""
-    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    pixels = pixels_of(images)
     rates = {name: bpp(jpegjax.encode(images, quality=quality, tune=t), pixels) for name, t in TUNES.items()}
 
     def tuned(tune: Any) -> Callable[[Any], Any]:
@@ -97,7 +81,7 @@ def speed(images: list[np.ndarray], quality: int, rounds: int, folder: str) -> I
 
 def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race]:
     """Each stage alone, on one core, fed with what the one before it made."""
-    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    pixels = pixels_of(images)
     for name, tune in TUNES.items():
         options = EncodeOptions(quality=quality, tune=tune)
         recipe = chosen_recipe(options)
@@ -117,7 +101,7 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
 
         def trellis(i: int, raws=raws, frames=frames, recipe=recipe, fields=fields) -> None:
             out = [np.empty_like(raw) for raw in raws[i]]
-            run_trellis(dict(enumerate(raws[i])), out, frames[i], recipe, fields[i])
+            run_trellis(Plan(frames[i], recipe), dict(enumerate(raws[i])), out, fields[i])
 
         def write(i: int, coded=coded, frames=frames, tables=tables, scripts=scripts) -> bytes:
             return entropy.encode_image(coded[i], frames[i], tables, EncodeOptions(scans=scripts[i]))
@@ -146,20 +130,14 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = flags(__doc__, 7, quick=True)
     parser.add_argument("--quality", type=int, default=75)
-    parser.add_argument("--quick", action="store_true", help="two small crops, one round: only shows that it runs")
-    parser.add_argument("--output", type=Path, help="[default: benchmarks/results/tuned.json unless --quick]")
     given = parser.parse_args()
-    source, images = pictures(given.folder)
-    images = [np.ascontiguousarray(image) for image in images]
-    if given.quick:
-        images, given.rounds = [np.ascontiguousarray(image[:96, :128]) for image in images[:2]], 1
+    source, images = pictures(given.folder, given.quick)
+    rounds = 1 if given.quick else given.rounds
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        found = [speed(images, given.quality, given.rounds, folder), stages(images, given.quality, given.rounds)]
+        found = [speed(images, given.quality, rounds, folder), stages(images, given.quality, rounds)]
         for section in found:
             for one in section:
                 results.append(one.as_dict())
@@ -173,12 +151,9 @@ def main() -> None:
     for verdict in verdicts:
         print(f"{'met    ' if verdict['met'] else 'NOT MET'}  {verdict['what']}: {verdict['measured']:.1f} "
               f"(≥ {FLOOR}, aim {AIM})")  # fmt: skip
-    output = given.output or (None if given.quick else ROOT / "benchmarks" / "results" / "tuned.json")
+    output = given.output or (None if given.quick else RESULTS / "tuned.json")
     if output:
-        report = {**describe(), "pictures": f"{len(images)} of {source}", "verdicts": verdicts, "results": results}
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        print(f"written: {output}")
+        save({**describe(), "pictures": f"{len(images)} of {source}", "verdicts": verdicts, "results": results}, output)
 
 
 if __name__ == "__main__":

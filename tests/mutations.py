@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from pictures import picture
 from streams import pillow_file
 
 import jpegjax
@@ -28,7 +29,7 @@ from jpegjax import CorruptJpeg, JpegError, JpegWarning
 from jpegjax.jpeg.files import write_scans
 from jpegjax.types import Scan
 
-__all__ = ["mutant", "peak_nbytes", "picture", "probe", "seeds"]
+__all__ = ["mutant", "peak_nbytes", "probe", "seeds"]
 
 SECONDS = 2.0
 NBYTES = 1 << 30
@@ -36,15 +37,6 @@ EXIF = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 OTHER_SAMPLINGS = ("4:4:0", "4:1:1", "4:1:0", "3x2", "1x1,2x2,1x1", "2x2,1x2,2x1")
 MARKERS = bytes.fromhex("c0c1c2c3c4c9ccd0d3d7d8d9dadbdcdddee0e1e2eefe0100ff")
-
-
-def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
-    """A ramp with edges and noise, uint8 [height, width, channels], or [height, width] for one channel."""
-    y, x = np.mgrid[:height, :width]
-    noise = np.random.default_rng(height * 1000 + width).integers(0, 60, (height, width, channels))
-    bands = [x * 3 + y, 255 * ((x // 5 + y // 7) % 2), 200 - y * 2][:channels]
-    image = ((np.stack(bands, axis=-1) + noise) % 256).astype(np.uint8)
-    return image[..., 0] if channels == 1 else image
 
 
 def _apart(data: bytes) -> bytes:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import NBYTES, SECONDS, mutant, picture, seeds
+from mutations import NBYTES, SECONDS, mutant, seeds
+from pictures import picture
 from PIL import Image, features
 
 import jpegjax

@@ -47,7 +47,7 @@ __all__ = [
     "train",
 ]
 
-DATA = Path(jpegjax.__file__).parent / "engine" / "tuned" / "data" / "field_network.npz"
+DATA = Path(jpegjax.__file__).parent / "jpeg" / "tuned" / "data" / "field_network.npz"
 
 POWERS = ((0.6, 0.5), (0.5, 0.7), (0.3, 0.9))
 """Of the formula and of the network, that are tried."""

@@ -26,7 +26,7 @@ from .fast import Reference, fast_curve
 from .model import FOUND, found, make_recipe
 from .search import CROPS
 
-DATA = Path(jpegjax.__file__).parent / "engine" / "tuned" / "data"
+DATA = Path(jpegjax.__file__).parent / "jpeg" / "tuned" / "data"
 METRIC = {"psnr": 1, "ms-ssim": 2, "ssimulacra2": 3, "all": 3}
 """Column of `fast_curve` that equal quality means, by tune: PSNR, MS-SSIM, SSIMULACRA2; "all" is tune=True."""
 PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)

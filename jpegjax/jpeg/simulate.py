@@ -187,9 +187,8 @@ def _run(images: Any, setting: Any, *static: Any) -> Any:
     explicit = tuple(name for name, kind in kinds if kind is jax.sharding.AxisType.Explicit)
     if not explicit:
         return run(images, setting)
-    like_images = jax.NamedSharding(mesh, spec)
-    by_image = jax.NamedSharding(mesh, jax.P(spec[0]) if images.ndim == 4 else jax.P())
-    layout = (like_images, by_image) if static[-1] else like_images
+    by_image = sharding.update(spec=jax.P(spec[0]) if images.ndim == 4 else jax.P())
+    layout = (sharding, by_image) if static[-1] else sharding
     return jax.sharding.auto_axes(run, axes=explicit, out_sharding=layout)(images, setting)
 
 

@@ -1,6 +1,6 @@
 """From file to file without loss: other geometry, other entropy coding, the same coefficients (jpegtran).
 
-bytes ──▶ entropy.decode_image ──▶ planes ──▶ blocks.turn_planes ──▶ planes ──▶ entropy.encode_image ──▶ bytes
+bytes ──▶ entropy.decode_image ──▶ planes ──▶ blocks.turn_planes ──▶ planes ──▶ carried head + entropy.body ──▶ bytes
 """
 
 from __future__ import annotations
@@ -47,14 +47,6 @@ def _own_selectors(frame: Frame, tables: Sequence[np.ndarray]) -> Frame:
     return replace(frame, components=tuple(replace(k, tq=q) for k, q in zip(frame.components, chosen, strict=True)))
 
 
-def _without_head(data: bytes) -> memoryview:
-    """What follows SOI and the APPn and COM segments behind it."""
-    at = 2
-    while 0xE0 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return memoryview(data)[at:]
-
-
 def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[bytes, Notes]:
     reader = parse_header(data, options.limits, options.strict)
     if reader.frame is not None and reader.frame.process.lossless:
@@ -87,10 +79,10 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
-        coded = entropy.encode_image(planes, frame, tables, options.coding(source.process.progressive))
+        coded = entropy.body(planes, frame, tables, options.coding(source.process.progressive))
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
-    return head + _without_head(coded), notes
+    return head + coded, notes
 
 
 def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) -> list[tuple[bytes | ValueError, Notes]]:

@@ -1,11 +1,9 @@
-"""Quantised coefficients to samples: dequantisation and the "islow" inverse DCT, two blocks a register.
+"""The "islow" DCT of 8×8 blocks, both ways and exact, fused with quantisation; two blocks share a register, one in each half.
 
 Lane arithmetic wraps and saturates as the SIMD of libjpeg-turbo does, so that even impossible coefficients give its pixels.
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from ..simd import (
     load,
     load_i16,
     load_u8,
+    mulhi_u,
     pack_i8,
     pack_i16,
     store,
@@ -25,22 +24,88 @@ from ..simd import (
     unpack_high,
     unpack_low,
     vectorized,
+    with_sign,
     zero,
-)
-from .lanes import dot, less, pairs, plus, transposed
+)  # fmt: skip
+from .lanes import descaled, dot, less, pairs, plus, transposed
 
-__all__ = ["dequantiser", "inverse_strip"]
-
-
-@lru_cache(maxsize=256)
-def _dequantiser(steps: bytes) -> np.ndarray:
-    rows = np.frombuffer(steps, np.uint16).reshape(8, 8)
-    return np.ascontiguousarray(np.concatenate([rows, rows], axis=1)).view(np.int16)
+__all__ = ["fdct_strip", "idct_strip", "quantised_strip"]
 
 
-def dequantiser(qtable: np.ndarray) -> np.ndarray:
-    """int16 [8, 16]: each row of steps twice, modulo 2^16. qtable: uint16 [64], natural order."""
-    return _dequantiser(np.ascontiguousarray(qtable, np.uint16).tobytes())
+def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
+    """One 1-D pass, descaled by n (11 rows, 15 columns): Loeffler, Ligtenberg and Moschytz with 13-bit constants.
+
+    The row pass takes samples 0..255 and shifts their level by its DC, the one output that sees it.
+    """
+    half = 1 << (n - 1)
+    s0, s1, s2, s3 = (x[k] + x[7 - k] for k in range(4))
+    d, c, b, a = (x[k] - x[7 - k] for k in range(4))
+    e0, e3, e1, e2 = s0 + s3, s0 - s3, s1 + s2, s1 - s2
+    if n == 11:
+        y0, y4 = (e0 + e1 - 8 * 128) << 2, (e0 - e1) << 2
+    else:
+        y0, y4 = (e0 + e1 + 2) >> 2, (e0 - e1 + 2) >> 2
+    even = pairs(e2, e3)
+    y2 = descaled(plus(dot(even, 4433, 10703), half), n)
+    y6 = descaled(plus(dot(even, -10704, 4433), half), n)
+    z = pairs(a + c, b + d)
+    r, s = plus(dot(z, -6436, 9633), half), plus(dot(z, 9633, 6437), half)
+    ad, bc = pairs(a, d), pairs(b, c)
+    y7 = descaled(plus(dot(ad, -4927, -7373), r), n)
+    y1 = descaled(plus(dot(ad, -7373, 4926), s), n)
+    y5 = descaled(plus(dot(bc, -4176, -20995), s), n)
+    y3 = descaled(plus(dot(bc, -20995, 4177), r), n)
+    return [y0, y1, y2, y3, y4, y5, y6, y7]
+
+
+@vectorized
+def _quantised_pair(samples, stride, table, out0, out1):
+    """Two neighbouring 8×8 uint8 blocks to quantised int16 [64] blocks in natural order; of one address, the first stays."""
+    x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
+    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    for v in range(8):
+        corr, recip, scale = (load(table + (96 * v + 32 * i), 16, 16) for i in range(3))
+        q = with_sign(mulhi_u(mulhi_u(y[v].abs() + corr, recip), scale), y[v])
+        store(out1 + 16 * v, q.shuffle(range(8, 16)))
+        store(out0 + 16 * v, q.shuffle(range(8)))
+
+
+@vectorized
+def _fdct_pair(samples, stride, out0, out1):
+    """As `_quantised_pair`, to 8·DCT."""
+    x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
+    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    for v in range(8):
+        store(out1 + 16 * v, y[v].shuffle(range(8, 16)))
+        store(out0 + 16 * v, y[v].shuffle(range(8)))
+
+
+@kernel
+def quantised_strip(samples, stride, rows, columns, table, out):
+    """FDCT and quantisation of rows × columns blocks.
+
+    samples: address of uint8, `stride` bytes a row, readable to an even number of block columns. table: address of a
+    `quantiser`. out: address of int16 [rows, columns, 64].
+    """
+    for r in range(rows):
+        source, target = samples + r * 8 * stride, out + r * columns * 128
+        for c in range(0, columns - 1, 2):
+            _quantised_pair(source + 8 * c, stride, table, target + 128 * c, target + 128 * c + 128)
+        if columns & 1:
+            c = columns - 1
+            _quantised_pair(source + 8 * c, stride, table, target + 128 * c, target + 128 * c)
+
+
+@kernel
+def fdct_strip(samples, stride, rows, columns, out):
+    """`quantised_strip` without quantisation: the islow DCT as it leaves its column pass, 8 times the orthonormal one."""
+    for r in range(rows):
+        source, target = samples + r * 8 * stride, out + r * columns * 128
+        for c in range(0, columns - 1, 2):
+            _fdct_pair(source + 8 * c, stride, target + 128 * c, target + 128 * c + 128)
+        if columns & 1:
+            c = columns - 1
+            _fdct_pair(source + 8 * c, stride, target + 128 * c, target + 128 * c)
 
 
 def _scaled(x: Vec) -> tuple[Vec, Vec]:
@@ -203,22 +268,22 @@ def _idct_scalar(block, table, samples, stride):
 
 
 @kernel
-def inverse_strip(blocks, last, rows, columns, table, samples, stride, nothing):
-    """rows × columns blocks to samples.
+def idct_strip(blocks, last, pitch, rows, columns, table, samples, stride):
+    """Dequantisation and inverse DCT of rows × columns blocks.
 
-    blocks: address of int16 [rows, columns, 64]. last: address of uint8 [rows, columns] with the zigzag index of each
+    blocks: address of int16 [rows, pitch, 64]. last: address of uint8 [rows, pitch] with the zigzag index of each
     block's last nonzero coefficient, or 0: then the blocks are looked at. table: address of a `dequantiser`. samples:
-    address of uint8, `stride` bytes a row, writable to an even number of block columns. nothing: address of a zero block.
+    address of uint8, `stride` bytes a row, writable to an even number of block columns.
     """
     step = load_i16(table)
     for r in range(rows):
-        source, target = blocks + r * columns * 128, samples + r * 8 * stride
+        source, target = blocks + r * pitch * 128, samples + r * 8 * stride
         for c in range(0, columns, 2):
             block0 = source + c * 128
             pair = c + 1 < columns
-            block1 = block0 + 128 if pair else nothing
+            block1 = block0 + 128 if pair else block0
             if last:
-                at = last + r * columns + c
+                at = last + r * pitch + c
                 k = load_u8(at)
                 k = max(k, load_u8(at + 1)) if pair else k
                 extent = _DC_ONLY if k == 0 else (_LOW if k <= 9 else _ANY)
