@@ -20,7 +20,7 @@ import numpy as np
 from machine import describe
 from ours import MODES, stage_calls, xla_calls
 from peers import decoders, encoders, over, pillow_decode
-from pictures import pictures, pixels_of
+from pictures import pictures, pixels_of, tiled
 from PIL import Image
 from process import cold_start, peak_memory
 from reports import RESULTS, flags, save
@@ -147,10 +147,8 @@ def _modes(setting: Setting) -> Iterator[Race]:
 def latency(setting: Setting) -> Iterator[Race]:
     """One picture at a time, from thumbnails to a camera's."""
     sizes = [(64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024), (3000, 4000)]
-    tile = setting.images[0]
     for height, width in sizes[: 3 if setting.quick else None]:
-        times = -(-height // tile.shape[0]), -(-width // tile.shape[1]), 1
-        image = np.ascontiguousarray(np.tile(tile, times)[:height, :width])
+        image = tiled(setting.images[0], height, width)
         repeat = 1 if setting.quick else max(1, 1_000_000 // (height * width))
         for verb, everyone, item in (
             ("encode", {"jpegjax": lambda image: jpegjax.encode(image, engine="host"), **encoders(75, "4:2:0")}, image),

@@ -12,21 +12,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "describe"]
+__all__ = ["ROOT", "commit", "describe"]
 
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("numpy", "numba", "jax", "jaxlib", "pillow", "simplejpeg", "torch", "torchvision")
 _FLAGS = ("avx2", "avx512f", "avx512bw", "avx512vbmi", "asimd", "sve")
 
 
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+def commit(root: Path = ROOT) -> str:
+    """Twelve digits of a checkout's commit, with "+changes" where code that was measured differs from it."""
 
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
 
-def _commit() -> str:
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "jpegjax", "benchmarks/*.py")
-    return (_git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+changes" if changed else "")
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", "jpegjax", "benchmarks/*.py", "experiments/*.py"
+    )
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+changes" if changed else "")
 
 
 def _processor() -> tuple[str, list[str]]:
@@ -64,7 +67,7 @@ def describe() -> dict[str, Any]:
     words = [Path(word).name if os.sep in word else word for word in sys.argv]
     return {
         "command": shlex.join(["python", f"benchmarks/{words[0]}", *words[1:]]),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": {
             "cpu": name,
             "cores": cores(),

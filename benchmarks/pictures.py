@@ -10,7 +10,7 @@ from PIL import Image
 
 from jpegjax.cli.samples import photographs
 
-__all__ = ["pictures", "pixels_of", "synthetic"]
+__all__ = ["pictures", "pixels_of", "synthetic", "tiled"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm"}
 
@@ -36,6 +36,12 @@ def pictures(folder: Path | None, quick: bool = False) -> tuple[str, list[np.nda
     """(where from, RGB images uint8 [H, W, 3]). quick: two crops of 96 rows and 128 columns, for a rehearsal."""
     source, images = _whole(folder)
     return source, [np.ascontiguousarray(image[:96, :128]) for image in images[:2]] if quick else images
+
+
+def tiled(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image [height, width, C], a copy, made of one that may be smaller."""
+    times = -(-height // image.shape[0]), -(-width // image.shape[1]), 1
+    return np.ascontiguousarray(np.tile(image, times)[:height, :width])
 
 
 def _whole(folder: Path | None) -> tuple[str, list[np.ndarray]]:

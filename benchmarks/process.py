@@ -13,7 +13,7 @@ from typing import Any
 
 from machine import ROOT
 
-__all__ = ["cold_start", "peak_memory"]
+__all__ = ["cold_start", "peak_memory", "start_up"]
 
 _FIRST = """
 import json, time
@@ -66,36 +66,30 @@ print(json.dumps({"raw": raw, "encode": extra_encode, "decode": extra_decode, "f
 """
 
 
-def _python(code: str, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+def _python(code: str, *arguments: str, root: Path = ROOT) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
+def start_up(root: Path = ROOT) -> dict[str, float]:
+    """Seconds of a checkout's `--help` (a whole process), and of the first calls in a new process, by name."""
+    start = time.perf_counter()
+    _python("from jpegjax.cli import main; main(['--help'])", root=root)
+    helped = time.perf_counter() - start
+    return {"jpegjax.cli.main(['--help'])": helped, **json.loads(_python(_FIRST, root=root))}
+
+
 def cold_start(runs: int) -> list[dict[str, Any]]:
-    """Seconds of `jpegjax --help` (whole process), and of the first calls in a new process with a warm kernel cache."""
-    script = Path(sys.executable).with_name("jpegjax")
-    help_seconds = []
-    for _ in range(runs + 1):
-        start = time.perf_counter()
-        if script.exists():
-            subprocess.run([script, "--help"], check=True, capture_output=True)
-        else:
-            _python("from jpegjax.cli import main; main(['--help'])")
-        help_seconds.append(time.perf_counter() - start)
-    _python(_FIRST)
-    firsts = [json.loads(_python(_FIRST)) for _ in range(runs)]
-    medians = {name: statistics.median(f[name] for f in firsts) for name in firsts[0]}
-    shown = "jpegjax --help" if script.exists() else "jpegjax.cli.main(['--help'])"
-    return [
-        {"section": "start", "case": shown, "seconds": statistics.median(help_seconds[1:])},
-        {
-            "section": "start",
-            "case": "import and first encode in a new process, warm cache",
-            "seconds": medians["import"] + medians["first encode"],
-        },
-        *({"section": "start", "case": f"{name}, new process", "seconds": value} for name, value in medians.items()),
-    ]
+    """Medians of `start_up` with a warm kernel cache, as results."""
+    start_up()
+    found = [start_up() for _ in range(runs)]
+    medians = {name: statistics.median(f[name] for f in found) for name in found[0]}
+    first = "import and first encode in a new process, warm cache"
+    cases = {first: medians["import"] + medians["first encode"]}
+    for name, value in medians.items():
+        cases[name if "help" in name else f"{name}, new process"] = value
+    return [{"section": "start", "case": case, "seconds": seconds} for case, seconds in cases.items()]
 
 
 def peak_memory(side: int) -> list[dict[str, Any]]:

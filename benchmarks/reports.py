@@ -15,9 +15,16 @@ __all__ = ["RESULTS", "flags", "save"]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def flags(description: str | None, rounds: int, *, quick: bool = False) -> argparse.ArgumentParser:
-    """A parser of FOLDER, --rounds and --output, which is None unless given. quick: of --quick too."""
+def flags(
+    description: str | None, rounds: int, *, quick: bool = False, before: str | None = None
+) -> argparse.ArgumentParser:
+    """A parser of FOLDER, --rounds and --output, which is None unless given.
+
+    quick: of --quick too. before: a path that stands before FOLDER and has to be given.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if before:
+        parser.add_argument(before, type=Path)
     parser.add_argument("folder", nargs="?", type=Path, help="photographs; without it scikit-image's, or made-up ones")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--output", type=Path, help="the JSON [default: in benchmarks/results, for a whole run]")

@@ -1,151 +1,202 @@
-"""README's figures, made from results/*.json of benchmarks and experiments: `python benchmarks/tables.py` rewrites them.
+"""The figures of README and of benchmarks/README, from results/*.json of benchmarks and experiments.
 
-`--check` only says whether README is up to date, by its exit code.
+    python benchmarks/tables.py [--check] [--allow-changes]
+
+rewrites them. `--check` writes nothing: exit code 1 and the reasons where a README is behind the results, or where a
+shown result was measured with changes that no commit holds, unless `--allow-changes`. In every table all times of a row
+come from one race, whose contestants took turns; so does a ratio beside them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from machine import ROOT
 
 BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
+KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
 PEERS = ("Pillow", "simplejpeg")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)] + [""]
-
-
-def best_of(result: dict[str, Any], peer: str) -> str | None:
-    """The peer's faster contestant in a result: itself, its loop or its pool."""
-    names = [name for name in result["ratios"] if name == peer or name.startswith(f"{peer} ")]
-    return min(names, key=lambda name: result["seconds"][name]) if names else None
-
-
-def speed_rows(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    for result in results:
-        row = [f"{result['section']} {result['case']}", f"{result['mpixel_per_second']['jpegjax']:.0f}"]
-        for peer in PEERS:
-            name = best_of(result, peer)
-            row.append("" if name is None else f"{result['mpixel_per_second'][name]:.0f}")
-            row.append("" if name is None else f"{result['ratios'][name]['median']:.2f}×")
-        yield row
-
-
-def speed(results: Sequence[dict[str, Any]]) -> list[str]:
-    head = ["Mpixel/s", "jpegjax", "Pillow", "times", "simplejpeg", "times"]
-    return table(head, list(speed_rows(results))) if results else []
-
-
-def latency(results: Sequence[dict[str, Any]]) -> list[str]:
-    def cell(seconds: float | None) -> str:
-        if seconds is None:
-            return ""
-        return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
-
-    rows = [[r["case"], *(cell(r["seconds"].get(name)) for name in ("jpegjax", *PEERS))] for r in results]
-    return table(["one picture", "jpegjax", *PEERS], rows) if rows else []
-
-
-def stages(results: Sequence[dict[str, Any]]) -> list[str]:
-    rows = (
-        [[name, *(f"{r['mpixel_per_second'][name]:.0f}" for r in results)] for name in results[0]["seconds"]]
-        if results
-        else []
-    )
-    return table(["stage alone, one thread, Mpixel/s", *(r["case"] for r in results)], rows) if rows else []
-
-
-def costs(results: Sequence[dict[str, Any]]) -> list[str]:
-    rows = []
-    for r in results:
-        value = f"{r['times_raw']:.2f} × raw pixels" if "times_raw" in r else f"{r['seconds']:.2f} s"
-        rows.append([r["case"], value])
-    return table(["start and memory (peak above the input)", ""], rows) if rows else []
-
-
-def codec(report: dict[str, Any]) -> list[str]:
-    """The Markdown of results/codec.json."""
-    by = {
-        name: [r for r in report["results"] if r["section"] == name]
-        for name in {r["section"] for r in report["results"]}
-    }
-    machine, versions = report["machine"], report["versions"]
-    peers = ", ".join(
-        f"{name} {versions[name]}" for name in ("pillow", "simplejpeg", "libjpeg-turbo (Pillow)") if name in versions
-    )
-    lines = [
-        f"{report['pictures']} ({report['pixels'] / 1e6:.1f} Mpixel); {machine['cpu']}, {machine['cores']} cores, "
-        f"{' '.join(machine['flags'])}; {peers}; numba {versions.get('numba')}, jax {versions.get('jax')}.",
-        f"`{report['command']}` at commit {report['commit']}; ratios are medians over rounds of times in one round.",
-        "",
-        *speed([r for name in ("encode", "decode", "coefficients") for r in by.get(name, [])]),
-        *speed(by.get("modes", [])),
-        *latency(by.get("latency", [])),
-        *stages(by.get("stages", [])),
-        *xla(by.get("xla", [])),
-        *costs([*by.get("start", []), *by.get("memory", [])]),
-    ]
-    missed = [v for v in report["verdicts"] if not v["met"]]
-    judged = len(report["verdicts"])
-    lines.append(f"Promises met: {judged - len(missed)} of {judged}." if judged else "")
-    lines += [f"- not met: {v['what']}: {v['measured']:.2f}, promised {v['threshold']}" for v in missed]
-    return lines
-
-
-def xla(results: Sequence[dict[str, Any]]) -> list[str]:
-    rows = [[name, f"{r['mpixel_per_second'][name]:.0f}"] for r in results for name in r["seconds"]]
-    return table(["xla engine on this CPU, all cores", "Mpixel/s"], rows) if rows else []
-
-
-def source(report: dict[str, Any]) -> list[str]:
-    """Where a table comes from."""
-    machine = report["machine"]
-    return [f"`{report['command']}` at commit {report['commit']}; {machine['cpu']}, {machine['cores']} cores.", ""]
-
-
+TUNED = {"tune=psnr": "psnr", "tune=ms-ssim": "ms-ssim", "tune=ssimulacra2": "ssimulacra2", "tune=True": "all-round"}
+"""Rows of an evaluation, and what the races call them."""
 METRICS = {
     "psnr": "PSNR (RGB)", "ms_ssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2", "ssimulacra2_60_85": "SSIMULACRA2 60–85",
 }  # fmt: skip
 
+Result = Mapping[str, Any]
+Reports = Mapping[str, Any]
+"""Results files by their names below the root."""
 
-def distortion(report: dict[str, Any]) -> list[str]:
-    """The Markdown of an evaluation of tuned files."""
 
-    def cell(value: float | None) -> str:
-        return "" if value is None else f"{value:+.1f}".replace("-", "−")
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table, none without rows."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)] + [""] if rows else []
 
-    spans = {m: "{1:g}–{2:g}".format(*report["intervals"][m]) for m in METRICS}
-    head = [
-        f"BD-rate %, {len(report['pictures'])} pictures ({report['set']})",
-        *(name if spans[m] in name else f"{name}, {spans[m]}" for m, name in METRICS.items()),
+
+def source(report: Result) -> list[str]:
+    """Where a table comes from."""
+    cpu, count = (report["machine"][word] for word in ("cpu", "cores"))
+    cores = f"{count} core{'s' * (count > 1)}"
+    return [f"`{report['command']}` at commit {report['commit']}; {cpu}, {cores}.", ""]
+
+
+def of(report: Result, *sections: str) -> list[Result]:
+    """A report's results, section by section in this order."""
+    return [r for section in sections for r in report["results"] if r["section"] == section]
+
+
+def named(result: Result) -> str:
+    return f"{result['section']} {result['case']}"
+
+
+def pace(result: Result, name: str) -> str:
+    """Mpixel/s of a contestant; nothing where it did not run."""
+    found = result["mpixel_per_second"].get(name)
+    return "" if found is None else f"{found:.0f}"
+
+
+def contestants(head: str, results: Sequence[Result], label: Callable[[Result], str] = named) -> list[str]:
+    """A race a row, Mpixel/s of everyone in it."""
+    names = list(dict.fromkeys(name for r in results for name in r["seconds"]))
+    return table([head, *names], [[label(r), *(pace(r, name) for name in names)] for r in results])
+
+
+def speed(results: Sequence[Result]) -> list[str]:
+    """A race a row: ours, each peer as a loop and, where one was measured, on a pool; and over the better of the two."""
+    pools = any(f"{peer} pool" in r["seconds"] for r in results for peer in PEERS)
+    head = ["Mpixel/s", "jpegjax"]
+    for peer in PEERS:
+        head += [f"{peer} loop", f"{peer} pool", "times"] if pools else [peer, "times"]
+    rows = []
+    for r in results:
+        row = [named(r), pace(r, "jpegjax")]
+        for peer in PEERS:
+            best = best_of(r, peer)
+            row += [pace(r, f"{peer} loop") or pace(r, peer), *[pace(r, f"{peer} pool")] * pools]
+            row.append("" if best is None else f"{r['ratios'][best]['median']:.2f}×")
+        rows.append(row)
+    return table(head, rows)
+
+
+def best_of(result: Result, peer: str) -> str | None:
+    """The peer's faster contestant in a race: itself, its loop or its pool."""
+    names = [name for name in result["ratios"] if name == peer or name.startswith(f"{peer} ")]
+    return min(names, key=lambda name: result["seconds"][name]) if names else None
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
+
+
+def latency(results: Sequence[Result]) -> list[str]:
+    names = ("jpegjax", *PEERS)
+    rows = [[r["case"], *(duration(r["seconds"].get(name)) for name in names)] for r in results]
+    return table(["one picture", *names], rows)
+
+
+def costs(results: Sequence[Result]) -> list[str]:
+    rows = []
+    for r in results:
+        value = f"{r['times_raw']:.2f} × raw pixels" if "times_raw" in r else f"{r['seconds']:.2f} s"
+        rows.append([r["case"], value])
+    return table(["start and memory (peak above the input)", ""], rows)
+
+
+def machine_of(report: Result) -> str:
+    machine, versions = report["machine"], report["versions"]
+    packages = ("pillow", "simplejpeg", "libjpeg-turbo (Pillow)", "numba", "jax")
+    peers = ", ".join(f"{name} {versions[name]}" for name in packages if name in versions)
+    return f"{report['pictures']} ({report['pixels'] / 1e6:.1f} Mpixel); {' '.join(machine['flags'])}; {peers}."
+
+
+def main_speed(report: Result) -> list[str]:
+    """README's: whole files at two qualities, and what the xla engine does on the same cores."""
+    results = [r for r in of(report, "encode", "decode") if "kept" not in r["case"]]
+    lines = [*speed(results), machine_of(report), *source(report)]
+    for r in of(report, "xla"):
+        speeds = {name: pace(r, name) for name in r["seconds"]}
+        lines += [
+            "On a CPU the `xla` engine is slower than `host`, which is why `auto` takes `host` there. In one race, all cores, "
+            f"Mpixel/s: encoding {speeds['encode, whole']} against {speeds['host encode']}, decoding "
+            f"{speeds['decode, whole']} against {speeds['host decode']}.",
+            "",
+        ]
+    return lines
+
+
+def codec(report: Result) -> list[str]:
+    """What README does not show of results/codec.json."""
+    kept = [r for r in of(report, "decode") if "kept" in r["case"]]
+    lines = [
+        *speed([*kept, *of(report, "coefficients")]),
+        *speed(of(report, "modes")),
+        *latency(of(report, "latency")),
+        *contestants("stage alone, one thread, Mpixel/s", of(report, "stages"), lambda r: r["case"]),
+        *contestants("xla engine and host on these cores, Mpixel/s", of(report, "xla"), lambda r: r["case"]),
+        *costs(of(report, "start", "memory")),
     ]
-    rows = [[name, *(cell(found.get(m)) for m in METRICS)] for name, found in report["bd_rate_percent"].items()]
-    return [*table(head, rows), *source(report)]
+    if report["verdicts"]:
+        missed = [v for v in report["verdicts"] if not v["met"]]
+        lines += [f"Promises met: {len(report['verdicts']) - len(missed)} of {len(report['verdicts'])}.", ""]
+        lines += [f"- not met: {v['what']}: {v['measured']:.2f}, promised {v['threshold']}" for v in missed]
+    return [*lines, machine_of(report), *source(report)]
 
 
-def tuned(report: dict[str, Any]) -> list[str]:
-    """The Markdown of results/tuned.json: speed of whole encodes, and the share of each stage."""
-    lines = []
-    for result in (r for r in report["results"] if r["section"] == "speed"):
-        rates = result["bpp"]
-        rows = [[n, f"{v:.0f}", f"{rates[n]:.3f}"] for n, v in result["mpixel_per_second"].items()]
-        lines += table([f"tuned encode, {result['case']}", "Mpixel/s", "bpp"], rows)
-    found = [r for r in report["results"] if r["section"] == "stages"]
-    names = list(dict.fromkeys(name for r in found for name in r["share"]))
-    rows = [[n, *(f"{100 * r['share'][n]:.0f}" if n in r["share"] else "" for r in found)] for n in names]
-    lines += table(["share of a whole encode, %, one core", *(r["case"].split(",")[0] for r in found)], rows)
-    return [*lines, *source(report)]
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1f}".replace("-", "−")
 
 
-def races(report: dict[str, Any], head: str) -> list[str]:
-    """Contestants of each case by milliseconds, and how many times faster ours is than the fastest other."""
+def encoder(name: str) -> str:
+    """What an encoder of an evaluation is, without the short name that the results have for it."""
+    return re.sub(r"^\w+ \((.*)\)$", r"\1", name)
+
+
+def columns(report: Result) -> dict[str, str]:
+    """An evaluation's metrics, and what a table calls them: with the interval that the mean is taken over."""
+    spans = {metric: "{1:g}–{2:g}".format(*report["intervals"][metric]) for metric in METRICS}
+    return {m: name if spans[m] in name else f"{name}, {spans[m]}" for m, name in METRICS.items()}
+
+
+def distortion(report: Result, races: Result | None = None) -> list[str]:
+    """BD-rates of an evaluation, beside speed on one thread where it was measured, all in one race."""
+    about = f"BD-rate %, {len(report['pictures'])} pictures ({report['set']})"
+    heads, found = columns(report), report["bd_rate_percent"]
+    rows = [[encoder(name), *(percent(rates.get(m)) for m in heads)] for name, rates in found.items()]
+    if races is None:
+        return [*table([about, *heads.values()], rows), *source(report)]
+    (race,) = (r for r in of(races, "speed") if "1 thread" in r["case"])
+    anchor = ["Pillow (libjpeg-turbo 4:2:0), the anchor", *["0"] * len(heads), pace(race, "Pillow")]
+    rows = [anchor, *([*row, pace(race, TUNED.get(row[0], ""))] for row in rows)]
+    head = [about, *heads.values(), f"encode {race['case']}, Mpixel/s"]
+    return [*table(head, rows), "BD-rates: " + source(report)[0], "Speed: " + source(races)[0], ""]
+
+
+def tuned(report: Result, evaluation: Result) -> list[str]:
+    """What tuning costs and what it gains, a race a row; and where the time goes."""
+    races = of(report, "speed")
+    names = list(dict.fromkeys(name for r in races for name in r["seconds"]))
+    rates = {TUNED[name]: found for name, found in evaluation["bd_rate_percent"].items() if name in TUNED}
+    rows = [
+        [f"BD-rate %, {title}", *(percent(rates[n][m]) if n in rates else "0" if n == "Pillow" else "" for n in names)]
+        for m, title in columns(evaluation).items()
+    ]
+    rows += [[f"Mpixel/s, {r['case']}", *(pace(r, name) for name in names)] for r in races]
+    lines = table([f"tuned encode, {report['pictures']}", *names], rows)
+    found = of(report, "stages")
+    stages = list(dict.fromkeys(name for r in found for name in r["share"]))
+    shares = [[r["case"], *(f"{100 * r['share'][s]:.0f}" if s in r["share"] else "" for s in stages)] for r in found]
+    lines += table(["share of a whole encode, %", *stages], shares)
+    return [*lines, "Speed: " + source(report)[0], "BD-rates: " + source(evaluation)[0], ""]
+
+
+def races(report: Result, head: str) -> list[str]:
+    """A race a row: milliseconds of ours and of the fastest other, and how many times faster ours is."""
     rows = []
     for result in report["results"]:
         others = [name for name in result["seconds"] if not name.startswith("jpegjax")]
@@ -157,32 +208,83 @@ def races(report: dict[str, Any], head: str) -> list[str]:
     return [*table([head, "jpegjax, ms", "fastest other, ms", "times"], rows), *source(report)]
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    "experiments/results/tuning-kodak.json": distortion,
-    "experiments/results/tuning-validation.json": distortion,
-    "benchmarks/results/tuned.json": tuned,
-    "benchmarks/results/metrics.json": lambda report: races(
-        report, "metrics, {count} pictures of {source}".format(**report["images"])
-    ),
-    "benchmarks/results/codec.json": codec,
-    "benchmarks/results/simulate.json": lambda report: races(report, "`simulate`, 16 pictures of 256²"),
-}
+def against(report: Result) -> list[str]:
+    """This checkout beside an older one: each section's rows, by the median of their ratios."""
+    rows = []
+    for section in dict.fromkeys(r["section"] for r in report["results"]):
+        found = sorted(r["ratio"]["median"] for r in of(report, section))
+        low, middle, high = found[0], found[len(found) // 2], found[-1]
+        rows.append([section, str(len(found)), f"{low:.3f}", f"{middle:.3f}", f"{high:.3f}"])
+    head = [f"times as fast as commit {report['other_commit']}", "rows", "lowest", "middle", "highest"]
+    slower = ", ".join(report["slower"]) or "none"
+    return [*table(head, rows), f"Rows slower than 0.97: {slower}.", "", *source(report)]
+
+
+def front(reports: Reports) -> Iterator[list[str]]:
+    """README's tables: one of rate–distortion, one of speed."""
+    yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
+    yield main_speed(reports["benchmarks/results/codec.json"])
+
+
+def rest(reports: Reports) -> Iterator[list[str]]:
+    """The tables of benchmarks/README, as far as there are results."""
+    makers: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
+        "codec": ("Plain files", codec),
+        "tuned": ("Tuned files", lambda report: tuned(report, reports[KODAK])),
+        "transcode": ("Lossless transcoding", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
+        "scaled": ("Scaled decoding and regions", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
+        "metrics": ("Metrics", lambda r: races(r, "{count} pictures of {source}".format(**r["images"]))),
+        "simulate": ("`simulate`", lambda r: races(r, "a batch of {}, {}×{}".format(*r["batch"]))),
+        "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
+        "device": ("On a device", lambda r: [*contestants(f"Mpixel/s, {r['device']}", r["results"]), *source(r)]),
+        "against": ("Beside an older checkout", against),
+    }
+    for name, (title, make) in makers.items():
+        if report := reports.get(f"benchmarks/results/{name}.json"):
+            yield [f"### {title}", "", *make(report)]
+    if VALIDATION in reports:
+        yield ["### Rate–distortion of other pictures", "", *distortion(reports[VALIDATION])]
+
+
+PAGES: dict[str, Callable[[Reports], Iterator[list[str]]]] = {"README.md": front, "benchmarks/README.md": rest}
+
+
+def unclean(reports: Reports) -> list[str]:
+    """What to say of each result that was not measured at a commit."""
+    return [
+        f"{name} was measured at {report['commit']}, which is no commit: run `{report['command']}` again, all committed"
+        for name, report in reports.items()
+        if not re.fullmatch("[0-9a-f]{12}", report["commit"])
+    ]
+
+
+def page(text: str, parts: Iterator[list[str]]) -> str:
+    """A page with these tables between its markers."""
+    before, old = text.split(BEGIN)
+    after = old.split(END)[1]
+    body = "\n\n".join("\n".join(lines).strip() for lines in parts)
+    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--allow-changes", action="store_true", help="results of no commit may be shown")
     given = parser.parse_args()
-    readme = ROOT / "README.md"
-    found = {ROOT / name: make for name, make in TABLES.items() if (ROOT / name).exists()}
-    body = [line for path, make in found.items() for line in ["", *make(json.loads(path.read_text()))]]
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    new = f"{before}{BEGIN}\n" + "\n".join(body).rstrip() + f"\n{END}{after}"
-    if given.check:
-        raise SystemExit(new != text)
-    readme.write_text(new)
+    files = [ROOT / KODAK, ROOT / VALIDATION, *sorted((ROOT / "benchmarks" / "results").glob("*.json"))]
+    reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
+    wrong = [] if given.allow_changes else unclean(reports)
+    for name, make in PAGES.items():
+        path = ROOT / name
+        old = path.read_text()
+        new = page(old, make(reports))
+        if not given.check:
+            path.write_text(new)
+        elif new != old:
+            wrong.append(f"{name} is behind the results: run `python benchmarks/tables.py`")
+    for line in wrong:
+        print(line)
+    raise SystemExit(bool(given.check and wrong))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,11 +76,96 @@ def test_codec_rehearsal_writes_json_that_tables_can_show(tmp_path: Path, script
     assert report["machine"]["cores"] >= 1 and report["versions"]["pillow"] and report["commit"]
     assert {r["section"] for r in report["results"]} == {"encode", "decode", "latency", "stages"}
     lines = "\n".join(load("tables").codec(report))
-    assert "| encode q75 1 thread |" in lines and "µs" in lines
+    assert "| decode q75 1 thread, kept |" in lines and "µs" in lines
+    front = "\n".join(load("tables").main_speed(report))
+    assert "| encode q75 1 thread |" in front and "kept" not in front
 
 
-def test_readme_shows_the_latest_results(scripts: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["tables.py", "--check"])
+def test_both_readmes_show_the_latest_results(
+    scripts: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--check", "--allow-changes"])
     with pytest.raises(SystemExit) as left:
         load("tables").main()
-    assert not left.value.code, "run python benchmarks/tables.py"
+    assert not left.value.code, capsys.readouterr().out
+
+
+def test_results_of_no_commit_are_refused(scripts: None) -> None:
+    unclean = load("tables").unclean
+    found = {
+        f"{commit}.json": {"commit": commit, "command": f"python {commit}"}
+        for commit in ("0123456789ab", "0123456789ab+changes", "unknown")
+    }
+    (first, second) = unclean(found)
+    assert "0123456789ab+changes.json" in first and "run `python 0123456789ab+changes` again" in first
+    assert "unknown.json" in second
+
+
+def figures(line: str) -> set[int]:
+    return {int(number) for number in re.findall(r"(?<![\w.])\d+(?=[ .×])", line.partition("|")[2].partition("|")[2])}
+
+
+def test_a_row_of_a_table_is_one_race(scripts: None) -> None:
+    """Race n has figures from 1000 n to 1000 n + 999 only, and every row keeps to one such thousand."""
+    tables, rounds = load("tables"), load("rounds")
+
+    def raced(number: int, section: str, case: str, *names: str, **extra: object) -> dict:
+        thousand = 1000 * number
+        seconds = {"jpegjax": [1 / thousand], **{name: [1 / (thousand + 1 + i)] for i, name in enumerate(names)}}
+        found = rounds.Race(section, case, 1_000_000, seconds, extra).as_dict()
+        found["ratios"] = {name: {"median": thousand + 500 + i} for i, name in enumerate(found["ratios"])}
+        return found
+
+    plain = ("Pillow", "simplejpeg")
+    every = ("Pillow loop", "Pillow pool", "simplejpeg loop", "simplejpeg pool")
+    cases = [
+        (verb, f"q{q} {how}") for verb in ("encode", "decode") for q in (75, 90) for how in ("1 thread", "all cores")
+    ]
+    results = [raced(1 + n, *case, *(every if "all" in case[1] else plain)) for n, case in enumerate(cases)]
+    lines = [line for line in tables.speed(results) if line.startswith(("| encode", "| decode"))]
+    assert len(lines) == len(cases)
+    for n, line in enumerate(lines):
+        assert {figure // 1000 for figure in figures(line)} == {1 + n}, line
+    assert figures(lines[1]) == {2000, 2001, 2002, 2501, 2003, 2004, 2503}  # loop and pool, and the ratio over the pool
+    shares = [raced(n, "stages", f"q75 {n}", "DCT", "whole") for n in (1, 2)]
+    for n, line in enumerate(tables.contestants("stage", shares)[2:4]):
+        assert {figure // 1000 for figure in figures(line)} == {1 + n}
+
+
+def test_a_checkout_against_itself(tmp_path: Path) -> None:
+    output = tmp_path / "against.json"
+    command = [
+        sys.executable,
+        str(FOLDER / "against.py"),
+        str(ROOT),
+        "--quick",
+        "--rows",
+        "encode*,decode q75*,start import",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "--output", str(output)], env=environment, capture_output=True, timeout=300, check=True)
+    report = json.loads(output.read_text())
+    rows = {f"{row['section']} {row['case']}": row for row in report["results"]}
+    encoded = {f"encode q{quality} {how}" for quality in (75, 90) for how in ("1 thread", "all cores")}
+    decoded = {f"decode q75 {how}" for how in ("1 thread", "1 thread, kept", "all cores")}
+    assert rows.keys() == encoded | decoded | {"start import"}
+    assert all(row["same_results"] for row in report["results"] if row["section"] != "start")
+    assert not report["different"] and not report["missing"] and report["commit"] == report["other_commit"]
+    assert all(row["ratio"]["low"] <= row["ratio"]["median"] <= row["ratio"]["high"] for row in report["results"])
+
+
+def test_rows_slower_or_different_are_named(scripts: None) -> None:
+    against = load("against")
+    fast = against.result("encode", "fast", 1000, [1.0, 1.0, 1.0, 1.0], [1.1, 1.0, 1.2, 1.0])
+    slow = against.result("encode", "slow", 1000, [1.0, 1.0, 1.0, 1.0], [0.9, 0.9, 1.0, 0.9])
+    shaky = against.result("encode", "shaky", 1000, [1.0, 1.0, 1.0, 1.0], [0.9, 0.9, 1.05, 1.1])
+    found = against.judge([fast, slow, {**shaky, "same_results": False}])
+    assert found == {"slower": ["encode slow"], "doubtful": ["encode shaky"], "different": ["encode shaky"]}
+    assert (fast["ratio"]["median"], fast["seconds"]["other"]) == (1.05, 1.05)
+
+
+def test_a_digest_tells_bytes_shapes_and_types_apart(scripts: None) -> None:
+    digest = load("rows").digest
+    arrays = [np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), np.zeros((2, 3), np.int8), b"\0" * 6]
+    assert len({digest([array]) for array in arrays}) == 4
+    assert digest([arrays[0]]) == digest([(0, np.zeros((3, 2), np.uint8).reshape(2, 3))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from experiments.tuning import model, pictures, scores
 from jpegjax.jpeg.tuned.recipe import load_recipe
 
 TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
-shared = pytest.mark.skipif(not os.environ.get("JPEGJAX_SHARED"), reason="JPEGJAX_SHARED is not set")
 
 
 @pytest.mark.parametrize("tune", TUNES)
@@ -59,8 +57,8 @@ def test_the_split_depends_on_the_name_alone():
     assert [pictures.is_validation(n) for n in names] == [pictures.is_validation(n) for n in names]
 
 
-@shared
-def test_training_validation_and_kodak_are_disjoint():
+def test_training_validation_and_kodak_are_disjoint(shared, monkeypatch):
+    monkeypatch.setenv("JPEGJAX_SHARED", str(shared))
     training, validation = ({file for _, file in pictures.listing(side)} for side in (False, True))
     assert len(validation) >= 40
     assert len(training) >= 150
@@ -80,9 +78,8 @@ def test_bd_rates_need_coverage():
     assert scores.bd_rates(curve(10, 95, 1.0), curve(50, 95, 0.8))["ssimulacra2"] is None
 
 
-@shared
-def test_every_peer_covers_the_intervals():
-    peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
+def test_every_peer_covers_the_intervals(shared):
+    peers = scores.peer_curves(shared / "facts" / "jpeg-peers-kodak.json")
     anchor = peers["turbo"][1]
     rates = {
         name: scores.bd_rates(anchor, peers[name][1])

@@ -91,7 +91,7 @@ def write_coefficients(
         icc_profile: ICC profile to embed.
         exif: EXIF to embed, with its leading b"Exif\\0\\0".
         xmp: XMP packet to embed.
-        comment: Comment to embed: bytes, or text as UTF-8.
+        comment: Comment to embed; text as UTF-8.
         dpi: Dots an inch (x, y) to embed, 1..65535.
 
     Returns:

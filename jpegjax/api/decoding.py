@@ -5,8 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-import numpy.typing as npt
-
 from ..container import JpegInfo, inspect
 from ..options import ENGINES, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
 from ..types import Device
@@ -14,6 +12,7 @@ from .inputs import Many, S, Source, as_bytes, as_files, as_tables, warn
 
 if TYPE_CHECKING:
     import jax
+    import numpy.typing as npt
 
     from .keywords import DecodeKeywords
 
@@ -46,7 +45,7 @@ def decode(
 
     Args:
         data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list.
-        mode: L for grey, RGB for colour, CMYK; None as the file is. "L" is the luma. "CMYK" is only for files that are CMYK
+        mode: L for grey, RGB for colour, CMYK; by default as the file is. "L" is the luma. "CMYK" is only for files that are CMYK
             or YCCK, which in turn become nothing else, as in libjpeg.
         scale: Size k/8 of the picture, k = 1..16, such as 1/2 or 3/8. A number or a string; by inverse DCTs of other sizes
             as djpeg -scale does it. Each side is ⌈side·k/8⌉. Not for lossless files.

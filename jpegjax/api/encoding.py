@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack, overload
 
-import numpy.typing as npt
-
 from ..options import ENGINES, EncodeOptions, Engine, Metadata, Restart, TargetMetric, Tune, check_choice
 from ..types import Array, Device, Scan
 from .inputs import as_images
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from .keywords import EncodeKeywords
 
 __all__ = ["encode"]
@@ -82,7 +82,7 @@ def encode(
         icc_profile: ICC profile to embed.
         exif: EXIF to embed, with its leading b"Exif\\0\\0".
         xmp: XMP packet to embed.
-        comment: Comment to embed: bytes, or text as UTF-8.
+        comment: Comment to embed; text as UTF-8.
         dpi: Dots an inch (x, y) to embed, 1..65535.
         precision: Bits a sample: 8 or 12, lossless 2..16. 8 unless given. With 12, images are uint16 0..4095, files
             extended sequential or progressive, Huffman tables always fitted, and quality's steps not held to 255 (cjpeg
@@ -90,7 +90,7 @@ def encode(
         lossless: Keep every sample (T.81 SOF3). As cjpeg -lossless: RGB stays RGB, nothing is subsampled, the Huffman
             table is always fitted, quality and optimize do not count. Images are uint8 or uint16, precision 2..16 bits
             that hold all values, by default those of the dtype.
-        predictor: Predictor 1..7 of lossless files; None for the best of each. As T.81 table H.1 numbers them; the best
+        predictor: Predictor 1..7 of lossless files, by default the best for each. As T.81 table H.1 numbers them; the best
             is found by every 2nd to 8th row in pictures above 2^18 samples.
         point_transform: Low bits 0..15 that lossless files drop. Fewer than precision.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a

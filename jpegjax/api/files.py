@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-import numpy.typing as npt
-
 from ..types import Array, Device
 from .decoding import decode
 from .encoding import encode
@@ -15,6 +13,7 @@ from .inputs import Source
 
 if TYPE_CHECKING:
     import jax
+    import numpy.typing as npt
 
     from .keywords import DecodeKeywords, EncodeKeywords
 

@@ -6,13 +6,15 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import JpegWarning
 from ..options import MAX_SIDE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "warn"]
 

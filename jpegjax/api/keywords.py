@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Literal, TypedDict
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..options import Engine, Flip, Kind, Limits, Mode, Rotation, TargetMetric, Tune, Upsample
 from ..types import Device, Scan
 from .inputs import Source
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "TranscodeKeywords", "WriteKeywords"]
 

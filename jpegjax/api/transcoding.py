@@ -58,7 +58,7 @@ def transcode(
         perfect: Fail where edges cannot be mirrored.
         grayscale: Luma alone. Of YCbCr files.
         optimize: Huffman tables fitted to each file. Otherwise Annex K's.
-        progressive: Progressive scans; None as each file is.
+        progressive: Progressive scans, by default as each file is.
         arithmetic: Arithmetic coding in place of Huffman's.
         scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`; one that leaves out
             bits makes a file without them.

@@ -65,7 +65,7 @@ class EncodeJob:
     discard: bool = False
     limit_pixels: int | None = Limits().pixels
 
-    verb: ClassVar = "encoded"
+    verb: ClassVar[str] = "encoded"
 
     def warm_up(self) -> None:
         plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
@@ -141,7 +141,7 @@ class DecodeJob:
     transpose: bool = False
     overwrite: bool = False
 
-    verb: ClassVar = "decoded"
+    verb: ClassVar[str] = "decoded"
 
     def warm_up(self) -> None:
         tiny = codec.encode(_TINY, EncodeOptions(), self.engine, self.device)
@@ -196,9 +196,9 @@ class TranscodeJob:
     in_place: bool = False
     overwrite: bool = False
 
-    engine: ClassVar = "host"
-    device: ClassVar = None
-    verb: ClassVar = "transcoded"
+    engine: ClassVar[str] = "host"
+    device: ClassVar[None] = None
+    verb: ClassVar[str] = "transcoded"
 
     def warm_up(self) -> None:
         transcode(codec.encode(_TINY, EncodeOptions(), "host", None), replace(self.options, crop=None, perfect=False))

@@ -30,14 +30,13 @@ from ..kernels.smoothing import smooth as smooth_planes
 from ..options import EncodeOptions, Limits, Metadata
 from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..types import ColorSpace, Frame, Process, Scan
+from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, Process, Scan
 
 __all__ = [
     "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot",
     "write_scans",
 ]  # fmt: skip
 
-_MAX_MCU_BLOCKS = 10
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
     (0, 0): STANDARD_DC_LUMA,
@@ -55,7 +54,7 @@ def table_slot(frame: Frame, c: int) -> int:
 def sequential_script(frame: Frame) -> tuple[Scan, ...]:
     """One interleaved scan, or one a component where an MCU would be too large (T.81 B.2.3)."""
     everything = range(len(frame.components))
-    if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > _MAX_MCU_BLOCKS):
+    if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > MAX_MCU_BLOCKS):
         return tuple(Scan((c,)) for c in everything)
     return (Scan(tuple(everything)),)
 

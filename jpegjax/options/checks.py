@@ -21,6 +21,7 @@ __all__ = [
     "check_int",
     "check_options",
     "choice",
+    "default",
     "integer",
 ]
 
@@ -54,24 +55,30 @@ def _declared(kind: Any) -> dict[str, tuple[Option, Any]]:
 
 
 @cache
-def _checks(kind: Any) -> tuple[tuple[str, str, Check, Any], ...]:
-    """(field, name for people, check, default) of each field that has a check."""
-    declared = _declared(kind).items()
-    return tuple((name, o.door or name, o.check, default) for name, (o, default) in declared if o.check is not None)
+def _checks(kind: Any) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Any, ...], tuple[tuple[str, str, Check], ...]]:
+    """(what gets their values, their defaults, (field, name for people, check)) of the fields that have a check."""
+    found = [(n, o.door or n, o.check, default) for n, (o, default) in _declared(kind).items() if o.check is not None]
+    getter = operator.attrgetter(*(one[0] for one in found))
+    return getter, tuple(one[3] for one in found), tuple(one[:3] for one in found)
 
 
 def check_options(options: Any) -> None:
     """Put each value of a frozen options object through its check. Defaults are right as they are."""
     kind: Any = type(options)
-    for field, name, check, default in _checks(kind):
-        value = getattr(options, field)
-        if value is not default:
+    getter, defaults, checks = _checks(kind)
+    for value, usual, (field, name, check) in zip(getter(options), defaults, checks, strict=True):
+        if value is not usual:
             object.__setattr__(options, field, check(name, value))
 
 
 def about(kind: Any, field: str) -> str:
     """The sentence of an option, for command lines and tables."""
     return _declared(kind)[field][0].about
+
+
+def default(kind: Any, field: str) -> Any:
+    """The default of an option, as the public functions have it."""
+    return _declared(kind)[field][1]
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[T]) -> T:

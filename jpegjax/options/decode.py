@@ -8,17 +8,21 @@ from .choices import MODES, UPSAMPLES
 from .groups import DEFAULT_LIMITS, Limits
 from .parse import parse_region, parse_scale
 
-__all__ = ["DecodeOptions", "Strict", "Upright", "check_limits"]
+__all__ = ["STRICT", "UPRIGHT", "DecodeOptions", "Within"]
 
-Strict = Annotated[bool, Option("Damage is an error, rather than a warning beside what can be saved.")]
-Upright = Annotated[bool, Option("Turn the picture upright as its EXIF orientation says.")]
+# Sentences of what `transcode` has too.
+STRICT = "Damage is an error, rather than a warning beside what can be saved."
+UPRIGHT = "Turn the picture upright as its EXIF orientation says."
 
 
-def check_limits(name: str, value: Any) -> Limits:
+def _check_limits(name: str, value: Any) -> Limits:
     """The value. TypeError for anything but `Limits`."""
     if not isinstance(value, Limits):
         raise TypeError(f"{name}={value!r}: must be a jpegjax.Limits")
     return value
+
+
+Within = Annotated[Limits, Option("What a file may cost at most.", _check_limits)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,9 @@ class DecodeOptions:
     scale: a Fraction k/8, or 1.
     """
 
-    mode: Annotated[str | None, Option("L for grey, RGB for colour, CMYK; None as the file is.", choice(MODES))] = None
+    mode: Annotated[
+        str | None, Option("L for grey, RGB for colour, CMYK; by default as the file is.", choice(MODES))
+    ] = None
     scale: Annotated[
         Any, Option("Size k/8 of the picture, k = 1..16, such as 1/2 or 3/8.", lambda _, s: parse_scale(s))
     ] = 1
@@ -39,9 +45,9 @@ class DecodeOptions:
     upsample: Annotated[str, Option("How chroma grows: fancy, or nearest as djpeg -nosmooth.", choice(UPSAMPLES))] = (
         "fancy"
     )
-    apply_exif_orientation: Upright = False
-    strict: Strict = False
-    limits: Annotated[Limits, Option("What a file may cost at most.", check_limits)] = DEFAULT_LIMITS
+    apply_exif_orientation: Annotated[bool, Option(UPRIGHT)] = False
+    strict: Annotated[bool, Option(STRICT)] = False
+    limits: Within = DEFAULT_LIMITS
     tables: Annotated[bytes | None, Option("Abbreviated stream of tables for files without them.")] = None
 
     def __post_init__(self) -> None:

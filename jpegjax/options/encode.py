@@ -65,7 +65,7 @@ class EncodeOptions:
         int | None, Option("Bits a sample: 8 or 12, lossless 2..16.", lambda name, bits: check_int(name, bits, 2, 16))
     ] = None
     lossless: Annotated[bool, Option("Keep every sample (T.81 SOF3).", check_flag)] = False
-    predictor: Annotated[int | None, Option("Predictor 1..7 of lossless files; None for the best of each.")] = None
+    predictor: Annotated[int | None, Option("Predictor 1..7 of lossless files, by default the best for each.")] = None
     point_transform: Annotated[int, Option("Low bits 0..15 that lossless files drop.")] = 0
 
     def __post_init__(self) -> None:

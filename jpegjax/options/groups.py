@@ -92,7 +92,7 @@ class Metadata:
     icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", check_bytes)] = None
     exif: Annotated[bytes | None, Option('EXIF to embed, with its leading b"Exif\\0\\0".', check_bytes)] = None
     xmp: Annotated[bytes | None, Option("XMP packet to embed.", check_bytes)] = None
-    comment: Annotated[Any, Option("Comment to embed: bytes, or text as UTF-8.", _comment)] = None
+    comment: Annotated[Any, Option("Comment to embed; text as UTF-8.", _comment)] = None
     dpi: Annotated[tuple[int, int] | None, Option("Dots an inch (x, y) to embed, 1..65535.", _dpi)] = None
 
     def __post_init__(self) -> None:

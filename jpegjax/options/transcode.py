@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from .checks import Option, check_flag, check_options, choice
 from .choices import FLIPS, ROTATIONS
-from .decode import check_limits
+from .decode import STRICT, UPRIGHT, Within
 from .encode import Arithmetic, EncodeOptions, Optimize, Scans
-from .groups import DEFAULT_LIMITS, NO_RESTART, Limits, Metadata, Restart
+from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
 from .parse import parse_crop, parse_keep
 
 __all__ = ["TranscodeOptions"]
@@ -32,17 +32,15 @@ class TranscodeOptions:
     perfect: Annotated[bool, Option("Fail where edges cannot be mirrored.", check_flag)] = False
     grayscale: Annotated[bool, Option("Luma alone.", check_flag)] = False
     optimize: Optimize = True
-    progressive: Annotated[bool | None, Option("Progressive scans; None as each file is.")] = None
+    progressive: Annotated[bool | None, Option("Progressive scans, by default as each file is.")] = None
     arithmetic: Arithmetic = False
     scans: Scans = None
     restart: Restart = NO_RESTART
     keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
     icc_profile: Annotated[bytes | None, Option("ICC profile to embed in place of the file's.")] = None
-    apply_exif_orientation: Annotated[
-        bool, Option("Turn the picture upright as its EXIF orientation says.", check_flag)
-    ] = False
-    strict: Annotated[bool, Option("Damage is an error.", check_flag)] = False
-    limits: Annotated[Limits, Option("What a file may cost at most.", check_limits)] = DEFAULT_LIMITS
+    apply_exif_orientation: Annotated[bool, Option(UPRIGHT, check_flag)] = False
+    strict: Annotated[bool, Option(STRICT, check_flag)] = False
+    limits: Within = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         check_options(self)

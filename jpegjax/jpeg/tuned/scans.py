@@ -13,7 +13,7 @@ from ...coding.progressive.encode import ac_first, ac_refine
 from ...coding.symbols import AC_SLOT, SLOTS, block_masks, histogram
 from ...run.threads import run_parallel
 from ...simd import kernel
-from ...types import Frame, Scan
+from ...types import MAX_MCU_BLOCKS, Frame, Scan
 from .rates import code_lengths
 
 __all__ = ["best_script"]
@@ -31,7 +31,6 @@ _GROUP = 2
 _MOST_SHARE = 8
 _SHARED = 1 << 18
 """Coefficients of luma from which threads pay."""
-_MAX_MCU_BLOCKS = 10
 
 
 @kernel
@@ -91,7 +90,7 @@ def best_script(planes: list[np.ndarray], frame: Frame, bands: tuple[int, ...]) 
     chosen = [
         *(run_parallel if several else map)(lambda c: _cheapest(planes[c], tuple(dict.fromkeys(ways[c]))), range(count))
     ]
-    together = count == 1 or sum(k.h * k.v for k in frame.components) <= _MAX_MCU_BLOCKS
+    together = count == 1 or sum(k.h * k.v for k in frame.components) <= MAX_MCU_BLOCKS
     dc = [tuple(range(count))] if together else [(c,) for c in range(count)]
     script = [Scan(group, spectral=(0, 0)) for group in dc]
     todo = [(_first_scans(way), c) for c, way in enumerate(chosen)]
