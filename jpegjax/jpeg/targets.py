@@ -17,6 +17,7 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import DecodeOptions, EncodeOptions
+from . import codec
 
 __all__ = ["MOST_ENCODES", "encode"]
 
@@ -228,7 +229,6 @@ class _Picture:
 
     def metric(self, data: bytes) -> float:
         from .. import metrics
-        from . import codec
 
         name, _ = self.options.target_metric
         ((decoded, _),) = codec.decode([data], DecodeOptions(), "host", None)
@@ -243,8 +243,6 @@ class _Picture:
 
 def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
     """The files that pictures want next."""
-    from . import codec
-
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
     if not options.tune:
@@ -275,17 +273,13 @@ def _refuse(picture: _Picture, index: int | None, engine: str, device: Any) -> N
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """`codec.encode`, with options.target_bytes and target_metric carried out, which hold for each image alone.
+    """Files of images as `codec.encode` makes them, with options.target_bytes or target_metric reached by each alone.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
     target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, or 0.1 dB of
     -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
     where no quality reaches the target, or all exceed it, with the range that can be reached.
     """
-    from . import codec
-
-    if options.target_bytes is None and options.target_metric is None:
-        return codec.encode(images, options, engine, device)
     plain = replace(options, target_bytes=None, target_metric=None)
     for i, image in enumerate(images):
         if options.target_metric is not None and image.ndim == 3 and image.shape[2] == 4:
