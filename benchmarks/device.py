@@ -28,10 +28,10 @@ from reports import RESULTS, flags, save
 from rounds import Race, race
 
 import jpegjax
-from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.jpeg.device.programs import SEGMENT, program
+from jpegjax.jpeg.device.specs import decode_spec, encode_spec
 from jpegjax.options import EncodeOptions
-from jpegjax.run.devices import page_sizes
 from jpegjax.run.threads import cores
 
 Calls = dict[str, Callable[[], object]]
@@ -177,7 +177,7 @@ def main() -> None:
         for sampling in ("4:2:0",) if given.small else ("4:2:0", "4:4:4"):
             races.append(encode_race(batch, sampling, device, pool, given.rounds))
             races.append(decode_race(batch, sampling, device, pool, given.rounds))
-    races += page_race(device, page_sizes((device,))[: 1 if given.small else None], given.rounds)
+    races += page_race(device, page_sizes(device.platform)[: 1 if given.small else None], given.rounds)
     report["results"] = [r.as_dict() for r in races]
     for r in report["results"]:
         print(r["section"], r["case"])

@@ -26,7 +26,8 @@ from rounds import Race, one_core, race
 
 import jpegjax
 from jpegjax.jpeg import files as entropy
-from jpegjax.jpeg.tuned.encode import chosen_recipe, raw_blocks, run_trellis, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.encode import raw_blocks, run_trellis, tuned_planes
+from jpegjax.jpeg.tuned.plan import Plan, chosen_recipe, tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.scans import best_script
 from jpegjax.kernels.tuned.field import strength_field
@@ -100,7 +101,7 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
 
         def trellis(i: int, raws=raws, frames=frames, recipe=recipe, fields=fields) -> None:
             out = [np.empty_like(raw) for raw in raws[i]]
-            run_trellis(dict(enumerate(raws[i])), out, frames[i], recipe, fields[i])
+            run_trellis(Plan(frames[i], recipe), dict(enumerate(raws[i])), out, fields[i])
 
         def write(i: int, coded=coded, frames=frames, tables=tables, scripts=scripts) -> bytes:
             return entropy.encode_image(coded[i], frames[i], tables, EncodeOptions(scans=scripts[i]))

@@ -6,39 +6,60 @@ The doors load on first use, so that `import jpegjax` costs milliseconds.
 from __future__ import annotations
 
 from importlib import import_module as _import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
 from .options import Limits
 from .types import Coefficients, ColorSpace, Component, Frame, Process
 
+if TYPE_CHECKING:
+    from . import codecs as codecs
+    from . import metrics as metrics
+    from . import report as report
+    from .api import (
+        decode,
+        encode,
+        imread,
+        imwrite,
+        info,
+        read_coefficients,
+        simulate,
+        transcode,
+        write_coefficients,
+    )
+
 __version__ = "0.1.0"
 
-_LAZY = dict.fromkeys(
-    (
-        "decode",
-        "encode",
-        "imread",
-        "imwrite",
-        "info",
-        "read_coefficients",
-        "simulate",
-        "transcode",
-        "write_coefficients",
-    ),
-    "api",
-)
-_ROOMS = ("codecs", "metrics", "report")
-
 __all__ = [
-    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
-    "Limits", "Process", "UnsupportedJpeg", *_LAZY,
-]  # fmt: skip
+    "Coefficients",
+    "ColorSpace",
+    "Component",
+    "CorruptJpeg",
+    "Frame",
+    "JpegError",
+    "JpegWarning",
+    "LimitExceeded",
+    "Limits",
+    "Process",
+    "UnsupportedJpeg",
+    "decode",
+    "encode",
+    "imread",
+    "imwrite",
+    "info",
+    "read_coefficients",
+    "simulate",
+    "transcode",
+    "write_coefficients",
+]
+
+_DOORS = {name for name in __all__ if name.lower() == name}
+_ROOMS = {"codecs", "metrics", "report"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(_import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in _DOORS:
+        value = getattr(_import_module(f"{__name__}.api"), name)
         globals()[name] = value
         return value
     if name in _ROOMS:
@@ -47,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, *_ROOMS})
+    return sorted({*globals(), *_DOORS, *_ROOMS})

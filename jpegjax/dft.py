@@ -17,25 +17,22 @@ from __future__ import annotations
 
 import math
 import struct
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import groupby
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from . import ops
 from .coding.spectrum import MAX_LEVEL, decode_spectrum, encode_spectrum
 from .container.box import Box, read_box, write_box
 from .errors import CorruptJpeg, JpegError, LimitExceeded, UnsupportedJpeg
 from .options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
-from .run.devices import DEPTH, local_devices
+from .run.devices import local_devices
 from .run.engines import pick
+from .run.flow import Call, singly
 from .run.threads import cores, run_parallel, submit
 
 __all__ = ["DftOptions", "decode", "encode", "quality_step"]
@@ -116,58 +113,6 @@ def _backward(plan: _Plan, levels: tuple[jax.Array, ...], steps: jax.Array) -> j
         planes.append(plane)
     x = planes[0] if plan.channels == 1 else ops.ycbcr_to_rgb_float(jnp.stack(planes, -1))
     return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
-
-
-@lru_cache(maxsize=256)
-def _program(body: Callable, devices: tuple[jax.Device, ...]) -> tuple[Callable, NamedSharding]:
-    """(jitted `body` over a leading axis with one image a device, the sharding of that axis)."""
-    mesh, images = Mesh(np.array(devices), ("images",)), PartitionSpec("images")
-
-    def each(*args: Any) -> Any:
-        return jax.tree.map(lambda y: y[None], body(*jax.tree.map(lambda x: x[0], args)))
-
-    mapped = jax.shard_map(each, mesh=mesh, in_specs=images, out_specs=images, check_vma=False)
-    return jax.jit(mapped), NamedSharding(mesh, images)
-
-
-@lru_cache(maxsize=256)
-def _body(function: Callable, *static: Any) -> Callable:
-    return partial(function, *static)
-
-
-def _spread(args: Sequence[Any], devices: tuple[jax.Device, ...], sharding: NamedSharding) -> Any:
-    """One pytree of arrays for each device, as one pytree of sharded arrays."""
-
-    def join(*leaves: Any) -> jax.Array:
-        parts = [jax.device_put(leaf[None], device) for leaf, device in zip(leaves, devices, strict=True)]
-        return jax.make_array_from_single_device_arrays((len(parts), *leaves[0].shape), sharding, parts)
-
-    return jax.tree.map(join, *args)
-
-
-def _parts(result: Any, count: int) -> list[Any]:
-    """A sharded result as one pytree of single-device arrays for each image."""
-    leaves, tree = jax.tree.flatten(result)
-    shards = [sorted(leaf.addressable_shards, key=lambda s: s.index[0].start or 0) for leaf in leaves]
-    return [jax.tree.unflatten(tree, [s[i].data[0] for s in shards]) for i in range(count)]
-
-
-def _flow(jobs: Iterable[tuple[Callable, Any]], devices: tuple[jax.Device, ...]) -> Iterator[Any]:
-    """The result of each (body, arguments), in order: pages of neighbours with one body, an image a device."""
-    flights: deque[tuple[Any, int]] = deque()
-    for body, group in groupby(jobs, key=lambda job: job[0]):
-        waiting = [args for _, args in group]
-        for start in range(0, len(waiting), len(devices)):
-            page = waiting[start : start + len(devices)]
-            used = devices[:1] if len(page) == 1 else devices
-            run, sharding = _program(body, used)
-            filled = page + page[-1:] * (len(used) - len(page))
-            result = run(*_spread(filled, used, sharding))
-            flights.append((result, len(page)))
-            if len(flights) > DEPTH:
-                yield from _parts(*flights.popleft())
-    while flights:
-        yield from _parts(*flights.popleft())
 
 
 def _devices(engine: str, device: Any) -> tuple[jax.Device, ...]:
@@ -268,13 +213,13 @@ def encode(
     batch = [_image(images, "images")] if single else [_image(x, f"images[{i}]") for i, x in enumerate(images)]
     devices = _devices(engine, device)
     plans = [options.plan(image.shape) for image in batch]
-    jobs = []
-    for image, plan in zip(batch, plans, strict=True):
+
+    def call(image: Any, plan: _Plan) -> Call:
         controls = np.array([threshold or 0, 1 if keep is None else keep, *options.steps(plan)], np.float32)
-        jobs.append((_body(_forward, plan, keep is not None), (image, controls)))
-    pending = []
-    for plan, levels in zip(plans, _flow(jobs, devices), strict=True):
-        pending.append(submit(_file, plan, options.steps(plan), jax.device_get(levels)))
+        return _forward, (plan, keep is not None), (image, controls)
+
+    levels = singly(map(call, batch, plans), devices)
+    pending = [submit(_file, plan, options.steps(plan), found) for plan, found in zip(plans, levels, strict=True)]
     files = [future.result() for future in pending]
     return files[0] if single else files
 
@@ -334,10 +279,11 @@ def decode(data: Any, *, limits: Limits = Limits(), engine: str = "auto", device
             raise
 
     group = 2 * max(len(devices), cores())
-    images: list[Any] = []
-    for start in range(0, len(files), group):
-        opened = run_parallel(open_one, range(start, min(start + group, len(files))))
-        jobs = [(_body(_backward, plan), (tuple(levels), steps)) for plan, levels, steps in opened]
-        pixels = _flow(jobs, devices)
-        images += pixels if device is not None else jax.device_get(list(pixels))
+
+    def calls() -> Iterator[Call]:
+        for start in range(0, len(files), group):
+            for plan, levels, steps in run_parallel(open_one, range(start, min(start + group, len(files)))):
+                yield _backward, (plan,), (tuple(levels), steps)
+
+    images = list(singly(calls(), devices, stay=device is not None))
     return images[0] if single else images

@@ -6,13 +6,21 @@ __all__ = ["CorruptJpeg", "JpegError", "JpegWarning", "LimitExceeded", "Unsuppor
 
 
 class JpegError(ValueError):
-    """A file that cannot be decoded. `offset` is the byte offset of the trouble in the file, or None."""
+    """A file that cannot be decoded.
 
-    def __init__(self, message: str, offset: int | None = None):
+    Attributes:
+        message: What is wrong.
+        offset: Byte offset of the trouble in the file, or None.
+    """
+
+    message: str
+    offset: int | None
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
         self.message, self.offset = message, offset
         super().__init__(message if offset is None else f"{message} (byte offset {offset})")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[JpegError], tuple[str, int | None]]:
         return type(self), (self.message, self.offset)
 
 

@@ -5,14 +5,37 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import jax
+    import numpy.typing as npt
+
 __all__ = [
-    "ZIGZAG", "Coefficients", "ColorSpace", "Component", "Conditioning", "Frame", "HuffmanSpec", "Process", "Scan",
-    "register_pytree",
+    "MAX_MCU_BLOCKS", "ZIGZAG", "Array", "Coefficients", "ColorSpace", "Component", "Conditioning", "Device", "Frame",
+    "HuffmanSpec", "JaxDevice", "Process", "Scan", "register_pytree",
 ]  # fmt: skip
+
+Array: TypeAlias = "npt.NDArray[Any] | jax.Array"
+"""NumPy's or JAX's."""
+
+
+class JaxDevice(Protocol):
+    """What `jax.devices()` lists; JAX itself has no type of it for checkers."""
+
+    @property
+    def platform(self) -> str: ...
+    @property
+    def id(self) -> int: ...
+
+
+Device: TypeAlias = "JaxDevice | str | jax.sharding.Mesh | jax.sharding.Sharding"
+"""Where the xla engine works: one device, all of a platform ("gpu"), those of a mesh or of a sharding."""
+
+MAX_MCU_BLOCKS = 10
+"""Blocks of an interleaved MCU (T.81 B.2.3)."""
 
 ZIGZAG = np.array(
     [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
@@ -61,7 +84,14 @@ class ColorSpace(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component of a frame: identifier byte, sampling factors 1..4 and quantisation table selector 0..3."""
+    """One component of a frame, such as luma.
+
+    Attributes:
+        id: Identifier byte 0..255.
+        h: Horizontal sampling factor 1..4.
+        v: Vertical sampling factor 1..4.
+        tq: Which quantisation table it takes, 0..3.
+    """
 
     id: int
     h: int
@@ -71,7 +101,18 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Geometry of a JPEG frame (T.81 A.1, A.2). Hashable and static under jit."""
+    """Geometry of a JPEG frame (T.81 A.1, A.2). Hashable and static under jit.
+
+    Attributes:
+        height: Rows of pixels, 1..65,535.
+        width: Columns of pixels, 1..65,535.
+        components: In the order of the frame header.
+        process: How the file is coded.
+        precision: Bits a sample.
+        color: What the components mean.
+        hmax: Largest horizontal sampling factor; 1 for a frame without components.
+        vmax: Largest vertical sampling factor.
+    """
 
     height: int
     width: int
@@ -79,12 +120,10 @@ class Frame:
     process: Process = Process.BASELINE
     precision: int = 8
     color: ColorSpace = ColorSpace.YCBCR
-    hmax: int = field(
-        init=False, repr=False, compare=False
-    )  # largest sampling factors; 1 for a frame without components
+    hmax: int = field(init=False, repr=False, compare=False)
     vmax: int = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "hmax", max((c.h for c in self.components), default=1))
         object.__setattr__(self, "vmax", max((c.v for c in self.components), default=1))
 
@@ -137,11 +176,13 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """Quantised DCT coefficients of N images of one frame, a JAX pytree.
+    """Quantised DCT coefficients of N images of one frame, a JAX pytree. `coefficients[i]` is image i, as a batch of one.
 
-    planes: per component int16 [N, rows, columns, 8, 8] in natural order ([v, u]), real blocks only (`Frame.blocks`).
-    qtables: per component uint16 [8, 8] in natural order, or [N, 8, 8].
-    frame: static. NumPy or JAX arrays.
+    Attributes:
+        planes: Per component int16 [N, rows, columns, 8, 8] in natural order ([v, u]), NumPy or JAX; real blocks only
+            (`Frame.blocks`), not those that only fill an MCU.
+        qtables: Per component uint16 [8, 8] in natural order, or [N, 8, 8].
+        frame: What the images share; static under jit.
     """
 
     planes: tuple[Any, ...]

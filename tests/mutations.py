@@ -3,8 +3,8 @@
     python tests/mutations.py SEED COUNT        mutants SEED..SEED+COUNT-1
     python tests/mutations.py FILE…             these files as they are
 
-prints a report as JSON: outcomes, failures, the slowest file and the peak memory of the process. It runs apart from the
-tests because a fault in compiled code would end the process; the name of the file at work is then the last on stderr.
+prints a report as JSON: outcomes, failures, the costliest file (effort.py) and the peak memory of the process. It runs
+apart from the tests because a fault in compiled code would end the process; the file at work is then the last on stderr.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import json
 import random
 import resource
 import sys
-import time
 import warnings
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from effort import spent
+from pictures import picture
 from streams import pillow_file
 
 import jpegjax
@@ -28,23 +29,13 @@ from jpegjax import CorruptJpeg, JpegError, JpegWarning
 from jpegjax.jpeg.files import write_scans
 from jpegjax.types import Scan
 
-__all__ = ["mutant", "peak_nbytes", "picture", "probe", "seeds"]
+__all__ = ["mutant", "peak_nbytes", "probe", "seeds"]
 
-SECONDS = 2.0
 NBYTES = 1 << 30
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 OTHER_SAMPLINGS = ("4:4:0", "4:1:1", "4:1:0", "3x2", "1x1,2x2,1x1", "2x2,1x2,2x1")
 MARKERS = bytes.fromhex("c0c1c2c3c4c9ccd0d3d7d8d9dadbdcdddee0e1e2eefe0100ff")
-
-
-def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
-    """A ramp with edges and noise, uint8 [height, width, channels], or [height, width] for one channel."""
-    y, x = np.mgrid[:height, :width]
-    noise = np.random.default_rng(height * 1000 + width).integers(0, 60, (height, width, channels))
-    bands = [x * 3 + y, 255 * ((x // 5 + y // 7) % 2), 200 - y * 2][:channels]
-    image = ((np.stack(bands, axis=-1) + noise) % 256).astype(np.uint8)
-    return image[..., 0] if channels == 1 else image
 
 
 def _apart(data: bytes) -> bytes:
@@ -195,25 +186,23 @@ def main(arguments: list[str]) -> None:
         cases = [(str(n), n) for n in range(first, first + count)]
     for data in seeds():
         probe(data)
-    outcomes: Counter[str] = Counter()
-    failures, slowest, total = [], (0.0, ""), 0.0
+    found: dict[str, str] = {}
+    failures, costliest = [], (0.0, "")
+
+    def attempt(name: str, data: bytes) -> None:
+        try:
+            found[name] = probe(data)
+        except Exception as error:
+            found[name] = "failed"
+            failures.append(f"{name}: {type(error).__name__}: {error}")
+
     for name, seed in cases:
         data = Path(name).read_bytes() if seed is None else mutant(seed)
         print(name, file=sys.stderr, flush=True)
-        seconds = []
-        while not seconds or (seconds[-1] > SECONDS / 2 and len(seconds) < 3):  # the first may have compiled a kernel
-            start = time.perf_counter()
-            try:
-                outcome = probe(data)
-            except Exception as error:
-                outcome = "failed"
-                failures.append(f"{name}: {type(error).__name__}: {error}")
-            seconds.append(time.perf_counter() - start)
-        outcomes[outcome] += 1
-        slowest, total = max(slowest, (min(seconds), name)), total + min(seconds)
+        costliest = max(costliest, (spent(attempt, name, data), name))
     report = {
-        "files": len(cases), "outcomes": outcomes, "failures": failures, "slowest": slowest[1],
-        "slowest_seconds": slowest[0], "seconds": total, "peak_nbytes": peak_nbytes(),
+        "files": len(cases), "outcomes": Counter(found.values()), "failures": failures, "costliest": costliest[1],
+        "costliest_units": costliest[0], "peak_nbytes": peak_nbytes(),
     }  # fmt: skip
     print(json.dumps(report))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import picture
+from pictures import picture
 from PIL import Image
 
 import jpegjax

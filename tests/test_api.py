@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import pillow, pillow_pixels
+from pictures import picture
 from PIL import Image
 
 import jpegjax
@@ -18,34 +20,15 @@ import jpegjax
 ENGINES = ("host", "xla")
 
 
-def smooth(height: int = 37, width: int = 53, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """uint8 [H, W] or [H, W, 3]: gradients with some noise."""
-    y, x = np.mgrid[:height, :width]
-    planes = np.stack([x * 3 + y, 255 - x * 2, y * 4][:channels], -1) % 220
-    noisy = planes + np.random.default_rng(seed).integers(0, 30, planes.shape)
-    return noisy.astype(np.uint8)[:, :, 0] if channels == 1 else noisy.astype(np.uint8)
-
-
-def turbo(image: np.ndarray, **settings: object) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "JPEG", **{"quality": 75, **settings})
-    return out.getvalue()
-
-
-def turbo_pixels(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture)
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bytes_and_pixels_are_libjpeg_turbos(engine: str, channels: int) -> None:
-    image = smooth(channels=channels)
+    image = picture(37, 53, channels)
     data = jpegjax.encode(image, engine=engine)
-    assert data == turbo(image)
+    assert data == pillow(image)
     pixels = jpegjax.decode(data, engine=engine)
     assert isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
-    assert np.array_equal(pixels, turbo_pixels(data))
+    assert np.array_equal(pixels, pillow_pixels(data))
 
 
 SETTINGS = [
@@ -68,22 +51,22 @@ def test_options_mean_what_pillows_mean(ours: dict, theirs: dict) -> None:
     same = {k: v for k, v in ours.items() if not k.startswith(("restart", "subsampling"))} | theirs
     if "qtables" in same:
         same["qtables"] = [np.ravel(table).tolist() for table in same["qtables"]]
-    image = smooth()
-    assert jpegjax.encode(image, **ours) == turbo(image, **same)
+    image = picture(37, 53)
+    assert jpegjax.encode(image, **ours) == pillow(image, **same)
 
 
 def test_same_kind_in_same_kind_out() -> None:
-    a, b, grey = smooth(seed=1), smooth(20, 9, seed=2), smooth(8, 8, 1)
+    a, b, grey = picture(37, 53, seed=1), picture(20, 9, seed=2), picture(8, 8, 1)
     assert isinstance(jpegjax.encode(a), bytes)
     files = jpegjax.encode([a, b, grey])
-    assert files == [turbo(a), turbo(b), turbo(grey)]
+    assert files == [pillow(a), pillow(b), pillow(grey)]
     assert jpegjax.encode((a, b)) == files[:2]
-    assert jpegjax.encode(np.stack([a, a])) == [turbo(a)] * 2
+    assert jpegjax.encode(np.stack([a, a])) == [pillow(a)] * 2
     assert jpegjax.encode(grey[:, :, None]) == files[2]
     assert jpegjax.encode([]) == [] and jpegjax.decode([]) == []
     pixels = jpegjax.decode(files)
     assert isinstance(pixels, list) and [p.shape for p in pixels] == [(37, 53, 3), (20, 9, 3), (8, 8)]
-    assert all(np.array_equal(p, turbo_pixels(f)) for p, f in zip(pixels, files, strict=True))
+    assert all(np.array_equal(p, pillow_pixels(f)) for p, f in zip(pixels, files, strict=True))
     coefficients = jpegjax.read_coefficients(files)
     assert isinstance(coefficients, list) and isinstance(jpegjax.read_coefficients(files[0]), jpegjax.Coefficients)
     assert jpegjax.write_coefficients(coefficients) == files
@@ -91,10 +74,10 @@ def test_same_kind_in_same_kind_out() -> None:
 
 
 def test_every_kind_of_source(tmp_path: Path) -> None:
-    data = turbo(smooth())
+    data = pillow(picture(37, 53))
     path = tmp_path / "x.jpg"
     path.write_bytes(data)
-    want = turbo_pixels(data)
+    want = pillow_pixels(data)
     padded = np.frombuffer(b"\0" + data, np.uint8)[1:]
     sources = [
         data,
@@ -115,17 +98,17 @@ def test_every_kind_of_source(tmp_path: Path) -> None:
 
 
 def test_inputs_are_left_alone_and_need_no_layout() -> None:
-    image = smooth()
+    image = picture(37, 53)
     kept = image.copy()
     wide = np.zeros((37, 106, 3), np.uint8)
     wide[:, ::2] = image
-    assert jpegjax.encode(wide[:, ::2]) == jpegjax.encode(np.asfortranarray(image)) == turbo(image)
+    assert jpegjax.encode(wide[:, ::2]) == jpegjax.encode(np.asfortranarray(image)) == pillow(image)
     frozen = image.copy()
     frozen.flags.writeable = False
-    assert jpegjax.encode(frozen) == turbo(image)
-    assert jpegjax.encode(image[::-1, ::-1]) == turbo(np.ascontiguousarray(image[::-1, ::-1]))
+    assert jpegjax.encode(frozen) == pillow(image)
+    assert jpegjax.encode(image[::-1, ::-1]) == pillow(np.ascontiguousarray(image[::-1, ::-1]))
     assert np.array_equal(image, kept)
-    pixels = jpegjax.decode(turbo(image))
+    pixels = jpegjax.decode(pillow(image))
     pixels[:] = 0
 
 
@@ -133,24 +116,24 @@ def test_inputs_are_left_alone_and_need_no_layout() -> None:
 def test_jax_arrays_in(engine: str) -> None:
     import jax.numpy as jnp
 
-    image = smooth()
-    assert jpegjax.encode(jnp.asarray(image), engine=engine) == turbo(image)
-    assert jpegjax.encode(jnp.asarray(np.stack([image, image])), engine=engine) == [turbo(image)] * 2
+    image = picture(37, 53)
+    assert jpegjax.encode(jnp.asarray(image), engine=engine) == pillow(image)
+    assert jpegjax.encode(jnp.asarray(np.stack([image, image])), engine=engine) == [pillow(image)] * 2
 
 
 def test_a_named_device_keeps_the_pixels() -> None:
     import jax
 
-    data = turbo(smooth())
+    data = pillow(picture(37, 53))
     pixels = jpegjax.decode(data, device=jax.devices()[0])
     assert isinstance(pixels, jax.Array) and pixels.devices() == {jax.devices()[0]}
-    assert np.array_equal(np.asarray(pixels), turbo_pixels(data))
+    assert np.array_equal(np.asarray(pixels), pillow_pixels(data))
 
 
 def test_coefficients_are_a_pytree() -> None:
     import jax
 
-    found = jpegjax.read_coefficients(turbo(smooth()))
+    found = jpegjax.read_coefficients(pillow(picture(37, 53)))
     assert [leaf.dtype for leaf in jax.tree.leaves(found)] == [np.int16] * 3 + [np.uint16] * 3
     doubled = jax.tree.map(lambda leaf: leaf, found)
     assert isinstance(doubled, jpegjax.Coefficients) and doubled.frame == found.frame
@@ -159,31 +142,31 @@ def test_coefficients_are_a_pytree() -> None:
 
 def test_coefficients_are_those_of_the_transform() -> None:
     flat = np.full((8, 8), 200, np.uint8)
-    (plane,) = jpegjax.read_coefficients(turbo(flat, quality=50)).planes
+    (plane,) = jpegjax.read_coefficients(pillow(flat, quality=50)).planes
     want = np.zeros((1, 1, 1, 8, 8))
     want[..., 0, 0] = (200 - 128) * 8 // 16
     assert np.array_equal(plane, want)
 
 
 def test_recoding_coefficients_keeps_pixels() -> None:
-    data = turbo(smooth(), quality=40)
+    data = pillow(picture(37, 53), quality=40)
     coefficients = jpegjax.read_coefficients(data)
     for settings in ({"optimize": True}, {"progressive": True}, {"restart_rows": 1}):
         again = jpegjax.write_coefficients(coefficients, **settings)
-        assert again == turbo(
-            smooth(), quality=40, **{k.replace("restart", "restart_marker"): v for k, v in settings.items()}
+        assert again == pillow(
+            picture(37, 53), quality=40, **{k.replace("restart", "restart_marker"): v for k, v in settings.items()}
         )
 
 
 def test_imread_and_imwrite(tmp_path: Path) -> None:
-    image, path = smooth(), tmp_path / "x.jpg"
+    image, path = picture(37, 53), tmp_path / "x.jpg"
     jpegjax.imwrite(path, image, quality=90)
-    assert path.read_bytes() == turbo(image, quality=90)
-    assert np.array_equal(jpegjax.imread(path), turbo_pixels(path.read_bytes()))
+    assert path.read_bytes() == pillow(image, quality=90)
+    assert np.array_equal(jpegjax.imread(path), pillow_pixels(path.read_bytes()))
     assert jpegjax.imread(path, mode="L").shape == (37, 53)
     with pytest.raises(ValueError, match="quality=0"):
-        jpegjax.imwrite(path, smooth(seed=5), quality=0)
-    assert path.read_bytes() == turbo(image, quality=90)
+        jpegjax.imwrite(path, picture(37, 53, seed=5), quality=0)
+    assert path.read_bytes() == pillow(image, quality=90)
     assert [p.name for p in tmp_path.iterdir()] == ["x.jpg"]
     with pytest.raises(TypeError, match="imwrite takes one image"):
         jpegjax.imwrite(path, [image])
@@ -194,15 +177,15 @@ def test_imread_and_imwrite(tmp_path: Path) -> None:
 
 
 def test_decode_options() -> None:
-    data = turbo(smooth())
+    data = pillow(picture(37, 53))
     with Image.open(io.BytesIO(data)) as draft:
         draft.draft("L", None)
         assert np.array_equal(jpegjax.decode(data, mode="L"), np.asarray(draft))
-    grey = turbo(smooth(channels=1))
-    assert np.array_equal(jpegjax.decode(grey, mode="RGB"), np.repeat(turbo_pixels(grey)[:, :, None], 3, 2))
-    assert not np.array_equal(jpegjax.decode(data, upsample="nearest"), turbo_pixels(data))
-    plain = turbo(smooth(), subsampling=0)
-    assert np.array_equal(jpegjax.decode(plain, upsample="nearest"), turbo_pixels(plain))
+    grey = pillow(picture(37, 53, 1))
+    assert np.array_equal(jpegjax.decode(grey, mode="RGB"), np.repeat(pillow_pixels(grey)[:, :, None], 3, 2))
+    assert not np.array_equal(jpegjax.decode(data, upsample="nearest"), pillow_pixels(data))
+    plain = pillow(picture(37, 53), subsampling=0)
+    assert np.array_equal(jpegjax.decode(plain, upsample="nearest"), pillow_pixels(plain))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -211,15 +194,15 @@ def test_exif_orientation(orientation: int) -> None:
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = turbo(smooth(), exif=exif)
-    with Image.open(io.BytesIO(data)) as picture:
-        want = np.asarray(ImageOps.exif_transpose(picture))
+    data = pillow(picture(37, 53), exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        want = np.asarray(ImageOps.exif_transpose(image))
     assert np.array_equal(jpegjax.decode(data, apply_exif_orientation=True), want)
-    assert np.array_equal(jpegjax.decode(data), turbo_pixels(data))
+    assert np.array_equal(jpegjax.decode(data), pillow_pixels(data))
     assert jpegjax.info(data).metadata.orientation == orientation
 
 
-IMAGE = smooth()
+IMAGE = picture(37, 53) % 249
 REFUSED = [
     (IMAGE.astype(np.float32), {}, TypeError, r"images: dtype float32; must be uint8"),
     (IMAGE.astype(np.uint16), {}, TypeError, r"dtype uint16"),
@@ -285,13 +268,13 @@ def test_encode_names_what_is_wrong(images: object, options: dict, kind: type[Ex
     [
         (5, {}, TypeError, r"data: must be bytes, a buffer, a path or a binary file, not int"),
         (io.StringIO("text"), {}, TypeError, r"data: the file object must be opened in binary mode"),
-        ([turbo(IMAGE), 5], {}, TypeError, r"data\[1\]"),
-        (turbo(IMAGE), {"mode": "YCbCr"}, ValueError, r"mode='YCbCr': must be one of None, 'L', 'RGB'"),
-        (turbo(IMAGE), {"scale": 0.3}, ValueError, r"scale=0\.3: must be k/8 with k = 1\.\.16"),
-        (turbo(IMAGE), {"crop": (1, 2, 3)}, ValueError, r"crop=\(1, 2, 3\): must be four integers"),
-        (turbo(IMAGE), {"upsample": "cubic"}, ValueError, r"upsample='cubic'"),
-        (turbo(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
-        (turbo(IMAGE), {"limits": jpegjax.Limits(pixels=100)}, jpegjax.LimitExceeded, r"53×37"),
+        ([pillow(IMAGE), 5], {}, TypeError, r"data\[1\]"),
+        (pillow(IMAGE), {"mode": "YCbCr"}, ValueError, r"mode='YCbCr': must be one of None, 'L', 'RGB'"),
+        (pillow(IMAGE), {"scale": 0.3}, ValueError, r"scale=0\.3: must be k/8 with k = 1\.\.16"),
+        (pillow(IMAGE), {"crop": (1, 2, 3)}, ValueError, r"crop=\(1, 2, 3\): must be four integers"),
+        (pillow(IMAGE), {"upsample": "cubic"}, ValueError, r"upsample='cubic'"),
+        (pillow(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
+        (pillow(IMAGE), {"limits": jpegjax.Limits(pixels=100)}, jpegjax.LimitExceeded, r"53×37"),
         (b"", {}, jpegjax.CorruptJpeg, r"byte offset 0"),
         (b"GIF89a", {}, jpegjax.CorruptJpeg, r"SOI"),
     ],
@@ -303,7 +286,7 @@ def test_decode_names_what_is_wrong(data: object, options: dict, kind: type[Exce
 
 
 def test_damage_warns_or_raises() -> None:
-    whole = turbo(smooth())
+    whole = pillow(picture(37, 53))
     cut = whole[:-100]
     with pytest.warns(jpegjax.JpegWarning, match="byte offset") as caught:
         pixels = jpegjax.decode(cut)
@@ -322,7 +305,7 @@ def test_damage_warns_or_raises() -> None:
 
 
 def test_a_tiny_file_that_claims_the_world_costs_nothing() -> None:
-    data = bytearray(turbo(np.zeros((8, 8), np.uint8)))
+    data = bytearray(pillow(np.zeros((8, 8), np.uint8)))
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = (65_284).to_bytes(2, "big") + (62_994).to_bytes(2, "big")
     with pytest.raises(jpegjax.LimitExceeded, match="62994×65284"):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import shutil
-import subprocess
 import warnings
 from dataclasses import replace
 
@@ -13,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import cjpeg, pillow_pixels
+from pictures import slopes
 from PIL import Image, ImageFile
 from scripts import damaged, random_frame, random_planes, random_script
 
@@ -34,7 +33,6 @@ from jpegjax.jpeg.files import decode_image, sequential_script, write_scans
 from jpegjax.simd import kernel
 from jpegjax.types import ColorSpace, Component, Conditioning, Frame, Scan
 
-needs_cjpeg = pytest.mark.skipif(not shutil.which("cjpeg"), reason="needs cjpeg of libjpeg-turbo-progs")
 SAMPLINGS = {"4:4:4": "1x1", "4:2:2": "2x1", "4:2:0": "2x2", "4:4:0": "1x2", "4:1:1": "4x1", "4:1:0": "4x2"}
 
 
@@ -101,44 +99,24 @@ def test_states_stay_among_themselves():
     assert np.array_equal(STATES[used[:113]] ^ STATES[used[113:]], np.full(113, 0x80808000, np.uint32))
 
 
-def picture(width: int, height: int, noise: float = 8.0, seed: int = 0) -> np.ndarray:
-    """Slopes, edges and noise, uint8 [H, W, 3]."""
-    y, x = np.mgrid[:height, :width]
-    base = np.stack([128 + 90 * np.sin(x / 9.0), y * 255 / height, 255 * ((x // 7 + y // 9) % 2)], -1)
-    rng = np.random.default_rng(seed)
-    return np.clip(base + rng.normal(0, noise, base.shape), 0, 255).astype(np.uint8)
-
-
-def cjpeg(image: np.ndarray, *words: str) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "PPM")
-    command = ["cjpeg", "-arithmetic", "-baseline", *words]
-    return subprocess.run(command, input=out.getvalue(), capture_output=True, check=True, timeout=60).stdout
-
-
-def pillow(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image)
-
-
-@needs_cjpeg
+@pytest.mark.needs("cjpeg")
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (17, 9), (100, 3), (64, 64), (131, 77)], ids=str)
 def test_files_are_cjpegs(size, progressive):
     mode = ["-progressive"] if progressive else []
     for n, (sampling, factors) in enumerate({"L": "", **SAMPLINGS}.items()):
         for quality, noise in ((1, 40), (50, 0), (75, 8), (95, 20), (100, 120)):
-            image = picture(*size, noise, n)
+            image = slopes(*size[::-1], noise, n)
             if sampling == "L":
                 image = np.ascontiguousarray(image[..., 0])
             for restart, words in (({}, []), ({"restart_blocks": 3}, ["3B"]), ({"restart_rows": 1}, ["1"])):
                 given_ = ["-sample", factors] if factors else []
                 given_ += ["-restart", *words] if words else []
-                expected = cjpeg(image, "-quality", str(quality), *mode, *given_)
+                expected = cjpeg(image, "-arithmetic", "-baseline", "-quality", str(quality), *mode, *given_)
                 settings_ = {"subsampling": sampling} if factors else {}
                 options = {"quality": quality, "arithmetic": True, "progressive": progressive, **restart, **settings_}
                 assert jpegjax.encode(image, engine="host", **options) == expected, options
-            np.testing.assert_array_equal(jpegjax.decode(expected, engine="host", strict=True), pillow(expected))
+            np.testing.assert_array_equal(jpegjax.decode(expected, engine="host", strict=True), pillow_pixels(expected))
 
 
 def test_libjpeg_turbos_own_md5(shared):
@@ -249,11 +227,11 @@ def test_pillow_reads_any_conditioning():
     frame = replace(random_frame(61, 43, FACTORS[1]), process=Process.EXTENDED_ARITHMETIC)
     planes, table = random_planes(frame, 3, 0.1, 6), [np.full(64, 5, np.uint16)] * 3
     plain = replace(frame, process=Process.BASELINE)
-    expected = pillow(header(plain, table) + write_scans(planes, plain, sequential_script(plain)))
+    expected = pillow_pixels(header(plain, table) + write_scans(planes, plain, sequential_script(plain)))
     dc = Conditioning(3, 0x52), Conditioning(1, 0x30), Conditioning(1, 0x30)
     ac = Conditioning(2, 1), Conditioning(2, 1), Conditioning(0, 40)
     script = [Scan((0, 1, 2), dc, ac, restart_interval=4)]
-    np.testing.assert_array_equal(pillow(header(frame, table) + write_scans(planes, frame, script)), expected)
+    np.testing.assert_array_equal(pillow_pixels(header(frame, table) + write_scans(planes, frame, script)), expected)
 
 
 def test_dense_blocks_outgrow_the_first_guess_of_their_size():
@@ -290,7 +268,7 @@ def _sources() -> list[bytes]:
         for progressive in (False, True):
             for restart in ({}, {"restart_blocks": 3}, {"restart_rows": 1}):
                 options = {"quality": quality, "subsampling": sampling, "progressive": progressive, **restart}
-                found.append(jpegjax.encode(picture(width, height), arithmetic=True, engine="host", **options))
+                found.append(jpegjax.encode(slopes(height, width), arithmetic=True, engine="host", **options))
     return found
 
 
@@ -300,7 +278,7 @@ def test_damaged_scans_look_like_libjpegs():
         data = sources[i % len(sources)]
         data = damaged(data, rng, data.index(b"\xff\xda") + 14)
         try:
-            expected = pillow(data)
+            expected = pillow_pixels(data)
         except (OSError, SyntaxError):
             continue
         with warnings.catch_warnings():
@@ -323,7 +301,7 @@ def test_damaged_files_end_well():
 
 
 def test_bad_codes_warn_and_strict_raises():
-    data = jpegjax.encode(picture(64, 64), arithmetic=True, engine="host")
+    data = jpegjax.encode(slopes(64, 64), arithmetic=True, engine="host")
     at = data.index(b"\xff\xda") + 14
     for noise in (b"\xff\0" * 20, b"\xff\0" * 500):
         broken = data[:at] + noise + b"\xff\xd9"
@@ -341,11 +319,11 @@ def test_zeros_at_the_end_of_a_segment_need_not_be_there():
         reader = Reader(data)
         reader.next_scan()
         assert len(data) - reader.position < 12
-        np.testing.assert_array_equal(jpegjax.decode(data, engine="host", strict=True), pillow(data))
+        np.testing.assert_array_equal(jpegjax.decode(data, engine="host", strict=True), pillow_pixels(data))
 
 
 def test_bytes_left_over_warn():
-    data = jpegjax.encode(picture(40, 40), arithmetic=True, engine="host")
+    data = jpegjax.encode(slopes(40, 40), arithmetic=True, engine="host")
     _, _, notes = decode_image(data[:-2] + bytes(20) + data[-2:])
     assert [message for message, _ in notes] == ["bytes left over before a marker"]
 

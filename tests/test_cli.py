@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from oracles import pillow
 from PIL import Image
 
 import jpegjax
@@ -47,17 +48,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Cap
     return call
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (50, 35)) -> Image.Image:
+def photo(seed: int = 0, size: tuple[int, int] = (50, 35)) -> Image.Image:
     """A smooth colour picture with some noise."""
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     noise = np.random.default_rng(seed).integers(0, 40, (*x.shape, 3))
     return Image.fromarray((np.stack([x * 3, y * 4, x + y], -1) % 200 + noise).astype(np.uint8))
-
-
-def turbo(image: Image.Image, **settings: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", **{"quality": 75, **settings})
-    return out.getvalue()
 
 
 def opened(path: str) -> Image.Image:
@@ -72,9 +67,9 @@ def folder(tmp_path: Path) -> Path:
     """photos/: a.png, b.bmp, inner/a.png, a text file and a hidden file."""
     photos = tmp_path / "photos"
     (photos / "inner").mkdir(parents=True)
-    picture(1).save(photos / "a.png")
-    picture(2).save(photos / "b.bmp")
-    picture(3).save(photos / "inner" / "a.png")
+    photo(1).save(photos / "a.png")
+    photo(2).save(photos / "b.bmp")
+    photo(3).save(photos / "inner" / "a.png")
     (photos / "notes.txt").write_text("not a picture")
     (photos / ".hidden.png").write_bytes(b"no")
     return photos
@@ -85,7 +80,7 @@ def test_folder_to_files_identical_to_turbos(run: Run, folder: Path) -> None:
     assert answer.code == 0 and answer.err == ""
     found = {str(p.relative_to("out")) for p in Path("out").rglob("*.*")}
     assert found == {"a.jpg", "b.jpg", "inner/a.jpg"}
-    assert Path("out/inner/a.jpg").read_bytes() == turbo(picture(3))
+    assert Path("out/inner/a.jpg").read_bytes() == pillow(photo(3))
     table = answer.out.decode()
     assert table.count(" identical") == 3
     assert "3 files" in table and "Mpixel/s" in table and "PSNR dB" in table and "50×35" in table
@@ -103,11 +98,11 @@ def test_beside_the_inputs_and_a_second_time(run: Run, folder: Path) -> None:
     assert again.code == 1 and "a.jpg exists; --overwrite replaces it" in again.err and "2 of 2 failed" in again.err
     assert (folder / "a.jpg").read_bytes() == before
     assert run("encode", folder, "-q", "10", "--overwrite").code == 0
-    assert (folder / "a.jpg").read_bytes() == turbo(picture(1), quality=10)
+    assert (folder / "a.jpg").read_bytes() == pillow(photo(1), quality=10)
 
 
 def test_lossless_there_and_back(run: Run) -> None:
-    image = picture(4)
+    image = photo(4)
     image.save("a.png")
     grey = (np.arange(600).reshape(20, 30) * 109).astype(np.uint16)
     Image.fromarray(grey).save("g.png")
@@ -141,24 +136,24 @@ def test_lossless_there_and_back(run: Run) -> None:
     ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
 )
 def test_flags_are_cjpegs(run: Run, flags: list[str], settings: dict) -> None:
-    picture().save("x.png")
+    photo().save("x.png")
     Path("profile").write_bytes(bytes(range(200)))
     Path("tables").write_text("# luma\n" + " ".join(map(str, range(1, 65))) + "\n# chroma\n" + "7 " * 64)
     assert run("encode", "x.png", "-outfile", "y.jpg", *flags, "--verify").code == 0
-    assert Path("y.jpg").read_bytes() == turbo(picture(), **settings)
+    assert Path("y.jpg").read_bytes() == pillow(photo(), **settings)
 
 
 def test_grayscale(run: Run) -> None:
-    picture().save("x.png")
+    photo().save("x.png")
     assert run("encode", "x.png", "-grayscale").code == 0
-    assert Path("x.jpg").read_bytes() == turbo(picture().convert("L"))
+    assert Path("x.jpg").read_bytes() == pillow(photo().convert("L"))
 
 
 def test_pipes_are_binary_clean(run: Run) -> None:
     out = io.BytesIO()
-    picture().save(out, "PNG")
+    photo().save(out, "PNG")
     coded = run("encode", "-", given=out.getvalue())
-    assert coded == (0, turbo(picture()), "")
+    assert coded == (0, pillow(photo()), "")
     assert np.array_equal(turbo_decode(coded.out), np.asarray(Image.open(io.BytesIO(coded.out))))
     decoded = run("decode", "-", "-f", "ppm", given=coded.out)
     assert decoded.code == 0 and decoded.out.startswith(b"P6\n50 35\n255\n")
@@ -169,7 +164,7 @@ def test_pipes_are_binary_clean(run: Run) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "ppm", "bmp", "tiff", "npy"])
 def test_decode_formats_hold_turbos_pixels(run: Run, suffix: str) -> None:
-    Path("x.jpg").write_bytes(turbo(picture(), quality=60))
+    Path("x.jpg").write_bytes(pillow(photo(), quality=60))
     assert run("decode", "x.jpg", "-f", suffix).code == 0
     pixels = np.load("x.npy") if suffix == "npy" else np.asarray(Image.open(f"x.{suffix}"))
     assert np.array_equal(pixels, turbo_decode(Path("x.jpg").read_bytes()))
@@ -178,7 +173,7 @@ def test_decode_formats_hold_turbos_pixels(run: Run, suffix: str) -> None:
 def test_decode_names_its_format_by_suffix_keeps_icc_and_turns(run: Run) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Path("x.jpg").write_bytes(turbo(picture(), exif=exif, icc_profile=b"profile"))
+    Path("x.jpg").write_bytes(pillow(photo(), exif=exif, icc_profile=b"profile"))
     flat = run("decode", "x.jpg", "-o", "y.bmp")
     assert opened("y.bmp").size == (50, 35) and b"EXIF orientation 6 not applied" in flat.out
     assert run("decode", "x.jpg", "-o", "z.png", "--exif-transpose", "-nosmooth").code == 0
@@ -189,39 +184,39 @@ def test_decode_names_its_format_by_suffix_keeps_icc_and_turns(run: Run) -> None
 def test_orientation_and_icc_of_inputs(run: Run) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture().save("x.png", exif=exif, icc_profile=b"profile")
+    photo().save("x.png", exif=exif, icc_profile=b"profile")
     noted = run("encode", "x.png", "-o", "flat.jpg").out.decode()
     assert "EXIF orientation 6 not applied" in noted and "ICC profile left out" in noted
     assert opened("flat.jpg").size == (50, 35)
     assert run("encode", "x.png", "-o", "up.jpg", "--exif-transpose", "--icc", "keep", "--verify").code == 0
-    upright = picture().transpose(Image.Transpose.ROTATE_270)
-    assert Path("up.jpg").read_bytes() == turbo(upright, icc_profile=b"profile")
+    upright = photo().transpose(Image.Transpose.ROTATE_270)
+    assert Path("up.jpg").read_bytes() == pillow(upright, icc_profile=b"profile")
 
 
 def test_modes_are_converted_or_refused_by_name(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "modes"
     folder.mkdir()
     for mode in ("1", "L", "P", "RGB", "RGBA", "LA"):
-        picture().convert(mode).save(folder / f"{mode}.png")
-    picture().convert("CMYK").save(folder / "CMYK.tif")
+        photo().convert(mode).save(folder / f"{mode}.png")
+    photo().convert("CMYK").save(folder / "CMYK.tif")
     Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(folder / "deep.png")
     answer = run("encode", folder, "-o", "out")
     assert answer.code == 1 and "3 of 8 failed" in answer.err
     assert {p.stem for p in Path("out").iterdir()} == {"1", "L", "P", "RGB", "CMYK"}
-    assert Path("out/CMYK.jpg").read_bytes() == turbo(picture().convert("CMYK"))
+    assert Path("out/CMYK.jpg").read_bytes() == pillow(photo().convert("CMYK"))
     for text in ("mode RGBA has transparency", "mode LA has", "more than 8 bits", "--background COLOR"):
         assert text in answer.err
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     clear.save("clear.png")
     assert run("encode", "clear.png", "--background", "#00f", "-q", "100").code == 0
-    assert Path("clear.jpg").read_bytes() == turbo(Image.new("RGB", (8, 8), (0, 0, 255)), quality=100)
+    assert Path("clear.jpg").read_bytes() == pillow(Image.new("RGB", (8, 8), (0, 0, 255)), quality=100)
 
 
 def test_four_components(run: Run) -> None:
-    picture().convert("CMYK").save("inks.tif")
+    photo().convert("CMYK").save("inks.tif")
     assert "mode CMYK: convert it" in run("encode", "inks.tif", "--grayscale").err
     assert run("encode", "inks.tif", "--sample", "4:2:0", "--verify").code == 0
-    assert Path("inks.jpg").read_bytes() == turbo(picture().convert("CMYK"), subsampling=2)
+    assert Path("inks.jpg").read_bytes() == pillow(photo().convert("CMYK"), subsampling=2)
     assert run("decode", "inks.jpg", "-f", "tiff", "-o", "back.tiff").code == 0
     with Image.open("back.tiff") as back, Image.open("inks.jpg") as known:
         assert back.mode == "CMYK"
@@ -232,20 +227,20 @@ def test_twelve_bits(run: Run) -> None:
     """Pictures are scaled as cjpeg -precision 12 does."""
     deep = np.arange(0, 65_536, 64, dtype=np.uint16).reshape(32, 32)
     Image.fromarray(deep).save("deep.png")
-    picture().save("shallow.png")
+    photo().save("shallow.png")
     assert run("encode", "deep.png", "shallow.png", "-precision", "12", "-q", "95", "--psnr", "-o", "out").code == 0
     scaled = ((deep.astype(int) * 4095 + 32_767) // 65_535).astype(np.uint16)
     assert Path("out/deep.jpg").read_bytes() == jpegjax.encode(scaled, precision=12, quality=95)
-    shallow = ((np.asarray(picture()).astype(int) * 4095 + 127) // 255).astype(np.uint16)
+    shallow = ((np.asarray(photo()).astype(int) * 4095 + 127) // 255).astype(np.uint16)
     assert Path("out/shallow.jpg").read_bytes() == jpegjax.encode(shallow, precision=12, quality=95)
     assert "12-bit extended sequential" in run("info", "out/deep.jpg").out.decode()
     assert "12 bits" in run("encode", "deep.png", "--precision", "12", "--verify", "-o", "x.jpg").err
 
 
 def test_quality_of_luma_and_chroma(run: Run) -> None:
-    picture().save("x.png")
+    photo().save("x.png")
     assert run("encode", "x.png", "-quality", "75,60", "--verify").code == 0
-    assert Path("x.jpg").read_bytes() == jpegjax.encode(np.asarray(picture()), quality=(75, 60))
+    assert Path("x.jpg").read_bytes() == jpegjax.encode(np.asarray(photo()), quality=(75, 60))
 
 
 def test_one_bad_file_does_not_stop_the_rest(run: Run, folder: Path) -> None:
@@ -272,7 +267,7 @@ def test_one_bad_file_does_not_stop_the_rest(run: Run, folder: Path) -> None:
 
 
 def test_outputs_never_collide(run: Run, folder: Path) -> None:
-    picture(9).save(folder / "a.tiff")
+    photo(9).save(folder / "a.tiff")
     clash = run("encode", folder, "-o", "out")
     assert clash.code == 2 and "a.png and" in clash.err and "a.tiff would both become out/a.jpg" in clash.err
     assert not Path("out").exists()
@@ -280,10 +275,10 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
     assert two.code == 2 and "would both become" in two.err
     kept = run("encode", f"{folder}/**/a.png", "-o", "out")
     assert kept.code == 0 and Path("out/inner/a.jpg").is_file() and Path("out/a.jpg").is_file()
-    Path("x.jpg").write_bytes(turbo(picture()))
+    Path("x.jpg").write_bytes(pillow(photo()))
     itself = run("encode", "x.jpg", "--overwrite")
     assert itself.code == 2 and "would replace the input" in itself.err
-    assert Path("x.jpg").read_bytes() == turbo(picture())
+    assert Path("x.jpg").read_bytes() == pillow(photo())
 
 
 @pytest.mark.parametrize(
@@ -315,24 +310,24 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
     ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_one_clear_line_and_exit_2(run: Run, arguments: list[str], complaint: str) -> None:
-    picture().save("x.png")
-    picture().save("y.png")
+    photo().save("x.png")
+    photo().save("y.png")
     answer = run(*arguments)
     assert answer.code == 2 and complaint in answer.err and "Traceback" not in answer.err
     assert not list(Path().glob("*.jpg"))
 
 
 def test_limits(run: Run) -> None:
-    picture().save("x.png")
+    photo().save("x.png")
     assert "50×35 pixels are more than --limit-pixels 1000" in run("encode", "x.png", "--limit-pixels", "1000").err
-    Path("x.jpg").write_bytes(turbo(picture()))
+    Path("x.jpg").write_bytes(pillow(photo()))
     stopped = run("decode", "x.jpg", "-o", "y.png", "--limit-pixels", "1000")
     assert stopped.code == 1 and "1750 pixels" in stopped.err and "--limit-pixels" in stopped.err
     assert run("decode", "x.jpg", "-o", "y.png", "--limit-pixels", "0", "--limit-memory", "0").code == 0
 
 
 def test_samplings_that_pillow_cannot_write_are_checked_by_their_pixels(run: Run) -> None:
-    picture().save("x.png")
+    photo().save("x.png")
     for sampling in ("4:4:0", "4:1:1"):
         answer = run("encode", "x.png", "--sample", sampling, "--verify", "--overwrite")
         assert answer.code == 0 and "same pixels" in answer.out.decode()
@@ -342,12 +337,12 @@ def test_jobs_confines_and_lets_go(run: Run, folder: Path) -> None:
     before = os.sched_getaffinity(0)
     assert run("encode", folder, "-r", "-o", "out", "--jobs", "1").code == 0
     assert os.sched_getaffinity(0) == before
-    assert Path("out/a.jpg").read_bytes() == turbo(picture(1))
+    assert Path("out/a.jpg").read_bytes() == pillow(photo(1))
     assert run("encode", folder, "-j", "0").code == 2
 
 
 def test_info(run: Run) -> None:
-    Path("x.jpg").write_bytes(turbo(picture(), quality=83, subsampling=1))
+    Path("x.jpg").write_bytes(pillow(photo(), quality=83, subsampling=1))
     text = run("info", "x.jpg").out.decode()
     assert "50×35" in text and "4:2:2" in text and "quality 83" in text
     Path("bad.jpg").write_bytes(b"GIF89a")
@@ -361,7 +356,7 @@ def test_info(run: Run) -> None:
 
 
 def test_odd_names_and_odd_targets(run: Run) -> None:
-    picture().save("odd\n\x1b[31m[bold].png")
+    photo().save("odd\n\x1b[31m[bold].png")
     answer = run("encode", "odd\n\x1b[31m[bold].png", "--psnr")
     assert answer.code == 0 and b"\x1b" not in answer.out and "[bold].png" in answer.out.decode()
     assert run("encode", "odd\n\x1b[31m[bold].png", "-o", os.devnull).code == 0
@@ -378,7 +373,7 @@ def test_batches_are_bounded_and_keep_the_order(run: Run, tmp_path: Path, monkey
     photos = tmp_path / "photos"
     photos.mkdir()
     for i in range(8):
-        picture(i).save(photos / f"{i}.png")
+        photo(i).save(photos / f"{i}.png")
     out = run("encode", photos, "-o", "out").out.decode()
     assert sizes[1:] == [3, 3, 2]
     assert [line.split()[0] for line in out.splitlines() if "50×35" in line] == [f"{i}.png" for i in range(8)]

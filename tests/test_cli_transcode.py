@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import test_cli
-from mutations import picture
+from pictures import picture
 from test_transcode import source, with_metadata
 
 import jpegjax

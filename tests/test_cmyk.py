@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from oracles import pillow, pillow_pixels
+from pictures import picture
 
 import jpegjax
 from jpegjax import Coefficients, ColorSpace, Component, Frame, JpegError, JpegWarning, Process, UnsupportedJpeg
@@ -32,25 +32,6 @@ FORMS = [
 ]
 
 
-def picture(height: int, width: int, seed: int = 5) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    bands = np.stack([x * 5 + y, y * 7, 255 * ((x // 6 + y // 5) % 2), 200 - x * 2], -1)
-    return ((bands + np.random.default_rng(seed).integers(0, 50, bands.shape)) % 256).astype(np.uint8)
-
-
-def pillow(image: np.ndarray, **options) -> bytes:
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        Image.fromarray(image, "CMYK").save(out, "JPEG", **options)
-    return out.getvalue()
-
-
-def pillow_pixels(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as opened:
-        return np.asarray(opened)
-
-
 def coefficients(color: ColorSpace, factors: list[tuple[int, int]], size: tuple[int, int] = (21, 35), **frame):
     """Random coefficients of a frame, N = 1."""
     components = tuple(Component(i + 1, h, v, 0) for i, (h, v) in enumerate(factors))
@@ -68,7 +49,7 @@ def coefficients(color: ColorSpace, factors: list[tuple[int, int]], size: tuple[
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("size", SIZES)
 def test_files_and_pixels_are_pillows(size, form):
-    image = picture(*size)
+    image = picture(*size, 4)
     theirs = pillow(image, **form)
     assert jpegjax.encode(image, engine="host", **form) == theirs
     np.testing.assert_array_equal(jpegjax.decode(theirs, engine="host", strict=True), pillow_pixels(theirs))
@@ -76,14 +57,14 @@ def test_files_and_pixels_are_pillows(size, form):
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_engines_agree(subsampling):
-    image = picture(21, 37)
+    image = picture(21, 37, 4)
     files = {engine: jpegjax.encode(image, subsampling=subsampling, engine=engine) for engine in ENGINES}
     assert files["host"] == files["xla"]
     np.testing.assert_array_equal(*(jpegjax.decode(files["host"], engine=engine) for engine in ENGINES))
 
 
 def test_batches_and_restarts():
-    images = np.stack([picture(40, 30, seed) for seed in range(3)])
+    images = np.stack([picture(40, 30, 4, seed) for seed in range(3)])
     assert jpegjax.encode(images) == [pillow(image) for image in images]
     data = jpegjax.encode(images[0], restart_rows=1)
     assert b"\xff\xd0" in data
@@ -91,7 +72,7 @@ def test_batches_and_restarts():
 
 
 def test_more_than_ten_blocks_take_scans_apart():
-    image = picture(30, 50)
+    image = picture(30, 50, 4)
     data = jpegjax.encode(image, subsampling="4:1:0")
     assert data.count(b"\xff\xda") == 4
     np.testing.assert_array_equal(jpegjax.decode(data), pillow_pixels(data))
@@ -129,7 +110,7 @@ def test_corpora(shared):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_modes_that_libjpeg_refuses(engine):
-    four, three = jpegjax.encode(picture(9, 9)), jpegjax.encode(picture(9, 9)[..., :3])
+    four, three = jpegjax.encode(picture(9, 9, 4)), jpegjax.encode(picture(9, 9, 4)[..., :3])
     for mode in ("RGB", "L"):
         with pytest.raises(UnsupportedJpeg, match=f"cmyk pictures are not converted to mode '{mode}'") as caught:
             jpegjax.decode(four, mode=mode, engine=engine)
@@ -181,7 +162,7 @@ def test_any_sampling_decodes_as_pillow(size, factors, color, progressive):
 def test_damage_is_survived():
     rng = np.random.default_rng(0)
     forms = [(s, p) for s in ("4:4:4", "4:2:0") for p in (False, True)]
-    files = [jpegjax.encode(picture(24, 40), subsampling=s, progressive=p) for s, p in forms]
+    files = [jpegjax.encode(picture(24, 40, 4), subsampling=s, progressive=p) for s, p in forms]
     for _ in range(200):
         data = bytearray(files[rng.integers(4)])
         for at in rng.integers(2, len(data), 3):

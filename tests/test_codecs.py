@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import psnr
+from pictures import waves
 from PIL import Image
 
 import jpegjax
@@ -27,20 +29,9 @@ def get(name: str) -> codecs.Codec:
         pytest.skip(str(error))
 
 
-def picture(height: int = 61, width: int = 83) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([np.sin(x / 7) * np.cos(y / 9), np.sin((x + y) / 11), np.cos(x / 13 - y / 5)], axis=2)
-    noise = np.random.default_rng(3).normal(scale=3, size=waves.shape)
-    return np.clip(128 + 90 * waves + noise, 0, 255).astype(np.uint8)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
-
-
 @pytest.mark.parametrize("name", codecs.names())
 def test_rate_and_quality_rise_along_the_grid(name):
-    codec, image = get(name), picture()
+    codec, image = get(name), waves(61, 83)
     if not codec.grid:
         assert name in ("jpeg-lossless", "jpeg-ls")
         return
@@ -54,7 +45,7 @@ def test_rate_and_quality_rise_along_the_grid(name):
 @pytest.mark.parametrize("shape", [(1, 1), (8, 8), (9, 31)])
 def test_any_size_grey_and_colour(name, shape):
     codec = get(name)
-    for image in (picture(*shape), np.ascontiguousarray(picture(*shape)[:, :, 1])):
+    for image in (waves(*shape), np.ascontiguousarray(waves(*shape)[:, :, 1])):
         decoded = codec.decode(codec.encode(image))
         assert decoded.dtype == np.uint8 and decoded.shape[:2] == shape and decoded.shape[2:] in ((), (3,))
         assert image.ndim == 2 or decoded.ndim == 3
@@ -62,12 +53,12 @@ def test_any_size_grey_and_colour(name, shape):
 
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_lossless_settings_keep_every_sample(name):
-    codec, image = get(name), picture()
+    codec, image = get(name), waves(61, 83)
     np.testing.assert_array_equal(codec.decode(codec.encode(image, **LOSSLESS[name])), image)
 
 
 def test_ours_takes_every_option_of_encode_and_equals_it():
-    image, codec = picture(), codecs.get("jpeg")
+    image, codec = waves(61, 83), codecs.get("jpeg")
     options = {"quality": (80, 60), "subsampling": "4:2:2", "progressive": True, "restart_rows": 1, "engine": "host"}
     data = codec.encode(image, **options)
     assert data == jpegjax.encode(image, **options)
@@ -93,14 +84,14 @@ def test_mozjpeg_equals_its_own_command_line(shared):
 def test_wrong_settings_and_images_are_named(name):
     codec = get(name)
     with pytest.raises(TypeError, match=f"{name}: no setting 'qualty'; there are:"):
-        codec.encode(picture(), qualty=5)
-    for bad in (picture().astype(np.float32), [[1, 2]], "x.png"):
+        codec.encode(waves(61, 83), qualty=5)
+    for bad in (waves(61, 83).astype(np.float32), [[1, 2]], "x.png"):
         with pytest.raises(TypeError, match="image"):
             codec.encode(bad)
     for shape in ((3, 3, 2), (2, 3, 3, 3, 1), (0, 4)):
         with pytest.raises((ValueError, TypeError), match="image"):
             codec.encode(np.zeros(shape, np.uint8))
-    for data in (b"", b"no such file", codec.encode(picture())[:40]):
+    for data in (b"", b"no such file", codec.encode(waves(61, 83))[:40]):
         with pytest.raises((ValueError, jpegjax.JpegError)):
             codec.decode(data)
 

@@ -6,11 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import waves
 from PIL import Image
 
 import jpegjax
@@ -20,14 +20,7 @@ from jpegjax.codecs import MissingCodec
 from jpegjax.report import Curve, compare, parse_codecs
 from jpegjax.report.curves import bd_table
 
-ROOT = Path(jpegjax.__file__).parents[1]
-
-
-def picture(seed: int = 0, height: int = 48, width: int = 64) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([np.sin((x + seed) / 7) * np.cos(y / 9), np.sin((x + y) / 11), np.cos(x / 13 - y / 5)], axis=2)
-    noise = np.random.default_rng(seed).normal(scale=4, size=waves.shape)
-    return np.clip(128 + 80 * waves + noise, 0, 255).astype(np.uint8)
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -35,9 +28,9 @@ def folder(tmp_path):
     """Three pictures: a colour one, a grey one, and one of another shape."""
     place = tmp_path / "pictures"
     place.mkdir()
-    Image.fromarray(picture(1)).save(place / "one.png")
-    Image.fromarray(picture(2)[:, :, 0]).save(place / "two.png")
-    Image.fromarray(picture(3, 40, 56)).save(place / "three.ppm")
+    Image.fromarray(waves(48, 64, 1)).save(place / "one.png")
+    Image.fromarray(waves(48, 64, 2)[:, :, 0]).save(place / "two.png")
+    Image.fromarray(waves(40, 56, 3)).save(place / "three.ppm")
     return place
 
 
@@ -99,7 +92,7 @@ def test_wrong_specifications_are_named(text, message):
 
 
 def test_rows_say_what_was_measured():
-    image = picture()
+    image = waves(48, 64)
     found = compare({"a": image}, "jpeg:quality=30,80,libjpeg-turbo:quality=30", ["psnr", "ssim"])
     assert [row["curve"] for row in found.rows] == ["jpeg", "jpeg", "libjpeg-turbo"]
     for row in found.rows[:2]:
@@ -127,7 +120,7 @@ def test_means_are_over_the_pictures(folder):
 
 
 def test_small_pictures_lack_metrics_and_lossless_ones_are_infinite():
-    found = compare({"a": picture()}, "jpeg:quality=50,jpeg-lossless", ["psnr", "ms_ssim"])
+    found = compare({"a": waves(48, 64)}, "jpeg:quality=50,jpeg-lossless", ["psnr", "ms_ssim"])
     assert "ms_ssim" not in found.rows[0]["metrics"] and "MS-SSIM" in found.rows[0]["notes"][0]
     assert found.rows[1]["metrics"]["psnr"] is None
     json.dumps(found.rows, allow_nan=False)
@@ -154,7 +147,7 @@ def test_nothing_is_measured_twice(folder, tmp_path, monkeypatch):
     assert all(row["metrics"]["psnr_y"] > 0 for row in wider.rows)
     assert [row["encode_seconds"] for row in wider.rows] == [row["encode_seconds"] for row in first.rows]
 
-    Image.fromarray(picture(9)).save(folder / "one.png")  # another picture under the same name
+    Image.fromarray(waves(48, 64, 9)).save(folder / "one.png")  # another picture under the same name
     changed = compare(paths(folder), spec, "psnr", out)
     assert changed.kept == 4
 
@@ -175,27 +168,34 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
     pictures, out = tmp_path / "pictures", tmp_path / "out"
     pictures.mkdir()
     for i in range(3):
-        Image.fromarray(picture(i, 240, 320)).save(pictures / f"{i}.png")
+        Image.fromarray(waves(240, 320, i)).save(pictures / f"{i}.png")
     rows = out / "rows.jsonl"
     words = ["compare", str(pictures), "--out", str(out), "-c", "jpeg:quality=1-100", "-m", "psnr", "--plots", "none",
              "--slider", "0", "--quiet"]  # fmt: skip
-    # a background shell starts its children with SIGINT ignored
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += f"from jpegjax.cli import main; main({words!r})"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 100
-        while time.monotonic() < until and process.poll() is None:
-            if rows.exists() and rows.read_bytes().count(b"\n") > 20:
-                process.send_signal(how)
-                break
-            time.sleep(0.005)
-        stderr = process.communicate(timeout=60)[1]
+    # it stops itself, as a busy machine may leave this process waiting till all is done; a background shell starts its
+    # children with SIGINT ignored
+    code = f"""
+import os, signal, threading, time
+from pathlib import Path
+from jpegjax.cli import main
+
+def stop():
+    while not rows.exists() or rows.read_bytes().count(b"\\n") <= 20:
+        time.sleep(0.001)
+    os.kill(os.getpid(), {int(how)})
+
+rows = Path({str(rows)!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Thread(target=stop, daemon=True).start()
+main({words!r})
+"""
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     before = rows.read_bytes()
     whole = before[: before.rindex(b"\n") + 1]
     done = whole.count(b"\n") - 1
     assert 20 <= done < 300, "the run was over before it could be stopped"
     if how == signal.SIGINT:
-        assert process.returncode == 130 and "run this again to go on" in stderr and whole == before
+        assert process.returncode == 130 and "run this again to go on" in process.stderr and whole == before
     found = compare(paths(pictures), "jpeg:quality=1-100", "psnr", out)
     assert found.kept == done and len(found.rows) == 300
     after = rows.read_bytes()
@@ -233,7 +233,7 @@ def test_a_codec_that_fails_names_itself_and_the_picture_drops_out(monkeypatch):
         return jpeg.write(image, **settings)
 
     broken = codecs.Codec("moody", "", "1", jpeg.settings, moody, jpeg.read, "quality")
-    images = {"good": picture(), "bad": picture(0, 40, 40)}
+    images = {"good": waves(48, 64), "bad": waves(40, 40)}
     found = compare(images, [Curve(jpeg, {}, (50, 60)), Curve(broken, {}, (50, 60))], "psnr")
     assert found.failed == [("bad", "moody: no such size")]
     assert {row["image"] for row in found.rows} == {"good"} and len(found.rows) == 4
@@ -243,13 +243,13 @@ def test_empty_and_unknown_things_are_named(tmp_path, capsys):
     with pytest.raises(ValueError, match="images: none given"):
         compare([], "jpeg")
     with pytest.raises(ValueError, match="codecs: none given"):
-        compare({"a": picture()}, [])
+        compare({"a": waves(48, 64)}, [])
     for metrics in ("psnrr", "psnr,nonsense"):
         with pytest.raises(ValueError, match=r"metric='.*': must be one of psnr, psnr_y"):
-            compare({"a": picture()}, "jpeg", metrics)
+            compare({"a": waves(48, 64)}, "jpeg", metrics)
     with pytest.raises(ValueError, match="no metric given"):
-        compare({"a": picture()}, "jpeg", [])
-    Image.fromarray(picture()).save(tmp_path / "a.png")
+        compare({"a": waves(48, 64)}, "jpeg", [])
+    Image.fromarray(waves(48, 64)).save(tmp_path / "a.png")
     for words, said in (
         (("-c", "jpg"), "codec='jpg'"), (("-m", "x"), "metric='x'"), (("--interval", "psnr=3"), "METRIC=LOW..HIGH"),
         (("--rates", "0,1"), "--rates"), (("--plots", "gif"), "--plots gif"),
@@ -268,7 +268,7 @@ def test_a_missing_codec_is_named_with_the_pip_line(monkeypatch, tmp_path, capsy
     try:
         with pytest.raises(MissingCodec, match=r"jpegxl: .*pip install imagecodecs"):
             parse_codecs("jpeg,jpegxl")
-        Image.fromarray(picture()).save(tmp_path / "a.png")
+        Image.fromarray(waves(48, 64)).save(tmp_path / "a.png")
         assert run(tmp_path / "a.png", "--out", tmp_path / "out", "-c", "jpegxl") == 2
         assert "pip install imagecodecs" in capsys.readouterr().err
     finally:

@@ -21,6 +21,7 @@ from jpegjax.annex_k import (
     quality_table,
 )
 from jpegjax.container import EOI, Reader, dht, dri, header, inspect, parse_header, sos
+from jpegjax.options import Metadata
 from jpegjax.types import ColorSpace
 
 PILLOW_OPTIONS = [
@@ -54,7 +55,7 @@ def test_headers_are_byte_identical_to_pillows(options):
     scan = reader.next_scan()
     slots = (0,) * len(scan.components) if reader.frame.color is not ColorSpace.YCBCR else (0, 1, 1)
     wanted = {k: options.get(k) for k in ("dpi", "exif", "xmp", "icc_profile", "comment")}
-    out = header(reader.frame, reader.qtables, **wanted)
+    out = header(reader.frame, reader.qtables, Metadata(**wanted))
     written: set = set()
     for index, slot in zip(scan.components, slots, strict=True):
         for kind, tables in enumerate((scan.dc_tables, scan.ac_tables)):
@@ -282,10 +283,10 @@ def test_inspect_takes_nothing_but_headers():
 def test_what_does_not_fit_a_segment_is_refused(kind):
     reader = parse_header(BASE)
     with pytest.raises(ValueError, match=f"{kind}: .* holds at most 65533"):
-        header(reader.frame, reader.qtables, **{kind: bytes(65_534)})
+        header(reader.frame, reader.qtables, Metadata(**{kind: bytes(65_534)}))
 
 
 def test_rgb_takes_no_dpi():
     reader = parse_header(pillow_file(keep_rgb=True))
     with pytest.raises(ValueError, match=r"dpi=\(72, 72\): .*YCbCr"):
-        header(reader.frame, reader.qtables, dpi=(72, 72))
+        header(reader.frame, reader.qtables, Metadata(dpi=(72, 72)))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import pnm
+from pictures import noise
 from PIL import Image
 
 import jpegjax
@@ -19,11 +21,6 @@ from jpegjax import JpegWarning, Limits
 from jpegjax.cli import main
 
 SAMPLINGS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1"]
-
-
-def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, height, width])
-    return rng.integers(0, 256, (height, width, channels)).astype(np.uint8)
 
 
 def cut(pixels: np.ndarray, crop: tuple[int, int, int, int]) -> np.ndarray:
@@ -93,10 +90,6 @@ def test_damaged_files(data):
         np.testing.assert_array_equal(jpegjax.decode(damaged, crop=crop), cut(whole, crop))
 
 
-def ppm(pixels: np.ndarray) -> bytes:
-    return b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + np.ascontiguousarray(pixels).tobytes()
-
-
 LEFT_EDGE = "420-islow-prog-crop62x62_71_71"
 """djpeg's region starts at an MCU's edge and is upsampled there as at a picture's edge: other chroma in that column."""
 
@@ -130,11 +123,11 @@ def test_libjpeg_turbos_own_md5(shared):
             left = x % (8 if test.startswith("444") else 16)
             pixels = jpegjax.decode(data, crop=(x - left, y, wide + left, high))
             if test == LEFT_EDGE:
-                assert hashlib.md5(ppm(pixels)).hexdigest() != md5
+                assert hashlib.md5(pnm(pixels)).hexdigest() != md5
                 at_edge = jpegjax.decode(jpegjax.transcode(data, crop=(x - left, 0, wide + left, height)))[y : y + high]
                 np.testing.assert_array_equal(at_edge[:, 1:], pixels[:, 1:])
                 pixels = at_edge
-        assert hashlib.md5(ppm(pixels)).hexdigest() == md5, test
+        assert hashlib.md5(pnm(pixels)).hexdigest() == md5, test
         compared.append(test)
     assert len(compared) == 7 and LEFT_EDGE in compared
 
@@ -171,6 +164,31 @@ def test_restart_markers_out_of_order_are_followed_from_the_start():
             pixels = jpegjax.decode(bytes(file), crop=(11, y, 50, 20))
             np.testing.assert_array_equal(pixels, whole[y : y + 20, 11:61])
     assert sum("restart marker" in str(note.message) for note in noted) == 4  # not where it decodes the first rows
+
+
+def test_regions_read_the_same_on_one_core_and_on_many(monkeypatch):
+    def read(file, **options):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return jpegjax.decode(file, engine="host", **options), [str(w.message) for w in caught]
+
+    draw, files = np.random.default_rng(3), []
+    for subsampling, restart in (("4:2:0", {"restart_rows": 1}), ("4:4:0", {"restart_blocks": 3}), ("4:4:4", {})):
+        file = jpegjax.encode(noise(150, 96), subsampling=subsampling, quality=50, **restart)
+        scan, files = file.index(b"\xff\xda") + 14, [*files, file]
+        for _ in range(20):
+            bad = bytearray(file)
+            at = int(draw.integers(scan, len(bad) - 2))
+            bad[at : at + int(draw.integers(1, 30))] = bytes((0xFF, 0xD0 + int(draw.integers(8))))
+            files.append(bytes(bad))
+    views = [{}, {"scale": Fraction(1, 2)}, {"crop": (10, 50, 60, 99)}, {"crop": (0, 41, 96, 60)}, {"mode": "L"}]
+    alone = [read(file, **view) for file in files for view in views]
+    assert sum(bool(noted) for _, noted in alone) > 100
+    monkeypatch.setattr("jpegjax.jpeg.host.parts.SMALLEST_PIXELS", 1 << 9)
+    monkeypatch.setattr("jpegjax.jpeg.host.parts.spare_cores", lambda: 4)
+    for (pixels, noted), (file, view) in zip(alone, ((f, v) for f in files for v in views), strict=True):
+        again, warned = read(file, **view)
+        assert np.array_equal(pixels, again) and noted == warned, view
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

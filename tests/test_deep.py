@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from islow import forward_pass, inverse_pass
+from pictures import deep_picture
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, Limits, Process
@@ -20,53 +22,18 @@ FACTORS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", 
 SIZES = [(1, 1), (2, 3), (7, 9), (16, 16), (33, 17), (45, 83)]
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 1) -> np.ndarray:
-    """A wave with noise that reaches both ends, uint16 0..4095."""
-    y, x = np.mgrid[:height, :width]
-    wave = 2048 + 1800 * np.sin(x / 9 + y / 13)
-    noise = np.random.default_rng(seed).normal(0, 300, (height, width, channels))
-    image = np.clip(wave[..., None] + noise, 0, 4095).astype(np.uint16)
-    return image[..., 0] if channels == 1 else image
-
-
-def forward_pass(x: np.ndarray, n: int, extra: int) -> np.ndarray:
-    """One 1-D pass over the last axis (Loeffler, Ligtenberg, Moschytz): descaled by n, plain outputs by `extra`."""
-    s = [x[..., k] + x[..., 7 - k] for k in range(4)]
-    d, c, b, a = (x[..., k] - x[..., 7 - k] for k in range(4))
-    e0, e3, e1, e2 = s[0] + s[3], s[0] - s[3], s[1] + s[2], s[1] - s[2]
-    p, m = (e2 + e3) * 4433, (a + b + c + d) * 9633
-    r, q, t, w = m - 16069 * (a + c), m - 3196 * (b + d), -7373 * (a + d), -20995 * (b + c)
-    ends = [v << 1 if extra < 0 else (v + 1) >> 1 for v in (e0 + e1, e0 - e1)]
-    odd = 12299 * d + t + q, 25172 * c + w + r, 16819 * b + w + q, 2446 * a + t + r
-    y1, y3, y5, y7, y2, y6 = ((v + (1 << (n - 1))) >> n for v in (*odd, p + 6270 * e3, p - 15137 * e2))
-    return np.stack([ends[0], y1, y2, y3, ends[1], y5, y6, y7], -1)
-
-
 def forward_reference(samples: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Levels [..., 8, 8] of samples 0..4095."""
-    rows = forward_pass(samples.astype(np.int64) - 2048, 12, -1)
-    x = forward_pass(rows.swapaxes(-1, -2), 14, 1).swapaxes(-1, -2)
+    rows = forward_pass(samples.astype(np.int64) - 2048, 12, lambda v: v << 1)
+    x = forward_pass(rows.swapaxes(-1, -2), 14, lambda v: (v + 1) >> 1).swapaxes(-1, -2)
     return np.sign(x) * ((abs(x) + 4 * table) // (8 * table))
-
-
-def inverse_pass(x: np.ndarray, n: int) -> np.ndarray:
-    x = [x[..., i] for i in range(8)]
-    p = (x[2] + x[6]) * 4433
-    e = [(x[0] + x[4]) << 13, (x[0] - x[4]) << 13, p - 15137 * x[6], p + 6270 * x[2]]
-    m = (x[7] + x[5] + x[3] + x[1]) * 9633
-    r, s = m - 16069 * (x[7] + x[3]), m - 3196 * (x[5] + x[1])
-    t, w = -7373 * (x[7] + x[1]), -20995 * (x[5] + x[3])
-    b = [2446 * x[7] + t + r, 16819 * x[5] + w + s, 25172 * x[3] + w + r, 12299 * x[1] + t + s]
-    a = [e[0] + e[3], e[1] + e[2], e[1] - e[2], e[0] - e[3]]
-    sums = [a[k] + b[3 - k] for k in range(4)] + [a[k] - b[3 - k] for k in (3, 2, 1, 0)]
-    return np.stack([(v + (1 << (n - 1))) >> n for v in sums], -1)
 
 
 def inverse_reference(levels: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Samples 0..4095 of levels [..., 8, 8]: libjpeg's C code, whose table of clamped samples has 2^14 entries."""
     x = levels.astype(np.int64) * table
-    columns = inverse_pass(x.swapaxes(-1, -2), 12).swapaxes(-1, -2).astype(np.int32).astype(np.int64)
-    index = inverse_pass(columns, 17) & 16383
+    columns = inverse_pass(x.swapaxes(-1, -2), 12, lanes=False).swapaxes(-1, -2).astype(np.int32).astype(np.int64)
+    index = inverse_pass(columns, 17, lanes=False) & 16383
     clamped = np.concatenate([np.arange(2048, 4096), np.full(6144, 4095), np.zeros(6144, int), np.arange(2048)])
     return clamped[index]
 
@@ -123,7 +90,7 @@ def test_inverse_transform_equals_the_formulas(scale):
 
 def test_forward_transform_equals_the_formulas():
     rng = np.random.default_rng(4)
-    image = picture(48, 64, 1)
+    image = deep_picture(48, 64, 1)
     image[:16] = rng.choice([0, 4095], (16, 64))
     for steps in (np.full(64, 1), rng.integers(1, 300, 64), rng.integers(1, 65536, 64)):
         frame, tables = plan(image.shape, EncodeOptions(precision=12, qtables=[steps]))
@@ -134,7 +101,7 @@ def test_forward_transform_equals_the_formulas():
 @pytest.mark.parametrize("subsampling", FACTORS)
 @pytest.mark.parametrize("size", SIZES)
 def test_upsampling_and_colour_equal_the_formulas(size, subsampling):
-    image = picture(*size)
+    image = deep_picture(*size)
     frame, tables = plan(image.shape, EncodeOptions(precision=12, subsampling=subsampling, quality=90))
     planes = transform(image, frame, tables)
     parts = []
@@ -150,7 +117,7 @@ def test_upsampling_and_colour_equal_the_formulas(size, subsampling):
 @pytest.mark.parametrize("size", SIZES)
 def test_files_are_libjpeg_turbos(size, channels):
     imagecodecs = pytest.importorskip("imagecodecs")
-    image = picture(*size, channels)
+    image = deep_picture(*size, channels)
     for quality in (5, 75, 100):
         for name, sampling in {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0", "440": "4:4:0", "411": "4:1:1"}.items():
             theirs = imagecodecs.jpeg8_encode(
@@ -164,7 +131,7 @@ def test_files_are_libjpeg_turbos(size, channels):
 
 def test_unfinished_progressive_pictures_are_libjpeg_turbos():
     imagecodecs = pytest.importorskip("imagecodecs")
-    data = jpegjax.encode(picture(70, 90), precision=12, progressive=True)
+    data = jpegjax.encode(deep_picture(70, 90), precision=12, progressive=True)
     for size in (len(data), len(data) // 4, len(data) // 2):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", JpegWarning)
@@ -199,9 +166,9 @@ def test_twelve_bits_of_jpegsuite(shared, folder):
 
 
 def test_engines_agree():
-    image = picture(21, 37)
+    image = deep_picture(21, 37)
     for channels, options in ((3, {}), (4, {"subsampling": "4:2:2"})):
-        deep = picture(21, 37, channels)
+        deep = deep_picture(21, 37, channels)
         host = jpegjax.encode(deep, precision=12, engine="host", **options)
         assert jpegjax.encode(deep, precision=12, engine="xla", **options) == host
         np.testing.assert_array_equal(jpegjax.decode(host, engine="xla"), jpegjax.decode(host, engine="host"))
@@ -239,7 +206,7 @@ def test_exact_inverse_on_every_engine():
     seed=st.integers(0, 99),
 )
 def test_coefficients_survive_any_file(height, width, channels, subsampling, progressive, restart, quality, seed):
-    image = picture(height, width, channels, seed)
+    image = deep_picture(height, width, channels, seed)
     options = EncodeOptions(precision=12, subsampling=subsampling, quality=quality)
     frame, tables = plan(image.shape, options)
     data = jpegjax.encode(
@@ -259,7 +226,7 @@ def test_coefficients_survive_any_file(height, width, channels, subsampling, pro
 
 def test_damage_is_reported_and_survived():
     rng = np.random.default_rng(0)
-    files = [jpegjax.encode(picture(24, 40), precision=12, progressive=p, restart_blocks=2) for p in (False, True)]
+    files = [jpegjax.encode(deep_picture(24, 40), precision=12, progressive=p, restart_blocks=2) for p in (False, True)]
     for _ in range(150):
         data = bytearray(files[rng.integers(2)])
         for at in rng.integers(2, len(data), 3):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import waves
 
 import jpegjax
-from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame
+from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.plan import tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_network, load_recipe
 from jpegjax.kernels.tuned import network as host
 from jpegjax.kernels.tuned.field import strength_field
@@ -87,20 +89,13 @@ def test_wrong_weights_are_refused():
         Network((layers[0], layers[1], (layers[2][0], np.array([1 << 24], np.int32))), 45, 32, 60)
 
 
-def test_a_network_of_zeros_changes_only_the_power(smooth):
+def test_a_network_of_zeros_changes_only_the_power():
     layers = tuple((np.zeros_like(w), np.zeros_like(b)) for w, b in random_network(0, 1).layers)
-    plane = np.pad(smooth, ((0, 0), (0, 64)))
+    plane = np.pad(waves(64, 96)[..., 0], ((0, 0), (0, 64)))
     raw = np.zeros((8, 12, 8, 8), np.int16)
     steps = np.full(64, 16, np.uint16)
     given = strength_field(plane, 8, 12, FIELD, Network(layers, 32, 32, 16), raw, steps)
     assert (given == strength_field(plane, 8, 12, ((32 * 45 + 16 * 32 + 32) >> 6, *FIELD[1:]))).all()
-
-
-@pytest.fixture(scope="module")
-def smooth() -> np.ndarray:
-    y, x = np.mgrid[:64, :96]
-    noise = np.random.default_rng(5).normal(0, 1, (64, 96))
-    return np.clip(np.rint(128 + 60 * np.sin(x / 9) * np.cos(y / 13) + noise * x / 4), 0, 255).astype(np.uint8)
 
 
 def test_the_shipped_network_takes_part():
@@ -112,9 +107,9 @@ def test_the_shipped_network_takes_part():
 
 
 @pytest.mark.parametrize("shape", [(40, 56, 3), (67, 121, 3), (50, 75)])
-def test_both_engines_make_the_same_file(shape, smooth):
+def test_both_engines_make_the_same_file(shape):
     random = np.random.default_rng(shape[1])
-    grey = np.resize(smooth, shape[:2])
+    grey = np.resize(waves(64, 96)[..., 0], shape[:2])
     image = (
         grey if len(shape) == 2 else np.clip(grey[..., None] + random.integers(-20, 20, shape), 0, 255).astype(np.uint8)
     )

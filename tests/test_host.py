@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import gc
 import mmap
+import os
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from islow import inverse_islow
 
 from jpegjax.annex_k import LUMA_QUANTIZATION, quality_table
 from jpegjax.jpeg.codec import plan
 from jpegjax.jpeg.host import reconstruct, transform
 from jpegjax.jpeg.host.parts import row_parts
-from jpegjax.kernels.forward import quantiser
-from jpegjax.kernels.inverse import dequantiser, inverse_strip
+from jpegjax.kernels.dct import idct_strip
+from jpegjax.kernels.quant import dequantiser, quantiser
 from jpegjax.options import EncodeOptions
 from jpegjax.run import memory as pool
 from jpegjax.types import ZIGZAG
-
-
-def wrapped(x, bits=16):
-    half = 1 << (bits - 1)
-    return ((x + half) & (2 * half - 1)) - half
-
-
-def inverse_pass(x, n):
-    """One 1-D pass over the last axis with the lanes of x86-64 SIMD: sums wrap, results saturate to int16."""
-    x = [x[..., i] for i in range(8)]
-    e0, e1 = wrapped(x[0] + x[4]) << 13, wrapped(x[0] - x[4]) << 13
-    p = (x[2] + x[6]) * 4433
-    e2, e3 = p - 15137 * x[6], p + 6270 * x[2]
-    z3, z4 = wrapped(x[7] + x[3]), wrapped(x[5] + x[1])
-    m = (z3 + z4) * 9633
-    r, s, t, w = m - 16069 * z3, m - 3196 * z4, -7373 * (x[7] + x[1]), -20995 * (x[5] + x[3])
-    b = [2446 * x[7] + t + r, 16819 * x[5] + w + s, 25172 * x[3] + w + r, 12299 * x[1] + t + s]
-    a = [e0 + e3, e1 + e2, e1 - e2, e0 - e3]
-    sums = [a[k] + b[3 - k] for k in range(4)] + [a[k] - b[3 - k] for k in (3, 2, 1, 0)]
-    return np.stack([np.clip(wrapped(v + (1 << (n - 1)), 32) >> n, -32768, 32767) for v in sums], -1)
-
-
-def inverse_reference(blocks, table):
-    """int [..., 8, 8] coefficients to samples 0..255."""
-    x = wrapped(blocks.astype(np.int64) * table)
-    flat = (blocks[..., 1:, :] == 0).all((-1, -2))[..., None, None]
-    columns = inverse_pass(x.swapaxes(-1, -2), 11).swapaxes(-1, -2)
-    columns = np.where(flat, np.broadcast_to(wrapped(x[..., :1, :] << 2), x.shape), columns)
-    return np.clip(inverse_pass(columns, 18), -128, 127) + 128
 
 
 @pytest.mark.parametrize("scale", [3, 100, 1023, 32767])
@@ -63,19 +39,19 @@ def test_inverse_dct_equals_simd_model(scale, kept, known):
             blocks[:, :, 8:] = 0
         steps = rng.integers(1, 65536 if scale == 32767 else 256, 64).astype(np.uint16)
         stride = 8 * (columns + 1)
-        samples, nothing, table = np.zeros((8 * rows, stride), np.uint8), np.zeros(64, np.int16), dequantiser(steps)
+        samples, table = np.zeros((8 * rows, stride), np.uint8), dequantiser(steps)
         address = last.ctypes.data if known else 0
-        inverse_strip(
+        idct_strip(
             blocks.ctypes.data,
             address,
+            columns,
             rows,
             columns,
             table.ctypes.data,
             samples.ctypes.data,
             stride,
-            nothing.ctypes.data,
         )
-        expected = inverse_reference(blocks.reshape(rows, columns, 8, 8), steps.reshape(8, 8).astype(np.int64))
+        expected = inverse_islow(blocks.reshape(rows, columns, 8, 8), steps.reshape(8, 8).astype(np.int64))
         expected = expected.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns)
         np.testing.assert_array_equal(samples[:, : 8 * columns], expected)
 
@@ -140,6 +116,41 @@ def test_borrowed_memory_is_reused_only_when_free():
     assert third.ctypes.data == where
     assert third.flags.writeable
     assert third.flags.c_contiguous
+
+
+def test_a_cache_index_of_classes_that_are_gone_is_an_old_one(tmp_path, monkeypatch):
+    cache_file, index = idct_strip._cache._cache_file, tmp_path / "kernel.nbi"
+    index.write_bytes(pickle.dumps(cache_file._version) + b"cjpegjax.types\nGone\n.")
+    monkeypatch.setattr(cache_file, "_index_path", str(index))
+    assert cache_file._load_index() == {}
+
+
+FORK = """
+import os, threading, warnings
+from jpegjax.run import memory
+warnings.simplefilter("ignore")
+held, done = threading.Event(), threading.Event()
+def hold():
+    with memory._lock:
+        held.set()
+        done.wait()
+other = threading.Thread(target=hold)
+other.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    memory.borrow((1 << 20,))[:] = 1
+    os._exit(len(memory._free) - 1)
+done.set()
+other.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_child_does_not_inherit_a_held_lock():
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["0"]
 
 
 def test_pool_is_bounded():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
+from effort import growth, spent
 from streams import BASE, SOS, UNLIMITED, pillow_file, scans
 
 import jpegjax
@@ -155,14 +155,11 @@ def test_scans_are_bounded_by_limits() -> None:
     ids=repr,
 )
 def test_hostile_files_take_linear_time_and_little_memory(filling: bytes) -> None:
-    seconds = []
-    for nbytes in (1 << 19, 1 << 22):
-        data = BASE[: SOS + 14] + filling * (nbytes // len(filling)) + EOI
-        start = time.perf_counter()
+    files = [BASE[: SOS + 14] + filling * (nbytes // len(filling)) + EOI for nbytes in (1 << 19, 1 << 22)]
+    for data in files:
         found = jpegjax.info(data)
-        seconds.append(time.perf_counter() - start)
         assert total(found) == len(data) and len(str(found)) < 10_000
-    assert seconds[1] < 3 and seconds[1] < 40 * max(seconds[0], 1e-3)
+    assert growth(jpegjax.info, *files) < 24
 
 
 def test_hostile_files_take_little_memory() -> None:
@@ -192,11 +189,4 @@ def test_any_byte_may_be_wrong() -> None:
 def test_it_is_fast() -> None:
     data = pillow_file(size=(400, 320), quality=90, progressive=True)
     assert 90_000 < len(data) < 200_000
-    best = min(_seconds(data) for _ in range(20))
-    assert best < 5e-3  # some 0.2 ms on an idle core
-
-
-def _seconds(data: bytes) -> float:
-    start = time.perf_counter()
-    jpegjax.info(data)
-    return time.perf_counter() - start
+    assert spent(lambda: [jpegjax.info(data) for _ in range(20)]) < 10  # some 0.2 ms a file, half a unit in all

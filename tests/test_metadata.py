@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles import pillow
 from PIL import Image, ImageOps
 
 import jpegjax
@@ -22,12 +23,6 @@ RGB = np.random.default_rng(3).integers(0, 256, (21, 34, 3), np.uint8)
 PICTURES = {"L": RGB[..., 0].copy(), "RGB": RGB}
 ICC_SIZES = [1, 128, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 1 << 20]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>\xc3\xa9</a></x:xmpmeta>'
-
-
-def pillow_file(mode: str = "RGB", **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(PICTURES[mode]).save(out, "JPEG", **options)
-    return out.getvalue()
 
 
 def pillow_info(data: bytes) -> dict[str, Any]:
@@ -67,7 +62,7 @@ def icc_chunks(*numbers: tuple[int, int], part: bytes = b"abc") -> list[tuple[in
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_pillows(orientation: int, mode: str) -> None:
-    theirs = pillow_file(mode, exif=oriented(orientation))
+    theirs = pillow(PICTURES[mode], exif=oriented(orientation))
     ours = jpegjax.encode(PICTURES[mode], exif=oriented(orientation))
     assert ours == theirs
     assert jpegjax.info(theirs).metadata.orientation == orientation
@@ -79,7 +74,7 @@ def test_orientation_is_pillows(orientation: int, mode: str) -> None:
 def test_orientation_on_a_device() -> None:
     import jax
 
-    files = [pillow_file(exif=oriented(n)) for n in range(1, 9)]
+    files = [pillow(RGB, exif=oriented(n)) for n in range(1, 9)]
     device = jax.devices()[0]
     for data, pixels in zip(
         files, jpegjax.decode(files, apply_exif_orientation=True, engine="xla", device=device), strict=True
@@ -88,7 +83,7 @@ def test_orientation_on_a_device() -> None:
 
 
 def test_orientation_does_not_lift_limits() -> None:
-    data = pillow_file(exif=oriented(6))
+    data = pillow(RGB, exif=oriented(6))
     with pytest.raises(jpegjax.LimitExceeded):
         jpegjax.decode(data, apply_exif_orientation=True, limits=jpegjax.Limits(pixels=10))
     tall = jpegjax.encode(np.zeros((4000, 5000), np.uint8), exif=oriented(6))
@@ -99,7 +94,7 @@ def test_orientation_does_not_lift_limits() -> None:
 @pytest.mark.parametrize("nbytes", ICC_SIZES)
 def test_icc_profiles_of_many_segments(nbytes: int) -> None:
     icc = profile(nbytes)
-    theirs, ours = pillow_file(icc_profile=icc), jpegjax.encode(RGB, icc_profile=icc)
+    theirs, ours = pillow(RGB, icc_profile=icc), jpegjax.encode(RGB, icc_profile=icc)
     assert ours == theirs and pillow_info(ours)["icc_profile"] == icc
     found = jpegjax.info(theirs)
     assert found.metadata.icc_profile == icc and not found.warnings
@@ -131,7 +126,7 @@ def test_an_icc_profile_has_255_segments_at_most() -> None:
 )
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_what_either_writes_both_read(given: dict[str, Any], mode: str) -> None:
-    theirs, ours = pillow_file(mode, **given), jpegjax.encode(PICTURES[mode], **given)
+    theirs, ours = pillow(PICTURES[mode], **given), jpegjax.encode(PICTURES[mode], **given)
     assert ours == theirs
     m, seen = jpegjax.info(theirs).metadata, pillow_info(ours)
     comment = given.get("comment")
@@ -150,7 +145,7 @@ def test_what_either_writes_both_read(given: dict[str, Any], mode: str) -> None:
 
 
 def test_density_in_dots_a_cm_is_dpi_as_pillow_has_it() -> None:
-    data = bytearray(pillow_file(dpi=(100, 50)))
+    data = bytearray(pillow(RGB, dpi=(100, 50)))
     data[data.index(b"JFIF") + 7] = 2
     dpi = jpegjax.info(data).metadata.dpi
     assert dpi == pytest.approx((254, 127)) and pillow_info(bytes(data))["dpi"] == pytest.approx((254, 127))
@@ -158,20 +153,20 @@ def test_density_in_dots_a_cm_is_dpi_as_pillow_has_it() -> None:
 
 def test_a_long_exif_in_two_segments_is_pillows() -> None:
     exif = oriented(6) + bytes(70_000)
-    data = with_segments(pillow_file(), (0xE1, exif[:60_000]), (0xE1, b"Exif\0\0" + exif[60_000:]))
+    data = with_segments(pillow(RGB), (0xE1, exif[:60_000]), (0xE1, b"Exif\0\0" + exif[60_000:]))
     m = jpegjax.info(data).metadata
     assert m.exif == exif == pillow_info(data)["exif"] and m.orientation == 6
     assert jpegjax.decode(data, apply_exif_orientation=True).shape == (34, 21, 3)
 
 
 def test_several_comments_come_in_order() -> None:
-    data = with_segments(pillow_file(), (0xFE, b"one"), (0xFE, b""), (0xFE, b"three"))
+    data = with_segments(pillow(RGB), (0xFE, b"one"), (0xFE, b""), (0xFE, b"three"))
     found = jpegjax.info(data)
     assert found.metadata.comments == (b"one", b"", b"three") and found.sizes.comments == 8 + 12
 
 
 def test_shuffled_icc_segments_are_put_in_order() -> None:
-    data = with_segments(pillow_file(), *icc_chunks((3, 3), (1, 3), (2, 3)))
+    data = with_segments(pillow(RGB), *icc_chunks((3, 3), (1, 3), (2, 3)))
     m = jpegjax.info(data).metadata
     assert m.icc_profile == b"\1abc\2abc\3abc" == pillow_info(data)["icc_profile"] and not m.warnings
 
@@ -188,7 +183,7 @@ ICC_DAMAGE = {
 
 @pytest.mark.parametrize("numbers", ICC_DAMAGE.values(), ids=ICC_DAMAGE)
 def test_damaged_icc_is_noted_and_the_picture_stays(numbers: list[tuple[int, int]]) -> None:
-    plain = pillow_file()
+    plain = pillow(RGB)
     data = with_segments(plain, *icc_chunks(*numbers))
     found = jpegjax.info(data)
     assert found.metadata.icc_profile is None
@@ -221,7 +216,7 @@ def broken_exif() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("exif", broken_exif().values(), ids=broken_exif())
 def test_damaged_exif_warns_and_the_picture_stays(exif: bytes) -> None:
-    plain, data = pillow_file(), pillow_file(exif=exif)
+    plain, data = pillow(RGB), pillow(RGB, exif=exif)
     found = jpegjax.info(data)
     assert found.metadata.orientation is None and found.metadata.exif == exif
     assert len(found.warnings) == 1 and "EXIF is damaged" in found.warnings[0][0]
@@ -238,7 +233,7 @@ def test_damaged_exif_warns_and_the_picture_stays(exif: bytes) -> None:
 
 
 def test_the_file_that_has_damaged_exif_is_named() -> None:
-    plain, data = pillow_file(), pillow_file(exif=b"Exif\0\0")
+    plain, data = pillow(RGB), pillow(RGB, exif=b"Exif\0\0")
     with pytest.raises(CorruptJpeg) as raised:
         jpegjax.decode([plain, data], apply_exif_orientation=True, strict=True)
     assert raised.value.__notes__ == ["in data[1]"]
@@ -251,7 +246,7 @@ def test_wrong_segment_lengths_leave_the_picture(code: int, error: int) -> None:
     """A segment that claims too little, or some of the next: the search for the next marker goes on from there."""
     body = b"Exif\0\0" + bytes(44)
     segment = struct.pack(">BBH", 0xFF, code, len(body) + 2 + error) + body
-    plain = pillow_file()
+    plain = pillow(RGB)
     data = plain[:20] + segment + with_segments(plain, (0xFE, b"the next comment"))[20:]
     found = jpegjax.info(data)
     assert found.warnings and sum(found.sizes.as_dict().values()) == len(data)
@@ -268,7 +263,7 @@ SHORT = [
 
 @pytest.mark.parametrize(("code", "body"), SHORT, ids=repr)
 def test_segments_too_short_to_say_anything(code: int, body: bytes) -> None:
-    plain = pillow_file()
+    plain = pillow(RGB)
     data = with_segments(plain, (code, body))
     found = jpegjax.info(data)
     assert str(found) and found.as_dict() and sum(found.sizes.as_dict().values()) == len(data)
@@ -277,7 +272,7 @@ def test_segments_too_short_to_say_anything(code: int, body: bytes) -> None:
 
 def test_any_cut_and_any_flip_of_metadata_leaves_the_picture() -> None:
     given = {"exif": oriented(6), "icc_profile": b"icc", "xmp": b"<x/>", "comment": b"c"}
-    data = pillow_file(**given)
+    data = pillow(RGB, **given)
     want, segments = jpegjax.decode(data), []
     for kind in (rb"Exif\0\0", rb"ICC_PROFILE\0", rb"http://ns"):
         start = re.search(kind, data)

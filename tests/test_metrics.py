@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles import pillow, pillow_pixels
+from pictures import waves
 from PIL import Image
 from scipy.ndimage import correlate1d
 from scipy.signal import convolve2d
@@ -31,22 +32,6 @@ TEACHES: dict[str, Callable[..., jax.Array]] = {
     for form in FORMS
     if name != "ms_ssim" or form == "y"  # which takes seconds to compile
 } | {"fsimc": metrics.fsimc}
-
-
-def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """uint8 `[H, W, 3]`: waves, edges and grain."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width] / 12
-    waves = [
-        60 * np.sin(x * a + y * b) + 30 * np.sign(np.sin(y * a - x * b)) for a, b in random.uniform(0.1, 1, (3, 2))
-    ]
-    return np.clip(128 + np.stack(waves, -1) + random.normal(0, 5, (height, width, 3)), 0, 255).astype(np.uint8)
-
-
-def as_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
 
 
 def planes(image: np.ndarray, form: str) -> list[np.ndarray]:
@@ -146,8 +131,8 @@ def fsim_of(reference: np.ndarray, image: np.ndarray, chroma: float) -> float:
 
 @pytest.mark.parametrize(("size", "form"), [((176, 208), "rgb"), ((161, 179), "y"), ((177, 162), "each")])
 def test_against_references(size: tuple[int, int], form: str) -> None:
-    reference = photograph(*size)
-    image = as_jpeg(reference, 30)
+    reference = waves(*size)
+    image = pillow_pixels(pillow(reference, quality=30))
     a, b = planes(reference, form), planes(image, form)
     pairs = list(zip(a, b, strict=True))
     together = [(np.stack(a), np.stack(b))]
@@ -166,8 +151,8 @@ def test_against_references(size: tuple[int, int], form: str) -> None:
 
 
 def test_ssim_equals_scikit_image_in_colour_and_grey() -> None:
-    reference = photograph(47, 65)
-    image = as_jpeg(reference, 20)
+    reference = waves(47, 65)
+    image = pillow_pixels(pillow(reference, quality=20))
     whole = structural_similarity(reference, image, channel_axis=-1, data_range=255, **SCIKIT)
     assert metrics.ssim(reference, image) == pytest.approx(whole, abs=1e-5)
     grey = reference[..., 1], image[..., 1]
@@ -176,15 +161,15 @@ def test_ssim_equals_scikit_image_in_colour_and_grey() -> None:
 
 def test_fsim_against_the_definition() -> None:
     for size, chroma in (((65, 78), 0), ((68, 71), 0.03), ((642, 645), 0.03)):  # averaged down by 1, 1 and 3
-        reference = photograph(*size)
-        image = as_jpeg(reference, 10)
+        reference = waves(*size)
+        image = pillow_pixels(pillow(reference, quality=10))
         found = (metrics.fsimc if chroma else metrics.fsim)(reference, image)
         np.testing.assert_allclose(found, fsim_of(reference, image, chroma), atol=1e-4)
 
 
 def a_batch() -> tuple[np.ndarray, np.ndarray]:
-    reference = np.stack([photograph(168, 170, seed) for seed in range(3)])
-    return reference, np.stack([as_jpeg(picture, 40) for picture in reference])
+    reference = np.stack([waves(168, 170, seed) for seed in range(3)])
+    return reference, np.stack([pillow_pixels(pillow(picture, quality=40)) for picture in reference])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -229,11 +214,11 @@ def test_psnr_b_of_any_size(size: tuple[int, int]) -> None:
 
 
 def test_equal_pictures() -> None:
-    picture = photograph(168, 170)
+    picture = waves(168, 170)
     assert metrics.mse(picture, picture) == 0
     assert metrics.psnr(picture, picture) == np.inf
     assert metrics.psnr_b(np.zeros((9, 9)), np.zeros((9, 9))) == np.inf
-    blocks = np.kron(photograph(4, 4), np.ones((8, 8, 1), np.uint8))
+    blocks = np.kron(waves(4, 4), np.ones((8, 8, 1), np.uint8))
     assert metrics.psnr_b(blocks, blocks) < metrics.psnr_b(blocks[:, 1:], blocks[:, 1:])
     for similarity in (metrics.ssim, metrics.ms_ssim, metrics.fsim, metrics.fsimc):
         assert similarity(picture, picture) == pytest.approx(1, abs=1e-6)
@@ -263,8 +248,8 @@ def test_gradients(name: str) -> None:
     for case, (reference, image) in awkward().items():
         for slope in slopes(reference, image):
             assert np.isfinite(slope).all(), case
-    reference = photograph(164, 162).astype(np.float32)
-    image = as_jpeg(photograph(164, 162), 25).astype(np.float32)
+    reference = waves(164, 162).astype(np.float32)
+    image = pillow_pixels(pillow(waves(164, 162), quality=25)).astype(np.float32)
     slope = np.asarray(slopes(reference, image)[1])
     uphill = slope / np.abs(slope).max()
     ahead, behind = (float(metric(reference, image + step * uphill).sum()) for step in (0.5, -0.5))
@@ -316,7 +301,7 @@ def test_numbers_of_kodak(shared: Path, name: str) -> None:
     reference = np.asarray(Image.open(picture).convert("RGB"))
     rows = json.loads(facts.read_text())["codecs"]["turbo"]["images"][name]
     assert [row[0] for row in rows] == [20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95]
-    image = np.stack([as_jpeg(reference, row[0]) for row in rows])
+    image = np.stack([pillow_pixels(pillow(reference, quality=row[0])) for row in rows])
     for metric, column, tolerance in (("psnr", 2, 1e-3), ("psnr_y", 3, 1e-3), ("ms_ssim", 4, 1e-4)):
         call = getattr(metrics, metric.removesuffix("_y"))
         words = {"channel": "y"} if metric == "psnr_y" else {}

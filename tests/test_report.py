@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from pictures import waves
 from PIL import Image
 
 from jpegjax import codecs
@@ -27,14 +28,7 @@ RATES = (0.5, 1.0)
 SPEC = "jpeg:quality=5,20,50,80,95,webp:quality=0,50,95"
 
 
-def picture(seed: int, height: int, width: int) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([np.sin((x + seed) / 17) * np.cos(y / 19), np.sin((x + y) / 21), np.cos(x / 33 - y / 15)], axis=2)
-    noise = np.random.default_rng(seed).normal(scale=4, size=waves.shape)
-    return np.clip(128 + 80 * waves + noise, 0, 255).astype(np.uint8)
-
-
-IMAGES = {EVIL: picture(1, 96, 160), "second": picture(2, 96, 160)}
+IMAGES = {EVIL: waves(96, 160, 1), "second": waves(96, 160, 2)}
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import subprocess
 import warnings
 from fractions import Fraction
-from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import djpeg
+from pictures import picture
 from PIL import Image, ImageFile
 
 import jpegjax
@@ -26,32 +25,10 @@ SAMPLINGS = [
 ]  # fmt: skip
 
 
-@cache
-def djpeg() -> str:
-    """djpeg of libjpeg-turbo; tests that need it skip without."""
-    program = shutil.which("djpeg")
-    if program is None:
-        pytest.skip("no djpeg")
-    done = subprocess.run([program, "-version"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    if b"libjpeg-turbo" not in done.stderr + done.stdout:
-        pytest.skip("djpeg is not libjpeg-turbo's")
-    return program
-
-
 def turbo(data: bytes, eighths: int, upsample: str = "fancy") -> np.ndarray:
     """What djpeg -scale makes of a file; damage is not reported."""
-    words = ["-dct", "int", "-pnm", "-scale", f"{eighths}/8"] + ["-nosmooth"] * (upsample == "nearest")
-    done = subprocess.run([djpeg(), *words], input=data, capture_output=True, check=False)
-    with Image.open(io.BytesIO(done.stdout)) as image:
-        return np.asarray(image)
-
-
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Coarse squares of colour and some noise."""
-    rng = np.random.default_rng([seed, height, width])
-    squares = np.kron(rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3)), np.ones((8, 8, 1)))
-    noise = rng.normal(128, 60, (height, width, 3)).clip(0, 255)
-    return (squares[:height, :width] * 2 / 3 + noise / 3).astype(np.uint8)
+    words = ["-dct", "int", "-scale", f"{eighths}/8"] + ["-nosmooth"] * (upsample == "nearest")
+    return djpeg(data, *words)
 
 
 def encoded(image: np.ndarray, sampling: str | None, **options) -> bytes:
@@ -79,6 +56,7 @@ def test_libjpeg_turbos_own_md5(engine, shared):
     assert compared == 12
 
 
+@pytest.mark.needs("djpeg")
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_pixels_are_djpegs(sampling):
     """Every size, components enlarged by their inverse DCT or by upsampling, narrow ones and odd edges."""
@@ -90,6 +68,7 @@ def test_pixels_are_djpegs(sampling):
                 np.testing.assert_array_equal(pixels, turbo(data, eighths, upsample), f"{eighths}/8 {upsample}")
 
 
+@pytest.mark.needs("djpeg")
 @pytest.mark.parametrize("top", [30, 255, 3000, 32767, 65535])
 def test_extreme_coefficients_are_djpegs(top):
     """Steps and levels that no encoder makes: sums wrap and saturate, two sizes as SIMD and the others as C code."""
@@ -147,7 +126,7 @@ def test_factors_are_cosines(size):
 @given(st.integers(1, 16), st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
 def test_samples_are_an_inverse_dct(precision, eighths, height, width, seed):
     """Grey pictures against floating point, within the rounding of two passes."""
-    image = picture(height, width, seed)[..., 0]
+    image = picture(height, width, 1, seed)
     image = image if precision == 8 else image.astype(np.uint16) << 4 | 5
     data = jpegjax.encode(image, quality=60, precision=precision)
     found = jpegjax.read_coefficients(data)
@@ -222,7 +201,7 @@ def test_colours_and_processes(mode, processes):
 
 
 def test_both_engines_and_devices():
-    files = [encoded(picture(50, 70, i), "4:2:0") for i in range(3)]
+    files = [encoded(picture(50, 70, seed=i), "4:2:0") for i in range(3)]
     expected = [jpegjax.decode(f, scale=0.5, engine="host") for f in files]
     for pixels, want in zip(jpegjax.decode(files, scale=0.5, engine="xla"), expected, strict=True):
         assert type(pixels) is np.ndarray

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import subprocess
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +12,15 @@ import pytest
 import test_cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import picture
+from oracles import cjpeg, jpegtran, program
+from pictures import picture
 from PIL import Image
 from scripts import random_frame, random_planes, random_script
 from streams import scans as scans_of
 
 import jpegjax
 from jpegjax import Coefficients
-from jpegjax.scan_script import parse_script
+from jpegjax.options.scans import parse_script
 from jpegjax.types import Scan
 
 run, Run = test_cli.run, test_cli.Run
@@ -63,29 +61,12 @@ CODINGS = [
 ]
 
 
-@cache
-def program(name: str) -> str:
-    """cjpeg or jpegtran; a skip where it is missing or not libjpeg-turbo's."""
-    path = shutil.which(name)
-    if path is None or "libjpeg-turbo" not in subprocess.run([path, "-version"], capture_output=True, text=True).stderr:
-        pytest.skip(f"libjpeg-turbo's {name} is not installed")
-    return path
-
-
-def scripted(name: str, data: bytes, script: str, *switches: str) -> bytes | None:
-    """A file of cjpeg or jpegtran by a script, None where it refuses."""
+def scripted(tool: Callable, source: np.ndarray | bytes, script: str, *switches: str) -> bytes | None:
+    """A file of `cjpeg` or `jpegtran` by a script, None where it refuses."""
     with tempfile.NamedTemporaryFile("w", suffix=".scans") as file:
         file.write(script)
         file.flush()
-        command = [program(name), "-scans", file.name, *switches]
-        done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
-    return done.stdout if done.returncode == 0 else None
-
-
-def ppm(image: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "PPM")
-    return out.getvalue()
+        return tool(source, "-scans", file.name, *switches)
 
 
 def differing(function, cases: list) -> list:
@@ -96,13 +77,13 @@ def differing(function, cases: list) -> list:
         ]
 
 
+@pytest.mark.needs("cjpeg")
 @pytest.mark.parametrize("scripts", [SEQUENTIAL, PROGRESSIVE], ids=["sequential", "progressive"])
 def test_files_are_cjpegs(scripts: dict[str, str]) -> None:
-    program("cjpeg")
 
     def differs(name: str, sampling: str, size: tuple[int, int], coding: int) -> bool:
         image, (options, switches) = picture(size[1], size[0]), CODINGS[coding]
-        theirs = scripted("cjpeg", ppm(image), scripts[name], "-sample", sampling, "-quality", "83", *switches)
+        theirs = scripted(cjpeg, image, scripts[name], "-sample", sampling, "-quality", "83", *switches)
         assert theirs
         return theirs != jpegjax.encode(image, quality=83, subsampling=sampling, scans=scripts[name], **options)
 
@@ -115,36 +96,39 @@ def test_files_are_cjpegs(scripts: dict[str, str]) -> None:
     assert differing(differs, cases) == []
 
 
+@pytest.mark.needs("cjpeg")
 @pytest.mark.parametrize("script", GREY.values(), ids=GREY)
 def test_grey_files_are_cjpegs(script: str) -> None:
     image = picture(45, 67, 1)
     for options, switches in CODINGS:
-        assert scripted("cjpeg", ppm(image), script, *switches) == jpegjax.encode(image, scans=script, **options)
+        assert scripted(cjpeg, image, script, *switches) == jpegjax.encode(image, scans=script, **options)
 
 
+@pytest.mark.needs("cjpeg")
 def test_the_script_decides_over_progressive() -> None:
     image = picture(24, 40)
     for script in (SEQUENTIAL["apart"], EXAMPLE):
-        theirs = scripted("cjpeg", ppm(image), script, "-progressive")
+        theirs = scripted(cjpeg, image, script, "-progressive")
         assert theirs == jpegjax.encode(image, scans=script, progressive=True) == jpegjax.encode(image, scans=script)
 
 
+@pytest.mark.needs("cjpeg")
 def test_libjpeg_turbos_own_script(shared: Path) -> None:
     found = list((shared / "conformance").glob("*/testimages/test.scan"))
     if not found:
         pytest.skip("libjpeg-turbo's test images are not here")
     script, image = found[0].read_text(), picture(77, 130)
-    assert scripted("cjpeg", ppm(image), script) == jpegjax.encode(image, scans=script)
+    assert scripted(cjpeg, image, script) == jpegjax.encode(image, scans=script)
 
 
+@pytest.mark.needs("jpegtran")
 def test_transcoded_files_are_jpegtrans() -> None:
-    program("jpegtran")
     turns = [({}, []), ({"rotate": 90}, ["-rotate", "90"]), ({"grayscale": True}, ["-grayscale"])]
 
     def differs(script: str, sampling: str, progressive: bool, coding: int, turn: int) -> bool:
         data = jpegjax.encode(picture(45, 67), subsampling=sampling, progressive=progressive)
         (options, switches), (more, words) = CODINGS[coding], turns[turn]
-        theirs = scripted("jpegtran", data, script, "-copy", "all", *switches, *words)
+        theirs = scripted(jpegtran, data, script, "-copy", "all", *switches, *words)
         assert theirs
         return theirs != jpegjax.transcode(data, **{"optimize": False, "scans": script, **options, **more})
 
@@ -257,8 +241,8 @@ def test_what_libjpeg_refuses(script: str, message: str) -> None:
         with pytest.raises(ValueError, match=f"^scans: {message}") as caught:
             function(what, scans=script)
         assert not isinstance(caught.value, jpegjax.JpegError)
-    if shutil.which("cjpeg") and script not in ("", "# nothing\n"):
-        assert scripted("cjpeg", ppm(image), script) is None
+    if program("cjpeg") and script not in ("", "# nothing\n"):
+        assert scripted(cjpeg, image, script) is None
 
 
 def test_what_does_not_suit_the_picture() -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from oracles import pillow
+from pictures import slopes
 
 from jpegjax.annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from jpegjax.coding import stuffing
@@ -80,22 +79,9 @@ class Parsed:
         return decode_scan(*self.geometry, decode_tables(self.dc, self.ac), self.data, self.start, self.interval)
 
 
-def picture(size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Smooth shapes, edges and noise: uint8 [height, width, 3]."""
-    width, height = size
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    steps = [(x // 23 + y // 31 + c) % 3 * 40 for c in range(3)]
-    waves = [np.sin(x / (5 + 9 * c)) * np.cos(y / (7 + 4 * c)) * 80 + steps[c] for c in range(3)]
-    return np.clip(np.stack(waves, -1) + rng.normal(100, 9, (height, width, 3)), 0, 255).astype(np.uint8)
-
-
-def pillow(size=(67, 45), sampling="4:2:0", seed=0, **options) -> bytes:
-    image, out = Image.fromarray(picture(size, seed)), io.BytesIO()
-    options |= {"subsampling": sampling} if sampling != "grey" else {}
-    with mock.patch.object(ImageFile, "MAXBLOCK", 1 << 22):  # Pillow's buffer is too small for optimised noise
-        (image.convert("L") if sampling == "grey" else image).save(out, "JPEG", **options)
-    return out.getvalue()
+def sample(size=(67, 45), sampling="4:2:0", seed=0, **options) -> bytes:
+    image = slopes(*size[::-1], 9, seed)
+    return pillow(image[..., 0], **options) if sampling == "grey" else pillow(image, subsampling=sampling, **options)
 
 
 def bit_by_bit(file: Parsed) -> list[np.ndarray]:
@@ -213,24 +199,24 @@ def test_pillows_scans(size, sampling):
         {"quality": 50, "restart_marker_blocks": 1}, {"quality": 90, "restart_marker_blocks": 2},
         {"quality": 95, "restart_marker_blocks": 3, "optimize": True}, {"quality": 25, "restart_marker_rows": 1},
     ):  # fmt: skip
-        check_both_ways(pillow(size, sampling, **options))
+        check_both_ways(sample(size, sampling, **options))
 
 
 @pytest.mark.parametrize("quality", range(3, 100, 8))
 def test_pillows_qualities(quality):
-    check_both_ways(pillow((131, 70), quality=quality, seed=quality))
+    check_both_ways(sample((131, 70), quality=quality, seed=quality))
 
 
 def test_decodes_what_reads_bit_by_bit():
     for sampling in SAMPLINGS:
-        file = Parsed(pillow((37, 26), sampling, quality=92, optimize=True))
+        file = Parsed(sample((37, 26), sampling, quality=92, optimize=True))
         file.decode()
         for ours, theirs in zip(file.planes, bit_by_bit(file), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
 def test_last_indices_bound_the_coefficients():
-    file = Parsed(pillow((90, 61), quality=60))
+    file = Parsed(sample((90, 61), quality=60))
     scan = file.geometry[0]
     lasts = [np.full(p.shape[:2], 200, np.uint8) for p in file.planes]
     scan[:, LAST] = [a.ctypes.data for a in lasts]
@@ -243,7 +229,7 @@ def test_last_indices_bound_the_coefficients():
 
 
 def test_rows_into_strips():
-    file = Parsed(pillow((90, 61), quality=80, restart_marker_blocks=4))
+    file = Parsed(sample((90, 61), quality=80, restart_marker_blocks=4))
     file.decode()
     scan, rows, wide = file.geometry
     state, scratch = decode_state(file.data, file.start, file.interval), np.empty(DECODE_SCRATCH, np.uint8)
@@ -262,7 +248,7 @@ def test_rows_into_strips():
 
 @pytest.mark.parametrize("options", [{"restart_marker_blocks": 3}, {"restart_marker_rows": 1}], ids=str)
 def test_restart_segments_apart(options):
-    file = Parsed(pillow((150, 90), quality=85, **options))
+    file = Parsed(sample((150, 90), quality=85, **options))
     file.decode()
     whole = [p.copy() for p in file.planes]
     scan, rows, wide = file.geometry
@@ -337,7 +323,7 @@ def test_symbols_without_a_code(dc, ac):
 
 @pytest.mark.parametrize("interval", [0, 1, 3])
 def test_little_room(interval):
-    file = Parsed(pillow((227, 149), quality=100))
+    file = Parsed(sample((227, 149), quality=100))
     file.decode()
     scan, rows, wide = file.geometry
     tables = encode_tables(file.dc, file.ac)
@@ -395,10 +381,10 @@ def test_damage_is_met_as_by_libjpeg():
     """Corrupt scans give the blocks of the decoder that reads bit by bit, and end where it ends or later."""
     rng = np.random.default_rng(5)
     sources = [
-        pillow((40, 30), "4:2:0", quality=85),
-        pillow((40, 30), "4:2:0", quality=85, restart_marker_blocks=1),
-        pillow((33, 20), "4:4:4", quality=97, optimize=True, restart_marker_blocks=2),
-        pillow((64, 24), "grey", quality=70, restart_marker_blocks=3),
+        sample((40, 30), "4:2:0", quality=85),
+        sample((40, 30), "4:2:0", quality=85, restart_marker_blocks=1),
+        sample((33, 20), "4:4:4", quality=97, optimize=True, restart_marker_blocks=2),
+        sample((64, 24), "grey", quality=70, restart_marker_blocks=3),
     ]
     seen = set()
     for n in range(400):
@@ -413,7 +399,7 @@ def test_damage_is_met_as_by_libjpeg():
 
 def test_many_mutations_stay_inside():
     rng = np.random.default_rng(6)
-    source = pillow((300, 200), quality=100, restart_marker_blocks=50)
+    source = sample((300, 200), quality=100, restart_marker_blocks=50)
     for _ in range(300):
         file = Parsed(mutated(source, Parsed(source).start, rng))
         state = file.decode()
@@ -472,11 +458,11 @@ def test_little_room_for_unstuffing():
 PORTABLE = """
 import hashlib, sys
 sys.path.insert(0, {folder!r})
-from test_sequential import Parsed, encode_scan, encode_tables, pillow
+from test_sequential import Parsed, encode_scan, encode_tables, sample
 from jpegjax.simd import has_avx2
 digest = hashlib.sha256()
 for sampling in ("4:2:0", "grey"):
-    file = Parsed(pillow((83, 59), sampling, quality=93, restart_marker_blocks=5))
+    file = Parsed(sample((83, 59), sampling, quality=93, restart_marker_blocks=5))
     file.decode()
     for plane in file.planes:
         digest.update(plane.tobytes())

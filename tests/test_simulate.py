@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import psnr
+from pictures import ripples
 from PIL import Image
 
 import jpegjax
@@ -23,25 +25,14 @@ RNG = np.random.default_rng(11)
 SAMPLINGS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,3x1", "1x1,2x2,1x1"]
 
 
-def photo(height, width, channels=3, seed=0):
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([128 + 90 * np.sin(x / (5 + 3 * i) + i) * np.cos(y / (7 - i)) for i in range(channels)], -1)
-    return np.clip(waves + random.normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
-
-
 def through_file(image, **options):
     shown = jpegjax.decode(jpegjax.encode(image, **options))
     return shown.reshape(image.shape)
 
 
-def psnr(a, b):
-    return 10 * np.log10(255**2 / np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2))
-
-
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_exact_is_decode_of_encode(sampling):
-    image = photo(37, 51)
+    image = ripples(37, 51)
     for quality in (1, 10, 33, 50, 75, 92, 100):
         expected = through_file(image, quality=quality, subsampling=sampling)
         assert (np.asarray(jpegjax.simulate(image, quality, subsampling=sampling)) == expected).all(), quality
@@ -52,7 +43,7 @@ def test_exact_is_decode_of_encode(sampling):
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 9), (8, 8), (1, 40), (17, 33)])
 def test_exact_at_small_and_odd_sizes(size):
-    image = photo(*size)
+    image = ripples(*size)
     assert (np.asarray(jpegjax.simulate(image, 60)) == through_file(image, quality=60)).all()
     for grey in (image[..., 0], image[..., :1])[: 2 if size == (7, 9) else 1]:
         shown = jpegjax.simulate(grey, 60)
@@ -150,7 +141,7 @@ def smooth64(image, luma, chroma, exponent):
 
 @pytest.mark.parametrize("exponent", [1, 5])
 def test_smooth_equals_a_plain_reference(exponent):
-    image = photo(32, 48)
+    image = ripples(32, 48)
     luma, chroma = (quality_table(t, 60).reshape(8, 8) for t in (LUMA_QUANTIZATION, CHROMA_QUANTIZATION))
     found = jpegjax.simulate(image, 60, forward="smooth", gradient="soft", exponent=exponent)
     assert found.dtype == jnp.float32
@@ -161,7 +152,7 @@ def test_gradients_of_the_smooth_form_are_its_finite_differences():
     """In float64, along random directions, with the encoder's integer roundings held as the constants they are."""
     factors = parse_subsampling("4:2:0")
     with jax.enable_x64(True):
-        image = jnp.asarray(photo(19, 27), jnp.float64)
+        image = jnp.asarray(ripples(19, 27), jnp.float64)
         weights = jnp.asarray(RNG.normal(size=image.shape))
         both = (LUMA_QUANTIZATION, CHROMA_QUANTIZATION)
         tables = jnp.asarray([quality_table(t, 50).reshape(8, 8) for t in both], jnp.float64) * 1.0371
@@ -193,7 +184,7 @@ def test_gradients_of_the_smooth_form_are_its_finite_differences():
 
 def test_straight_through_gradient_is_that_of_colour_and_chroma_alone():
     """With slope 1 throughout, it is that of colour and chroma alone: no rounding, no clamp."""
-    image = jnp.asarray(photo(17, 30), jnp.float32)
+    image = jnp.asarray(ripples(17, 30), jnp.float32)
     weights = jnp.asarray(RNG.normal(size=image.shape), jnp.float32)
 
     def chain(x):
@@ -208,7 +199,7 @@ def test_straight_through_gradient_is_that_of_colour_and_chroma_alone():
 
 
 def test_exact_has_the_gradient_of_smooth():
-    image = jnp.asarray(photo(24, 40), jnp.float32)
+    image = jnp.asarray(ripples(24, 40), jnp.float32)
     weights = jnp.asarray(RNG.normal(size=image.shape), jnp.float32)
     tables = jnp.stack([jnp.full((8, 8), 23.0), jnp.full((8, 8), 31.0)])
 
@@ -232,7 +223,7 @@ def value_and_gradients(image, quality, forward, gradient):
 
 
 KINDS = {
-    "photo": photo,
+    "photo": ripples,
     "noise": lambda h, w: RNG.integers(0, 256, (h, w, 3)),
     "flat": lambda h, w: np.full((h, w, 3), 255),
     "extremes": lambda h, w: 255 * RNG.integers(0, 2, (h, w, 3)),
@@ -267,7 +258,7 @@ def test_gradients_are_finite_at_any_size(height, width, quality, kind, forward,
 
 
 def test_quality_and_tables_per_image():
-    images = np.stack([photo(24, 32, seed=i) for i in range(3)])
+    images = np.stack([ripples(24, 32, seed=i) for i in range(3)])
     qualities = np.array([20, 55, 95])
     tables = np.stack([
         np.stack([quality_table(t, q).reshape(8, 8) for t in (LUMA_QUANTIZATION, CHROMA_QUANTIZATION)]) for q in qualities
@@ -287,7 +278,7 @@ def test_quality_and_tables_per_image():
 
 
 def test_traced_quality_compiles_once():
-    image = photo(16, 24)
+    image = ripples(16, 24)
     traces = []
 
     @jax.jit
@@ -303,7 +294,7 @@ def test_traced_quality_compiles_once():
 
 def test_eight_devices_give_what_one_gives():
     mesh = jax.make_mesh((8,), ("n",))
-    images = np.stack([photo(24, 40, seed=i) for i in range(16)]).astype(np.float32)
+    images = np.stack([ripples(24, 40, seed=i) for i in range(16)]).astype(np.float32)
     qualities = np.linspace(10, 95, 16).astype(np.int32)
 
     def loss(x, q):
@@ -323,7 +314,7 @@ def test_eight_devices_give_what_one_gives():
 
 
 def test_not_a_number_stays_in_sight():
-    image = photo(24, 24).astype(np.float32)
+    image = ripples(24, 24).astype(np.float32)
     image[3, 4, 1] = np.nan
     black = np.nan_to_num(image, nan=0)
     for forward in ("exact", "smooth"):
@@ -339,25 +330,25 @@ def test_not_a_number_stays_in_sight():
         (TypeError, "images: dtype int32", (np.zeros((8, 8), np.int32),), {}),
         (ValueError, r"images: shape \(8, 8, 4\)", (np.zeros((8, 8, 4), np.uint8),), {}),
         (ValueError, "images: 8×0 pixels", (np.zeros((0, 8), np.uint8),), {}),
-        (ValueError, "quality: values 0..0; must be 1..100", (photo(8, 8), 0), {}),
-        (ValueError, "quality: values nan", (photo(8, 8), float("nan")), {}),
-        (ValueError, "quality: values 5..101", (photo(8, 8)[None].repeat(2, 0), [5, 101]), {}),
+        (ValueError, "quality: values 0..0; must be 1..100", (ripples(8, 8), 0), {}),
+        (ValueError, "quality: values nan", (ripples(8, 8), float("nan")), {}),
+        (ValueError, "quality: values 5..101", (ripples(8, 8)[None].repeat(2, 0), [5, 101]), {}),
         (
             ValueError,
             r"quality: shape \(3,\); must be a scalar or \[2\]",
-            (photo(8, 8)[None].repeat(2, 0), [1, 2, 3]),
+            (ripples(8, 8)[None].repeat(2, 0), [1, 2, 3]),
             {},
         ),
-        (TypeError, "quality: must be numbers 1..100, not bool", (photo(8, 8), True), {}),
-        (TypeError, "quality: must be numbers 1..100, not str", (photo(8, 8), "best"), {}),
-        (ValueError, r"qtables: shape \(5, 8, 8\)", (photo(8, 8),), {"qtables": np.ones((5, 8, 8))}),
-        (ValueError, "qtables: values 0..0", (photo(8, 8),), {"qtables": np.zeros((8, 8))}),
-        (ValueError, "forward='fast'", (photo(8, 8),), {"forward": "fast"}),
-        (ValueError, "gradient='none'", (photo(8, 8),), {"gradient": "none"}),
-        (ValueError, "exponent=4", (photo(8, 8),), {"exponent": 4}),
-        (TypeError, "exponent=2.5", (photo(8, 8),), {"exponent": 2.5}),
-        (TypeError, "bits=1", (photo(8, 8),), {"bits": 1}),
-        (ValueError, "subsampling='5:5:5'", (photo(8, 8),), {"subsampling": "5:5:5"}),
+        (TypeError, "quality: must be numbers 1..100, not bool", (ripples(8, 8), True), {}),
+        (TypeError, "quality: must be numbers 1..100, not str", (ripples(8, 8), "best"), {}),
+        (ValueError, r"qtables: shape \(5, 8, 8\)", (ripples(8, 8),), {"qtables": np.ones((5, 8, 8))}),
+        (ValueError, "qtables: values 0..0", (ripples(8, 8),), {"qtables": np.zeros((8, 8))}),
+        (ValueError, "forward='fast'", (ripples(8, 8),), {"forward": "fast"}),
+        (ValueError, "gradient='none'", (ripples(8, 8),), {"gradient": "none"}),
+        (ValueError, "exponent=4", (ripples(8, 8),), {"exponent": 4}),
+        (TypeError, "exponent=2.5", (ripples(8, 8),), {"exponent": 2.5}),
+        (TypeError, "bits=1", (ripples(8, 8),), {"bits": 1}),
+        (ValueError, "subsampling='5:5:5'", (ripples(8, 8),), {"subsampling": "5:5:5"}),
     ],
 )
 def test_bad_input_is_named(error, message, arguments, options):

@@ -6,8 +6,6 @@ import hashlib
 import io
 import itertools
 import shlex
-import shutil
-import subprocess
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,7 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutant, picture
+from mutations import mutant
+from oracles import jpegtran
+from pictures import picture
 from PIL import Image
 from streams import pillow_file
 from test_golden import Programs
@@ -28,9 +28,6 @@ from jpegjax.cli.samples import photographs
 from jpegjax.container import Reader
 from jpegjax.container.metadata import EXIF_PREFIX
 from jpegjax.kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn
-
-JPEGTRAN = shutil.which("jpegtran")
-needs_jpegtran = pytest.mark.skipif(JPEGTRAN is None, reason="needs jpegtran (libjpeg-turbo-progs)")
 
 SAMPLINGS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "1x1,2x2,1x1", "L", "CMYK"]
 SIZES = [(64, 64), (67, 45), (5, 3)]
@@ -57,12 +54,6 @@ MORE = [
 ]
 
 
-def jpegtran(data: bytes, *switches: str) -> bytes | None:
-    """jpegtran's file, None where it refuses."""
-    done = subprocess.run([str(JPEGTRAN), *switches], input=data, capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else None
-
-
 def transcoded(data: bytes, **options: object) -> bytes | None:
     try:
         return jpegjax.transcode(data, **options)
@@ -81,7 +72,7 @@ def planes_of(data: bytes) -> list[np.ndarray]:
     return [plane[0] for plane in jpegjax.read_coefficients(data).planes]
 
 
-@needs_jpegtran
+@pytest.mark.needs("jpegtran")
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_bytes_are_jpegtrans(sampling: str, progressive: bool) -> None:
@@ -98,7 +89,7 @@ def test_bytes_are_jpegtrans(sampling: str, progressive: bool) -> None:
         assert [found for found in pool.map(differs, cases) if found] == []
 
 
-@needs_jpegtran
+@pytest.mark.needs("jpegtran")
 def test_whole_photographs_are_jpegtrans(shared: Path) -> None:
     kodak = sorted((shared / "data" / "kodak").glob("*.png"))
     paths = kodak or photographs()
@@ -273,7 +264,7 @@ def with_metadata(jfif: bool, orientation: int = 6, size: tuple[int, int] = (67,
     return data if jfif else data[:2] + data[20:]
 
 
-@needs_jpegtran
+@pytest.mark.needs("jpegtran")
 @pytest.mark.parametrize("jfif", [True, False])
 @pytest.mark.parametrize("copy", ["all", "none", "icc", "comments"])
 def test_metadata_is_copied_like_jpegtran(jfif: bool, copy: str) -> None:

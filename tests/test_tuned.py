@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 
 from jpegjax.jpeg.tuned.recipe import standard_rates
 from jpegjax.kernels.tuned.field import strength_field
-from jpegjax.kernels.tuned.trellis import (
-    DC_WORK,
-    EMPTY,
-    RATE_FIELDS,
-    WORK,
-    ac_rates,
-    ac_rows,
-    dc_rows,
-    reciprocals,
-    symbol_rates,
-)
+from jpegjax.kernels.tuned.rates import EMPTY, RATE_FIELDS, ac_tables, symbol_rates
+from jpegjax.kernels.tuned.trellis import NO_FIELD, Blocks, Costs, ac_rows, dc_rows, reciprocals, work_bytes
 from jpegjax.types import ZIGZAG
 
 NEVER = 1 << 40
@@ -100,14 +91,12 @@ class Block:
 
 def run_ac(raw: np.ndarray, steps, weights, rates, field=None) -> tuple[np.ndarray, np.ndarray]:
     out = np.full_like(raw, 77)
-    table, counts, work = np.zeros(RATE_FIELDS, np.int32), np.zeros(256, np.int64), np.zeros(WORK, np.uint8)
-    ac_rates(rates, table)
-    r, w = reciprocals(steps), weights.astype(np.int32)
-    ac_rows(
-        raw.ctypes.data, out.ctypes.data, len(raw), 0 if field is None else field.ctypes.data, r.ctypes.data,
-        w.ctypes.data, table.ctypes.data, counts, work.ctypes.data,
-    )  # fmt: skip
-    return out, counts
+    tables, counts = ac_tables(rates[None]), np.zeros((1, 256), np.int64)
+    costs = Costs(reciprocals(steps), weights.astype(np.int32), np.full(1, 63), tables, np.zeros(12, np.int32))
+    shape = 1, len(raw), 8, 8
+    blocks = Blocks(raw.reshape(shape), out.reshape(shape), NO_FIELD if field is None else field[None], 1, 1)
+    ac_rows(0, 1, blocks, costs, counts, np.zeros(work_bytes(1, len(raw)), np.uint8))
+    return out, counts[0]
 
 
 def laplacian_blocks(rng: np.random.Generator, count: int, scale: float) -> np.ndarray:
@@ -187,7 +176,7 @@ def dc_reference(x: np.ndarray, order: list[int], step: int, weight: int, field:
 def test_dc_levels_are_those_of_the_specification(h: int, v: int, rows: int, columns: int) -> None:
     rng = np.random.default_rng(rows)
     rates = fixed_rates()[1][0]
-    r, step, weight = 0, 6, 90
+    step, weight = 6, 90
     smooth = np.cumsum(rng.normal(0, 60, (rows, columns)), 1) + rng.normal(0, 20, (rows, columns))
     raw = np.zeros((rows * columns, 64), np.int16)
     raw[:, 0] = np.clip(smooth, -8192, 8191).ravel()
@@ -195,14 +184,13 @@ def test_dc_levels_are_those_of_the_specification(h: int, v: int, rows: int, col
     field = rng.integers(16, 4096, rows * columns).astype(np.uint16)
     out, counts = np.zeros_like(raw), np.zeros(257, np.int64)
     steps, weights = np.full(64, step, np.uint16), np.full(64, weight, np.int32)
-    r = reciprocals(steps)
-    work = np.zeros(DC_WORK * v * columns, np.uint8)
+    costs = Costs(reciprocals(steps), weights, np.full(1, 63), np.zeros((1, RATE_FIELDS), np.int32), rates)
+    shape = rows, columns, 8, 8
+    blocks = Blocks(raw.reshape(shape), out.reshape(shape), field.reshape(rows, columns), h, v)
+    work = np.zeros(work_bytes(v, columns), np.uint8)
     high = -(-rows // v)
     for part in ((0, 1), (1, high)):  # parts need not know of one another
-        dc_rows(
-            *part, raw.ctypes.data, out.ctypes.data, rows, columns, h, v, field.ctypes.data, r.ctypes.data,
-            weights.ctypes.data, rates, counts, work.ctypes.data,
-        )  # fmt: skip
+        dc_rows(*part, blocks, costs, counts, work)
     before, seen = 0, np.zeros(257, np.int64)
     for m in range(high):
         order = [
@@ -243,7 +231,7 @@ def test_rates_are_optimal_code_lengths() -> None:
     counts = np.zeros(257, np.int64)
     counts[[0x00, 0x01, 0x11, 0xF0]] = 8, 4, 2, 1
     rates = np.zeros(256, np.int32)
-    symbol_rates(counts, False, rates)
+    symbol_rates(counts, rates)
     # the reserved code of all ones counts once: lengths 1, 2, 3, 4 and one more of 4
     assert rates[[0x00, 0x01, 0x11, 0xF0]].tolist() == [128, 384, 512, 512]
     assert rates[0x25] == 128 * (16 + 5)

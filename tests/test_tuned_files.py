@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import pillow, pillow_pixels, psnr
 from PIL import Image
 
 import jpegjax
 from jpegjax.jpeg import files as entropy
 from jpegjax.jpeg.tuned import encode as tuned
-from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_frame, tuned_planes
+from jpegjax.jpeg.tuned.encode import encode_tuned, tuned_planes
+from jpegjax.jpeg.tuned.plan import tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.recipe import NO_FIELD, Recipe, load_recipe
 from jpegjax.jpeg.tuned.scans import best_script
@@ -28,27 +30,13 @@ def photo() -> np.ndarray:
     return pytest.importorskip("skimage.data").astronaut()
 
 
-def pillow(image: np.ndarray, **options) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "JPEG", **options)
-    return out.getvalue()
-
-
-def opened(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)))
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
-
-
 def measured(tune: str | bool, image: np.ndarray, data: bytes) -> float:
     """The quality of a file by what it was tuned for, the all-round tune's by SSIMULACRA2."""
     if tune == "psnr":
-        return psnr(image, opened(data))
+        return psnr(image, pillow_pixels(data))
     from jpegjax import metrics
 
-    return float((metrics.ms_ssim if tune == "ms-ssim" else metrics.ssimulacra2)(image, opened(data)))
+    return float((metrics.ms_ssim if tune == "ms-ssim" else metrics.ssimulacra2)(image, pillow_pixels(data)))
 
 
 @pytest.mark.parametrize("tune", ["psnr", *(pytest.param(tune, marks=pytest.mark.slow) for tune in TUNES[1:])])
@@ -92,7 +80,7 @@ def test_any_size_and_sampling_decodes_alike_everywhere(photo, tune: str, sampli
         for progressive in (False, True, None):
             data = jpegjax.encode(image, tune=tune, quality=85, progressive=progressive, **options)
             pixels = jpegjax.decode(data)
-            assert (pixels == opened(data)).all()
+            assert (pixels == pillow_pixels(data)).all()
             assert pixels.shape == image.shape
             if sampling in ("4:4:4", "grey"):
                 assert np.abs(image.astype(int) - pixels).mean() < 6
@@ -119,7 +107,7 @@ def test_options_reach_the_file(photo) -> None:
     tables = jpegjax.read_coefficients(data).qtables
     assert [t.reshape(64).tolist() for t in tables] == [luma.tolist(), *chroma.tolist()]
     custom = jpegjax.encode(image, tune="psnr", scans="0 1 2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;")
-    assert len(jpegjax.info(custom).scans) == 4 and (jpegjax.decode(custom) == opened(custom)).all()
+    assert len(jpegjax.info(custom).scans) == 4 and (jpegjax.decode(custom) == pillow_pixels(custom)).all()
 
 
 @pytest.mark.parametrize("progressive", [False, True, None])
@@ -176,7 +164,7 @@ def test_least_squares_chroma_serves_the_decoder(photo) -> None:
     found = []
     for chroma in ("box", "lsq"):
         recipe = Recipe.from_floats(np.ones((3, 64)), np.full((3, 64), 100), chroma=chroma, passes=1)
-        found.append(psnr(photo, opened(encode_tuned(photo, recipe))))
+        found.append(psnr(photo, pillow_pixels(encode_tuned(photo, recipe))))
     assert found[1] > found[0] + 0.8
 
 
@@ -226,7 +214,8 @@ def test_bands_follow_the_recipe_and_pay(photo) -> None:
         lambda q: replace(load_recipe("ssimulacra2", q), bands=(63,)),
     ):
         points = [
-            (psnr(photo, opened(d)), np.log(len(d))) for d in (encode_tuned(photo, recipe_of(q)) for q in (60, 75, 85))
+            (psnr(photo, pillow_pixels(d)), np.log(len(d)))
+            for d in (encode_tuned(photo, recipe_of(q)) for q in (60, 75, 85))
         ]
         curves.append(tuple(zip(*points, strict=True)))
     (db, size), (db1, size1) = curves

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import slopes
 
 import jpegjax
 from jpegjax.jpeg.tuned import device as xla
-from jpegjax.jpeg.tuned import encode
-from jpegjax.kernels.tuned.trellis import DC_WORK, EMPTY, RATE_FIELDS, WORK, ac_bands, ac_rates, dc_rows, reciprocals
+from jpegjax.jpeg.tuned import plan
+from jpegjax.kernels.tuned.rates import EMPTY, RATE_FIELDS, ac_tables
+from jpegjax.kernels.tuned.trellis import Blocks, Costs, ac_rows, dc_rows, reciprocals, work_bytes
 from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
 SEGMENTS, BLOCKS, TABLES, BANDS = 6, 16, 3, 3
@@ -60,15 +62,11 @@ jax_dc, jax_dc_counts = jax.jit(trellis_dc), jax.jit(dc_counts)
 def numba_ac(case: Case, s: int, table: int) -> tuple[np.ndarray, np.ndarray]:
     raw, field = np.ascontiguousarray(case.x[s]), np.ascontiguousarray(case.field[s])
     bands = np.unique(case.bands[table]).astype(np.int64)
-    out, work = np.zeros_like(raw), np.zeros(WORK, np.uint8)
-    costs, counts = np.zeros((len(bands), RATE_FIELDS), np.int32), np.zeros((len(bands), 256), np.int64)
-    for rates, cost in zip(case.rates[table], costs, strict=False):
-        ac_rates(rates, cost)
+    out, work = np.zeros_like(raw), np.zeros(work_bytes(1, len(raw)), np.uint8)
+    tables, counts = ac_tables(case.rates[table][: len(bands)]), np.zeros((len(bands), 256), np.int64)
     scale, weight = reciprocals(case.steps[table]), case.weights[table].astype(np.int32)
-    ac_bands(
-        raw.ctypes.data, out.ctypes.data, len(raw), field.ctypes.data, scale.ctypes.data, weight.ctypes.data, bands,
-        costs.ctypes.data, counts, work.ctypes.data,
-    )  # fmt: skip
+    blocks = Blocks(raw.reshape(1, -1, 8, 8), out.reshape(1, -1, 8, 8), field[None], 1, 1)
+    ac_rows(0, 1, blocks, Costs(scale, weight, bands, tables, case.dc_rates[table]), counts, work)
     return out, counts
 
 
@@ -120,12 +118,12 @@ def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, column
         end[own].reshape(-1)[:count] = np.arange(count) % columns == columns - 1
         raw = np.ascontiguousarray(case.x[own].reshape(-1, 64)[:count])
         field = np.ascontiguousarray(case.field[own].reshape(-1)[:count])
-        out, counts, work = np.zeros_like(raw), np.zeros(257, np.int64), np.zeros(DC_WORK * columns, np.uint8)
+        out, counts, work = np.zeros_like(raw), np.zeros(257, np.int64), np.zeros(work_bytes(1, columns), np.uint8)
         scale, weight = reciprocals(case.steps[table]), case.weights[table].astype(np.int32)
-        dc_rows(
-            0, rows, raw.ctypes.data, out.ctypes.data, rows, columns, 1, 1, field.ctypes.data, scale.ctypes.data,
-            weight.ctypes.data, case.dc_rates[table], counts, work.ctypes.data,
-        )  # fmt: skip
+        shape = rows, columns, 8, 8
+        blocks = Blocks(raw.reshape(shape), out.reshape(shape), field.reshape(rows, columns), 1, 1)
+        unused = np.full(1, 63), np.zeros((1, RATE_FIELDS), np.int32)
+        dc_rows(0, rows, blocks, Costs(scale, weight, *unused, case.dc_rates[table]), counts, work)
         wanted.append((own, out[:, 0], counts))
     levels = jax_dc(
         case.x[:, :, 0], case.table, case.field, case.steps[:, 0], case.weights[:, 0], case.dc_rates, previous, end,
@@ -145,22 +143,12 @@ def test_segments_of_a_page_divide_it() -> None:
         trellis_ac(case.x, case.table, case.field, case.steps, case.weights, case.bands, case.rates, page=4)
 
 
-def picture(seed: int, *shape: int) -> np.ndarray:
-    """Smooth shapes, edges and noise, uint8."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: shape[0], : shape[1]] / 16
-    waves = [np.sin(x * a + y * b + c) * 60 + 40 * ((x * b - y * a) % 3 > 1) for a, b, c in rng.normal(0, 1, (3, 3))]
-    mixed = np.stack(waves, -1) + 110 + rng.normal(0, 6, (*shape[:2], 3))
-    mixed = np.clip(mixed, 0, 255).astype(np.uint8)
-    return mixed if len(shape) == 3 else np.ascontiguousarray(mixed[..., 0])
-
-
 PICTURES = [
-    picture(1, 61, 83, 3),
-    picture(2, 128, 97, 3),
-    picture(3, 37, 50),
-    picture(4, 3, 5, 3),
-    picture(5, 16, 2, 3),
+    slopes(61, 83, seed=1),
+    slopes(128, 97, seed=2),
+    np.ascontiguousarray(slopes(37, 50, seed=3)[..., 0]),
+    slopes(3, 5, seed=4),
+    slopes(16, 2, seed=5),
 ]
 ONE = jax.devices("cpu")[0]
 
@@ -184,8 +172,7 @@ def test_both_engines_write_the_same_files(tune, options) -> None:
 
 
 def test_first_passes_look_at_the_same_rows_on_both_engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (encode, xla):
-        monkeypatch.setattr(module, "pass_share", lambda frame: 3)
+    monkeypatch.setattr(plan, "pass_share", lambda frame: 3)
     host = jpegjax.encode(PICTURES, tune="psnr", engine="host")
     assert jpegjax.encode(PICTURES, tune="psnr", engine="xla", device=ONE) == host
     monkeypatch.undo()
@@ -206,16 +193,16 @@ def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.Mon
     compiled = []
 
     def recorded(*arguments):
-        run, sharding = program(*arguments)
-        compiled.append(run)
-        return run, sharding
+        found = mapped(*arguments)
+        compiled.append(found.run)
+        return found
 
-    program = xla.program
-    monkeypatch.setattr(xla, "program", recorded)
-    program.cache_clear()
+    mapped = xla.mapped
+    monkeypatch.setattr(xla, "mapped", recorded)
+    mapped.cache_clear()
     for i, quality in enumerate((30, 75, 92)):
         for side in (40, 70, 110):
-            jpegjax.encode(picture(i, side, 120 - i, 3), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)
+            jpegjax.encode(slopes(side, 120 - i, seed=i), quality=quality, tune="ssimulacra2", engine="xla", device=ONE)
     runs = {id(run): run for run in compiled}
     assert sum(run._cache_size() for run in runs.values()) == 2
 

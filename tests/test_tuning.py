@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 
 import numpy as np
 import pytest
+from pictures import waves
 from PIL import Image
 
 import jpegjax
@@ -14,17 +14,6 @@ from experiments.tuning import model, pictures, scores
 from jpegjax.jpeg.tuned.recipe import load_recipe
 
 TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
-shared = pytest.mark.skipif(not os.environ.get("JPEGJAX_SHARED"), reason="JPEGJAX_SHARED is not set")
-
-
-def _picture(seed: int = 3, height: int = 240, width: int = 320) -> np.ndarray:
-    """Smooth waves, an edge and some grain, uint8 [H, W, 3]."""
-    generator = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width].astype(np.float64)
-    waves = [110 + 60 * np.sin(x / (23 + 7 * c) + c) * np.cos(y / (31 - 5 * c)) for c in range(3)]
-    picture = np.stack(waves, -1) + 50 * ((x + 0.4 * y) % 90 < 30)[..., None]
-    texture = generator.normal(0, 9, (height, width, 1)) * (x > width / 2)[..., None]
-    return np.clip(np.rint(picture + texture), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("tune", TUNES)
@@ -45,14 +34,14 @@ def test_more_quality_is_finer_tables_and_more_bytes(tune):
     luma = np.stack([load_recipe(tune, q).steps[0].astype(int) for q in range(1, 101)])
     assert (np.diff(luma.sum(1)) <= 0).all()
     name = True if tune == "all" else tune
-    sizes = [len(jpegjax.encode(_picture(), quality=q, tune=name)) for q in (5, 20, 40, 60, 75, 90, 97)]
+    sizes = [len(jpegjax.encode(waves(240, 320, 3), quality=q, tune=name)) for q in (5, 20, 40, 60, 75, 90, 97)]
     assert sizes == sorted(sizes)
 
 
 @pytest.mark.parametrize("tune", TUNES)
 @pytest.mark.parametrize("quality", [30, 75, 90])
 def test_tuned_files_are_smaller_and_open_in_pillow(tune, quality):
-    picture = _picture()
+    picture = waves(240, 320, 3)
     file = jpegjax.encode(picture, quality=quality, tune=True if tune == "all" else tune)
     plain = jpegjax.encode(picture, quality=quality)
     assert len(file) < len(plain)
@@ -68,8 +57,8 @@ def test_the_split_depends_on_the_name_alone():
     assert [pictures.is_validation(n) for n in names] == [pictures.is_validation(n) for n in names]
 
 
-@shared
-def test_training_validation_and_kodak_are_disjoint():
+def test_training_validation_and_kodak_are_disjoint(shared, monkeypatch):
+    monkeypatch.setenv("JPEGJAX_SHARED", str(shared))
     training, validation = ({file for _, file in pictures.listing(side)} for side in (False, True))
     assert len(validation) >= 40
     assert len(training) >= 150
@@ -89,9 +78,8 @@ def test_bd_rates_need_coverage():
     assert scores.bd_rates(curve(10, 95, 1.0), curve(50, 95, 0.8))["ssimulacra2"] is None
 
 
-@shared
-def test_every_peer_covers_the_intervals():
-    peers = scores.peer_curves(pictures.shared() / "facts" / "jpeg-peers-kodak.json")
+def test_every_peer_covers_the_intervals(shared):
+    peers = scores.peer_curves(shared / "facts" / "jpeg-peers-kodak.json")
     anchor = peers["turbo"][1]
     rates = {
         name: scores.bd_rates(anchor, peers[name][1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -14,27 +13,22 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from oracles import pillow, pillow_pixels
+from pictures import ripples
 
 import jpegjax
 from jpegjax import ops
 from jpegjax.annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from jpegjax.jpeg import device as xla
-from jpegjax.jpeg.device import programs
-from jpegjax.jpeg.device.batch import decode_spec, encode_spec
+from jpegjax.jpeg.device import pages, programs
 from jpegjax.jpeg.device.pages import Item, Planner
-from jpegjax.run import devices
+from jpegjax.jpeg.device.specs import decode_spec, encode_spec
+from jpegjax.run.mesh import mapped
 from jpegjax.types import ColorSpace, Component, Frame
 
 RNG = np.random.default_rng(7)
 SAMPLINGS = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1)}
 SIZES = [(1, 1), (8, 8), (17, 33), (37, 2), (16, 3), (5, 200), (149, 227), (9, 1200), (64, 64), (1200, 20)]
-
-
-def photo(height, width):
-    y, x = np.mgrid[:height, :width]
-    waves = np.stack([128 + 90 * np.sin(x / (5 + 3 * i) + i) * np.cos(y / (7 - i)) for i in range(3)], -1)
-    return np.clip(waves + RNG.normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
 
 
 def tables(quality):
@@ -48,35 +42,24 @@ def frame_of(image, factors=(2, 2), color=ColorSpace.YCBCR):
     return Frame(*image.shape[:2], tuple(Component(i + 1, h, v) for i, (h, v) in enumerate(pairs)), color=color)
 
 
-def pillow(image, **options):
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", **options)
-    return file.getvalue()
-
-
-def pixels(data, mode=None):
-    image = Image.open(io.BytesIO(data))
-    return np.asarray(image if mode is None else image.convert(mode))
-
-
 @pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1"])
 def test_files_and_pixels_equal_pillows(sampling):
-    images = [photo(*size) for size in SIZES]
+    images = [ripples(*size) for size in SIZES]
     files = jpegjax.encode(images, quality=60, subsampling=sampling, engine="xla")
     if sampling in ("4:4:4", "4:2:2", "4:2:0"):
         assert files == [pillow(i, quality=60, subsampling=sampling) for i in images]
     else:
         assert files == jpegjax.encode(images, quality=60, subsampling=sampling, engine="host")
     for got, data in zip(jpegjax.decode(files, engine="xla"), files, strict=True):
-        assert (got == pixels(data)).all()
+        assert (got == pillow_pixels(data)).all()
 
 
 def test_grey_equals_pillow():
-    images = [photo(*size)[..., 0] for size in SIZES]
+    images = [ripples(*size)[..., 0] for size in SIZES]
     files = jpegjax.encode(images, quality=90, engine="xla")
     assert files == [pillow(i, quality=90) for i in images]
     for got, data in zip(jpegjax.decode(files, engine="xla"), files, strict=True):
-        assert (got == pixels(data)).all()
+        assert (got == pillow_pixels(data)).all()
 
 
 CASES = [("ycbcr", "L", "fancy"), ("ycbcr", "RGB", "nearest"), ("rgb", "L", "fancy"), ("gray", "RGB", "fancy")]
@@ -85,7 +68,7 @@ CASES = [("ycbcr", "L", "fancy"), ("ycbcr", "RGB", "nearest"), ("rgb", "L", "fan
 @pytest.mark.parametrize(("color", "mode", "upsample"), CASES)
 def test_modes_and_upsampling_equal_ops(color, mode, upsample):
     color = ColorSpace(color)
-    image = photo(43, 37) if color is not ColorSpace.GRAY else photo(43, 37)[..., 0]
+    image = ripples(43, 37) if color is not ColorSpace.GRAY else ripples(43, 37)[..., 0]
     frame = frame_of(image, color=color)
     q = tables(80)[: len(frame.components)]
     [(_, levels)] = xla.transform_batch([image], [frame], [q])
@@ -99,7 +82,7 @@ def test_modes_and_upsampling_equal_ops(color, mode, upsample):
 
 def test_any_integer_ratio_equals_ops():
     sampling = ((3, 1), (1, 1), (3, 1))
-    image = photo(37, 50)
+    image = ripples(37, 50)
     frame = Frame(37, 50, tuple(Component(i, h, v) for i, (h, v) in enumerate(sampling)))
     [(_, levels)] = xla.transform_batch([image], [frame], [tables(70)])
     want = jax.jit(ops.encode_planes, static_argnums=2)(image[None], tables(70), sampling)
@@ -120,7 +103,7 @@ def test_corrupt_coefficients_decode_as_libjpegs_simd_lanes():
 
 
 def test_tables_may_change_from_image_to_image():
-    images = [photo(40, 56) for _ in range(6)]
+    images = [ripples(40, 56) for _ in range(6)]
     q = [tables(quality) for quality in (10, 10, 95, 50, 50, 10)]
     got = dict(xla.transform_batch(images, [frame_of(i) for i in images], q))
     for i, image in enumerate(images):
@@ -134,9 +117,9 @@ def test_plans_cover_every_mcu_once_with_context_at_cuts(halo, parts):
     frames = [frame_of(np.empty((h, w, 3), np.uint8)) for h, w in [(16, 40_000), (3000, 50), (700, 900), (5, 5)]]
     items = [Item(i, f, tables(50 if i % 2 else 60)) for i, f in enumerate(frames)]
     planner = Planner((256, 1024), parts, halo, sum(i.mcus for i in items))
-    pages = [p for item in items for p in planner.add(item, item.mcus)] + planner.close()
+    full = [p for item in items for p in planner.add(item, item.mcus)] + planner.close()
     seen = [np.zeros(f.mcus, int) for f in frames]
-    for page in pages:
+    for page in full:
         used = np.zeros((parts, page.size), int)
         for r in page.regions:
             used[r.part, r.slots] += 1
@@ -152,23 +135,23 @@ def test_plans_cover_every_mcu_once_with_context_at_cuts(halo, parts):
 
 
 def test_cut_images_decode_without_seams(monkeypatch):
-    monkeypatch.setitem(devices.SIZES, "cpu", (256,))
+    monkeypatch.setitem(pages.SIZES, "cpu", (256,))
     for size in [(600, 500), (40, 4500)]:
-        data = pillow(photo(*size), quality=80)
-        assert (jpegjax.decode(data, engine="xla") == pixels(data)).all()
+        data = pillow(ripples(*size), quality=80)
+        assert (jpegjax.decode(data, engine="xla") == pillow_pixels(data)).all()
 
 
 def test_few_programs_for_many_sizes(monkeypatch):
     compiled = []
-    make = programs.program.__wrapped__
+    make = programs.program
 
     def counting(*key):
         run, sharding = make(*key)
         compiled.append(run)
         return run, sharding
 
-    programs.program.cache_clear()
-    monkeypatch.setattr("jpegjax.jpeg.device.batch.program", cache(counting))
+    mapped.cache_clear()
+    monkeypatch.setattr("jpegjax.jpeg.device.jobs.program", cache(counting))
     sizes = RNG.integers(1, 300, (200, 2))
     images = [RNG.integers(0, 256, (h, w, 3)).astype(np.uint8) for h, w in sizes]
     frames = [frame_of(image) for image in images]
@@ -187,13 +170,13 @@ def all_devices():
 
 
 def test_eight_devices_give_the_same_bytes():
-    images = [photo(h, w) for h, w in [(300, 400), (150, 227), (64, 64), (9, 700)]]
+    images = [ripples(h, w) for h, w in [(300, 400), (150, 227), (64, 64), (9, 700)]]
     mesh = jax.sharding.Mesh(np.array(all_devices()), ("d",))
     one = jpegjax.encode(images, engine="xla", device=jax.devices("cpu")[0])
     assert jpegjax.encode(images, engine="xla", device=mesh) == one
     spread = jpegjax.decode(one, engine="xla", device=mesh)
     for got, data in zip(spread, one, strict=True):
-        assert isinstance(got, jax.Array) and (np.asarray(got) == pixels(data)).all()
+        assert isinstance(got, jax.Array) and (np.asarray(got) == pillow_pixels(data)).all()
 
 
 @pytest.mark.parametrize("kind", ["encode", "decode"])
@@ -218,7 +201,7 @@ def test_sharded_programs_hold_no_collective(kind):
 
 @pytest.mark.parametrize("count", [5, 8])
 def test_jax_batches_stay_on_the_device(count):
-    images = np.stack([photo(45, 70) for _ in range(count)])
+    images = np.stack([ripples(45, 70) for _ in range(count)])
     frames, q = [frame_of(images[0])] * count, [tables(40 + i) for i in range(count)]
     want = dict(xla.transform_batch(images, frames, q))
     for batch in (jax.device_put(images), [jax.device_put(i) for i in images]):

@@ -25,7 +25,8 @@ import optax
 from flax import nnx
 
 from jpegjax import metrics
-from jpegjax.jpeg.tuned.encode import raw_blocks, run_trellis, tuned_frame
+from jpegjax.jpeg.tuned.encode import raw_blocks, run_trellis
+from jpegjax.jpeg.tuned.plan import Plan, tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.recipe import Recipe
 from jpegjax.kernels.tuned.field import strength_field
@@ -69,7 +70,7 @@ def tuned_levels(
     frame = picture.frame
     raws = {c: raw_blocks(samples[c], *frame.blocks(c)) for c in range(3)}
     planes = [np.empty_like(raw) for raw in raws.values()]
-    run_trellis(raws, planes, frame, recipe, field)
+    run_trellis(Plan(frame, recipe), raws, planes, field)
     return planes
 
 

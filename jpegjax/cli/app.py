@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import JpegError
-from ..options import ENGINES, DecodeOptions, EncodeOptions, check_choice
+from ..options import ENGINES, DecodeOptions, EncodeOptions, Metadata, TranscodeOptions, check_choice
 from . import settings
 from .codecs import codecs
 from .compare import compare
@@ -22,6 +22,7 @@ from .flags import (
     Jobs,
     LimitMemory,
     LimitPixels,
+    Optimize,
     Output,
     Overwrite,
     Quiet,
@@ -30,17 +31,19 @@ from .flags import (
     Restart,
     Scale,
     Scans,
+    Strict,
     TargetBytes,
     TargetMetric,
     Tune,
     Upright,
     Version,
+    said,
 )
 from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
 
 __all__ = ["app"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
 
@@ -76,39 +79,36 @@ def encode(
     inputs: Inputs,
     output: Output = None,
     quality: Annotated[
-        str | None, typer.Option("-q", "--quality", help="IJG quality 1..100, or luma,chroma as 75,60. [default: 75]")
+        str | None, typer.Option("-q", "--quality", help=said("quality", "Two as 75,60. [default: 75]"))
     ] = None,
     subsampling: Annotated[
         str | None,
-        typer.Option(
-            "--subsampling", "--sample", help="4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, cjpeg's 2x2. [default: 4:2:0]"
-        ),
+        typer.Option("--subsampling", "--sample", help=said("subsampling", "[default: 4:2:0]")),
     ] = None,
-    optimize: Annotated[bool, typer.Option("--optimize", help="Huffman tables fitted to each file.")] = False,
+    optimize: Optimize = False,
     tune: Tune = None,
     target_bytes: TargetBytes = None,
     target_metric: TargetMetric = None,
     progressive: Annotated[
-        bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: baseline; tuned, the smaller]")
+        bool | None,
+        typer.Option("--progressive/--baseline", help=said("progressive", "[default: baseline; tuned, the smaller]")),
     ] = None,
     scans: Scans = None,
     precision: Annotated[
-        int | None, typer.Option(help="Bits a sample: 8, or 12 to which pictures are scaled. [default: 8]")
+        int | None, typer.Option(help=said("precision", "Pictures are scaled to 12. [default: 8]"))
     ] = None,
-    lossless: Annotated[bool, typer.Option("--lossless", help="Keep every sample; 16-bit grey stays so.")] = False,
-    predictor: Annotated[
-        int | None, typer.Option(help="Predictor 1..7 of lossless files. [default: the best for each]")
-    ] = None,
-    point_transform: Annotated[int, typer.Option(help="Low bits that lossless files drop.")] = 0,
+    lossless: Annotated[bool, typer.Option("--lossless", help=said("lossless", "16-bit grey stays so."))] = False,
+    predictor: Annotated[int | None, typer.Option(help=said("predictor"))] = None,
+    point_transform: Annotated[int, typer.Option(help=said("point_transform"))] = 0,
     restart: Restart = None,
     grayscale: Annotated[
         bool, typer.Option("--grayscale", "--greyscale", help="Grey files of colour pictures.")
     ] = False,
-    qtables: Annotated[
-        Path | None, typer.Option(help="File of quantisation tables as for cjpeg, used as they are.")
+    qtables: Annotated[Path | None, typer.Option(help=said("qtables", "A file as for cjpeg."))] = None,
+    comment: Annotated[str | None, typer.Option(help=said("comment", kind=Metadata))] = None,
+    icc: Annotated[
+        str | None, typer.Option(help=said("icc_profile", "A file, or 'keep' for each input's own.", Metadata))
     ] = None,
-    comment: Annotated[str | None, typer.Option(help="Comment to embed.")] = None,
-    icc: Annotated[str | None, typer.Option(help="ICC profile to embed, or 'keep' for each input's own.")] = None,
     background: Annotated[
         str | None, typer.Option(help="Colour under transparent pixels; without it they are refused.")
     ] = None,
@@ -142,9 +142,10 @@ def encode(
             tune=True if tune == "all" else tune,
             target_bytes=target_bytes,
             target_metric=settings.target_metric(target_metric),
-            icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None,
-            comment=comment,
-            **settings.restart(restart),
+            metadata=Metadata(
+                icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None, comment=comment
+            ),
+            restart=settings.restart(restart),
             precision=precision,
             lossless=lossless,
             predictor=predictor,
@@ -194,15 +195,13 @@ def decode(
     format: Annotated[
         str | None, typer.Option("-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png]")
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="L for grey, RGB for colour. [default: as the file is]")] = None,
+    mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
     scale: Scale = "1",
     crop: Region = None,
-    upsample: Annotated[str, typer.Option(help="fancy, or nearest as djpeg -nosmooth.")] = "fancy",
+    upsample: Annotated[str, typer.Option(help=said("upsample", kind=DecodeOptions))] = "fancy",
     exif_transpose: Upright = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Damaged files fail instead of giving what can be saved.")
-    ] = False,
+    strict: Strict = False,
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     engine: Engine = "auto",
@@ -250,30 +249,28 @@ def transcode(
     replace: Annotated[
         bool, typer.Option("--in-place", help="Replace each input, at once and as a whole; damaged ones stay.")
     ] = False,
-    rotate: Annotated[int, typer.Option(help="Degrees clockwise: 0, 90, 180 or 270.")] = 0,
+    rotate: Annotated[int, typer.Option(help=said("rotate", kind=TranscodeOptions))] = 0,
     flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
     transpose: Annotated[bool, typer.Option("--transpose", help="Mirror about the main diagonal.")] = False,
     transverse: Annotated[bool, typer.Option("--transverse", help="Mirror about the other diagonal.")] = False,
-    crop: Annotated[
-        str | None, typer.Option(help="WxH+X+Y of the turned picture; X and Y go down to the next MCU.")
-    ] = None,
-    trim: Annotated[bool, typer.Option("--trim", help="Cut off edges that cannot be mirrored.")] = False,
-    perfect: Annotated[bool, typer.Option("--perfect", help="Fail where edges cannot be mirrored.")] = False,
-    grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Luma alone.")] = False,
-    optimize: Annotated[bool, typer.Option("--optimize/--no-optimize", help="Fitted Huffman tables.")] = True,
+    crop: Annotated[str | None, typer.Option(help=said("crop", "Written WxH+X+Y.", TranscodeOptions))] = None,
+    trim: Annotated[bool, typer.Option("--trim", help=said("trim", kind=TranscodeOptions))] = False,
+    perfect: Annotated[bool, typer.Option("--perfect", help=said("perfect", kind=TranscodeOptions))] = False,
+    grayscale: Annotated[
+        bool, typer.Option("--grayscale", "--greyscale", help=said("grayscale", kind=TranscodeOptions))
+    ] = False,
+    optimize: Annotated[bool, typer.Option("--optimize/--no-optimize", help=said("optimize"))] = True,
     progressive: Annotated[
-        bool | None, typer.Option("--progressive/--baseline", help="Scans. [default: as each file is]")
+        bool | None, typer.Option("--progressive/--baseline", help=said("progressive", kind=TranscodeOptions))
     ] = None,
-    arithmetic: Annotated[bool, typer.Option("--arithmetic", help="Arithmetic coding.")] = False,
+    arithmetic: Annotated[bool, typer.Option("--arithmetic", help=said("arithmetic"))] = False,
     scans: Scans = None,
     restart: Restart = None,
-    copy: Annotated[
-        str, typer.Option(help="Metadata to keep: all, none, or comments, exif, icc, xmp, other with commas between.")
-    ] = "all",
-    icc: Annotated[Path | None, typer.Option(help="ICC profile to embed in place of each file's.")] = None,
+    copy: Annotated[str, typer.Option(help=said("keep", "With commas between.", TranscodeOptions))] = "all",
+    icc: Annotated[Path | None, typer.Option(help=said("icc_profile", kind=TranscodeOptions))] = None,
     strip_all: Annotated[bool, typer.Option("-s", "--strip-all", help="Short for --copy none.")] = False,
     exif_transpose: Upright = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Damaged files fail.")] = False,
+    strict: Strict = False,
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     jobs: Jobs = None,
@@ -289,8 +286,6 @@ def transcode(
             raise UsageError("--flip, --transpose, --transverse: give one of them")
         if replace and output is not None:
             raise UsageError("--in-place and -o: give one of them")
-        from ..jpeg.transcode import TranscodeOptions
-
         options = TranscodeOptions(
             rotate=rotate,
             flip=mirrors[0] if mirrors else None,
@@ -306,7 +301,7 @@ def transcode(
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
             strict=strict,
-            **settings.restart(restart),
+            restart=settings.restart(restart),
             limits=settings.limits(limit_pixels, limit_memory),
         )
         from .work import TranscodeJob
@@ -356,7 +351,7 @@ def demo(
         str | None, typer.Argument(help="Pictures to use. [default: the photographs inside scikit-image]")
     ] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", help="Folder to keep the JPEG files in.")] = None,
-    quality: Annotated[int, typer.Option("-q", "--quality", help="IJG quality 1..100.")] = 75,
+    quality: Annotated[int, typer.Option("-q", "--quality", help=said("quality"))] = 75,
     engine: Annotated[str, typer.Option(help="host, xla, auto, or both.")] = "both",
 ) -> None:
     """Encode and decode photographs and check every byte and pixel against libjpeg-turbo."""
@@ -396,5 +391,5 @@ def demo(
     raise typer.Exit(code)
 
 
-for verb in (codecs, compare):
-    app.command()(verb)
+app.command()(codecs)
+app.command()(compare)

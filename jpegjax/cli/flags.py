@@ -8,11 +8,18 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Restart", "Scale", "Scans", "TargetBytes", "TargetMetric", "Tune", "Upright", "Version",
+    "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Optimize", "Output", "Overwrite", "Quiet", "Recursive",
+    "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric", "Tune", "Upright", "Version",
+    "said",
 ]  # fmt: skip
+
+
+def said(option: str, more: str = "", kind: type = EncodeOptions) -> str:
+    """The help of a flag: its option's sentence, and what is special about the flag."""
+    return f"{about(kind, option)} {more}".rstrip()
 
 
 def _version(asked: bool) -> None:
@@ -40,22 +47,20 @@ LimitMemory = Annotated[
     int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
 ]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
-Upright = Annotated[
-    bool, typer.Option("--exif-transpose", help="Turn pictures upright as their EXIF orientation says.")
-]
-Scale = Annotated[str, typer.Option(help="k/8 of the size, 1/8 to 16/8, such as 1/2 or 3/8.")]
-Region = Annotated[str | None, typer.Option(help="Only the region WxH+X+Y of the (scaled, upright) picture.")]
+Upright = Annotated[bool, typer.Option("--exif-transpose", help=said("apply_exif_orientation", kind=DecodeOptions))]
+Scale = Annotated[str, typer.Option(help=said("scale", kind=DecodeOptions))]
+Region = Annotated[str | None, typer.Option(help=said("crop", "Written WxH+X+Y.", DecodeOptions))]
+Strict = Annotated[bool, typer.Option("--strict", help=said("strict", kind=DecodeOptions))]
+Optimize = Annotated[bool, typer.Option("--optimize", help=said("optimize"))]
 Tune = Annotated[
     str | None,
-    typer.Option(help="Smaller files, for one measure or all: psnr, ms-ssim, ssimulacra2, all. Not libjpeg's bytes."),
+    typer.Option(help=said("tune", "psnr, ms-ssim, ssimulacra2 or all.")),
 ]
-TargetBytes = Annotated[int | None, typer.Option(min=1, help="The largest file of at most so many bytes.")]
+TargetBytes = Annotated[int | None, typer.Option(min=1, help=said("target_bytes"))]
 TargetMetric = Annotated[
     str | None,
-    typer.Option(
-        help="The smallest file that reaches ssimulacra2=80, psnr=40, ssim=0.98 or ms-ssim=0.99, or their like."
-    ),
+    typer.Option(help=said("target_metric", "ssimulacra2=80, psnr=40, ssim=0.98, ms-ssim=0.99 or their like.")),
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
-Scans = Annotated[Path | None, typer.Option(help="File of a scan script as for cjpeg and jpegtran.")]
+Scans = Annotated[Path | None, typer.Option(help=said("scans", "A file."))]
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]

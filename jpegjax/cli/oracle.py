@@ -46,10 +46,10 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
             bases = zip((LUMA_QUANTIZATION, CHROMA_QUANTIZATION), luma_chroma, strict=True)
             settings["qtables"] = [quality_table(base, quality).tolist() for base, quality in bases]
     optional = {
-        "comment": options.comment,
-        "icc_profile": options.icc_profile,
-        "restart_marker_rows": options.restart_rows,
-        "restart_marker_blocks": options.restart_blocks,
+        "comment": options.metadata.comment,
+        "icc_profile": options.metadata.icc_profile,
+        "restart_marker_rows": options.restart.rows,
+        "restart_marker_blocks": options.restart.blocks,
     }
     settings.update({name: value for name, value in optional.items() if value})
     out = io.BytesIO()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..options import Limits
+from ..options import Limits, Restart
 from .paths import Job, UsageError, shown
 
 __all__ = [
@@ -19,14 +19,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def restart(value: str | None) -> dict[str, Any]:
-    """Options for restart markers from cjpeg's "N", every so many MCU rows, or "NB", MCUs."""
+def restart(value: str | None) -> Restart:
+    """Restart markers from cjpeg's "N", every so many MCU rows, or "NB", MCUs."""
     if value is None:
-        return {}
+        return Restart()
     match = re.fullmatch(r"(\d{1,5})([bB]?)", value)
     if not match:
         raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
-    return {"restart_blocks" if match[2] else "restart_rows": int(match[1])}
+    return Restart(blocks=int(match[1])) if match[2] else Restart(rows=int(match[1]))
 
 
 def crop(value: str | None) -> tuple[int, int, int | None, int | None] | None:

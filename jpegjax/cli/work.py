@@ -19,11 +19,11 @@ from ..container import inspect
 from ..errors import JpegError, LimitExceeded
 from ..jpeg import codec
 from ..jpeg.targets import encode
-from ..jpeg.transcode import TranscodeOptions, transcode
-from ..options import DecodeOptions, EncodeOptions, Limits
+from ..jpeg.transcode import transcode
+from ..options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
+from ..options.scans import check_script
 from ..run.engines import pick
 from ..run.threads import cores
-from ..scan_script import check_script
 from . import oracle, pictures
 from .paths import Job, shown, write_whole
 from .report import Row, Totals, announce_compilation
@@ -65,7 +65,7 @@ class EncodeJob:
     discard: bool = False
     limit_pixels: int | None = Limits().pixels
 
-    verb: ClassVar = "encoded"
+    verb: ClassVar[str] = "encoded"
 
     def warm_up(self) -> None:
         plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
@@ -93,11 +93,13 @@ class EncodeJob:
         item.row.notes += notes
         if profile and self.keep_icc:
             item.profile = profile
-        elif profile and not self.options.icc_profile:
+        elif profile and not self.options.metadata.icc_profile:
             item.row.notes.append("ICC profile left out (--icc keep)")
 
     def settings(self, profile: bytes | None) -> EncodeOptions:
-        return replace(self.options, icc_profile=profile) if profile else self.options
+        if not profile:
+            return self.options
+        return replace(self.options, metadata=replace(self.options.metadata, icc_profile=profile))
 
     def code(self, items: Sequence[_Item], totals: Totals) -> None:
         start = time.perf_counter()
@@ -139,7 +141,7 @@ class DecodeJob:
     transpose: bool = False
     overwrite: bool = False
 
-    verb: ClassVar = "decoded"
+    verb: ClassVar[str] = "decoded"
 
     def warm_up(self) -> None:
         tiny = codec.encode(_TINY, EncodeOptions(), self.engine, self.device)
@@ -194,9 +196,9 @@ class TranscodeJob:
     in_place: bool = False
     overwrite: bool = False
 
-    engine: ClassVar = "host"
-    device: ClassVar = None
-    verb: ClassVar = "transcoded"
+    engine: ClassVar[str] = "host"
+    device: ClassVar[None] = None
+    verb: ClassVar[str] = "transcoded"
 
     def warm_up(self) -> None:
         transcode(codec.encode(_TINY, EncodeOptions(), "host", None), replace(self.options, crop=None, perfect=False))

@@ -30,20 +30,39 @@ def names() -> list[str]:
 
 @cache
 def get(name: str) -> Codec:
-    """The codec of this name. ValueError for a name that there is not, MissingCodec for one that is not installed."""
+    """The codec of a name.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        A `Codec`: its encode and decode, and which settings it takes.
+
+    Raises:
+        ValueError: There is no such codec.
+        MissingCodec: What it needs is not installed; the message holds the pip line.
+    """
     if name not in _MADE_BY:
         raise ValueError(f"codec={name!r}: must be one of {', '.join(_MADE_BY)}")
     return import_module(f"{__name__}.{_MADE_BY[name]}").codec(name)
 
 
 def available() -> list[str]:
-    """Names of the codecs that are installed."""
+    """Names of the codecs that are installed, ours first.
+
+    Returns:
+        What `get` takes. Looking loads the libraries of all codecs.
+    """
     gone = missing()
     return [name for name in _MADE_BY if name not in gone]
 
 
 def missing() -> dict[str, str]:
-    """Names of the codecs that are not installed, each with what it needs and the pip line."""
+    """The codecs that are not installed.
+
+    Returns:
+        {name: what it needs, and the pip line}.
+    """
     gone = {}
     for name in _MADE_BY:
         try:

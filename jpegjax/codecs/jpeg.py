@@ -8,39 +8,43 @@ from typing import Any
 import numpy as np
 
 from .. import __version__, api
-from ..options import TUNES, EncodeOptions
+from ..options import ENGINES, MAX_SIDE, SUBSAMPLING, TUNES, EncodeOptions, Restart, about
+from ..options.checks import default
 from .protocol import Codec, Setting
 
 __all__ = ["codec"]
 
 _FLAG = (False, True)
+
+
+def _setting(option: str, more: str = "", kind: type = EncodeOptions, **values: Any) -> Setting:
+    """An option of ours as a setting: its default and sentence, and which values it takes."""
+    return Setting(default(kind, option), f"{about(kind, option)} {more}".rstrip(" ."), **values)
+
+
 _PARTS = {
-    "optimize": Setting(False, "Huffman tables fitted to each file", choices=_FLAG),
-    "progressive": Setting(
-        None, "progressive scans; none is no, or with tune whichever is smaller", choices=(None, False, True)
+    "optimize": _setting("optimize", choices=_FLAG),
+    "progressive": _setting(
+        "progressive", "None is no, or with tune whichever is smaller.", choices=(None, False, True)
     ),
-    "arithmetic": Setting(False, "arithmetic coding in place of Huffman's", choices=_FLAG),
-    "scans": Setting(
-        None, "scan script in place of the default one", allowed="text as for cjpeg -scans, or types.Scan"
-    ),
-    "restart_rows": Setting(0, "restart marker every so many MCU rows", span=(0, 65_535)),
-    "restart_blocks": Setting(0, "restart marker every so many MCUs", span=(0, 65_535)),
+    "arithmetic": _setting("arithmetic", choices=_FLAG),
+    "scans": _setting("scans", allowed="text as for cjpeg -scans, or types.Scan"),
+    "restart_rows": _setting("rows", kind=Restart, span=(0, MAX_SIDE)),
+    "restart_blocks": _setting("blocks", kind=Restart, span=(0, MAX_SIDE)),
 }
 _LOSSY = {
-    "quality": Setting(75, "IJG quality, or (luma, chroma)", allowed="1..100, or a pair of them"),
-    "subsampling": Setting(
-        None, "chroma sampling", allowed="4:2:0 (default), 4:4:4, 4:2:2, 4:4:0, 4:1:1, 4:1:0, cjpeg's HxV"
-    ),
-    "qtables": Setting(None, "quantisation tables in place of quality's", allowed="1 to 4 tables of 64 steps"),
+    "quality": _setting("quality", allowed="1..100, or a pair of them"),
+    "subsampling": _setting("subsampling", allowed=f"{', '.join(SUBSAMPLING)}, cjpeg's HxV; 4:2:0 by default"),
+    "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
     **_PARTS,
-    "tune": Setting(None, "what to optimise rate and distortion for", allowed=", ".join(map(str, TUNES)).lower()),
-    "target_bytes": Setting(None, "size to meet", allowed="bytes"),
-    "target_metric": Setting(None, "quality to meet", allowed="as for jpegjax.encode"),
-    "engine": Setting("auto", "where it runs", choices=("auto", "host", "xla")),
+    "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),
+    "target_bytes": _setting("target_bytes", allowed="bytes"),
+    "target_metric": _setting("target_metric", allowed="as for jpegjax.encode"),
+    "engine": Setting("auto", "where it runs", choices=ENGINES),
 }
 _LOSSLESS = {
-    "predictor": Setting(None, "predictor; none is the best of each file", choices=(None, 1, 2, 3, 4, 5, 6, 7)),
-    "point_transform": Setting(0, "low bits to drop", span=(0, 15)),
+    "predictor": _setting("predictor", choices=(None, 1, 2, 3, 4, 5, 6, 7)),
+    "point_transform": _setting("point_transform", span=(0, 15)),
     "restart_rows": _PARTS["restart_rows"],
     "engine": _LOSSY["engine"],
 }
@@ -48,7 +52,9 @@ _GRID = (5, 10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 
 
 def _options(settings: Mapping[str, Any], **fixed: Any) -> None:
-    EncodeOptions(**{name: value for name, value in settings.items() if name != "engine"}, **fixed)
+    rest = {name: value for name, value in settings.items() if name != "engine"}
+    restart = Restart(rest.pop("restart_rows", 0), rest.pop("restart_blocks", 0))
+    EncodeOptions(**rest, restart=restart, **fixed)
 
 
 def _encode(image: Any, **settings: Any) -> bytes:

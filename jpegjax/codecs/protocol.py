@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..types import Array
+
 __all__ = ["Codec", "MissingCodec", "Setting", "as_uint8", "reading"]
 
 
@@ -94,7 +96,7 @@ class Codec:
     grid: Sequence[Any] = ()
     check_all: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,17 +111,35 @@ class Codec:
             self.check_all(checked)
         return checked
 
-    def encode(self, image: Any, **settings: Any) -> bytes:
-        """A file of one image, uint8 [H, W] or [H, W, 3] (RGB, 0..255), NumPy or JAX.
+    def encode(self, image: Array, **settings: Any) -> bytes:
+        """A file of one image.
 
-        settings: of `self.settings`, the others at their defaults. TypeError or ValueError for a setting or an image that
-        the codec does not take.
+        Args:
+            image: uint8 [H, W] (grey) or [H, W, 3] (RGB), values 0..255, NumPy or JAX; what else a codec takes its settings say.
+            settings: Of `self.settings`, the others at their defaults.
+
+        Returns:
+            The bytes of the file.
+
+        Raises:
+            TypeError: A setting that there is not, or one or an image of the wrong type.
+            ValueError: A setting or a shape that is out of range.
         """
         defaults = {name: setting.default for name, setting in self.settings.items()}
         return self.write(image, **(defaults | self.check(settings)))
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Pixels of a file, uint8 [H, W] or [H, W, 3]. ValueError (JpegError for ours) where it is no such file."""
+        """Pixels of a file.
+
+        Args:
+            data: The bytes of the file.
+
+        Returns:
+            uint8 [H, W] or [H, W, 3].
+
+        Raises:
+            ValueError: It is no such file (JpegError for our own JPEG).
+        """
         return self.read(data)
 
 

@@ -86,7 +86,7 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
             at += 17 + listed
             for j in range(i, n):
                 if picked[j, TABLE] == picked[i, TABLE]:
-                    fill_codes(sixteen, symbols, kind == 0, codes[(first + j) * 256 : (first + j) * 256 + 256])
+                    fill_codes(sixteen, symbols, codes[(first + j) * 256 : (first + j) * 256 + 256])
     return at
 
 

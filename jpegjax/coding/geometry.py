@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..types import Frame
+from ..types import Frame, Scan
 
-__all__ = ["ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "H", "V", "scan_geometry"]
+__all__ = [
+    "ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "Band", "H", "V", "Walk", "scan_geometry",
+    "scan_walk",
+]  # fmt: skip
 
 ADDRESS = 0  # address of the block at (FIRST_ROW, 0): int16 [64] in natural order, 128 bytes a block, rows contiguous
 COLUMNS = 1  # real block columns, also the row stride in blocks
 ROWS = 2  # real block rows of the component
 H, V = 3, 4  # blocks per MCU (1, 1 where the scan holds one component)
 FIRST_ROW = 5  # number of the block row that ADDRESS points at: 0 for a whole plane, more for a strip
-LAST = (
-    6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient, or 0 for none wanted
-)
+LAST = 6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient; 0: none wanted
 STORED = 7  # block rows that memory holds where those that only fill an MCU have a place too, else 0
 FIELDS = 8
 
@@ -35,3 +38,27 @@ def scan_geometry(frame: Frame, components: tuple[int, ...], planes: list[np.nda
         row[H], row[V] = (1, 1) if alone else (k.h, k.v)
     high, wide = frame.blocks(components[0]) if alone else frame.mcus
     return table, high, wide
+
+
+class Walk(NamedTuple):
+    """The MCUs of a scan: `scan_geometry`'s table, rows and columns of MCUs, and MCUs between restarts, 0 for none."""
+
+    geometry: np.ndarray
+    high: int
+    wide: int
+    restart: int
+
+
+class Band(NamedTuple):
+    """What a progressive scan sends of a block: zigzag indices first..last, without their lowest `shift` bits."""
+
+    first: int
+    last: int
+    shift: int
+
+
+def scan_walk(frame: Frame, scan: Scan, planes: list[np.ndarray]) -> Walk:
+    """The MCUs of a scan over planes that may hold more block rows than are real (STORED)."""
+    geometry, high, wide = scan_geometry(frame, scan.components, planes)
+    geometry[:, STORED] = [len(planes[c]) for c in scan.components]
+    return Walk(geometry, high, wide, scan.restart_interval)

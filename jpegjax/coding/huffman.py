@@ -10,108 +10,111 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import CorruptJpeg
-from ..simd import kernel
+from ..simd import kernel, load_i32, shift_right
 from ..types import HuffmanSpec
+from .canonical import first_codes, table_fault
 
 __all__ = [
-    "LOOKAHEAD",
-    "LOOKUP_SIZE",
-    "MAX_CODE",
-    "SYMBOLS",
-    "VALUE_OFFSET",
-    "best_lengths",
-    "decode_lookup",
-    "encode_codes",
-    "fill_codes",
-    "optimal_spec",
-]
+    "LOOKAHEAD", "LOOKUP_SIZE", "SEARCH", "SEARCH_SIZE", "best_lengths", "check_table", "decode_lookup", "encode_codes",
+    "fill_codes", "fill_decoder", "find_code", "long_entry", "optimal_spec", "walk_codes",
+]  # fmt: skip
 
 LOOKAHEAD = 9  # bits that the first look-up resolves
-MAX_CODE = 1 << LOOKAHEAD  # + length: largest code of that length, -1 for none; + 17 ends every search
-VALUE_OFFSET = MAX_CODE + 18  # + length: what turns a code of that length into an index of SYMBOLS
-SYMBOLS = VALUE_OFFSET + 18
-LOOKUP_SIZE = SYMBOLS + 256
+SEARCH = 1 << LOOKAHEAD  # behind it, what `find_code` takes
+LIMITS = 0  # + length 1..17: what is behind its last code, as 16 bits; above all that 16 bits hold where none is left
+OFFSETS = LIMITS + 18  # + length: what turns a code of that length into an index of SYMBOLS
+SYMBOLS = OFFSETS + 18
+SEARCH_SIZE = SYMBOLS + 256
+LOOKUP_SIZE = SEARCH + SEARCH_SIZE
 
-_FAULTS = {
-    1: "has more than 256 codes",
-    2: "assigns more codes than their lengths allow",
-    3: "lists fewer symbols than codes",
-    4: "holds a DC category above 15",
-    5: "lists a symbol twice",
-}
+_first_codes = kernel(first_codes)
 
 
 @kernel
-def _canonical(counts, symbols, codes, lengths):
-    """Codes and lengths in code order (T.81 C.2). Returns their number, or minus a fault."""
-    total = 0
-    code = 0
+def walk_codes(counts, codes, lengths):
+    """Codes and lengths, int64 [256], in code order (T.81 C.2); returns their number. counts: of a prefix code."""
+    first = np.empty(17, np.int64)
+    _first_codes(counts, first)
+    i = 0
     for length in range(1, 17):
-        n = np.int64(counts[length - 1])
-        if total + n > 256:
-            return -1
-        for _ in range(n):
-            codes[total] = code
-            lengths[total] = length
-            total += 1
-            code += 1
-        # The code of all ones stays free, so that padding cannot look like a code.
-        if n > 0 and code >= 1 << length:
-            return -2
-        code <<= 1
-    return -3 if total > symbols.size else total
+        for code in range(first[length], first[length] + np.int64(counts[length - 1])):
+            codes[i] = code
+            lengths[i] = length
+            i += 1
+    return i
 
 
 @kernel
-def fill_codes(counts, symbols, dc, table):
-    codes = np.empty(256, np.int64)
-    lengths = np.empty(256, np.int64)
-    total = _canonical(counts, symbols, codes, lengths)
-    for i in range(total):
-        symbol = np.int64(symbols[i])
-        if dc and symbol > 15:
-            return -4
-        if table[symbol]:
-            return -5
-        table[symbol] = np.uint32(codes[i] << 8 | lengths[i])
-    return total
+def fill_codes(counts, symbols, table):
+    """The code of each symbol of a prefix code: code << 8 | length in uint32 [256]; the rest of the table stays."""
+    codes, lengths = np.empty(256, np.int64), np.empty(256, np.int64)
+    for i in range(walk_codes(counts, codes, lengths)):
+        table[symbols[i]] = codes[i] << 8 | lengths[i]
 
 
 @kernel
-def _fill_lookup(counts, symbols, dc, value_bits, table):
-    codes = np.empty(256, np.int64)
-    lengths = np.empty(256, np.int64)
-    total = _canonical(counts, symbols, codes, lengths)
-    if total < 0:
-        return total
-    for length in range(18):
-        table[MAX_CODE + length] = -1
-        table[VALUE_OFFSET + length] = 0
-    table[MAX_CODE + 17] = 0x7FFFFFFF
-    for i in range(total):
-        symbol = np.int64(symbols[i])
-        if dc and symbol > 15:
-            return -4
-        length = lengths[i]
-        table[SYMBOLS + i] = symbol
-        table[MAX_CODE + length] = codes[i]
-        table[VALUE_OFFSET + length] = i - codes[i]
-        if length <= LOOKAHEAD:
-            first = codes[i] << (LOOKAHEAD - length)
-            entry = (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
-            for j in range(first, first + (1 << (LOOKAHEAD - length))):
-                table[j] = entry
-    return total
+def fill_decoder(counts, symbols, bits, short, search):
+    """Both tables of decoding a prefix code.
+
+    short: integers [1 << bits], length << 8 | symbol of the code that these bits start with, 0 for a longer one.
+    search: int32 [SEARCH_SIZE], what `find_code` takes: the fields LIMITS, OFFSETS and SYMBOLS.
+    """
+    first = np.empty(17, np.int64)
+    _first_codes(counts, first)
+    short[:] = 0
+    index = 0
+    for length in range(1, 17):
+        search[OFFSETS + length] = index - first[length]
+        end = first[length] + np.int64(counts[length - 1])
+        search[LIMITS + length] = end << (16 - length)
+        for code in range(first[length], end):
+            symbol = np.int64(symbols[index])
+            search[SYMBOLS + index] = symbol
+            index += 1
+            if length <= bits:
+                short[code << (bits - length) : (code + 1) << (bits - length)] = length << 8 | symbol
+    search[LIMITS + 17] = 1 << 17
 
 
-def _checked(status: int) -> None:
-    if status < 0:
-        raise CorruptJpeg(f"Huffman table {_FAULTS[-status]}")
+@kernel
+def find_code(search, bits, length):
+    """(symbol, length) of the code that 64 bits start with, `length` or longer; (0, 17) where none matches.
+
+    search: its address, as `fill_decoder` has it.
+    """
+    top = shift_right(bits, 48)
+    while top >= load_i32(search + 4 * (LIMITS + length)):
+        length += 1
+    if length > 16:
+        return np.int64(0), np.int64(17)
+    index = shift_right(top, 16 - length) + load_i32(search + 4 * (OFFSETS + length))
+    return np.int64(load_i32(search + 4 * (SYMBOLS + index))), length
+
+
+@kernel
+def long_entry(search, bits, value_bits):
+    """What `decode_lookup` would hold of a code beyond its look-up; symbol 0 of 17 bits where none matches."""
+    symbol, length = find_code(search, bits, np.int64(LOOKAHEAD + 1))
+    return (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
+
+
+@kernel
+def _fill_lookup(counts, symbols, value_bits, table):
+    fill_decoder(counts, symbols, LOOKAHEAD, table[:SEARCH], table[SEARCH:])
+    for i in range(SEARCH):
+        entry = table[i]
+        if entry:
+            table[i] = ((entry >> 8) + min(entry & 15, value_bits)) << 16 | entry
+
+
+def check_table(name: str, spec: HuffmanSpec, largest: int = 255) -> None:
+    """CorruptJpeg where `table_fault` has something to say of a table."""
+    fault = table_fault(spec, largest)
+    if fault:
+        raise CorruptJpeg(f"{name} {fault}")
 
 
 def _arrays(spec: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
-    if len(spec.counts) != 16:
-        raise ValueError(f"HuffmanSpec.counts: {len(spec.counts)} bytes given; must be 16")
     return np.frombuffer(spec.counts, np.uint8), np.frombuffer(spec.symbols, np.uint8)
 
 
@@ -119,24 +122,29 @@ def _arrays(spec: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
 def encode_codes(spec: HuffmanSpec, dc: bool = False) -> np.ndarray:
     """Code of each symbol: read-only uint32 [256], code << 8 | length in bits; 0 for those without (T.81 C.2, C.3).
 
-    dc: symbols are DC categories, 0..15. Raises CorruptJpeg for what is no prefix code, or has a code of all ones.
+    dc: symbols are DC categories, 0..15. Raises CorruptJpeg for what is no prefix code, or has a code of all ones, and
+    for a symbol that is listed twice.
     """
+    check_table("Huffman table", spec, 15 if dc else 255)
+    if len(set(spec.symbols)) < len(spec.symbols):
+        raise CorruptJpeg("Huffman table lists a symbol twice")
     table = np.zeros(256, np.uint32)
-    _checked(fill_codes(*_arrays(spec), dc, table))
+    fill_codes(*_arrays(spec), table)
     table.flags.writeable = False
     return table
 
 
 @lru_cache(maxsize=64)
 def decode_lookup(spec: HuffmanSpec, dc: bool = False, value_bits: int = 15) -> np.ndarray:
-    """Decoding table of `progressive_decode`: read-only int32 [LOOKUP_SIZE] (T.81 F.2.2.3).
+    """Decoding table of progressive and lossless scans: read-only int32 [LOOKUP_SIZE] (T.81 F.2.2.3).
 
     [bits]: step << 16 | length << 8 | symbol of the code that these LOOKAHEAD bits start with, 0 where it is longer;
-    then the fields MAX_CODE, VALUE_OFFSET and SYMBOLS. step: bits of the code and of the value behind it, the low four
-    bits of the symbol and at most value_bits. Raises CorruptJpeg like `encode_codes`; repeated symbols are allowed.
+    then what `find_code` takes. step: bits of the code and of the value behind it, the low four bits of the symbol and
+    at most value_bits. Raises CorruptJpeg like `encode_codes`; repeated symbols are allowed.
     """
-    table = np.zeros(LOOKUP_SIZE, np.int32)
-    _checked(_fill_lookup(*_arrays(spec), dc, value_bits, table))
+    check_table("Huffman table", spec, 15 if dc else 255)
+    table = np.empty(LOOKUP_SIZE, np.int32)
+    _fill_lookup(*_arrays(spec), value_bits, table)
     table.flags.writeable = False
     return table
 

@@ -54,7 +54,7 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
         pick(engine, device)
         return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
     if options.tune:
-        from .tuned.encode import chosen_recipe
+        from .tuned.plan import chosen_recipe
 
         return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device)
     return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device)
@@ -82,7 +82,8 @@ def encode_recipes(
     images: Sequence[Any], recipes: Sequence[Recipe], options: EncodeOptions, engine: str, device: Any
 ) -> list[bytes]:
     """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
-    from .tuned.encode import encode_tuned, tuned_frame, write_tuned
+    from .tuned.encode import encode_tuned, write_tuned
+    from .tuned.plan import tuned_frame
 
     if pick(engine, device) == "host":
         pairs = list(zip(images, recipes, strict=True))
@@ -100,8 +101,7 @@ def encode_recipes(
 def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
     return encode_lossless(
         image, precision=options.precision, predictor=options.predictor, point_transform=options.point_transform,
-        restart_rows=options.restart_rows, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif,
-        xmp=options.xmp, comment=options.comment,
+        restart_rows=options.restart.rows, metadata=options.metadata,
     )  # fmt: skip
 
 

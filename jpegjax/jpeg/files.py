@@ -1,12 +1,13 @@
 """Files to coefficient planes and back: the entropy coders of `coding` joined to the markers of `container`.
 
-planes ──▶ encode_image ──▶ bytes          bytes ──▶ decode_image ──▶ planes
+planes ──▶ header + body ──▶ bytes          bytes ──▶ decode_image ──▶ planes
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,22 +19,24 @@ from ..coding.fitted import encode_scans
 from ..coding.geometry import scan_geometry
 from ..coding.progressive.decode import ScanDecoder
 from ..coding.progressive.encode import default_script
-from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_warnings
-from ..coding.sequential.encode import encode_scan, encode_tables
+from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_notes
+from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
+from ..container.write import frame_header
 from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
-from ..options import EncodeOptions, Limits
+from ..options import EncodeOptions, Limits, Metadata
+from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..scan_script import check_script
-from ..types import ColorSpace, Frame, Process, Scan
+from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, Process, Scan
 
-__all__ = ["decode_image", "encode_image", "sequential_script", "write_scans"]
+__all__ = [
+    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot",
+    "write_scans",
+]  # fmt: skip
 
-_MAX_INTERVAL = 65_535
-_MAX_MCU_BLOCKS = 10
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
 _STANDARD = {
     (0, 0): STANDARD_DC_LUMA,
@@ -51,24 +54,77 @@ def table_slot(frame: Frame, c: int) -> int:
 def sequential_script(frame: Frame) -> tuple[Scan, ...]:
     """One interleaved scan, or one a component where an MCU would be too large (T.81 B.2.3)."""
     everything = range(len(frame.components))
-    if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > _MAX_MCU_BLOCKS):
+    if len(everything) > 4 or (len(everything) > 1 and sum(k.h * k.v for k in frame.components) > MAX_MCU_BLOCKS):
         return tuple(Scan((c,)) for c in everything)
     return (Scan(tuple(everything)),)
 
 
 def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
     columns = frame.mcus[1] if len(scan.components) > 1 else frame.blocks(scan.components[0])[1]
-    return min(options.restart_blocks or options.restart_rows * columns, _MAX_INTERVAL)
+    return options.restart.interval(columns)
 
 
-def _encode_direct(planes: list[np.ndarray], frame: Frame, scan: Scan) -> bytes:
-    """A sequential scan with Annex K's tables: no need to look at its symbols first."""
-    geometry, rows, columns = scan_geometry(frame, scan.components, planes)
-    slots = [table_slot(frame, c) for c in scan.components]
-    tables = encode_tables(
-        tuple(_STANDARD[0, s] for s in slots), tuple(_STANDARD[1, s] for s in slots), frame.precision
-    )
-    return encode_scan(geometry, rows, columns, tables, scan.restart_interval)
+def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
+    """Annex K's tables, as the coder takes them, of a scan of these components."""
+    slots = [table_slot(frame, c) for c in components]
+    dc, ac = (tuple(_STANDARD[kind, slot] for slot in slots) for kind in (0, 1))
+    return encode_tables(dc, ac, frame.precision)
+
+
+def _plain_heads(frame: Frame, script: Sequence[Scan]) -> list[bytes]:
+    """What stands before the data of sequential scans by Annex K's tables: DHT once each, DRI where it changes, SOS."""
+    sent: set[tuple[int, int]] = set()
+    heads, interval = [], 0
+    for scan in script:
+        slots = [table_slot(frame, c) for c in scan.components]
+        new = [key for key in dict.fromkeys((kind, slot) for slot in slots for kind in (0, 1)) if key not in sent]
+        sent.update(new)
+        parts = [dht(*key, _STANDARD[key]) for key in new]
+        if scan.restart_interval != interval:
+            interval = scan.restart_interval
+            parts.append(dri(interval))
+        parts.append(sos([(frame.components[c].id, s, s) for c, s in zip(scan.components, slots, strict=True)]))
+        heads.append(b"".join(parts))
+    return heads
+
+
+def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan]) -> bytes:
+    """`write_scans` by Annex K's tables: no need to look at the symbols first."""
+    parts: list[bytes] = []
+    for scan, scan_head in zip(script, _plain_heads(frame, script), strict=True):
+        geometry, rows, columns = scan_geometry(frame, scan.components, planes)
+        tables = plain_tables(frame, scan.components)
+        parts += [scan_head, encode_scan(geometry, rows, columns, tables, scan.restart_interval)]
+    return b"".join([*parts, EOI])
+
+
+@lru_cache(maxsize=64)
+def _only_head(frame: Frame, interval: int) -> bytes:
+    """`_plain_heads` of a file's only scan."""
+    return _plain_heads(frame, [Scan(tuple(range(len(frame.components))), restart_interval=interval)])[0]
+
+
+@lru_cache(maxsize=64)
+def _bare_start(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
+    """All that stands before the data of a file of one scan without metadata."""
+    return header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _only_head(frame, interval)
+
+
+def plain_file(
+    frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata, segments: Sequence[tuple[int, bytes]]
+) -> bytes:
+    """A baseline file of one scan by Annex K's tables, as `encode_image` writes it, from data that are coded already.
+
+    steps: per component uint16 [64] in natural order. interval: MCUs between restarts, 0 for none. segments: parts of the
+    data, each with the number of the restart segment that it begins.
+    """
+    if metadata:
+        parts = [header(frame, [np.frombuffer(s, np.uint16) for s in steps], metadata), _only_head(frame, interval)]
+    else:
+        parts = [_bare_start(frame, steps, interval)]
+    for number, data in segments:
+        parts += [bytes([0xFF, 0xD0 + (number - 1) % 8]), data] if number else [data]
+    return b"".join([*parts, EOI])
 
 
 def _write_arithmetic(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan]) -> bytes:
@@ -115,22 +171,40 @@ def write_scans(
         return _write_arithmetic(planes, frame, script)
     if optimize or frame.process.progressive:
         return bytes(encode_scans(planes, frame, script, [table_slot(frame, c) for c in range(len(planes))]))
-    parts: list[bytes] = []
-    sent: set[tuple[int, int]] = set()
-    interval = 0
-    for scan in script:
-        slots = [table_slot(frame, c) for c in scan.components]
-        for kind, slot in ((kind, slot) for slot in slots for kind in (0, 1)):
-            if (kind, slot) not in sent:
-                sent.add((kind, slot))
-                parts.append(dht(kind, slot, _STANDARD[kind, slot]))
-        if scan.restart_interval != interval:
-            interval = scan.restart_interval
-            parts.append(dri(interval))
-        parts.append(sos([(frame.components[c].id, s, s) for c, s in zip(scan.components, slots, strict=True)]))
-        parts.append(_encode_direct(planes, frame, scan))
-    parts.append(EOI)
-    return b"".join(parts)
+    return _write_plain(planes, frame, script)
+
+
+def _fitting(planes: Sequence[np.ndarray], frame: Frame, options: EncodeOptions) -> tuple[list[np.ndarray], Frame]:
+    """Planes as the coders take them, and the frame of the options' process; ValueError for planes that do not fit."""
+    if options.arithmetic:
+        process = Process.PROGRESSIVE_ARITHMETIC if options.progressive else Process.EXTENDED_ARITHMETIC
+        frame = replace(frame, process=process)
+    elif options.progressive:
+        frame = replace(frame, process=Process.PROGRESSIVE)
+    elif frame.process.progressive or frame.process.arithmetic:
+        frame = replace(frame, process=Process.BASELINE if frame.precision == 8 else Process.EXTENDED)
+    planes = [np.ascontiguousarray(p, np.int16) for p in planes]
+    for c, plane in enumerate(planes):
+        if plane.shape != (*frame.blocks(c), 8, 8):
+            raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
+    return planes, frame
+
+
+def _scans(planes: list[np.ndarray], frame: Frame, options: EncodeOptions) -> bytes:
+    if options.scans is not None:
+        script = check_script(options.scans, frame)
+    else:
+        script = default_script(frame) if options.progressive else sequential_script(frame)
+    if options.restart.rows or options.restart.blocks:
+        script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
+    optimize = options.optimize or options.progressive or frame.precision != 8
+    return write_scans(planes, frame, script, optimize=optimize)
+
+
+def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
+    """`encode_image` without what stands before the first DQT: SOI and metadata."""
+    planes, frame = _fitting(planes, frame, options)
+    return frame_header(frame, qtables) + _scans(planes, frame, options)
 
 
 def encode_image(
@@ -143,36 +217,8 @@ def encode_image(
     in natural order. Of the options, those on tables, process, scans, restarts and metadata count. Raises ValueError for
     planes and scan scripts that do not fit the frame and for coefficients out of range.
     """
-    if options.arithmetic:
-        process = Process.PROGRESSIVE_ARITHMETIC if options.progressive else Process.EXTENDED_ARITHMETIC
-        frame = replace(frame, process=process)
-    elif options.progressive:
-        frame = replace(frame, process=Process.PROGRESSIVE)
-    elif frame.process.progressive or frame.process.arithmetic:
-        frame = replace(frame, process=Process.BASELINE if frame.precision == 8 else Process.EXTENDED)
-    planes = [np.ascontiguousarray(p, np.int16) for p in planes]
-    for c, plane in enumerate(planes):
-        if plane.shape != (*frame.blocks(c), 8, 8):
-            raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
-    comment = options.comment.encode() if isinstance(options.comment, str) else options.comment
-    head = header(
-        frame,
-        qtables,
-        dpi=options.dpi,
-        icc_profile=options.icc_profile,
-        exif=options.exif,
-        xmp=options.xmp,
-        comment=comment,
-    )
-    if options.scans is not None:
-        script = check_script(options.scans, frame)
-    else:
-        script = default_script(frame) if options.progressive else sequential_script(frame)
-    if options.restart_rows or options.restart_blocks:
-        script = tuple(replace(scan, restart_interval=_interval(frame, scan, options)) for scan in script)
-    return head + write_scans(
-        planes, frame, script, optimize=options.optimize or options.progressive or frame.precision != 8
-    )
+    planes, frame = _fitting(planes, frame, options)
+    return header(frame, qtables, options.metadata) + _scans(planes, frame, options)
 
 
 def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:
@@ -210,7 +256,7 @@ def _decode_sequential(
     geometry, rows, columns = scan_geometry(frame, scan.components, planes)
     tables = decode_tables(scan.dc_tables, scan.ac_tables)
     state = decode_scan(geometry, rows, columns, tables, data, position, scan.restart_interval)
-    return int(state[POSITION]), [(message, offset) for message, _, offset in scan_warnings(state)]
+    return int(state[POSITION]), scan_notes(state)
 
 
 def _decode_again(
@@ -219,7 +265,7 @@ def _decode_again(
     """`_decode_sequential` over planes that hold an earlier scan: like libjpeg, it only replaces what is coded anew."""
     anew = [np.zeros_like(p) if c in scan.components else p for c, p in enumerate(planes)]
     position, found = _decode_sequential(frame, scan, anew, data, position)
-    complete = all(message != WARNINGS[EXHAUSTED] for message, _ in found)
+    complete = all(not message.startswith(WARNINGS[EXHAUSTED]) for message, _ in found)
     for c in scan.components:
         coded = anew[c] != 0
         coded[..., 0, 0] |= complete

@@ -13,6 +13,7 @@ from ..coding.arithmetic.lossless import decode_lossless_scan
 from ..coding.lossless import PREDICTORS, Place, decode_scan, encode_rows, entropy_bits, measure
 from ..container import EOI, Reader, dht, dri, header, sos
 from ..errors import LimitExceeded, UnsupportedJpeg
+from ..options import NO_METADATA, Metadata
 from ..run.memory import borrow
 from ..simd import kernel
 from ..types import ColorSpace, Component, Frame, Process
@@ -46,11 +47,7 @@ def encode_lossless(
     predictor: int | None = None,
     point_transform: int = 0,
     restart_rows: int = 0,
-    dpi: tuple[int, int] | None = None,
-    icc_profile: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    comment: bytes | None = None,
+    metadata: Metadata = NO_METADATA,
 ) -> bytes:
     """A lossless file (SOF3), byte-identical to libjpeg-turbo's with the same predictor and point transform.
 
@@ -59,7 +56,7 @@ def encode_lossless(
     values; None for those of the dtype. predictor: 1..7, None for the one whose file is smallest, exactly below 2^18
     samples, otherwise by every 2nd to 8th row. point_transform: low bits to drop, below precision. restart_rows: rows
     between restart markers, 0 for none, at most as many as hold 65,535 pixels. One Huffman table, fitted to the file.
-    Metadata as for `container.header`. ValueError where something does not fit.
+    metadata: to embed. ValueError where something does not fit.
     """
     height, width = image.shape[:2]
     n = 1 if image.ndim == 2 else image.shape[2]
@@ -80,7 +77,7 @@ def encode_lossless(
     color, ids = _COLORS[n]
     frame = Frame(height, width, tuple(Component(i, 1, 1) for i in ids), Process.LOSSLESS, precision, color)
     parts: list[bytes | memoryview] = [
-        header(frame, (), dpi=dpi, icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment),
+        header(frame, (), metadata),
         dht(0, 0, spec),
         dri(rows * width) if rows else b"",
         sos([(i, 0, 0) for i in ids], (predictor, 0), (0, point_transform)),

@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args, overload
 
 import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import MAX_SIDE, check_choice, parse_subsampling
+from ..types import Array
+
+if TYPE_CHECKING:
+    import jax
+    import numpy.typing as npt
 
 __all__ = ["simulate"]
 
-FORWARD = ("exact", "smooth")
-GRADIENT = ("straight-through", "soft")
+Forward = Literal["exact", "smooth"]
+Gradient = Literal["straight-through", "soft"]
+FORWARD: tuple[Forward, ...] = get_args(Forward)
+GRADIENT: tuple[Gradient, ...] = get_args(Gradient)
 LARGEST_STEP = 65_535
 
 
+class _Keywords(TypedDict, total=False):
+    subsampling: str | Sequence[tuple[int, int]]
+    qtables: Any
+    forward: Forward
+    gradient: Gradient
+    exponent: int
+
+
+@overload
 def simulate(
-    images: Any,
-    quality: Any = 75,
+    images: Array,
+    quality: npt.ArrayLike | jax.Array = 75,
     *,
-    subsampling: Any = "4:2:0",
+    bits: Literal[False] = False,
+    **options: Unpack[_Keywords],
+) -> jax.Array: ...
+@overload
+def simulate(
+    images: Array, quality: npt.ArrayLike | jax.Array = 75, *, bits: Literal[True], **options: Unpack[_Keywords]
+) -> tuple[jax.Array, jax.Array]: ...
+def simulate(
+    images: Array,
+    quality: npt.ArrayLike | jax.Array = 75,
+    *,
+    subsampling: str | Sequence[tuple[int, int]] = "4:2:0",
     qtables: Any = None,
-    forward: str = "exact",
-    gradient: str = "straight-through",
+    forward: Forward = "exact",
+    gradient: Gradient = "straight-through",
     exponent: int = 5,
     bits: bool = False,
 ) -> Any:
-    """JPEG as a layer: what a decoder shows of images, differentiable in images, quality and tables. jit-, vmap- and shard-safe.
+    """JPEG as a layer: what a decoder shows of images, differentiable in images, quality and tables.
 
-    images: [H, W], [H, W, C] or [N, H, W, C], C 1 (grey) or 3 (RGB), sides 1..65,535, values 0..255: uint8 or floats,
-        NumPy, JAX or traced. The result has the same shape and dtype; smooth ones of uint8 are float32.
-    quality: IJG quality 1..100, clipped when traced, a scalar or [N]. Integers take libjpeg's integer tables. Floats
-        take tables without rounding, which have a gradient; exact ones those of the nearest integer with this gradient.
-    subsampling: as for `encode`; grey ignores it.
-    qtables: in place of quality, steps 1..65,535 in natural order, clipped when traced: [T, 8, 8] or [T, 64], or [8, 8]
-        or [64] for T = 1, or [N, T, 8, 8] or [N, T, 64] per image, T 1..4. Component i takes table min(i, T − 1).
-    forward: "exact" gives decode(encode(images)) bit for bit, images and tables rounded to integers. "smooth" is above
-        45 dB to it at qualities 10..95: float transform, triangle filter and clamps, rounding x to
-        round(x) + (x − round(x))^exponent (Shin and Song 2017, whose 3 falls short of 45 dB); pixels, colour and chroma
-        keep the encoder's integer roundings, as constants.
-    gradient: "straight-through": roundings and clamps have slope 1. "soft": they have the smooth form's slopes.
-    exponent: odd; 1 does not round at all.
-    bits: give (images, bits) with an estimate of the file's size, float32 [N] (a scalar for a single image), alike for
-        all forms and differentiable.
+    Safe under jit, vmap, grad and sharding. A NaN stays where it is, and is coded as 0.
 
-    A NaN stays where it is, and is coded as 0.
-    TypeError and ValueError name the argument, its value and what is allowed.
+    Args:
+        images: [H, W], [H, W, C] or [N, H, W, C], C 1 (grey) or 3 (RGB), sides 1..65,535, values 0..255: uint8 or floating
+            point, NumPy, JAX or traced.
+        quality: IJG quality 1..100, clipped when traced, a scalar or [N]. Integers take libjpeg's integer tables. Floats
+            take tables without rounding, which have a gradient; exact ones those of the nearest integer with this gradient.
+        subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. As for `encode`; grey
+            ignores it.
+        qtables: Steps 1..65,535 in natural order in place of quality, clipped when traced: [T, 8, 8] or [T, 64], or [8, 8]
+            or [64] for T = 1, or [N, T, 8, 8] or [N, T, 64] per image, T 1..4. Component i takes table min(i, T − 1).
+        forward: "exact" gives decode(encode(images)) bit for bit, images and tables rounded to integers. "smooth" is above
+            45 dB to it at qualities 10..95: float transform, triangle filter and clamps, rounding x to
+            round(x) + (x − round(x))^exponent (Shin and Song 2017, whose 3 falls short of 45 dB); pixels, colour and chroma
+            keep the encoder's integer roundings, as constants.
+        gradient: "straight-through": roundings and clamps have slope 1. "soft": they have the smooth form's slopes.
+        exponent: Odd, from 1; 1 does not round at all.
+        bits: Also estimate the size of the files, alike for all forms and differentiable.
+
+    Returns:
+        Images of the same shape and dtype, values 0..255; smooth ones of uint8 are float32. With bits a pair of them and the
+        estimate in bits, float32 [N], or a scalar for a single image.
+
+    Raises:
+        TypeError: An argument is of the wrong type. The message names it, its value and what is allowed.
+        ValueError: A shape does not fit, or a value that is known (not traced) is out of range.
     """
     check_choice("forward", forward, FORWARD)
     check_choice("gradient", gradient, GRADIENT)
@@ -151,9 +187,8 @@ def _run(images: Any, setting: Any, *static: Any) -> Any:
     explicit = tuple(name for name, kind in kinds if kind is jax.sharding.AxisType.Explicit)
     if not explicit:
         return run(images, setting)
-    like_images = jax.NamedSharding(mesh, spec)
-    by_image = jax.NamedSharding(mesh, jax.P(spec[0]) if images.ndim == 4 else jax.P())
-    layout = (like_images, by_image) if static[-1] else like_images
+    by_image = sharding.update(spec=jax.P(spec[0]) if images.ndim == 4 else jax.P())
+    layout = (sharding, by_image) if static[-1] else sharding
     return jax.sharding.auto_axes(run, axes=explicit, out_sharding=layout)(images, setting)
 
 

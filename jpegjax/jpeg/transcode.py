@@ -1,101 +1,28 @@
 """From file to file without loss: other geometry, other entropy coding, the same coefficients (jpegtran).
 
-bytes ──▶ entropy.decode_image ──▶ planes ──▶ blocks.turn_planes ──▶ planes ──▶ entropy.encode_image ──▶ bytes
+bytes ──▶ entropy.decode_image ──▶ planes ──▶ blocks.turn_planes ──▶ planes ──▶ carried head + entropy.body ──▶ bytes
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ..container import parse_header
-from ..container.carry import KINDS, carried_head, carried_orientation
-from ..container.parse import DEFAULT_LIMITS
+from ..container.carry import carried_head, carried_orientation
 from ..errors import CorruptJpeg, UnsupportedJpeg
 from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, lay_out, turn_planes
-from ..options import MAX_SIDE, EncodeOptions, Limits, check_choice, check_int
+from ..options import TranscodeOptions
+from ..options.scans import check_script
 from ..run.threads import run_parallel
-from ..scan_script import check_script
 from ..types import ColorSpace, Component, Frame
 from . import files as entropy
 
-__all__ = ["TranscodeOptions", "transcode"]
+__all__ = ["transcode"]
 
 Notes = list[tuple[str, int]]
-
-
-def _parse_keep(value: Any) -> tuple[str, ...]:
-    if value in ("all", "none"):
-        return KINDS if value == "all" else ()
-    names = (value,) if isinstance(value, str) else tuple(value)
-    for name in names:
-        if name not in KINDS:
-            raise ValueError(f"keep={value!r}: must be 'all', 'none', or one or several of {', '.join(KINDS)}")
-    return names
-
-
-def _parse_crop(value: Any) -> tuple[int, int, int | None, int | None]:
-    try:
-        x, y, width, height = value
-    except (TypeError, ValueError):
-        message = "must be (x, y, width, height), width or height None for all that is left"
-        raise ValueError(f"crop={value!r}: {message}") from None
-    sides = [None if s is None else check_int(f"crop[{i}]", s, 1, MAX_SIDE) for i, s in ((2, width), (3, height))]
-    return check_int("crop[0]", x, 0, MAX_SIDE), check_int("crop[1]", y, 0, MAX_SIDE), sides[0], sides[1]
-
-
-@dataclass(frozen=True, slots=True)
-class TranscodeOptions:
-    """Keyword arguments of `transcode`; `api.transcode` documents them."""
-
-    rotate: int = 0
-    flip: str | None = None
-    crop: tuple[int, int, int | None, int | None] | None = None
-    trim: bool = False
-    perfect: bool = False
-    grayscale: bool = False
-    optimize: bool = True
-    progressive: bool | None = None
-    arithmetic: bool = False
-    restart_rows: int = 0
-    restart_blocks: int = 0
-    keep: Any = "all"
-    icc_profile: bytes | None = None
-    apply_exif_orientation: bool = False
-    strict: bool = False
-    limits: Limits = DEFAULT_LIMITS
-    scans: Any = None
-
-    def __post_init__(self):
-        check_choice("rotate", self.rotate, tuple(ROTATIONS))
-        check_choice("flip", self.flip, tuple(FLIPS))
-        for name in ("trim", "perfect", "grayscale", "apply_exif_orientation", "strict"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise TypeError(f"{name}={getattr(self, name)!r}: must be True or False")
-        if self.trim and self.perfect:
-            raise ValueError("trim and perfect: give one of them, not both")
-        if self.crop is not None:
-            object.__setattr__(self, "crop", _parse_crop(self.crop))
-        kept = _parse_keep(self.keep)
-        object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
-        if not isinstance(self.limits, Limits):
-            raise TypeError(f"limits={self.limits!r}: must be a jpegjax.Limits")
-        object.__setattr__(self, "scans", self.coding(False).scans)
-
-    def coding(self, progressive: bool) -> EncodeOptions:
-        """The entropy coding that was asked for; progressive: of the file, where nothing was asked."""
-        return EncodeOptions(
-            optimize=self.optimize,
-            progressive=progressive if self.progressive is None else self.progressive,
-            arithmetic=self.arithmetic,
-            scans=self.scans,
-            restart_rows=self.restart_rows,
-            restart_blocks=self.restart_blocks,
-            icc_profile=self.icc_profile,
-        )
 
 
 def _gray(frame: Frame) -> Frame:
@@ -118,14 +45,6 @@ def _own_selectors(frame: Frame, tables: Sequence[np.ndarray]) -> Frame:
         raise UnsupportedJpeg(f"{len(different)} quantisation tables; a file with all its scans in any order holds 4")
     chosen = [different.index(t.tobytes()) for t in tables]
     return replace(frame, components=tuple(replace(k, tq=q) for k, q in zip(frame.components, chosen, strict=True)))
-
-
-def _without_head(data: bytes) -> memoryview:
-    """What follows SOI and the APPn and COM segments behind it."""
-    at = 2
-    while 0xE0 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return memoryview(data)[at:]
 
 
 def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[bytes, Notes]:
@@ -160,10 +79,10 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
-        coded = entropy.encode_image(planes, frame, tables, options.coding(source.process.progressive))
+        coded = entropy.body(planes, frame, tables, options.coding(source.process.progressive))
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
-    return head + _without_head(coded), notes
+    return head + coded, notes
 
 
 def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) -> list[tuple[bytes | ValueError, Notes]]:

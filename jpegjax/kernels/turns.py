@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from ..run.memory import borrow
+from ..run.memory import address, borrow
 from ..simd import kernel, load, store, vectorized
 from ..types import Component, Frame
 
@@ -144,18 +145,25 @@ def _signed_transposed(block, sign, out):
         store(out + 16 * v, row * load(sign + 16 * v, 8, 16))
 
 
-@kernel
-def _turn_blocks(source, stride, target, rows, columns, top, left, high, wide, transpose, signs):
-    """rows × columns blocks of the turned plane from (top, left) on.
+class _Part(NamedTuple):
+    """Blocks of a turned plane from (top, left) on; rows below `high` and columns below `wide` of the plane are mirrored."""
 
-    source, target: addresses of int16 [.., 64], `stride` blocks a row in source. high, wide: blocks that are mirrored.
-    signs: address of `_signs`.
-    """
-    for r in range(top, top + rows):
-        from_r = high - 1 - r if r < high else r
-        for c in range(left, left + columns):
-            from_c = wide - 1 - c if c < wide else c
-            sign = signs + 256 * (r < high) + 128 * (c < wide)
+    top: int
+    left: int
+    rows: int
+    columns: int
+    high: int
+    wide: int
+
+
+@kernel
+def _turn_blocks(source, stride, target, part, transpose, signs):
+    """source, target: addresses of int16 [.., 64], `stride` blocks a row in source. signs: address of `_signs`."""
+    for r in range(part.top, part.top + part.rows):
+        from_r = part.high - 1 - r if r < part.high else r
+        for c in range(part.left, part.left + part.columns):
+            from_c = part.wide - 1 - c if c < part.wide else c
+            sign = signs + 256 * (r < part.high) + 128 * (c < part.wide)
             if transpose:
                 block = source + 128 * (from_c * stride + from_r)
                 _signed_transposed(block, sign, target)
@@ -179,10 +187,7 @@ def turn_planes(planes: Sequence[np.ndarray], layout: Layout) -> list[np.ndarray
             results.append(planes[c][top : top + rows, left : left + columns])
             continue
         out = borrow((rows, columns, 8, 8), np.int16)
-        high, wide = layout.mirrored[0] * k.v, layout.mirrored[1] * k.h
-        _turn_blocks(
-            planes[c].ctypes.data, planes[c].shape[1], out.ctypes.data, rows, columns, top, left, high, wide,
-            turn.transpose, _SIGNS.ctypes.data,
-        )  # fmt: skip
+        part = _Part(top, left, rows, columns, layout.mirrored[0] * k.v, layout.mirrored[1] * k.h)
+        _turn_blocks(address(planes[c]), planes[c].shape[1], address(out), part, turn.transpose, address(_SIGNS))
         results.append(out)
     return results

@@ -13,9 +13,9 @@ import numpy as np
 from ..run.memory import borrow
 from ..simd import kernel
 from ..types import ColorSpace, Frame
-from .pixels import CHEIGHT, COPY, CWIDTH, FANCY_H1V2, FANCY_H2V1, FANCY_H2V2, FIELDS, HRATIO, KIND, VRATIO
+from .sampling import CHEIGHT, COPY, CWIDTH, FANCY_H1V2, FANCY_H2V1, FANCY_H2V2, HRATIO, KIND, VRATIO
 
-__all__ = ["picture", "reconstruct", "transform"]
+__all__ = ["inverse_plane", "picture", "transform"]
 
 _CENTRE, _LARGEST = 2048, 4095
 _GREY, _RGB, _YCC, _LUMA, _INVERTED, _YCCK = range(6)  # what becomes of the components, either way
@@ -47,12 +47,15 @@ def _sample(x):
 
 
 @kernel
-def _inverse_plane(plane, steps, out):
-    """Inverse DCT. plane: int16 [rows, columns, 64]; steps: int64 [64]; out: uint16 [8·rows, 8·columns]."""
+def inverse_plane(plane, top, left, steps, out):
+    """Inverse DCT of the blocks of a plane from (top, left) on.
+
+    plane: int16 [.., .., 64]; steps: int64 [64]; out: uint16 [8·rows, 8·columns].
+    """
     w = np.empty(64, np.int64)
-    for r in range(plane.shape[0]):
-        for c in range(plane.shape[1]):
-            block = plane[r, c]
+    for r in range(out.shape[0] // 8):
+        for c in range(out.shape[1] // 8):
+            block = plane[top + r, left + c]
             below = np.int64(0)
             for i in range(8, 64):
                 below |= block[i]
@@ -146,7 +149,7 @@ def _emit(rows, row, width, purpose, out):
 
 @kernel
 def _emit_rows(planes, table, purpose, out):
-    """The picture, uint16 [height, width, channels]. planes: uint16 [rows, columns] each; table: as in `pixels`."""
+    """The picture, uint16 [height, width, channels]. planes: uint16 [rows, columns] each; table: as in `sampling`."""
     height, width = out.shape[:2]
     full = np.empty((len(planes), width + 8), np.int32)
     sums = np.empty(width + 8, np.int32)
@@ -156,36 +159,12 @@ def _emit_rows(planes, table, purpose, out):
         _emit(full, row, width, purpose, out)
 
 
-def reconstruct(
-    planes: Sequence[np.ndarray],
-    frame: Frame,
-    qtables: Sequence[np.ndarray],
-    kinds: Sequence[tuple[int, int, int]],
-    channels: int,
-) -> np.ndarray:
-    """Pixels of a 12-bit image from its coefficients: uint16 [H, W] or [H, W, channels], values 0..4095.
-
-    planes: per component int16 [rows, columns, 8, 8]; qtables: per component uint16 [64]. kinds: (kind as in `pixels`,
-    h ratio, v ratio) of the components that are needed. channels: 1, 3 or 4.
-    """
-    samples = []
-    table = np.zeros((len(kinds), FIELDS), np.int64)
-    for c, (row, (kind, h, v)) in enumerate(zip(table, kinds, strict=True)):
-        row[KIND], row[HRATIO], row[VRATIO] = kind, h, v
-        row[CHEIGHT], row[CWIDTH] = frame.samples(c)
-        rows, columns = planes[c].shape[:2]
-        out = borrow((8 * rows, 8 * columns), np.uint16)
-        _inverse_plane(np.ascontiguousarray(planes[c]).reshape(rows, columns, 64), qtables[c].astype(np.int64), out)
-        samples.append(out)
-    return picture(samples, table, frame.color, (frame.height, frame.width), channels)
-
-
 def picture(
     samples: Sequence[np.ndarray], table: np.ndarray, color: ColorSpace, size: tuple[int, int], channels: int
 ) -> np.ndarray:
     """Pixels of 12-bit samples: uint16 [H, W] or [H, W, channels].
 
-    samples: per component uint16 [rows, columns]. table: int64 [n, FIELDS] as in `pixels`. size: (H, W).
+    samples: per component uint16 [rows, columns]. table: int64 [n, FIELDS] as in `sampling`. size: (H, W).
     """
     if color in (ColorSpace.CMYK, ColorSpace.YCCK):
         purpose = _YCCK if color is ColorSpace.YCCK else _INVERTED

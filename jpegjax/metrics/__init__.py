@@ -23,7 +23,29 @@ to the result. Nothing imports JAX until a metric of pictures is used.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bjontegaard import BjontegaardDelta, bd_psnr, bd_rate
+    from .features import fsim, fsimc
+    from .pixels import mse, psnr, psnr_b
+    from .structure import ms_ssim, ssim
+    from .xyb import ssimulacra2, ssimulacra2_reference
+
+__all__ = [
+    "BjontegaardDelta",
+    "bd_psnr",
+    "bd_rate",
+    "fsim",
+    "fsimc",
+    "ms_ssim",
+    "mse",
+    "psnr",
+    "psnr_b",
+    "ssim",
+    "ssimulacra2",
+    "ssimulacra2_reference",
+]
 
 _HOME = {
     "bjontegaard": ("BjontegaardDelta", "bd_psnr", "bd_rate"),
@@ -33,8 +55,6 @@ _HOME = {
     "structure": ("ms_ssim", "ssim"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
-
-__all__ = sorted(_WHERE)
 
 
 def __getattr__(name: str) -> Any:

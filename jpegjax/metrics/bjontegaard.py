@@ -32,13 +32,21 @@ class BjontegaardDelta(float):
 def bd_rate(anchor: Curve, test: Curve, *, interval: tuple[float, float] | None = None) -> BjontegaardDelta:
     """Mean difference in rate at equal quality, in percent: −10 says that `test` needs 10 % fewer bits than `anchor`.
 
-    anchor, test: curves of `(bpp, quality)`, in any order; rate in any unit, above 0; quality in any scale, higher is better
-    (put MS-SSIM into decibels first). Two points make a curve; four or more are customary. The logarithm of the
-    rate is interpolated over quality by monotone cubics (PCHIP, Fritsch and Carlson, as the VCEG's later tools and JVET do) and
-    averaged over the common range of qualities, which the result holds as `low` and `high`, or over `interval`.
+    The logarithm of the rate is interpolated over quality by monotone cubics (PCHIP, Fritsch and Carlson, as the VCEG's
+    later tools and JVET do) and averaged over a range of qualities.
 
-    ValueError: the curves share no range of qualities, or do not both cover `interval` (nothing is extrapolated); a curve
-    has fewer than two points, NaN, infinity or a rate that is not positive; or more bits do not give more quality.
+    Args:
+        anchor: Curve of (bpp, quality) to compare with, in any order; rate in any unit, above 0; quality in any scale, higher
+            is better (put MS-SSIM into decibels first). Two points make a curve; four or more are customary.
+        test: Curve to judge.
+        interval: Range (low, high) of qualities to average over; by default the common one.
+
+    Returns:
+        A float that holds the range of qualities as `low` and `high`.
+
+    Raises:
+        ValueError: The curves share no range of qualities, or do not both cover interval (nothing is extrapolated); a curve has
+            fewer than two points, NaN, infinity or a rate that is not positive; or more bits do not give more quality.
     """
     (rates_a, quality_a), (rates_t, quality_t) = _curve("anchor", anchor), _curve("test", test)
     low, high = _common(quality_a, quality_t, interval, "quality")
@@ -49,7 +57,20 @@ def bd_rate(anchor: Curve, test: Curve, *, interval: tuple[float, float] | None 
 def bd_psnr(anchor: Curve, test: Curve, *, interval: tuple[float, float] | None = None) -> BjontegaardDelta:
     """Mean difference in quality at equal rate, in units of quality: +1 says that `test` is 1 dB better than `anchor`.
 
-    As `bd_rate`, the other way round: quality over the logarithm of the rate; `low`, `high` and `interval` are rates.
+    As `bd_rate`, the other way round: quality over the logarithm of the rate.
+
+    Args:
+        anchor: Curve of (bpp, quality) to compare with, in any order; rate in any unit, above 0; quality in any scale, higher
+            is better (put MS-SSIM into decibels first). Two points make a curve; four or more are customary.
+        test: Curve to judge.
+        interval: Range (low, high) of rates to average over; by default the common one.
+
+    Returns:
+        A float that holds the range of rates as `low` and `high`.
+
+    Raises:
+        ValueError: The curves share no range of rates, or do not both cover interval (nothing is extrapolated); a curve has
+            fewer than two points, NaN, infinity or a rate that is not positive; or more bits do not give more quality.
     """
     (rates_a, quality_a), (rates_t, quality_t) = _curve("anchor", anchor), _curve("test", test)
     low, high = _common(rates_a, rates_t, interval, "rate")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..types import Array
 from .pair import LUMA, check_pair
 from .phase import LogGabor, log_gabor, phase_congruency, root
 
@@ -22,22 +23,49 @@ CHROMA_WEIGHT = 0.03
 YIQ = np.array([LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], np.float32)
 
 
-def fsim(reference: Any, image: Any, data_range: float = 255) -> jax.Array:
+def fsim(reference: Array, image: Array, data_range: float = 255) -> jax.Array:
     """Feature similarity of luma, 0..1 (Zhang, Zhang, Mou and Zhang, IEEE Trans. Image Processing 20(8), 2011).
 
-    Phase congruency (4 scales, 4 orientations, noise compensated) and Scharr gradients compared with T1 = .85, T2 = 160, weighted
-    by the larger phase congruency. The picture is first averaged down by round(min(H, W) / 256), as the authors'
-    programme does. Where neither picture has a feature (both flat) the similarity is averaged evenly. A
-    scalar, or `[N]`. Height and width 2 or more. Errors: see `jpegjax.metrics`.
+    Phase congruency (4 scales, 4 orientations, noise compensated) and Scharr gradients compared with T1 = .85, T2 = 160,
+    weighted by the larger phase congruency. The picture is first averaged down by round(min(H, W) / 256), as the authors'
+    programme does. Where neither picture has a feature (both flat) the similarity is averaged evenly.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+
+    Returns:
+        float32, 1 for equal pictures: a scalar for one picture, [N] for a batch.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 2; data_range is not positive; a NumPy
+            array holds NaN or infinity.
     """
     return _measure(reference, image, data_range, chromatic=False)
 
 
-def fsimc(reference: Any, image: Any, data_range: float = 255) -> jax.Array:
-    """FSIM with the similarity of I and Q (YIQ; T3 = T4 = 200) as a factor to the power of .03. All else as `fsim`.
+def fsimc(reference: Array, image: Array, data_range: float = 255) -> jax.Array:
+    """FSIM with chroma, 0..1: the similarity of I and Q (YIQ; T3 = T4 = 200) as a factor to the power of .03.
 
-    Of grey pictures it is `fsim`: their I and Q are 0. Where I and Q disagree in sign, the real part of the
-    power counts, as in the authors' programme.
+    All else as `fsim`; of grey pictures it is `fsim`, as their I and Q are 0. Where I and Q disagree in sign, the real part
+    of the power counts, as in the authors' programme.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+
+    Returns:
+        float32, 1 for equal pictures, of grey ones that of `fsim`: a scalar for one picture, [N] for a batch.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 2; data_range is not positive; a NumPy
+            array holds NaN or infinity.
     """
     return _measure(reference, image, data_range, chromatic=True)
 

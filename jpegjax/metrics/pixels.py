@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..types import Array
 from .pair import Channel, check_channel, check_pair, flatten, pooled
 
 __all__ = ["mse", "psnr", "psnr_b"]
@@ -16,32 +17,77 @@ __all__ = ["mse", "psnr", "psnr_b"]
 BLOCK = 8
 
 
-def mse(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
-    """Mean squared error in squared units of the samples: over pixels and channels, of luma, or for each channel.
+def mse(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """Mean squared error: over pixels and channels, of luma, or for each channel.
 
-    A scalar for `HW` or `HWC`, `[N]` for `NHWC`; with channel="each" a last axis of channels. `data_range` does not
-    change it and is there so that all metrics are called alike. Errors and `channel`: see `jpegjax.metrics`.
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+            It does not change the error, and is there so that all metrics are called alike.
+        channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
+
+    Returns:
+        float32 in squared units of the samples, from 0.
+        A scalar for one picture, [N] for a batch; with channel="each" a last axis of channels.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; data_range is not positive; channel is none of the three; a NumPy
+            array holds NaN or infinity.
     """
     return _measure(reference, image, data_range, channel, _mse)
 
 
-def psnr(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
-    """Peak signal-to-noise ratio in dB: 10 log10(data_range² / MSE). Shapes as `mse`.
+def psnr(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """Peak signal-to-noise ratio in dB: 10 log10(data_range² / MSE).
 
     MSE is the *mean* over pixels (some surveys print the sum, which would make PSNR depend on the picture's size), and
-    "rgb" takes the logarithm once, of the error over all three channels. Equal pictures give +inf, and there the gradient is
-    0, as that of the MSE.
+    "rgb" takes the logarithm once, of the error over all three channels.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
+
+    Returns:
+        float32 in dB; equal pictures give +inf, and there the gradient is 0, as that of the MSE.
+        A scalar for one picture, [N] for a batch; with channel="each" a last axis of channels.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; data_range is not positive; channel is none of the three; a NumPy
+            array holds NaN or infinity.
     """
     return _measure(reference, image, data_range, channel, _psnr)
 
 
-def psnr_b(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
-    """PSNR with a blocking penalty in dB (Yim and Bovik, IEEE Trans. Image Processing 20(1), 2011), 8×8 blocks.
+def psnr_b(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+    """PSNR with a penalty for blocking, in dB (Yim and Bovik, IEEE Trans. Image Processing 20(1), 2011), 8×8 blocks.
 
     10 log10(data_range² / (MSE + BEF)). The blocking effect factor BEF looks at `image` alone: by how much the mean squared
     step across the edges of the 8×8 grid, which starts at the top left, exceeds the one between all other neighbours,
     times log2(8) / log2(min(H, W)); 0 where it does not exceed. Not symmetric, and finite for equal pictures when the
-    reference itself has blocks. Shapes, +inf and gradients as `psnr`; height and width 2 or more.
+    reference itself has blocks.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
+
+    Returns:
+        float32 in dB; +inf and gradients as for `psnr`.
+        A scalar for one picture, [N] for a batch; with channel="each" a last axis of channels.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 2;
+            data_range is not positive; channel is none of the three; a NumPy array holds NaN or infinity.
     """
     return _measure(reference, image, data_range, channel, _psnr_b, least=2, why="PSNR-B")
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..types import Array
 from .pair import Channel, check_channel, check_pair, flatten, pooled
 
-__all__ = ["gaussian_window", "ms_ssim", "ssim"]
+__all__ = ["ms_ssim", "ssim"]
 
 K1, K2 = 0.01, 0.03
 TAPS, SIGMA = 11, 1.5
@@ -20,12 +20,28 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the five scales, finest first (Wang, Simoncelli and Bovik 2003)."""
 
 
-def ssim(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+def ssim(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
     """Structural similarity, −1..1 (Wang, Bovik, Sheikh and Simoncelli 2004): K1 = .01, K2 = .03, mean over whole windows.
 
     11×11 Gaussian window, σ = 1.5, weighted (population) variances, no downsampling: scikit-image's
     `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`. "rgb" is the mean over the
-    channels. A scalar, or `[N]`, or with a last axis of channels for "each". Height and width 11 or more.
+    channels.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
+
+    Returns:
+        float32, 1 for equal pictures.
+        A scalar for one picture, [N] for a batch; with channel="each" a last axis of channels.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 11;
+            data_range is not positive; channel is none of the three; a NumPy array holds NaN or infinity.
     """
     check_channel(channel)
     x, y, peak, batched = check_pair(reference, image, data_range, least=TAPS, why="SSIM's 11×11 window")
@@ -33,14 +49,28 @@ def ssim(reference: Any, image: Any, data_range: float = 255, *, channel: Channe
     return values if batched else values[0]
 
 
-def ms_ssim(reference: Any, image: Any, data_range: float = 255, *, channel: Channel = "y") -> jax.Array:
+def ms_ssim(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "y") -> jax.Array:
     """Multi-scale structural similarity, 0..1 (Wang, Simoncelli and Bovik 2003), of luma unless told otherwise.
 
     Π cs_i^w_i over five scales, the coarsest with its luminance term; w = .0448 .2856 .3001 .2363 .1333; SSIM's window at
     each scale; 2×2 means between scales, the last row or column repeated where a size is odd. A scale whose mean is
     negative counts as 0. "rgb" is the mean of the three channels' values, as TensorFlow and pytorch-msssim have it.
-    Shapes as `ssim`. Height and width 161 or more, so that the fifth scale holds a window. In decibels:
-    −10 log10(1 − MS-SSIM).
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
+            or floating point, NumPy or JAX; samples 0..data_range.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
+
+    Returns:
+        float32, 1 for equal pictures; in decibels it is −10 log10(1 − MS-SSIM).
+        A scalar for one picture, [N] for a batch; with channel="each" a last axis of channels.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 161 (its fifth scale then holds no window);
+            data_range is not positive; channel is none of the three; a NumPy array holds NaN or infinity.
     """
     check_channel(channel)
     least = (TAPS - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
@@ -55,7 +85,7 @@ def _window() -> np.ndarray:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
-def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
+def _gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
     """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved.
 
     Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
@@ -71,16 +101,16 @@ def gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
 
 
 def _forward(planes: jax.Array, step: int) -> tuple[jax.Array, None]:
-    return gaussian_window(planes, step), None
+    return _gaussian_window(planes, step), None
 
 
 def _backward(step: int, _: None, slopes: jax.Array) -> tuple[jax.Array]:
     reach = TAPS - 1
     padding = [(0, 0)] * (slopes.ndim - 2) + [(reach, reach), (reach * step, reach * step)]
-    return (gaussian_window(jnp.pad(slopes, padding), step),)
+    return (_gaussian_window(jnp.pad(slopes, padding), step),)
 
 
-gaussian_window.defvjp(_forward, _backward)
+_gaussian_window.defvjp(_forward, _backward)
 
 
 def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
@@ -92,7 +122,7 @@ def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple
     c1, c2 = 2 * jnp.square(K1 * peak), 2 * jnp.square(K2 * peak)
     total, difference = a + b - peak, a - b  # centred, for float32's sake
     stacked = jnp.stack([total, difference, jnp.square(total), jnp.square(difference)])
-    mean_t, mean_d, square_t, square_d = gaussian_window(stacked, step)
+    mean_t, mean_d, square_t, square_d = _gaussian_window(stacked, step)
     var_t, var_d = square_t - jnp.square(mean_t), square_d - jnp.square(mean_d)
     t2, d2 = jnp.square(mean_t + peak), jnp.square(mean_d)
     return (t2 - d2 + c1) / (t2 + d2 + c1), (var_t - var_d + c2) / (var_t + var_d + c2)

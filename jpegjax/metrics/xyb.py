@@ -12,13 +12,14 @@ so that equal pictures would not score 100.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..types import Array
 from .pair import check_pair
 from .recursive_blur import gaussian_recursive, gaussian_taps, rounded
 
@@ -214,13 +215,26 @@ def _rgb(images: jax.Array) -> jax.Array:
     return jnp.broadcast_to(images, (*images.shape[:3], 3))
 
 
-def ssimulacra2(reference: Any, image: Any, data_range: float = 255) -> jax.Array:
+def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_range: float = 255) -> jax.Array:
     """SSIMULACRA2 score, version 2.1, of sRGB pictures: 100 for equal ones, 30 low quality, below 0 very poor.
 
-    reference, image: `HW`, `HWC` or `NHWC` (see `jpegjax.metrics`), 8×8 pixels or more; grey ones count as R = G = B.
-    In place of the reference its `ssimulacra2_reference`, made with the same data_range, saves a third of the work.
-    A scalar float32, or `[N]` for `NHWC`. Its gradient is with respect to `image` and `reference` alike; where pictures are equal
-    it is 0. Sizes below about 113 pixels are scored at fewer than six scales, as by libjxl. Not symmetric.
+    Sizes below about 113 pixels are scored at fewer than six scales, as by libjxl. Not symmetric. The gradient is with
+    respect to `image` and `reference` alike; where pictures are equal it is 0.
+
+    Args:
+        reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey, counts as R = G = B) or 3
+            (RGB); uint8, uint16 or floating point, NumPy or JAX; samples 0..data_range. In its place
+            `ssimulacra2_reference` of it, made with the same data_range, which saves a third of the work.
+        image: The picture to judge, of the same shape.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+
+    Returns:
+        float32: a scalar for one picture, [N] for a batch.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shapes differ or do not fit; height or width is below 8; data_range is not positive; a NumPy
+            array holds NaN or infinity.
     """
     if not isinstance(reference, Ssimulacra2Reference):
         a, b, peak, batched = check_pair(reference, image, data_range, least=_SMALLEST, why="SSIMULACRA2")
@@ -234,10 +248,21 @@ def ssimulacra2(reference: Any, image: Any, data_range: float = 255) -> jax.Arra
     return scores if batched else scores[0]
 
 
-def ssimulacra2_reference(reference: Any, data_range: float = 255) -> Ssimulacra2Reference:
-    """What `ssimulacra2` needs of a reference that many images are compared with; a pytree, batched if `NHWC` came in.
+def ssimulacra2_reference(reference: Array, data_range: float = 255) -> Ssimulacra2Reference:
+    """What `ssimulacra2` needs of a reference that many images are compared with.
 
-    Takes about 40 bytes a pixel and channel. Input and errors as `ssimulacra2`."""
+    Args:
+        reference: The picture, as `ssimulacra2` takes it.
+        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+
+    Returns:
+        A pytree, batched if a batch came in; about 40 bytes a pixel and channel.
+
+    Raises:
+        TypeError: The samples are of another type.
+        ValueError: The shape does not fit; height or width is below 8; data_range is not positive; a NumPy
+            array holds NaN or infinity.
+    """
     a, _, peak, batched = check_pair(reference, reference, data_range, least=_SMALLEST, why="SSIMULACRA2")
     result = _references(_rgb(a), peak)
     return result if batched else jax.tree.map(lambda x: x[0], result)

@@ -10,7 +10,12 @@ write     write                    results.json, plots and the page of a compari
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .measured import Comparison, compare
+    from .plan import Curve, parse_codecs
+    from .write import write
 
 _WHERE = {
     "Comparison": "measured", "Curve": "plan", "compare": "measured", "parse_codecs": "plan", "write": "write",

@@ -63,7 +63,7 @@ class Journal:
     """The rows of a folder, or of memory alone where folder is None. Safe to add to from several threads."""
 
     def __init__(self, folder: Path | None):
-        self.path = folder / ROWS if folder else None
+        self.path: Path | None = folder / ROWS if folder else None
         self.rows: dict[str, dict[str, Any]] = {}
         self.runs: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()

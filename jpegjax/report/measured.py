@@ -166,7 +166,7 @@ def compare(
     images: Iterable[Any] | Mapping[str, Any],
     codecs: str | Iterable[str | Curve] | None = None,
     metrics: str | Sequence[str] = DEFAULT_METRICS,
-    out: str | os.PathLike | None = None,
+    out: str | os.PathLike[str] | None = None,
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -174,20 +174,30 @@ def compare(
 ) -> Comparison:
     """Encode, decode and measure every image with every codec and setting, on all cores.
 
-    images: paths, or {name: uint8 array [H, W] or [H, W, 3]}. One that cannot be read is listed in `failed`, the rest goes on.
-    codecs: specifications as `plan.parse_codecs` reads them ("jpeg:quality=10-95/5,webp"), or `Curve`s; None for every
-        installed lossy codec over its own grid of rates. metrics: names of `score.METRICS`.
-    out: folder whose rows.jsonl keeps every row as soon as it is measured. What is in there already, for the same
-        picture, codec, version and settings, is not measured again. None keeps rows in memory.
-    jobs: threads, all cores by default. progress: called with (rows done, rows in all) at the start and after each row.
-    command: what to note as the command; this program's own by default.
+    A picture that a codec fails on is listed in `failed` and has no rows, so that all means are over the same pictures.
+    Interrupted, the rows in work are finished and kept, and KeyboardInterrupt goes on.
 
-    A row is {run, image, digest, height, width, codec, version, settings, nbytes, bpp, metrics, encode_seconds,
-    decode_seconds}; `run` numbers an entry of `runs`, which holds command, versions and machine; a metric that is None is
-    infinite (equal images), one that is missing does not exist for so small a picture (notes say so). A picture that a
-    codec fails on is listed in `failed` and has no rows, so that all means are over the same pictures. Interrupted, the
-    rows in work are finished and kept, and KeyboardInterrupt goes on. ValueError and TypeError: no images; codecs, settings
-    or metrics that there are not. MissingCodec: not installed.
+    Args:
+        images: Paths, or {name: uint8 array [H, W] or [H, W, 3]}. One that cannot be read is listed in `failed`, the rest
+            goes on.
+        codecs: Specifications as `parse_codecs` reads them ("jpeg:quality=10-95/5,webp"), or `Curve`s; None for every
+            installed lossy codec over its own grid of rates.
+        metrics: Names of `score.METRICS`, in a list or with commas between.
+        out: Folder whose rows.jsonl keeps every row as soon as it is measured. What is in there already, for the same
+            picture, codec, version and settings, is not measured again. None keeps rows in memory.
+        jobs: Threads, all cores by default.
+        progress: Called with (rows done, rows in all) at the start and after each row.
+        command: What to note as the command; this program's own by default.
+
+    Returns:
+        A `Comparison`. A row of it is {run, image, digest, height, width, codec, version, settings, nbytes, bpp, metrics,
+        encode_seconds, decode_seconds}; `run` numbers an entry of `runs`, which holds command, versions and machine; a metric
+        that is None is infinite (equal images), one that is missing does not exist for so small a picture (notes say so).
+
+    Raises:
+        ValueError: No images; codecs, settings or metrics that there are not.
+        TypeError: A setting of the wrong type.
+        MissingCodec: A codec that is not installed.
     """
     began = time.perf_counter()
     curves, names = _curves(codecs), parse_metrics(metrics)

@@ -65,10 +65,19 @@ def _numbers(name: str, word: str) -> list[str]:
 def parse_codecs(text: str | Iterable[str]) -> list[Curve]:
     """Curves of a specification such as "jpeg:quality=10-95/5,subsampling=4:2:0,4:4:4,webp,avif:speed=4".
 
-    Codecs and their settings stand with commas between them; a codec's first setting follows a colon. A setting takes one
-    value or several, with commas, or a range low-high/step. Several values of the setting that the codec sweeps make points
-    of one curve; several of any other make a curve each. A codec without values for its sweep takes its grid.
-    ValueError or TypeError for codecs, settings and values that there are not; MissingCodec for one that is not installed.
+    Args:
+        text: Codecs and their settings with commas between them, or several such texts; a codec's first setting follows a
+            colon. A setting takes one value or several, with commas, or a range low-high/step. Several values of the setting
+            that the codec sweeps make points of one curve; several of any other make a curve each. A codec without values
+            for its sweep takes its grid.
+
+    Returns:
+        One `Curve` for each combination.
+
+    Raises:
+        ValueError: A codec, a setting or a value that there is not.
+        TypeError: A setting that there is not, or a value of the wrong type.
+        MissingCodec: A codec that is not installed.
     """
     chosen: list[tuple[Codec, dict[str, list[str]]]] = []
     setting = None

@@ -50,7 +50,7 @@ def summary(
 
 def write(
     comparison: Comparison,
-    out: str | os.PathLike,
+    out: str | os.PathLike[str],
     *,
     anchor: str | None = None,
     intervals: Mapping[str, tuple[float, float]] | None = None,
@@ -59,11 +59,24 @@ def write(
     rates: Sequence[float] = RATES,
     crop: int = 512,
 ) -> list[Path]:
-    """Write results.json, plots/mean.* and plots/IMAGE.* in each format, and report.html; the paths of all.
+    """Write results.json, plots/mean.* and plots/IMAGE.* in each format, and report.html.
 
-    anchor, intervals: as for `Comparison.bd_rates`. images: how many pictures the page's slider shows, spread over the set;
-    rates: at which bits a pixel it matches codecs; crop: longer side in pixels of the middle that it shows at most.
-    ImportError where Matplotlib is not installed and formats asks for plots.
+    Args:
+        comparison: What `compare` gave.
+        out: Folder to write into.
+        anchor: Label of the curve that BD-rates are against; the first by default.
+        intervals: {metric: (low, high)} that BD-rates are means over; by default what both curves cover.
+        formats: Of the plots: "png", "svg", "pdf"; none for no plots.
+        images: How many pictures the page's slider shows, spread over the set.
+        rates: At which bits a pixel it matches codecs.
+        crop: Longer side in pixels of the middle that it shows at most.
+
+    Returns:
+        The paths of all files written.
+
+    Raises:
+        ImportError: Matplotlib is not installed and formats asks for plots.
+        ValueError: There is no such curve.
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

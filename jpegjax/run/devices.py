@@ -1,4 +1,4 @@
-"""Which devices run a batch, and in pages of what size."""
+"""Which devices run a batch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, Sharding
 
-# MCUs of one device's part of a page. The smallest serves single images, the largest bulk: on a CPU it bounds the
-# working set, on an accelerator it hides the launch.
-SIZES = {"cpu": (256, 1024, 4096)}
-ACCELERATOR_SIZES = (1024, 16384)
-DEPTH = 2  # pages in flight
+__all__ = ["local_devices"]
 
 
 def local_devices(device: Any = None) -> tuple[jax.Device, ...]:
-    """Devices that `device` means: None (all local ones), a Device, a Mesh, a Sharding or a platform's name."""
+    """Devices that `device` means: None (all local ones), a Device, a Mesh, a Sharding or a platform's name.
+
+    ValueError for a platform that is not there, TypeError for anything else.
+    """
     if device is None:
         return tuple(jax.local_devices())
     if isinstance(device, str):
@@ -32,8 +31,3 @@ def local_devices(device: Any = None) -> tuple[jax.Device, ...]:
     else:
         raise TypeError(f"device={device!r}: must be None, a platform's name, a jax.Device, Mesh or Sharding")
     return tuple(sorted(found, key=lambda d: d.id))
-
-
-def page_sizes(devices: tuple[jax.Device, ...]) -> tuple[int, ...]:
-    """MCUs a part may have on these devices, ascending."""
-    return SIZES.get(devices[0].platform, ACCELERATOR_SIZES)

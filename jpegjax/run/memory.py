@@ -1,20 +1,26 @@
-"""Memory for results that comes back: the pages of a dropped picture serve the next one.
+"""Memory that is used again, and where arrays lie in it: kernels take addresses.
 
-Fresh pages cost more than decoding into warm ones (each is zeroed by the system at its first touch), and the C library
-returns the blocks of pictures to the system as soon as they are free.
+Fresh pages cost more than warm ones (each is zeroed by the system at its first touch), and the C library returns large
+blocks to the system as soon as they are free. So the pages of a dropped result serve the next one (`borrow`), and each
+thread keeps its working memory (`scratch`) and what it has worked out about the last few kinds of image (`kept`).
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["POOL_BYTES", "SMALLEST", "borrow", "discard", "sparse_zeros"]
+__all__ = [
+    "POOL_BYTES", "SMALLEST", "Pointers", "address", "borrow", "discard", "kept", "scratch", "scratch_parts", "sparse_zeros",
+]  # fmt: skip
 
 POOL_BYTES = 1 << 27
 """Free memory that is kept at most."""
@@ -22,16 +28,87 @@ POOL_BYTES = 1 << 27
 SMALLEST = 1 << 17
 """Arrays below this come from NumPy: the C library reuses them anyway."""
 
+KEPT_BYTES = 1 << 26
+"""A thread's buffers above this are given back after use."""
+
+KEPT_PLANS = 16
+"""Results of `kept` that a thread remembers."""
+
+T = TypeVar("T")
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's data start; good as long as the caller has the array."""
+    return array.__array_interface__["data"][0]
+
+
+class Pointers:
+    """Arrays and where their data start, int64 [n]; good as long as this object lives."""
+
+    __slots__ = ("addresses", "arrays")
+
+    def __init__(self, arrays: Iterable[np.ndarray]):
+        self.arrays = tuple(arrays)
+        self.addresses = np.array([address(a) for a in self.arrays], np.int64)
+
+
+_local = threading.local()
+
+
+def scratch(name: str, nbytes: int) -> np.ndarray:
+    """A uint8 buffer of at least nbytes that this thread owns until it asks for the same name again; contents are stale."""
+    store = _local.__dict__.setdefault("buffers", {})
+    found = store.get(name)
+    if found is None or found.size < nbytes:
+        found = np.zeros(nbytes + nbytes // 4 + 64, np.uint8)
+        if found.size <= KEPT_BYTES:
+            store[name] = found
+    return found
+
+
+def scratch_parts(name: str, sizes: Iterable[int]) -> Pointers:
+    """Parts of one `scratch` buffer, uint8 of these sizes, each from a multiple of 64 on."""
+    ends = np.cumsum([(size + 63) // 64 * 64 for size in sizes])
+    buffer = scratch(name, int(ends[-1]) + 64)
+    first = -address(buffer) % 64
+    return Pointers(np.split(buffer[first : first + ends[-1]], ends[:-1]))
+
+
+def kept(key: Hashable, make: Callable[[], T]) -> T:
+    """make(), remembered by this thread for the last few keys: images of one size share their layout."""
+    store: OrderedDict[Hashable, T] = _local.__dict__.setdefault("plans", OrderedDict())
+    found = store.get(key)
+    if found is None:
+        found = store[key] = make()
+        if len(store) > KEPT_PLANS:
+            store.popitem(last=False)
+    else:
+        store.move_to_end(key)
+    return found
+
+
 _lock = threading.Lock()
 _free: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size, the size used last at the end
 _free_bytes = 0
 
 
+def _forget() -> None:
+    """A child of `fork` starts afresh: other threads held the lock, or were changing what it guards."""
+    global _lock, _free_bytes
+    _lock, _free_bytes = threading.Lock(), 0
+    _free.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def _give_back(buffer: np.ndarray) -> None:
     global _free_bytes
-    if buffer.size > POOL_BYTES:
+    # not waited for: the garbage collector may call this while its own thread holds the lock
+    if buffer.size > POOL_BYTES or not _lock.acquire(blocking=False):
         return
-    with _lock:
+    try:
         _free.setdefault(buffer.size, []).append(buffer)
         _free.move_to_end(buffer.size)
         _free_bytes += buffer.size
@@ -41,6 +118,8 @@ def _give_back(buffer: np.ndarray) -> None:
             _free_bytes -= size
             if not oldest:
                 del _free[size]
+    finally:
+        _lock.release()
 
 
 def _take(nbytes: int) -> np.ndarray:

@@ -1,18 +1,20 @@
-"""CPU cores as a pool of threads, for many items or the parts of one."""
+"""CPU cores as a pool of threads, for many items or the parts of one. Pools survive `os.fork`: a child starts its own."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["cores", "run_parallel", "spare_cores", "submit"]
+__all__ = ["copy_parallel", "cores", "run_parallel", "spare_cores", "submit"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+_COPIERS = 8
 
 
 def cores() -> int:
@@ -32,6 +34,20 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="jpegjax", initializer=_mark_worker)
 
 
+@cache
+def _copiers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(_COPIERS, cores()), thread_name_prefix="jpegjax-copy")
+
+
+def _forget_threads() -> None:
+    _pool.cache_clear()
+    _copiers.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)  # the parent's threads are not there
+
+
 def spare_cores() -> int:
     """Threads among which one image may be divided: 1 inside `run_parallel`, whose items have the cores already."""
     return 1 if getattr(_here, "worker", False) else cores()
@@ -42,7 +58,7 @@ def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
     The calling thread takes its share, so that a few large items wait for no other thread to wake.
     """
-    threads = min(spare_cores(), len(items))
+    threads = min(spare_cores(), len(items)) if len(items) > 1 else 1
     if threads < 2:
         return [function(item) for item in items]
     results: list[Any] = [None] * len(items)
@@ -72,3 +88,12 @@ def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 def submit(function: Callable[..., R], *arguments: Any) -> Any:
     """A future of function(*arguments) on the pool of `run_parallel`."""
     return _pool().submit(function, *arguments)
+
+
+def copy_parallel(function: Callable[[T], None], items: Sequence[T]) -> None:
+    """function(item) for all items, on threads that wait behind no other work; for NumPy's copies, which release the
+    interpreter."""
+    if len(items) == 1:
+        function(items[0])
+    else:
+        deque(_copiers().map(function, items), maxlen=0)

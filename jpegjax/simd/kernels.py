@@ -10,6 +10,7 @@ from typing import Any
 
 from numba import njit
 from numba.core import config
+from numba.core.caching import IndexDataCacheFile
 from numba.core.registry import cpu_target
 
 __all__ = ["has_avx2", "kernel"]
@@ -47,6 +48,16 @@ def _source_stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
+class _CacheFile(IndexDataCacheFile):
+    """Numba's, but an index that names classes which are gone or changed since is an old one, not an error."""
+
+    def _load_index(self) -> dict[Any, Any]:
+        try:
+            return super()._load_index()
+        except (AttributeError, ImportError, TypeError):
+            return {}
+
+
 def kernel(function: Any = None, *, inline: bool = False) -> Any:
     """njit for a host loop: nogil, machine code cached on disk until any kernel source changes.
 
@@ -60,5 +71,7 @@ def kernel(function: Any = None, *, inline: bool = False) -> Any:
         dispatcher.enable_caching()
     except RuntimeError:  # no folder can hold the cache: compile anew in each process
         return dispatcher
-    dispatcher._cache._cache_file._source_stamp = _source_stamp(Path(function.__code__.co_filename))
+    cache_file = dispatcher._cache._cache_file
+    cache_file.__class__ = _CacheFile
+    cache_file._source_stamp = _source_stamp(Path(function.__code__.co_filename))
     return dispatcher

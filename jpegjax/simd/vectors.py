@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from llvmlite import ir
 
@@ -18,17 +18,23 @@ __all__ = [
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
 
 
-class Int:
-    """A 64-bit integer or address in the IR being built."""
+class _Value:
+    """A value in the IR being built, and its arithmetic, which wraps."""
+
+    right_shift: ClassVar[str]
 
     def __init__(self, builder: ir.IRBuilder, value: Any):
         self.builder, self.value = builder, value
 
-    def _lift(self, other: Int | int) -> Any:
-        return other.value if isinstance(other, Int) else ir.Constant(I64, int(other))
+    def _constant(self, number: int) -> Any:
+        """An integer as a value of the same kind."""
+        return ir.Constant(self.value.type, int(number))
 
-    def _op(self, name: str, other: Int | int) -> Int:
-        return Int(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
+    def _lift(self, other: Self | int) -> Any:
+        return other.value if isinstance(other, _Value) else self._constant(other)
+
+    def _op(self, name: str, other: Self | int) -> Self:
+        return type(self)(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
 
     def __add__(self, other):
         return self._op("add", other)
@@ -49,7 +55,13 @@ class Int:
         return self._op("shl", other)
 
     def __rshift__(self, other):
-        return self._op("lshr", other)
+        return self._op(self.right_shift, other)
+
+
+class Int(_Value):
+    """A 64-bit integer or address in the IR being built; `>>` fills with zeros."""
+
+    right_shift = "lshr"
 
     def splat(self, lanes: int, bits: int) -> Vec:
         """A vector with the low `bits` of this integer in every lane."""
@@ -61,45 +73,21 @@ class Int:
         return Vec(self.builder, one).shuffle([0] * lanes)
 
 
-class Vec:
-    """A vector of `lanes` integers of `bits` each in the IR being built. Arithmetic wraps; `>>` keeps the sign."""
+class Vec(_Value):
+    """A vector of `lanes` integers of `bits` each in the IR being built; `>>` keeps the sign."""
+
+    right_shift = "ashr"
 
     def __init__(self, builder: ir.IRBuilder, value: Any):
-        self.builder, self.value = builder, value
+        super().__init__(builder, value)
         self.lanes: int = value.type.count
         self.bits: int = value.type.element.width
 
-    def _lift(self, other: Vec | int) -> Any:
-        if isinstance(other, Vec):
-            return other.value
-        return ir.Constant(self.value.type, [int(other)] * self.lanes)
-
-    def _op(self, name: str, other: Vec | int) -> Vec:
-        return Vec(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
-
-    def __add__(self, other):
-        return self._op("add", other)
-
-    def __sub__(self, other):
-        return self._op("sub", other)
-
-    def __mul__(self, other):
-        return self._op("mul", other)
-
-    def __and__(self, other):
-        return self._op("and_", other)
-
-    def __or__(self, other):
-        return self._op("or_", other)
+    def _constant(self, number: int) -> Any:
+        return ir.Constant(self.value.type, [int(number)] * self.lanes)
 
     def __xor__(self, other):
         return self._op("xor", other)
-
-    def __lshift__(self, other):
-        return self._op("shl", other)
-
-    def __rshift__(self, other):
-        return self._op("ashr", other)
 
     def __neg__(self):
         return constant(self, 0) - self

@@ -9,16 +9,17 @@ import numpy as np
 
 from ...simd import clz64, kernel, load_i16, store_i16
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
+from ..geometry import ADDRESS, COLUMNS, STORED, Band, H, V, scan_walk
 from ..restarts import (
-    BAD_CODE_AT,
+    BAD_DECISION,
+    EXTRANEOUS,
     LAST_GOOD,
     MARKER,
-    SKIPPED_AT,
     START,
     SegmentReport,
-    new_state,
+    new_source,
     next_segment,
+    note,
     scratch_for,
 )
 from ..symbols import NONZERO, store_masks
@@ -34,7 +35,7 @@ from .coder import (
     start_decode,
 )
 
-__all__ = ["BAD_CODE", "INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
+__all__ = ["INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
 
 BIN = 4  # bytes of a statistics bin
 X1 = 20  # bin of the first category of DC differences (T.81 table F.4)
@@ -42,7 +43,6 @@ _OVERFLOW = 0x8000  # a category that no magnitude has
 INVALID = 1 << 20  # no difference
 SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
 OFFSETS = ZIGZAG.astype(np.int64) * 2  # zigzag index → byte offset in a block
-BAD_CODE = "invalid arithmetic code; the rest of its segment reads as zero"
 
 
 @kernel(inline=True)
@@ -124,35 +124,33 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
 
 
 @kernel(inline=True)
-def close_arithmetic(state, mcu, decoder, scratch, length, valid):
+def close_arithmetic(source, mcu, decoder, length, valid):
     """Note how a segment ended. mcu: its last one; length: bytes that it had."""
+    state = source.state
     state[LAST_GOOD] = mcu
     if not valid:
-        if state[BAD_CODE_AT] < 0:
-            state[BAD_CODE_AT] = state[START]
+        note(state, BAD_DECISION, state[START])
         return
     # libjpeg's decoder reads two bytes, then one whenever eight bits of them are used up; it takes what it needs.
-    read = decoder[3] - scratch - (decoder[2] >> 3)
-    if read < length and state[SKIPPED_AT] < 0:
-        state[SKIPPED_AT] = state[MARKER] - (length - read)
+    read = decoder[3] - source.scratch - (decoder[2] >> 3)
+    if read < length:
+        note(state, EXTRANEOUS, state[MARKER] - (length - read))
 
 
 @kernel
-def _decode_interleaved(
-    data, size, scratch, state, geometry, high, wide, restart, parameters, shift, sequential, spare
-):
+def _decode_interleaved(source, walk, parameters, shift, sequential, spare):
     """Sequential scan, or DC first scan, of interleaved or single components."""
+    geometry, high, wide, restart = walk
     mcus = high * wide
     previous, context = np.zeros(4, np.int64), np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + SLACK
+        length, until = next_segment(source, mcu, mcus, restart)
+        stop = source.scratch + length + SLACK
         reset_statistics(parameters)
         for i in range(4):
             previous[i] = context[i] = 0
-        until = min(mcus, mcu + restart) if restart else mcus
-        decoder = start_decode(scratch, stop)
+        decoder = start_decode(source.scratch, stop)
         valid = True
         y, x = mcu // wide, mcu % wide
         while mcu < until and valid:
@@ -183,19 +181,19 @@ def _decode_interleaved(
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(source, until - 1, decoder, length, valid)
         mcu = until
 
 
 @kernel
-def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart, shift):
+def _decode_dc_refine(source, walk, shift):
+    geometry, high, wide, restart = walk
     mcus = high * wide
     mcu = 0
     while mcu < mcus:
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + SLACK
-        until = min(mcus, mcu + restart) if restart else mcus
-        decoder = start_decode(scratch, stop)
+        length, until = next_segment(source, mcu, mcus, restart)
+        stop = source.scratch + length + SLACK
+        decoder = start_decode(source.scratch, stop)
         y, x = mcu // wide, mcu % wide
         while mcu < until:
             for i in range(geometry.shape[0]):
@@ -211,7 +209,7 @@ def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart,
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, True)
+        close_arithmetic(source, until - 1, decoder, length, True)
 
 
 @kernel
@@ -250,17 +248,17 @@ def _refine(decoder, stop, area, block, mask, first, last, shift):
 
 
 @kernel
-def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
-    """AC scan, first or refining. masks: uint64 [1, 4], scratch."""
+def _decode_ac(source, plane, blocks, restart, parameters, band, refine, masks):
+    """AC scan of one component, first or refining. masks: uint64 [1, 4], scratch."""
+    first, last, shift = band
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     here = np.int64(masks.ctypes.data)
     block = 0
     while block < blocks:
-        length = next_segment(data, size, scratch, state, block == 0)
-        stop = scratch + length + SLACK
+        length, until = next_segment(source, block, blocks, restart)
+        stop = source.scratch + length + SLACK
         reset_statistics(parameters)
-        until = min(blocks, block + restart) if restart else blocks
-        decoder = start_decode(scratch, stop)
+        decoder = start_decode(source.scratch, stop)
         valid = True
         while block < until and valid:
             address = plane + 128 * block
@@ -270,7 +268,7 @@ def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, f
             else:
                 decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
             block += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(source, until - 1, decoder, length, valid)
         block = until
 
 
@@ -292,20 +290,17 @@ class ArithmeticDecoder:
         Damaged data never raise: an invalid code ends its segment, missing data read as zero bytes (T.81 D.2.6).
         Coefficients wrap to int16 like libjpeg's.
         """
-        frame, components, restart = self.frame, scan.components, scan.restart_interval
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        geometry, rows, columns = scan_geometry(frame, components, self.planes)
-        geometry[:, STORED] = [len(self.planes[c]) for c in components]
+        progressive = self.frame.process.progressive
+        walk, source = scan_walk(self.frame, scan, self.planes), new_source(self.data, position, self._scratch)
         parameters, statistics = scan_parameters(scan)
-        state = new_state(position)
-        source = self.data.ctypes.data, self.data.size, self._scratch.ctypes.data, state
-        if frame.process.progressive and first:
-            address, masks = int(geometry[0, ADDRESS]), np.empty((1, 4), np.uint64)
-            _decode_ac(*source, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
+        if progressive and first:
+            address, blocks, masks = int(walk.geometry[0, ADDRESS]), walk.high * walk.wide, np.empty((1, 4), np.uint64)
+            band = Band(first, last, shift)
+            _decode_ac(source, address, blocks, walk.restart, parameters, band, high > 0, masks)
         elif high:
-            _decode_dc_refine(*source, geometry, rows, columns, restart, shift)
+            _decode_dc_refine(source, walk, shift)
         else:
-            spare, sequential = self._spare.ctypes.data, not frame.process.progressive
-            _decode_interleaved(*source, geometry, rows, columns, restart, parameters, shift, sequential, spare)
+            _decode_interleaved(source, walk, parameters, shift, not progressive, self._spare.ctypes.data)
         del statistics
-        return SegmentReport(state, BAD_CODE)
+        return SegmentReport(source.state)

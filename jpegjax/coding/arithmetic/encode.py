@@ -5,11 +5,13 @@ Scan + planes ──▶ QM-encoder ──▶ segments without their last zeros �
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...simd import clz64, ctz64, kernel, load_i16, load_u64, store_u8
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, ROWS, H, V, scan_geometry
+from ..geometry import ADDRESS, COLUMNS, ROWS, Band, H, V, scan_walk
 from ..stuffing import PADDING, stuff
 from ..symbols import BIT, LARGER, NEGATIVE, NONZERO, block_masks, check_progressive, check_range, segment_count
 from .coder import (
@@ -40,6 +42,19 @@ SEGMENT, SEGMENT_START = 5, 6  # number of the segment, and the offset of its fi
 LARGEST_DC, LARGEST_AC = 7, 8  # bitwise or of magnitudes
 PREVIOUS, CONTEXT = 9, 13  # DC value and conditioning of each component, 4 of them
 FIELDS = 17
+
+
+class Output(NamedTuple):
+    """Where a scan's code goes. parameters: `scan_parameters`' table; state: int64 [FIELDS]; raw: address of `room` bytes.
+
+    ends: int64 [segments], written: where in `raw` each ends.
+    """
+
+    parameters: np.ndarray
+    state: np.ndarray
+    raw: int
+    room: int
+    ends: np.ndarray
 
 
 @kernel(inline=True)
@@ -148,8 +163,9 @@ def _start(state, raw):
 
 
 @kernel(inline=True)
-def _finish_segment(encoder, state, raw, ends, parameters):
+def _finish_segment(encoder, output):
     """The encoder of the next segment."""
+    parameters, state, raw, _, ends = output
     at = finish_code(encoder, raw + state[SEGMENT_START])
     state[SEGMENT_START] = ends[state[SEGMENT]] = at - raw
     state[SEGMENT] += 1
@@ -167,12 +183,13 @@ def _stop(encoder, state, raw, mcu):
 
 
 @kernel
-def _interleaved(geometry, high, wide, restart, parameters, state, raw, room, ends, shift, masks):
+def _interleaved(walk, output, shift, masks):
     """Sequential scan or, where masks is empty, DC first scan of interleaved or single components.
 
-    Goes on as far as there is room for one more MCU. raw: address of the output, room: bytes that it holds.
-    masks: int64 [n], addresses of the components' `block_masks`.
+    Goes on as far as there is room for one more MCU. masks: int64 [n], addresses of the components' `block_masks`.
     """
+    geometry, high, wide, restart = walk
+    parameters, state, raw, room, _ = output
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
     while mcu < mcus and encoder[3] <= limit:
@@ -199,12 +216,14 @@ def _interleaved(geometry, high, wide, restart, parameters, state, raw, room, en
                     encoder = _bands(encoder, area, kx, block, todo, 1, 63, 0, state)
         mcu += 1
         if mcu == mcus or (restart and mcu % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, mcu)
 
 
 @kernel
-def _dc_refine(geometry, high, wide, restart, parameters, state, raw, room, ends, shift):
+def _dc_refine(walk, output, shift):
+    geometry, high, wide, restart = walk
+    state, raw, room = output.state, output.raw, output.room
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
     while mcu < mcus and encoder[3] <= limit:
@@ -219,19 +238,22 @@ def _dc_refine(geometry, high, wide, restart, parameters, state, raw, room, ends
                 encoder = encode_even(encoder, bit)
         mcu += 1
         if mcu == mcus or (restart and mcu % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, mcu)
 
 
 @kernel
-def _ac(plane, blocks, restart, parameters, state, raw, room, ends, masks, first, last, shift, refine):
-    """AC scan of one component, first or refining."""
+def _ac(plane, restart, output, masks, band, refine):
+    """AC scan of one component, first or refining. masks: its `block_masks`."""
+    first, last, shift = band
+    parameters, state, raw, room, _ = output
+    blocks = len(masks)
     limit = raw + room - _MCU_BYTES
-    band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
+    whole = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     encoder, block = _start(state, raw), state[MCU]
     while block < blocks and encoder[3] <= limit:
-        todo = masks[block, NONZERO] & band
+        todo = masks[block, NONZERO] & whole
         if refine:
             larger, ones, negative = masks[block, LARGER], masks[block, BIT], masks[block, NEGATIVE]
             encoder = _refine(encoder, area, todo, larger, ones, negative, first, last)
@@ -239,7 +261,7 @@ def _ac(plane, blocks, restart, parameters, state, raw, room, ends, masks, first
             encoder = _bands(encoder, area, kx, plane + 128 * block, todo, first, last, shift, state)
         block += 1
         if block == blocks or (restart and block % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, block)
 
 
@@ -280,29 +302,28 @@ class ArithmeticEncoder:
         has (T.81 G.1.1.1).
         """
         frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
-        progressive, restart = frame.process.progressive, scan.restart_interval
+        progressive = frame.process.progressive
         if progressive:
             check_progressive(scan)
-        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
-        mcus = rows * columns
+        walk = scan_walk(frame, scan, self.planes)
+        mcus, geometry = walk.high * walk.wide, walk.geometry
         parameters, statistics = scan_parameters(scan)
         reset_statistics(parameters)
-        ends = np.zeros(segment_count(mcus, restart), np.int64)
+        ends = np.zeros(segment_count(mcus, walk.restart), np.int64)
         state = np.zeros(FIELDS, np.int64)
         state[INTERVAL] = 0x10000
         room = 2 * _MCU_BYTES + 8 * mcus * int((geometry[:, H] * geometry[:, V]).sum())
         raw = np.empty(room + PADDING, np.uint8)
         while True:
-            output = parameters, state, raw.ctypes.data, room, ends
+            output = Output(parameters, state, raw.ctypes.data, room, ends)
             if progressive and first:
                 address, masks = int(geometry[0, ADDRESS]), self._block_masks(scan.components[0], shift)
-                _ac(address, mcus, restart, *output, masks, first, last, shift, high > 0)
+                _ac(address, walk.restart, output, masks, Band(first, last, shift), high > 0)
             elif high:
-                _dc_refine(geometry, rows, columns, restart, *output, shift)
+                _dc_refine(walk, output, shift)
             else:
                 kept = [] if progressive else [self._block_masks(c, 0) for c in scan.components]
-                addresses = np.array([m.ctypes.data for m in kept], np.int64)
-                _interleaved(geometry, rows, columns, restart, *output, shift, addresses)
+                _interleaved(walk, output, shift, np.array([m.ctypes.data for m in kept], np.int64))
             if state[MCU] == mcus:
                 break
             room *= 2

@@ -10,25 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
-from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..huffman import LOOKAHEAD, SEARCH, SEARCH_SIZE, decode_lookup, fill_decoder, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
     INSUFFICIENT,
     PAD,
-    START,
     SegmentReport,
     close_segment,
-    new_state,
+    new_source,
     next_segment,
     scratch_for,
 )
 
-__all__ = ["DISTANCE", "WIDTH", "Place", "decode_scan", "fill_row", "finish_row", "scan_groups"]
+__all__ = ["Place", "decode_scan", "fill_row", "finish_row", "scan_picture"]
 
 UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
 DISTANCE = 3  # from a sample to the one of the same component to its left
@@ -38,29 +37,44 @@ OFFSET, STRIDE, STEP = 6, 7, 8  # of the first sample in the target, between row
 Place = tuple[int, int, int]
 """Offset of a component's first sample in the target, samples between its rows, between neighbours in a row."""
 
+
+class Rule(NamedTuple):
+    """How differences become samples: predictor 1..7, prediction of the first sample, point transform, largest sample."""
+
+    predictor: int
+    initial: int
+    shift: int
+    mask: int
+
+
+class Picture(NamedTuple):
+    """Where the samples of a scan go, and what their undifferencing takes.
+
+    groups: int64 [n, 9]. high, wide: MCU rows, MCUs a row; units: samples an MCU. stream: int16, the differences of an MCU
+    row in scan order; spare: those of a line. rows: uint16 [groups, 2, longest], two lines with margins. target: uint8 or
+    uint16 [any].
+    """
+
+    groups: np.ndarray
+    high: int
+    wide: int
+    units: int
+    rule: Rule
+    stream: np.ndarray
+    spare: np.ndarray
+    rows: np.ndarray
+    target: np.ndarray
+
+
 _BATCH = 64  # symbols between looks at the end of the data: at most 32 bits each, half of PAD
 _PAIR_BITS = 12
 _LOOKUP_AT = 4 << _PAIR_BITS  # bytes
-_INVALID = 128  # in an entry's symbol: no code matches
+_INVALID = 128  # in an entry: no code matches
 
 
 @kernel(inline=True)
 def _next_word(at):
     return np.int64(bswap64(load_u64(at)))
-
-
-@kernel
-def _long_code(table, bits):
-    """Entry of a code longer than the look-up; where none matches, one of 17 bits, category 0 and _INVALID."""
-    length = np.int64(LOOKAHEAD + 1)
-    code = shift_right(bits, 64 - length)
-    while code > load_i32(table + 4 * (MAX_CODE + length)):
-        length += 1
-        if length > 16:
-            return np.int64(17 << 16 | 17 << 8 | _INVALID)
-        code = shift_right(bits, 64 - length)
-    symbol = load_i32(table + 4 * (SYMBOLS + code + load_i32(table + 4 * (VALUE_OFFSET + length))))
-    return (length + (symbol & 15)) << 16 | length << 8 | symbol
 
 
 @kernel(inline=True)
@@ -83,7 +97,9 @@ def _difference(lookup, bits):
     """(difference, its entry in `decode_lookup`'s table) of the symbol that `bits` start with (T.81 H.2.2)."""
     entry = load_i32(lookup + 4 * shift_right(bits, 64 - LOOKAHEAD))
     if entry == 0:
-        entry = _long_code(lookup, bits)
+        entry = long_entry(lookup + 4 * SEARCH, bits, np.int64(15))
+        if entry >> 8 & 31 == 17:
+            entry |= _INVALID
     # Category 16 has no value bits, so that its size reads as 0; it stands for 32768.
     return _value(bits << (entry >> 8 & 31), entry & 15) | (entry & 16) << 11, entry
 
@@ -170,28 +186,19 @@ def _fill_pairs(counts, symbols, table):
     20-23: those of the second; 24-26: bytes of the differences, 2 or 4. 0: the code is too long, or category 16.
     """
     wide = 1 << _PAIR_BITS
-    single = np.zeros(wide, np.int64)
-    code = index = 0
-    for length in range(1, _PAIR_BITS + 1):
-        for _ in range(counts[length - 1]):
-            if symbols[index] < 16:
-                first = code << (_PAIR_BITS - length)
-                for i in range(first, first + (1 << (_PAIR_BITS - length))):
-                    single[i] = length << 4 | symbols[index]
-            code += 1
-            index += 1
-        code <<= 1
+    single = np.empty(wide, np.int64)
+    fill_decoder(counts, symbols, _PAIR_BITS, single, np.empty(SEARCH_SIZE, np.int32))
     for i in range(wide):
-        length, size = single[i] >> 4, single[i] & 15
-        if length == 0:
-            table[i] = 0
+        length, size = single[i] >> 8, single[i] & 255
+        table[i] = 0
+        if length == 0 or size > 15:
             continue
         total = length + size
         entry = total | length << 6 | size << 11 | 2 << 24
         if total < _PAIR_BITS:
             second = single[(i << total) & (wide - 1)]
-            if second and (second >> 4) <= _PAIR_BITS - total:
-                start, more = total + (second >> 4), second & 15
+            if second and second & 255 < 16 and second >> 8 <= _PAIR_BITS - total:
+                start, more = total + (second >> 8), second & 15
                 entry = (start + more) | length << 6 | size << 11 | start << 15 | more << 20 | 4 << 24
         table[i] = entry
 
@@ -252,8 +259,9 @@ def _store_row(row, shift, mask, offset, step, target):
 
 
 @kernel
-def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
-    """MCU row y: samples of all its rows, from the differences of its MCUs in scan order."""
+def finish_row(picture, y, fresh):
+    """MCU row y: samples of all its rows, from the differences of its MCUs. fresh: it starts a segment."""
+    groups, _, _, units, rule, stream, spare, rows, target = picture
     for g in range(groups.shape[0]):
         h, v, n, width = groups[g, H], groups[g, V], groups[g, DISTANCE], groups[g, WIDTH]
         for line in range(v):
@@ -268,14 +276,17 @@ def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, 
                     differences[i] = stream[i // h * units + first + i % h]
             before, row = rows[g, (r + 1) & 1, : n + width], rows[g, r & 1, : n + width]
             start = fresh and line == 0
-            _set_margins(n, initial, start, before, row)
-            _undifference(1 if start else predictor, n, differences, before, row)
-            _store_row(row[n:], shift, mask, groups[g, OFFSET] + r * groups[g, STRIDE], groups[g, STEP], target)
+            _set_margins(n, rule.initial, start, before, row)
+            _undifference(1 if start else rule.predictor, n, differences, before, row)
+            offset = groups[g, OFFSET] + r * groups[g, STRIDE]
+            _store_row(row[n:], rule.shift, rule.mask, offset, groups[g, STEP], target)
 
 
 @kernel
-def fill_row(groups, y, value, target):
-    """MCU row y of one value."""
+def fill_row(picture, y):
+    """MCU row y in mid-grey, which is what its first prediction says."""
+    groups, rule, target = picture.groups, picture.rule, picture.target
+    value = (rule.initial << rule.shift) & rule.mask
     for g in range(groups.shape[0]):
         v, step = groups[g, V], groups[g, STEP]
         for r in range(y * v, min(y * v + v, groups[g, ROWS])):
@@ -285,51 +296,46 @@ def fill_row(groups, y, value, target):
 
 
 @kernel
-def _decode(data, size, scratch, state, tables, groups, high, wide, units, restart_rows, rule, stream, rows, target):
-    predictor, initial, shift, mask = rule
-    spare = np.empty(wide * units, np.int16)
+def _decode(source, picture, tables, restart_rows):
+    state, scratch, symbols = source.state, source.scratch, picture.wide * picture.units
     y = np.int64(0)
-    while y < high:
-        was_insufficient = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, y == 0)
+    while y < picture.high:
+        length, stop = next_segment(source, y, picture.high, restart_rows)
         first = last = y
-        stop = min(high, y + restart_rows) if restart_rows else high
         fresh = True
         bits = np.int64(0)
-        held = used = np.int64(0)
+        held = used = bad = np.int64(0)
         at = scratch
         missing = state[INSUFFICIENT] != 0
         while y < stop:
             if missing:
-                fill_row(groups, y, (initial << shift) & mask, target)
+                fill_row(picture, y)
             else:
                 limit = scratch + length + PAD // 4
-                out = np.int64(stream.ctypes.data)
+                out = np.int64(picture.stream.ctypes.data)
                 if tables.size > 1:
-                    bits, held, at, invalid = _decode_cycle(tables, wide * units, bits, held, at, limit, out)
+                    bits, held, at, invalid = _decode_cycle(tables, symbols, bits, held, at, limit, out)
                 else:
-                    bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
-                if invalid and state[BAD_CODE_AT] < 0:
-                    state[BAD_CODE_AT] = state[START]
-                finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                    bits, held, at, invalid = _decode_pairs(tables[0], symbols, bits, held, at, limit, out)
+                bad += invalid
+                finish_row(picture, y, fresh)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length
                 last = y
                 fresh = False
             y += 1
-        close_segment(state, first * wide, last * wide, used, length, was_insufficient)
+        close_segment(state, first * picture.wide, last * picture.wide, used, length, bad)
 
 
-def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[Place]) -> tuple[np.ndarray, int, int, int]:
-    """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
-
-    planes: per frame component, where its samples lie.
-    """
+def _groups(
+    frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
+) -> tuple[list[list[int]], int, int, int]:
+    """(rows of groups, MCU rows, MCUs a row, samples an MCU) of a scan."""
     sizes = [frame.samples(c) for c in components]
     places = [planes[c] for c in components]
     if len(components) == 1:
         (rows, width), (offset, stride, step) = sizes[0], places[0]
-        return np.array([[0, 1, 1, 1, width, rows, offset, stride, step]], np.int64), rows, width, 1
+        return [[0, 1, 1, 1, width, rows, offset, stride, step]], rows, width, 1
     n = len(components)
     factors = [(frame.components[c].h, frame.components[c].v) for c in components]
     high, wide = -(-frame.height // frame.vmax), -(-frame.width // frame.hmax)
@@ -337,12 +343,22 @@ def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[Plac
     plain = all(f == (1, 1) for f in factors) and (frame.hmax, frame.vmax) == (1, 1)
     if plain and places == [(first[0] + i, first[1], n) for i in range(n)]:
         rows, width = sizes[0]
-        return np.array([[0, n, 1, n, width * n, rows, first[0], first[1], 1]], np.int64), rows, width, n
+        return [[0, n, 1, n, width * n, rows, first[0], first[1], 1]], rows, width, n
     groups, unit = [], 0
     for (h, v), (rows, width), (offset, stride, step) in zip(factors, sizes, places, strict=True):
         groups.append([unit, h, v, 1, width, rows, offset, stride, step])
         unit += h * v
-    return np.array(groups, np.int64), high, wide, unit
+    return groups, high, wide, unit
+
+
+def scan_picture(frame: Frame, scan: Scan, planes: Sequence[Place], target: np.ndarray) -> Picture:
+    """Where a scan's samples go. planes: per frame component, where its samples lie in the target."""
+    listed, high, wide, units = _groups(frame, scan.components, planes)
+    groups, shift = np.array(listed, np.int64), scan.approximation[1]
+    rule = Rule(scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1)
+    stream, spare = np.empty(wide * units + 1, np.int16), np.empty(wide * units, np.int16)
+    rows = np.zeros((len(groups), 2, int((groups[:, DISTANCE] + groups[:, WIDTH]).max())), np.uint16)
+    return Picture(groups, high, wide, units, rule, stream, spare, rows, target)
 
 
 @lru_cache(maxsize=64)
@@ -363,19 +379,13 @@ def decode_scan(
     samples lie in the target; they are 0..2^P - 1. scan: predictor 1..7 as spectral[0], point transform below P as
     approximation[1], a restart interval of whole rows of MCUs.
     """
-    groups, high, wide, units = scan_groups(frame, scan.components, planes)
+    picture = scan_picture(frame, scan, planes, target)
     specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
     factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
     tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
     same = len(set(specs)) == 1
     addresses = np.array([table.ctypes.data for table in (tables[:1] if same else tables)], np.int64)
-    shift = scan.approximation[1]
-    rule = scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1
-    state, scratch = new_state(position), scratch_for(data.size)
-    longest = int((groups[:, DISTANCE] + groups[:, WIDTH]).max())
-    _decode(
-        data.ctypes.data, data.size, scratch.ctypes.data, state, addresses, groups, high, wide, units,
-        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16),
-        np.zeros((len(groups), 2, longest), np.uint16), target,
-    )  # fmt: skip
-    return SegmentReport(state)
+    scratch = scratch_for(data.size)
+    source = new_source(data, position, scratch)
+    _decode(source, picture, addresses, scan.restart_interval // picture.wide)
+    return SegmentReport(source.state)

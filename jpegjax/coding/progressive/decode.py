@@ -13,16 +13,14 @@ from numba.core.registry import cpu_target
 
 from ...simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
-from ..huffman import LOOKAHEAD, MAX_CODE, SYMBOLS, VALUE_OFFSET, decode_lookup
+from ..geometry import ADDRESS, COLUMNS, STORED, Band, H, V, Walk, scan_walk
+from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
-    BAD_CODE_AT,
     INSUFFICIENT,
     OVER,
-    START,
     SegmentReport,
     close_segment,
-    new_state,
+    new_source,
     next_segment,
     scratch_for,
 )
@@ -91,19 +89,11 @@ def _refill(bits, held, at, word):
 
 @kernel(inline=True)
 def _entry(table, bits, value_bits):
-    """What `tables.decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
+    """What `decode_lookup` says of the next code, of any length; symbol 0 of 17 bits where none matches."""
     entry = np.int64(table[np.int64(bits >> np.uint64(64 - LOOKAHEAD))])
     if entry:
         return entry
-    length = LOOKAHEAD + 1
-    code = np.int64(bits >> np.uint64(64 - length))
-    while code > table[MAX_CODE + length]:
-        length += 1
-        code = np.int64(bits >> np.uint64(64 - length))
-    if length > 16:
-        return np.int64(17 << 16 | _BAD)
-    symbol = np.int64(table[SYMBOLS + ((code + table[VALUE_OFFSET + length]) & 255)])
-    return (length + min(symbol & 15, value_bits)) << 16 | length << 8 | symbol
+    return long_entry(np.int64(table.ctypes.data) + 4 * SEARCH, np.int64(bits), value_bits)
 
 
 @kernel(inline=True)
@@ -114,26 +104,32 @@ def _extend(bits, size):
 
 
 @kernel
-def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables, shift, refine):
+def _open(source, first, mcus, restart):
+    """(bytes of the segment of MCU `first`, or -1 where none can be read; the MCU behind what is then done with)."""
+    length, stop = next_segment(source, first, mcus, restart)
+    if source.state[INSUFFICIENT]:
+        return np.int64(-1), mcus if source.state[OVER] else stop
+    return length, stop
+
+
+@kernel
+def _decode_dc(source, walk, tables, shift, refine):
     """DC first or DC refinement scan of interleaved or single components."""
-    mcus = high * wide
+    geometry, high, wide, restart = walk
+    state, mcus = source.state, high * wide
     last = np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = mcu
-        stop = min(mcus, mcu + restart) if restart else mcus
-        if state[INSUFFICIENT]:
+        length, stop = _open(source, mcu, mcus, restart)
+        if length < 0:
             mcu = stop
             continue
         for i in range(4):
             last[i] = 0
         bits = np.uint64(0)
-        held = used = np.int64(0)
-        at = scratch
+        held = used = bad = np.int64(0)
+        at = source.scratch
         word = bswap64(load_u64(at))
         y, x = mcu // wide, mcu % wide
         while mcu < stop:
@@ -153,8 +149,8 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
                             held -= 1
                             continue
                         entry = _entry(table, bits, 15)
-                        if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                            state[BAD_CODE_AT] = state[START]
+                        if entry & 0xFFFF == _BAD:
+                            bad += 1
                         if entry & 255:
                             last[i] += _extend(bits << np.uint64(entry >> 8 & 255), entry & 15)
                         bits <<= np.uint64(entry >> 16)
@@ -166,30 +162,28 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
             if x == wide:
                 x = 0
                 y += 1
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - source.scratch) - held
             if used > 8 * length:
                 break
-        close_segment(state, first, mcu - 1, used, length, before)
+        close_segment(state, first, mcu - 1, used, length, bad)
         mcu = stop
 
 
 @kernel
-def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+def _decode_ac_first(source, plane, masks, restart, table, band):
+    first_index, last_index, shift = band
+    state, blocks = source.state, len(masks)
     block = 0
     one = np.uint64(1)
     while block < blocks:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, block == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = block
-        stop = min(blocks, block + restart) if restart else blocks
-        if state[INSUFFICIENT]:
+        length, stop = _open(source, block, blocks, restart)
+        if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
-        held = used = np.int64(0)
-        at = scratch
+        held = used = bad = np.int64(0)
+        at = source.scratch
         word = bswap64(load_u64(at))
         while block < stop:
             address = plane + 128 * block
@@ -216,8 +210,8 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                 elif zeros == 15:
                     k += 16
                 else:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        bad += 1
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -225,12 +219,12 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                         held -= zeros
                     break
             masks[block] = mask
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - source.scratch) - held
             if used > 8 * length:
                 block += 1
                 break
             block = min(stop, block + run)
-        close_segment(state, first, block - 1, used, length, before)
+        close_segment(state, first, block - 1, used, length, bad)
         block = stop
 
 
@@ -267,31 +261,29 @@ def _apply(address, grow, negative, plus):
 
 
 @kernel
-def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+def _decode_ac_refine(source, plane, masks, restart, table, band):
+    first_index, last_index, shift = band
+    state, blocks = source.state, len(masks)
     block = 0
     one = np.uint64(1)
     plus = np.int64(1) << shift
-    band = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
+    whole = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
     while block < blocks:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, block == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = block
-        stop = min(blocks, block + restart) if restart else blocks
-        if state[INSUFFICIENT]:
+        length, stop = _open(source, block, blocks, restart)
+        if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
-        held = used = run = np.int64(0)
-        at = scratch
+        held = used = run = bad = np.int64(0)
+        at = source.scratch
         word = bswap64(load_u64(at))
         while block < stop:
             mask = masks[block]
-            ahead = band  # what is left of the band
+            ahead = whole  # what is left of the band
             new = negative = grow = np.uint64(0)
             beyond = seen = np.int64(0)
-            if run and not mask & band:
+            if run and not mask & whole:
                 run -= 1
                 block += 1
                 continue
@@ -304,8 +296,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 bits <<= np.uint64(entry >> 16)
                 held -= entry >> 16
                 if entry & 15 == 0 and zeros != 15:
-                    if entry & 0xFFFF == _BAD and state[BAD_CODE_AT] < 0:
-                        state[BAD_CODE_AT] = state[START]
+                    if entry & 0xFFFF == _BAD:
+                        bad += 1
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -331,8 +323,8 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 if entry & 15:
                     new |= target
                     negative |= target & np.uint64(plain - 1)
-            if seen & 14 and state[BAD_CODE_AT] < 0:
-                state[BAD_CODE_AT] = state[START]
+            if seen & 14:
+                bad += 1
             if run:
                 run -= 1
                 grown, bits, held, at, word = _corrections(ahead & mask, bits, held, at, word)
@@ -345,10 +337,10 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 mask |= one << np.uint64(63 - min(k, 63))
             masks[block] = mask
             block += 1
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - source.scratch) - held
             if used > 8 * length:
                 break
-        close_segment(state, first, block - 1, used, length, before)
+        close_segment(state, first, block - 1, used, length, bad)
         block = stop
 
 
@@ -362,16 +354,14 @@ class ScanDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
-        self._addresses = data.ctypes.data, self._scratch.ctypes.data
         self._masks: dict[int, np.ndarray] = {}
-        self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
+        self._walks: dict[tuple[int, ...], Walk] = {}
 
-    def _scan_geometry(self, components: tuple[int, ...]) -> tuple[np.ndarray, int, int]:
-        known = self._geometry.get(components)
+    def _walk(self, scan: Scan) -> Walk:
+        known = self._walks.get(scan.components)
         if known is None:
-            known = self._geometry[components] = scan_geometry(self.frame, components, self.planes)
-            known[0][:, STORED] = [len(self.planes[c]) for c in components]
-        return known
+            known = self._walks[scan.components] = scan_walk(self.frame, scan, self.planes)
+        return known._replace(restart=scan.restart_interval)
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
@@ -379,22 +369,19 @@ class ScanDecoder:
         Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        geometry, rows, columns = self._scan_geometry(scan.components)
-        state = new_state(position)
-        (data, scratch), size = self._addresses, self.data.size
-        restart = scan.restart_interval
+        walk, source = self._walk(scan), new_source(self.data, position, self._scratch)
         if first == 0:
-            tables = np.zeros((len(scan.components), SYMBOLS + 256), np.int32)
+            tables = np.zeros((len(scan.components), LOOKUP_SIZE), np.int32)
             if not high:
                 for i, spec in enumerate(scan.dc_tables):
                     tables[i] = decode_lookup(spec, True)
-            _decode_dc(data, size, scratch, state, geometry, rows, columns, restart, tables, shift, high > 0)
+            _decode_dc(source, walk, tables, shift, high > 0)
         else:
             c = scan.components[0]
-            blocks = rows * columns
             if c not in self._masks:
-                self._masks[c] = np.zeros(blocks, np.uint64)
-            address, table = int(geometry[0, ADDRESS]), decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
-            kernel_for = _decode_ac_refine if high else _decode_ac_first
-            kernel_for(data, size, scratch, state, address, blocks, self._masks[c], restart, table, first, last, shift)
-        return SegmentReport(state)
+                self._masks[c] = np.zeros(walk.high * walk.wide, np.uint64)
+            table = decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
+            decode = _decode_ac_refine if high else _decode_ac_first
+            address = int(walk.geometry[0, ADDRESS])
+            decode(source, address, self._masks[c], walk.restart, table, Band(first, last, shift))
+        return SegmentReport(source.state)

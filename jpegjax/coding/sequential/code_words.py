@@ -10,6 +10,7 @@ import numpy as np
 
 from ...simd import kernel
 from ...types import HuffmanSpec
+from ..huffman import encode_codes
 
 __all__ = ["AC_AUX", "DC_AUX", "DC_REACH", "EncodeTables", "encode_tables"]
 
@@ -21,25 +22,16 @@ DC_AUX = 4 * 2 * DC_REACH
 
 
 @kernel
-def _words_of_symbols(counts, symbols, aux):
-    """Code word of each symbol, 0 where the table has none (T.81 C.2)."""
-    aux[:256] = 0
-    code = np.int64(0)
-    used = np.int64(0)
-    for length in range(1, 17):
-        for _ in range(counts[length - 1]):
-            if used < len(symbols) and code < (np.int64(1) << length):
-                aux[symbols[used]] = code << 5 | length
-            used += 1
-            code += 1
-        code <<= 1
+def _fill_aux(codes, largest, aux):
+    for symbol in range(256):
+        aux[symbol] = codes[symbol] >> 8 << 5 | codes[symbol] & 31
+    aux[256] = largest
 
 
 @kernel
-def _build_dc(counts, symbols, largest, table):
+def _build_dc(codes, largest, table):
     aux = table[2 * DC_REACH :]
-    _words_of_symbols(counts, symbols, aux)
-    aux[256] = largest
+    _fill_aux(codes, largest, aux)
     table[0] = 0
     table[DC_REACH] = aux[0]
     for size in range(1, 11):
@@ -53,10 +45,9 @@ def _build_dc(counts, symbols, largest, table):
 
 
 @kernel
-def _build_ac(counts, symbols, largest, table):
+def _build_ac(codes, largest, table):
     aux = table[256 * _RUNS :]
-    _words_of_symbols(counts, symbols, aux)
-    aux[256] = largest
+    _fill_aux(codes, largest, aux)
     table[: 256 * _RUNS] = 0
     zeros = np.int64(aux[0xF0])
     for run in range(64):
@@ -83,21 +74,17 @@ def _build_ac(counts, symbols, largest, table):
     table[256 * 64] = 1
 
 
-def _bytes(data: bytes) -> np.ndarray:
-    return np.frombuffer(bytearray(data), np.uint8)
-
-
 @lru_cache(maxsize=64)
 def _dc_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
     table = np.empty(2 * DC_REACH + 257, np.uint32)
-    _build_dc(_bytes(spec.counts), _bytes(spec.symbols), precision + 3, table)
+    _build_dc(encode_codes(spec), precision + 3, table)
     return table
 
 
 @lru_cache(maxsize=64)
 def _ac_words(spec: HuffmanSpec, precision: int) -> np.ndarray:
     table = np.empty(256 * _RUNS + 257, np.uint32)
-    _build_ac(_bytes(spec.counts), _bytes(spec.symbols), precision + 2, table)
+    _build_ac(encode_codes(spec), precision + 2, table)
     return table
 
 

@@ -8,38 +8,43 @@ import numpy as np
 
 from ...simd import kernel, load_i64, store_u64
 from ..geometry import H, V
+from ..restarts import (
+    BAD_CODE,
+    DAMAGE_FIELDS,
+    ENDED,
+    EXHAUSTED,
+    EXTRANEOUS,
+    WARNINGS,
+    note,
+    note_end,
+    resync,
+    scan_notes,
+    scan_warnings,
+)
 from ..stuffing import END, PADDING, find_marker, locate, move_bytes, restart_offsets, unstuff
 from .batch import BATCH, SLOT, decode_slots, finish_slots, link_slots, place_slots
 from .lookup import DecodeTables, decode_tables
 
 __all__ = [
-    "DECODE_SCRATCH", "DECODE_STATE", "INSUFFICIENT", "MARKER", "POSITION", "PREDICTORS", "WARNINGS", "DecodeTables",
-    "decode_mcus", "decode_rows", "decode_scan", "decode_state", "decode_tables", "finish_decode", "restart_segments",
-    "scan_warnings",
+    "DECODE_SCRATCH", "DECODE_STATE", "ENDED", "EXHAUSTED", "INSUFFICIENT", "MARKER", "POSITION", "PREDICTORS", "WARNINGS",
+    "DecodeTables", "decode_mcus", "decode_rows", "decode_scan", "decode_state", "decode_tables", "finish_decode",
+    "restart_segments", "scan_notes", "scan_warnings",
 ]  # fmt: skip
 
-DATA, LENGTH = 0, 1  # address and bytes of the data
-POSITION = 2  # offset of the next byte to unstuff; after `finish_decode` the offset of the marker behind the scan
-MARKER = 3  # marker at POSITION: 0 not reached yet, else its code, or stuffing.END
-WINDOW_BYTES, BIT = 4, 5  # unstuffed bytes in the window, bits of them consumed
-SEGMENT, DROPPED = 6, 7  # offset where this restart segment started, unstuffed bytes of it that have left the window
-INTERVAL, TO_GO, NEXT_RESTART = 8, 9, 10  # MCUs between restarts (0: none), MCUs left before one, its number 0..7
-INSUFFICIENT = 11  # the segment's data are exhausted: MCUs stay zero until the next restart
-PREDICTORS = 12  # of up to four components
-LINKED = 16  # the slots in the scratch know their tables
-WARNED = 17  # (count, offset of the first) of each kind
-EXHAUSTED, BAD_CODE, EXTRANEOUS, RESYNC, ENDED = range(5)
-_KINDS = 5
-DECODE_STATE = WARNED + 2 * _KINDS
-
-WARNINGS = (
-    "entropy-coded segment ends before its last MCU",
-    "invalid Huffman code",
-    "extraneous bytes before a marker",
-    "restart marker out of order",
-    "data end without a marker",
-)
-"""What each kind of damage is called, in the order of the state's counters."""
+# State of a scan, int64 [DECODE_STATE], behind what `restarts` notes of its damage.
+DATA, LENGTH = DAMAGE_FIELDS, DAMAGE_FIELDS + 1  # address and bytes of the data
+POSITION = (
+    DATA + 2
+)  # offset of the next byte to unstuff; after `finish_decode` the offset of the marker behind the scan
+MARKER = DATA + 3  # marker at POSITION: 0 not reached yet, else its code, or stuffing.END
+WINDOW_BYTES, BIT = DATA + 4, DATA + 5  # unstuffed bytes in the window, bits of them consumed
+SEGMENT, DROPPED = DATA + 6, DATA + 7  # offset where this segment started, its unstuffed bytes that left the window
+INTERVAL, TO_GO = DATA + 8, DATA + 9  # MCUs between restarts (0: none), MCUs left before one
+NEXT_RESTART = DATA + 10  # its number 0..7
+INSUFFICIENT = DATA + 11  # the segment's data are exhausted: MCUs stay zero until the next restart
+PREDICTORS = DATA + 12  # of up to four components
+LINKED = DATA + 16  # the slots in the scratch know their tables
+DECODE_STATE = DATA + 17
 
 _WINDOW = 32 << 10
 _LOW = 16 << 10  # more than any MCU takes: 64 blocks of 64 coefficients of 31 bits
@@ -65,19 +70,6 @@ def decode_state(data: np.ndarray, position: int, restart_interval: int = 0, nex
 
 
 @kernel
-def _warn(state, kind, offset):
-    if state[WARNED + 2 * kind] == 0:
-        state[WARNED + 2 * kind + 1] = offset
-    state[WARNED + 2 * kind] += 1
-
-
-@kernel
-def _note_end(state):
-    if state[MARKER] == END and state[WARNED + 2 * ENDED] == 0:
-        _warn(state, ENDED, state[LENGTH])
-
-
-@kernel
 def _fill_window(state, window):
     """Drop what has been consumed, unstuff what fits."""
     consumed = state[BIT] >> 3
@@ -89,13 +81,14 @@ def _fill_window(state, window):
         state[DATA], state[POSITION], state[LENGTH], window + left, _WINDOW - left
     )
     state[WINDOW_BYTES] = left + written
-    _note_end(state)
+    note_end(state, state[MARKER], state[LENGTH])
 
 
 @kernel
-def _decode_batch(scan, wide, mcu, n, per_mcu, tables, state, slots, spare, window, patient):
-    """Decode n MCUs of one row; False where the window ended first and nothing has been consumed."""
-    place_slots(scan, wide, mcu, n, per_mcu, slots, spare)
+def _decode_batch(scan, wide, mcu, n, per_mcu, tables, state, scratch, patient):
+    """Decode n MCUs of one row; False where the window ended first and nothing has been consumed. scratch: address."""
+    slots, window = scratch + _SLOTS_AT, scratch + _WINDOW_AT
+    place_slots(scan, wide, mcu, n, per_mcu, slots, scratch + _SPARE_AT)
     stop = tables[scan.shape[0], 0]
     link = slots + (n * per_mcu - 1) * SLOT + 16
     linked = load_i64(link)
@@ -106,13 +99,13 @@ def _decode_batch(scan, wide, mcu, n, per_mcu, tables, state, slots, spare, wind
         if not patient:
             return False
         state[INSUFFICIENT] = 1
-        _warn(state, EXHAUSTED, state[POSITION])
+        note(state, EXHAUSTED, state[POSITION])
         bit = state[WINDOW_BYTES] << 3
     if invalid != 0:
-        if state[WARNED + 2 * BAD_CODE] == 0:  # looked for once: it takes time in proportion to the data
-            at = state[DROPPED] + (state[BIT] >> 3)
-            state[WARNED + 2 * BAD_CODE + 1] = locate(state[DATA], state[SEGMENT], state[LENGTH], at)
-        state[WARNED + 2 * BAD_CODE] += invalid
+        at = np.int64(0)
+        if state[2 * BAD_CODE] == 0:  # looked for once: it takes time in proportion to the data
+            at = locate(state[DATA], state[SEGMENT], state[LENGTH], state[DROPPED] + (state[BIT] >> 3))
+        note(state, BAD_CODE, at, invalid)
     state[BIT] = bit
     finish_slots(scan, wide, mcu, n, per_mcu, slots, state[PREDICTORS:], False)
     return True
@@ -126,34 +119,21 @@ def _seek_marker(state):
         start = state[POSITION]
         state[POSITION], state[MARKER] = find_marker(state[DATA], start, state[LENGTH])
         unused += state[POSITION] - start
-        _note_end(state)
+        note_end(state, state[MARKER], state[LENGTH])
     if unused > 0 and state[INSUFFICIENT] == 0:
-        _warn(state, EXTRANEOUS, state[POSITION] - unused)
+        note(state, EXTRANEOUS, state[POSITION] - unused)
     state[WINDOW_BYTES] = 0
     state[BIT] = 0
 
 
 @kernel
 def _restart(state):
-    """Pass the restart marker that is due, or recover as libjpeg does (jdmarker's default resynchronisation)."""
+    """Pass the restart marker that is due, or recover as libjpeg does."""
     _seek_marker(state)
-    marker = state[MARKER]
     due = state[NEXT_RESTART]
-    take = marker == 0xD0 + due
-    if not take:
-        _warn(state, RESYNC, state[POSITION])
-        while True:
-            ahead = (marker - 0xD0 - due) & 7
-            if marker >= 0xC0 and (marker < 0xD0 or marker > 0xD7 or ahead == 1 or ahead == 2):
-                break
-            if marker >= 0xC0 and ahead != 6 and ahead != 7:
-                take = True
-                break
-            state[POSITION], marker = find_marker(state[DATA], state[POSITION] + 2, state[LENGTH])
-            state[MARKER] = marker
-            _note_end(state)
+    state[POSITION], _, passed = resync(state[DATA], state[LENGTH], state[POSITION], state[MARKER], due, state)
     state[MARKER] = 0
-    if take:
+    if passed:
         state[POSITION] += 2
         state[INSUFFICIENT] = 0
     state[SEGMENT] = state[POSITION]
@@ -186,9 +166,8 @@ def decode_mcus(
     behind the zigzag index written there (it may be larger than needed). Damage never raises: it is counted in `state`.
     Work is bounded by the MCUs asked for and by the data.
     """
-    slots = scratch.ctypes.data + _SLOTS_AT
-    spare = scratch.ctypes.data + _SPARE_AT
-    window = scratch.ctypes.data + _WINDOW_AT
+    memory = np.int64(scratch.ctypes.data)
+    slots, window = memory + _SLOTS_AT, memory + _WINDOW_AT
     per_mcu = np.int64(0)
     for c in range(scan.shape[0]):
         per_mcu += scan[c, H] * scan[c, V]
@@ -205,20 +184,20 @@ def decode_mcus(
             state[TO_GO] -= n
         if state[INSUFFICIENT] == 0:
             _prepare(state, window)
-            if _decode_batch(scan, mcus_wide, mcu, n, per_mcu, tables, state, slots, spare, window, False):
+            if _decode_batch(scan, mcus_wide, mcu, n, per_mcu, tables, state, memory, False):
                 mcu += n
                 continue
         for _ in range(n):
             if state[INSUFFICIENT] == 0:
                 _prepare(state, window)
-                _decode_batch(scan, mcus_wide, mcu, 1, per_mcu, tables, state, slots, spare, window, True)
+                _decode_batch(scan, mcus_wide, mcu, 1, per_mcu, tables, state, memory, True)
             else:
-                place_slots(scan, mcus_wide, mcu, 1, per_mcu, slots, spare)
+                place_slots(scan, mcus_wide, mcu, 1, per_mcu, slots, memory + _SPARE_AT)
                 finish_slots(scan, mcus_wide, mcu, 1, per_mcu, slots, state[PREDICTORS:], True)
             mcu += 1
     warnings = np.int64(0)
-    for kind in range(_KINDS):
-        warnings += state[WARNED + 2 * kind]
+    for kind in range(0, DAMAGE_FIELDS, 2):
+        warnings += state[kind]
     return warnings
 
 
@@ -235,12 +214,6 @@ def finish_decode(state: np.ndarray) -> int:
     """Go behind the scan: position of the marker that ends it, or the data's length. Its code is in state[MARKER]."""
     _seek_marker(state)
     return state[POSITION]
-
-
-def scan_warnings(state: np.ndarray) -> list[tuple[str, int, int]]:
-    """What was wrong with the scan: (message, times, byte offset of the first one); empty for an undamaged scan."""
-    found = state[WARNED:].reshape(_KINDS, 2).tolist()
-    return [(message, count, offset) for message, (count, offset) in zip(WARNINGS, found, strict=True) if count]
 
 
 def restart_segments(data: np.ndarray, position: int, restart_interval: int, mcus: int) -> np.ndarray | None:

@@ -286,8 +286,10 @@ def _pad_bits(bits, pending, target):
 
 
 @kernel
-def _encode_row(scan, wide, mcu, last, per_mcu, state, slots, zigzag, words, base, out, capacity):
-    """Encode MCUs mcu..last-1 of one row: 1 done, 0 no room in `out`, negative an error."""
+def _encode_row(scan, wide, mcu, last, per_mcu, state, scratch, out, capacity):
+    """Encode MCUs mcu..last-1 of one row: 1 done, 0 no room in `out`, negative an error. scratch, out: addresses."""
+    slots, zigzag = scratch + _SLOTS_AT, scratch + _ZIGZAG_AT
+    words, base = scratch + _WORDS_AT, scratch + _BITS_AT
     bits, pending, written = state[BITS], state[PENDING], state[WRITTEN]
     target = base
     while mcu < last:
@@ -338,21 +340,17 @@ def encode_rows(
     always takes one row more. On -1, state[ERROR] is 1 for a coefficient out of range, 2 for a symbol without a code.
     Blocks that only complete an MCU are coded as zero difference and end of block (T.81 A.2.4).
     """
-    slots = scratch.ctypes.data + _SLOTS_AT
-    zigzag = scratch.ctypes.data + _ZIGZAG_AT
-    words = scratch.ctypes.data + _WORDS_AT
-    base = scratch.ctypes.data + _BITS_AT
+    memory = np.int64(scratch.ctypes.data)
     per_mcu = np.int64(0)
     for c in range(scan.shape[0]):
         per_mcu += scan[c, H] * scan[c, V]
-    _link_slots(scan, codes, per_mcu, state, slots)
+    _link_slots(scan, codes, per_mcu, state, memory + _SLOTS_AT)
     before = np.empty(ENCODE_STATE, np.int64)
     for row in range(row0, row1):
         before[:] = state
         done = _encode_row(
-            scan, mcus_wide, row * mcus_wide, (row + 1) * mcus_wide, per_mcu, state, slots, zigzag, words, base,
-            out.ctypes.data, out.size,
-        )  # fmt: skip
+            scan, mcus_wide, row * mcus_wide, (row + 1) * mcus_wide, per_mcu, state, memory, out.ctypes.data, out.size
+        )
         if done != 1:
             state[:] = before
             if done < 0:

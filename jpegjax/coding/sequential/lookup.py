@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...errors import CorruptJpeg
-from ...simd import kernel, load_i64, shift_right
+from ...simd import kernel
 from ...types import HuffmanSpec
+from ..huffman import SEARCH_SIZE, check_table, fill_decoder, find_code
 
 __all__ = ["BITS", "SLOW", "VALUES", "DecodeTables", "decode_tables", "extend", "long_symbol"]
 
@@ -17,8 +17,8 @@ BITS = 11
 VALUES = 1 << BITS
 """Offset in a table of the 8-byte values, behind one byte of length for each index."""
 
-_AUX = 9 << BITS  # behind those, int64 each: limits and symbol offsets of the code lengths 0..17, 256 symbols
-_TABLE_BYTES = _AUX + 8 * (18 + 18 + 256)
+_SEARCH = 9 << BITS  # behind those what `find_code` takes
+_TABLE_BYTES = _SEARCH + 4 * SEARCH_SIZE
 _MOST = 18  # bits that one lookup consumes at most: three lookups fit a refill of 56
 SLOW = 64
 """Advance, past any block, where no whole symbol fits; byte 3 then is the length of its code or 0, byte 4 it."""
@@ -27,36 +27,6 @@ SLOW = 64
 @kernel(inline=True)
 def extend(bits, size):
     return bits if bits >= (np.int64(1) << (size - 1)) else bits - (np.int64(1) << size) + 1
-
-
-@kernel
-def _first_symbols(counts, symbols, largest, aux, firsts):
-    """Code limits, symbol offsets and symbols in `aux`; per 11 bits the first symbol: length of its code | symbol << 8.
-
-    False where T.81 C.2 allows no such code, or a symbol exceeds `largest`.
-    """
-    firsts[:] = 0
-    aux[:] = 0
-    code = np.int64(0)
-    used = np.int64(0)
-    for length in range(1, 17):
-        n = np.int64(counts[length - 1])
-        if used + n > len(symbols) or (n > 0 and code + n >= (np.int64(1) << length)):
-            return False
-        aux[18 + length] = used - code
-        for i in range(used, used + n):
-            symbol = np.int64(symbols[i])
-            if symbol > largest:
-                return False
-            aux[36 + i] = symbol
-            if length <= BITS:
-                firsts[code << (BITS - length) : (code + 1) << (BITS - length)] = length | symbol << 8
-            code += 1
-        used += n
-        aux[length] = code << (16 - length)
-        code <<= 1
-    aux[17] = 1 << 17
-    return True
 
 
 @kernel
@@ -70,8 +40,8 @@ def _join_symbols(firsts, following, dc, lengths, values):
     """
     last = np.int64(1 << BITS) - 1
     for i in range(last + 1):
-        used = np.int64(firsts[i]) & 63
-        symbol = np.int64(firsts[i]) >> 8
+        used = np.int64(firsts[i]) >> 8
+        symbol = np.int64(firsts[i]) & 255
         run = np.int64(0) if dc else symbol >> 4
         size = symbol & 15
         lengths[i] = 0
@@ -99,17 +69,17 @@ def _join_symbols(firsts, following, dc, lengths, values):
                 at = at2 = run
                 advance = run + 1
             second = np.int64(following[(i << used) & last])
-            code = second & 63
-            size = (second >> 8) & 15
+            code = second >> 8
+            size = second & 15
             if code > 0 and size > 0 and used + code <= BITS and used + code + size <= _MOST:
                 used += code + size
-                at2 = advance + (second >> 12)
+                at2 = advance + (second >> 4 & 15)
                 advance = at2 + 1
                 shift = 64 - used
                 mask = (np.int64(1) << size) - 1
         second = np.int64(following[(i << used) & last])
-        code = second & 63
-        if code > 0 and used + code <= BITS and (second >> 8) & 15 == 0 and second >> 12 < 15:
+        code = second >> 8
+        if code > 0 and used + code <= BITS and second & 15 == 0 and second & 255 < 0xF0:
             used += code
             done = np.int64(128)
         lengths[i] = used | done
@@ -117,34 +87,27 @@ def _join_symbols(firsts, following, dc, lengths, values):
 
 
 @kernel
-def _build_pair(dc_counts, dc_symbols, ac_counts, ac_symbols, lengths, values, aux):
-    """Fill the DC and the AC row of each array; 1 or 2 where the DC or AC table is none."""
+def _build_pair(dc_counts, dc_symbols, ac_counts, ac_symbols, lengths, values, searches):
+    """Fill the DC and the AC row of each array."""
     firsts = np.empty((2, 1 << BITS), np.uint16)
-    if not _first_symbols(dc_counts, dc_symbols, 15, aux[0], firsts[0]):
-        return 1
-    if not _first_symbols(ac_counts, ac_symbols, 255, aux[1], firsts[1]):
-        return 2
+    fill_decoder(dc_counts, dc_symbols, BITS, firsts[0], searches[0])
+    fill_decoder(ac_counts, ac_symbols, BITS, firsts[1], searches[1])
     for i in range(2):
         _join_symbols(firsts[i], firsts[1], i == 0, lengths[i], values[i])
-    return 0
 
 
-def _bytes(data: bytes) -> np.ndarray:
-    return np.frombuffer(bytearray(data), np.uint8)
-
-
-_STOP = np.zeros(_AUX, np.uint8)
+_STOP = np.zeros(_SEARCH, np.uint8)
 _STOP[VALUES:].view(np.int64)[:] = SLOW << 16
 
 
 @lru_cache(maxsize=64)
 def _pair(dc: HuffmanSpec, ac: HuffmanSpec) -> np.ndarray:
+    check_table("DC Huffman table", dc, 15)
+    check_table("AC Huffman table", ac)
     tables = np.empty((2, _TABLE_BYTES), np.uint8)
-    values, aux = tables[:, VALUES:_AUX].view(np.int64), tables[:, _AUX:].view(np.int64)
-    specs = [_bytes(b) for b in (dc.counts, dc.symbols, ac.counts, ac.symbols)]
-    bad = _build_pair(*specs, tables[:, :VALUES], values, aux)
-    if bad:
-        raise CorruptJpeg(f"{'DC' if bad == 1 else 'AC'} Huffman table is not a prefix code (T.81 C.2)")
+    values, searches = tables[:, VALUES:_SEARCH].view(np.int64), tables[:, _SEARCH:].view(np.int32)
+    specs = [np.frombuffer(b, np.uint8) for b in (dc.counts, dc.symbols, ac.counts, ac.symbols)]
+    _build_pair(*specs, tables[:, :VALUES], values, searches)
     return tables
 
 
@@ -170,15 +133,7 @@ def decode_tables(dc: tuple[HuffmanSpec, ...], ac: tuple[HuffmanSpec, ...]) -> D
     return DecodeTables(np.array([*addresses, [_STOP.ctypes.data] * 2], np.int64), arrays)
 
 
-@kernel
+@kernel(inline=True)
 def long_symbol(w, table):
-    """(symbol, bits of its code) by comparing with the limit of each length; (0, 17) where no code matches."""
-    top = shift_right(w, 48)
-    aux = table + _AUX
-    length = np.int64(1)
-    while top >= load_i64(aux + 8 * length):
-        length += 1
-    if length > 16:
-        return np.int64(0), np.int64(17)
-    index = shift_right(top, 16 - length) + load_i64(aux + 8 * (18 + length))
-    return load_i64(aux + 8 * (36 + index)), length
+    """(symbol, bits of its code) of any code; (0, 17) where none matches."""
+    return find_code(table + _SEARCH, w, np.int64(1))

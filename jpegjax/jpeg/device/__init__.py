@@ -15,10 +15,10 @@ import numpy as np
 
 from ...run.devices import local_devices
 from ...types import Frame
-from . import twelve_bit as deep
-from .batch import decode_spec, encode_spec, flow
-from .jobs import Decode, Encode
+from . import twelve_bit
+from .jobs import Decode, Encode, through_pages
 from .pages import Item
+from .specs import decode_spec, encode_spec
 
 __all__ = ["local_devices", "reconstruct_batch", "transform_batch"]
 
@@ -38,9 +38,7 @@ def transform_batch(
     Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
     """
     if any(frame.precision != 8 for frame in frames):
-        target = local_devices(device)[0]
-        plans = enumerate(zip(images, frames, qtables, strict=True))
-        return ((i, deep.transform(x, f, q, target)) for i, (x, f, q) in plans)
+        return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1]))
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
     specs = [encode_spec(frame) for frame in frames]
     if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
@@ -49,7 +47,7 @@ def transform_batch(
         batch = images if isinstance(images, jax.Array) else jnp.stack(images)
         return transform(batch, items, specs[0], local_devices(device) if device is not None else None)
     sources = (np.asarray(jax.device_get(image)) for image in images)
-    return flow(Encode, sources, specs, items, local_devices(device))
+    return through_pages(Encode, sources, specs, items, local_devices(device))
 
 
 def _peek(images: Sequence[Any]) -> Sequence[Any]:
@@ -79,12 +77,12 @@ def reconstruct_batch(
     items = [Item(i, f, q[: len(s.sampling)]) for i, (f, q, s) in enumerate(zip(frames, qtables, specs, strict=True))]
     devices = local_devices(device)
     if device is None:
-        return flow(Decode, planes, specs, items, devices)
+        return through_pages(Decode, planes, specs, items, devices)
     if len(items) > 3 and len(set(frames)) == 1:
         from .resident import reconstruct
 
         return reconstruct(planes, items, specs[0], devices)
-    return ((i, jax.device_put(x, devices[0])) for i, x in flow(Decode, planes, specs, items, devices))
+    return ((i, jax.device_put(x, devices[0])) for i, x in through_pages(Decode, planes, specs, items, devices))
 
 
 def _reconstruct_any(
@@ -96,12 +94,14 @@ def _reconstruct_any(
     device: Any,
 ) -> Iterator[tuple[int, Any]]:
     """`reconstruct_batch` with some images of 12 bits, which go one by one to the first device."""
-    target = local_devices(device)[0]
     shallow = [i for i, frame in enumerate(frames) if frame.precision == 8]
-    for i in sorted(set(range(len(frames))) - set(shallow)):
-        pixels = deep.reconstruct(planes[i], frames[i], qtables[i], mode, upsample, target)
-        yield i, np.asarray(pixels) if device is None else pixels
+    deep = [i for i, frame in enumerate(frames) if frame.precision != 8]
+
+    def of(which: Sequence[int]) -> tuple[list, list, list]:
+        return [planes[i] for i in which], [frames[i] for i in which], [qtables[i] for i in which]
+
+    target = local_devices(device)[:1]
+    yield from zip(deep, twelve_bit.reconstruct(*of(deep), mode, upsample, target, device is not None), strict=True)
     if shallow:
-        rest = [planes[i] for i in shallow], [frames[i] for i in shallow], [qtables[i] for i in shallow]
-        for k, pixels in reconstruct_batch(*rest, mode=mode, upsample=upsample, device=device):
+        for k, pixels in reconstruct_batch(*of(shallow), mode=mode, upsample=upsample, device=device):
             yield shallow[k], pixels

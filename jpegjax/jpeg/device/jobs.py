@@ -1,15 +1,39 @@
-"""What a page of each direction needs from the host: buffers, how to fill them, and where the result goes."""
+"""Images of any sizes through the pages: a page is sent as soon as it is full, an image comes out as soon as it is
+complete, so that the caller's entropy coding overlaps the device's work.
+
+`Encode` and `Decode` say what a page of each direction needs from the host: buffers, how to fill them, and where the
+result goes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import jax
 import numpy as np
 
-from .pages import Item, Page, Region, neighbours, pack_levels, pack_pixels, unpack_levels, unpack_pixels
-from .programs import Spec
+from ...run.flow import Job, flow
+from ...run.mesh import parts
+from ...run.threads import copy_parallel
+from .pages import (
+    Item,
+    Page,
+    Planner,
+    Region,
+    neighbours,
+    pack_levels,
+    pack_pixels,
+    page_sizes,
+    unpack_levels,
+    unpack_pixels,
+)
+from .programs import program
+from .specs import Spec
 
-__all__ = ["Decode", "Encode"]
+__all__ = ["Decode", "Encode", "through_pages"]
 
 Buffers = tuple[np.ndarray, ...]
 
@@ -49,8 +73,8 @@ class Encode:
         shapes = [item.frame.blocks(c) for c in range(len(item.frame.components))]
         return [np.empty((*s, 8, 8), np.int16) for s in shapes]
 
-    def unpack(self, target: list[np.ndarray], parts: list[list[np.ndarray]], region: Region) -> None:
-        unpack_levels(target, self.spec, [p[region.part].view(np.int16) for p in parts], region)
+    def unpack(self, target: list[np.ndarray], part: list[np.ndarray], region: Region) -> None:
+        unpack_levels(target, self.spec, [levels.view(np.int16) for levels in part], region)
 
 
 class Decode:
@@ -76,5 +100,91 @@ class Decode:
         size = item.frame.height, item.frame.width
         return np.empty((*size, self.spec.channels) if self.spec.channels > 1 else size, np.uint8)
 
-    def unpack(self, target: np.ndarray, parts: list[list[np.ndarray]], region: Region) -> None:
-        unpack_pixels(_flat(target), self.spec, parts[0][region.part].view(np.uint8), region)
+    def unpack(self, target: np.ndarray, part: list[np.ndarray], region: Region) -> None:
+        [pixels] = part
+        unpack_pixels(_flat(target), self.spec, pixels.view(np.uint8), region)
+
+
+@dataclass(slots=True)
+class _Image:
+    """An image on its way: its source until all is packed, its target from when something has come back, and how many
+    MCUs are still to go out and to come back."""
+
+    source: Any
+    outward: int
+    homeward: int
+    target: Any = None
+
+
+class _Lane:
+    """The pages of one program."""
+
+    def __init__(
+        self, direction: type[Encode] | type[Decode], spec: Spec, devices: tuple[jax.Device, ...], expected: int
+    ):
+        self.run, self.sharding = program(direction.kind, spec, devices)
+        self.direction = direction(spec, len(devices))
+        sizes = page_sizes(devices[0].platform)
+        self.planner = Planner(sizes, len(devices), int(any(spec.fancy)), expected)
+        self.spare: dict[int, list[Buffers]] = defaultdict(list)  # fresh buffers cost more, in page faults, than copies
+
+    def job(self, page: Page, images: dict[int, _Image]) -> Job[tuple[int, Any]]:
+        """A page's way. Its host buffers live until the result is there."""
+        direction, regions, spare = self.direction, page.regions, self.spare[page.size]
+        buffers = spare.pop() if spare else direction.buffers(page.size)
+        copy_parallel(lambda region: direction.pack(buffers, images[region.item.index].source, region), regions)
+        for region in regions:
+            image = images[region.item.index]
+            image.outward -= region.kept_count
+            if not image.outward:
+                image.source = None
+        result = self.run(*jax.device_put(direction.arguments(buffers, page), self.sharding))
+        yield result
+        leaves = [jax.device_get(parts(leaf)) for leaf in jax.tree.leaves(result)]
+        for region in regions:
+            image = images[region.item.index]
+            if image.target is None:
+                image.target = direction.target(region.item)
+
+        def unpack(region: Region) -> None:
+            part = [leaf[region.part][0] for leaf in leaves]
+            direction.unpack(images[region.item.index].target, part, region)
+
+        copy_parallel(unpack, regions)
+        spare.append(buffers)
+        complete = []
+        for region in regions:
+            index = region.item.index
+            images[index].homeward -= region.kept_count
+            if not images[index].homeward:
+                complete.append((index, images.pop(index).target))
+        return complete
+
+
+def through_pages(
+    direction: type[Encode] | type[Decode],
+    sources: Iterable[Any],
+    specs: Sequence[Spec],
+    items: Sequence[Item],
+    devices: tuple[jax.Device, ...],
+) -> Iterator[tuple[int, Any]]:
+    """(item's index, its result) of each source, as images become complete."""
+    costs: list[int] = []
+    expected: Counter[Spec] = Counter()
+    before: dict[Spec, Item] = {}
+    for item, spec in zip(items, specs, strict=True):
+        costs.append(Planner.cost(item, before.get(spec)))
+        expected[spec] += costs[-1]
+        before[spec] = item
+    lanes = {spec: _Lane(direction, spec, devices, expected[spec]) for spec in expected}
+    images: dict[int, _Image] = {}
+
+    def jobs() -> Iterator[Job[tuple[int, Any]]]:
+        for item, spec, cost, source in zip(items, specs, costs, sources, strict=True):
+            images[item.index] = _Image(source, item.mcus, item.mcus)
+            lane = lanes[spec]
+            yield from (lane.job(page, images) for page in lane.planner.add(item, cost))
+        for lane in lanes.values():
+            yield from (lane.job(page, images) for page in lane.planner.close())
+
+    return flow(jobs())

@@ -14,9 +14,20 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ...types import Frame
-from .programs import SEGMENT, Spec
+from .programs import SEGMENT
+from .specs import Spec
 
 Tables = Sequence[np.ndarray]  # per component uint16 [64]
+
+# MCUs of one device's part of a page. The smallest serves single images, the largest bulk: on a CPU it bounds the
+# working set, on an accelerator it hides the launch.
+SIZES = {"cpu": (256, 1024, 4096)}
+ACCELERATOR_SIZES = (1024, 16384)
+
+
+def page_sizes(platform: str) -> tuple[int, ...]:
+    """MCUs a part may have on devices of this platform, ascending."""
+    return SIZES.get(platform, ACCELERATOR_SIZES)
 
 
 @dataclass(frozen=True, slots=True)

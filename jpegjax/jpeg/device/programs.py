@@ -14,47 +14,23 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial, reduce
+from functools import partial, reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ...ops.color import chroma, luma
 from ...ops.dct import fdct_columns, fdct_rows, idct_columns, idct_is_flat, idct_rows
 from ...ops.planes import combine
 from ...ops.quant import dequantise, quantise_by
 from ...ops.sampling import downsample, fancy_columns, fancy_rows
+from ...run.mesh import Mapped, mapped
 from ...types import ColorSpace
+from .specs import Spec
 
 SEGMENT = 256  # MCUs that share quantisation tables
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What a program depends on besides the page's size: sampling, colour and, for decoding, what comes out.
-
-    hmax, vmax: the frame's largest factors; each (h, v) divides them. sampling: (h, v) per component that takes part.
-    fancy: per component, whether chroma is filtered (decoding only).
-    """
-
-    hmax: int
-    vmax: int
-    sampling: tuple[tuple[int, int], ...]
-    color: ColorSpace
-    mode: str | None = None
-    fancy: tuple[bool, ...] = ()
-
-    @property
-    def channels(self) -> int:
-        """Channels of the pixels."""
-        if self.mode is not None:
-            return 3 if self.mode == "RGB" else 1
-        return {ColorSpace.GRAY: 1, ColorSpace.CMYK: 4, ColorSpace.YCCK: 4}.get(self.color, 3)
 
 
 def _barred(function: Callable, *args: Any) -> Any:
@@ -212,17 +188,7 @@ def decode_page(platform: str, spec: Spec, levels: tuple, near: jax.Array, table
     return stage(lambda p: p.transpose(0, 2, 1), words)
 
 
-@cache
-def program(kind: str, spec: Spec, devices: tuple[jax.Device, ...]) -> tuple[Callable, NamedSharding]:
-    """(jitted `encode_page` or `decode_page` over a leading axis with one part a device, the sharding of that axis)."""
+def program(kind: str, spec: Spec, devices: tuple[jax.Device, ...]) -> Mapped:
+    """`encode_page` or `decode_page`, by the kind "encode" or "decode", with one page's part a device."""
     pages: dict[str, Callable] = {"encode": encode_page, "decode": decode_page}
-    page = pages[kind]
-    mesh = Mesh(np.array(devices), ("parts",))
-    parts = PartitionSpec("parts")
-
-    def body(*args: Any) -> Any:
-        out = page(devices[0].platform, spec, *jax.tree.map(lambda x: x[0], args))
-        return jax.tree.map(lambda x: x[None], out)
-
-    mapped = jax.shard_map(body, mesh=mesh, in_specs=parts, out_specs=parts, check_vma=False)
-    return jax.jit(mapped), NamedSharding(mesh, parts)
+    return mapped(pages[kind], devices, devices[0].platform, spec)

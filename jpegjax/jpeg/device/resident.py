@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ...run.devices import DEPTH, page_sizes
+from ...run.flow import Job, flow
+from ...run.mesh import mapped, parts
 from ...types import Frame
-from .pages import Item, Region, neighbours
-from .programs import Spec, decode_page, encode_page
+from .pages import Item, Region, neighbours, page_sizes
+from .programs import decode_page, encode_page
+from .specs import Spec
 
 __all__ = ["reconstruct", "transform"]
 
@@ -64,21 +63,12 @@ def _decode(
     return x.reshape(count, frame.height, frame.width, *([spec.channels] if spec.channels > 1 else []))
 
 
-@cache
-def _program(function: Callable, spec: Spec, frame: Frame, devices: tuple[jax.Device, ...]) -> tuple:
-    """(jitted function over images split among the devices, the sharding of its arguments)."""
-    mesh = Mesh(np.array(devices), ("images",))
-    parts = PartitionSpec("images")
-    body = jax.shard_map(
-        lambda *args: function(devices[0].platform, spec, frame, *args),
-        mesh=mesh, in_specs=parts, out_specs=parts, check_vma=False,
-    )  # fmt: skip
-    return jax.jit(body), NamedSharding(mesh, parts)
+Chunk = tuple[list[Item], tuple[jax.Device, ...]]
 
 
-def _chunks(items: Sequence[Item], devices: tuple[jax.Device, ...]) -> Iterator[tuple[list[Item], tuple]]:
+def _chunks(items: Sequence[Item], devices: tuple[jax.Device, ...]) -> Iterator[Chunk]:
     """(items, devices) of each dispatch: as many images as a page holds, at least one a device."""
-    share = max(1, page_sizes(devices)[-1] // items[0].mcus)
+    share = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus)
     size = share * len(devices)
     for i in range(0, len(items), size):
         chunk = list(items[i : i + size])
@@ -94,24 +84,16 @@ def transform(
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3] on its own devices, or those given."""
     devices = devices or tuple(sorted(images.devices(), key=lambda d: d.id))
-    flights: deque[tuple[list[Item], list[jax.Array]]] = deque()
 
-    def land(depth: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-        while len(flights) > depth:
-            chunk, result = flights.popleft()
-            planes = jax.device_get(result)
-            for j, item in enumerate(chunk):
-                yield item.index, [plane[j] for plane in planes]
-
-    for chunk, used in _chunks(items, devices):
-        run, sharding = _program(_encode, spec, items[0].frame, used)
+    def job(chunk: list[Item], used: tuple[jax.Device, ...]) -> Job[tuple[int, list[np.ndarray]]]:
+        run, sharding = mapped(_encode, used, used[0].platform, spec, items[0].frame, split=True)
         part = images[chunk[0].index : chunk[-1].index + 1]
         result = run(*jax.device_put((part, _tables(chunk)), sharding))
-        for leaf in result:
-            leaf.copy_to_host_async()
-        flights.append((chunk, result))
-        yield from land(DEPTH)
-    yield from land(0)
+        yield result
+        planes = jax.device_get(result)
+        return [(item.index, [plane[j] for plane in planes]) for j, item in enumerate(chunk)]
+
+    return flow(job(*chunk) for chunk in _chunks(items, devices))
 
 
 def reconstruct(
@@ -121,8 +103,9 @@ def reconstruct(
     source = iter(planes)
     frame = items[0].frame
     rows, columns = frame.mcus
-    for chunk, used in _chunks(items, devices):
-        run, sharding = _program(_decode, spec, frame, used)
+
+    def job(chunk: list[Item], used: tuple[jax.Device, ...]) -> Job[tuple[int, jax.Array]]:
+        run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
         held = list(islice(source, len(chunk)))
         stacked = [np.stack([p[c] for p in held]) for c in range(len(spec.sampling))]
         near = np.zeros((len(chunk), 5, rows * columns), np.int32)
@@ -132,8 +115,8 @@ def reconstruct(
             neighbours(near[j], spec, region)
             near[j, :2] += j % step * rows * columns
         result = run(*jax.device_put((stacked, near, _tables(chunk)), sharding))
-        first = 0
-        for shard in sorted(result.addressable_shards, key=lambda s: s.index[0].start or 0):
-            for j in range(shard.data.shape[0]):
-                yield chunk[first].index, shard.data[j]
-                first += 1
+        yield ()  # nothing comes to the host
+        pixels = [part[j] for part in parts(result) for j in range(step)]
+        return [(item.index, image) for item, image in zip(chunk, pixels, strict=True)]
+
+    return flow(job(*chunk) for chunk in _chunks(items, devices))

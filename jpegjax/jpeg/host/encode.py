@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
-from ...coding.geometry import ADDRESS, COLUMNS, FIELDS, FIRST_ROW, ROWS, H, V
+from ...coding.geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, V
 from ...coding.sequential.encode import (
     ERROR,
     ERRORS,
@@ -16,108 +15,98 @@ from ...coding.sequential.encode import (
     WRITTEN,
     encode_rows,
     encode_state,
-    encode_tables,
     finish_encode,
     row_bytes,
     scratch_bytes,
 )
-from ...container import EOI, dht, dri, header, sos
-from ...kernels import twelve_bit as deep
-from ...kernels.forward import fill_strip, quantiser, transform_strip
+from ...kernels import twelve_bit
+from ...kernels.dct import quantised_strip
+from ...kernels.planes import Picture, Strips, fill_strip
+from ...kernels.quant import quantiser, step_bytes
 from ...options import EncodeOptions
-from ...run.scratch import Strips, address, kept, scratch
+from ...run.memory import Pointers, address, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import Frame
-from .. import files as entropy
+from .. import files
 from .parts import row_parts
+from .strips import Coding, strip_geometry
 
 __all__ = ["encode_image", "transform"]
-
-
-_STANDARD_DC = STANDARD_DC_LUMA, STANDARD_DC_CHROMA
-_STANDARD_AC = STANDARD_AC_LUMA, STANDARD_AC_CHROMA
 
 
 class Layout:
     """What images of one frame share on their way to blocks: strips, and the scan geometry over them."""
 
     def __init__(self, frame: Frame):
-        self.strips = s = Strips(frame)
-        self.full_stride = -(-s.mcus_wide * 8 * s.hmax // 64) * 64 + 64
-        self.full = scratch("full", (4 * len(frame.components) + 1) * self.full_stride + 256)
-        self.spare = np.zeros(64, np.int16)
         n = len(frame.components)
-        self.scan = np.zeros((n, FIELDS), np.int64)
-        self.scan[:, ADDRESS] = s.blocks
-        self.scan[:, ROWS], self.scan[:, COLUMNS] = s.grid[:, 0], s.grid[:, 1]
-        self.scan[:, H], self.scan[:, V] = s.sampling[:, 0], s.sampling[:, 1]
-        slots = [entropy.table_slot(frame, c) for c in range(n)]
-        self.codes = encode_tables(tuple(_STANDARD_DC[s] for s in slots), tuple(_STANDARD_AC[s] for s in slots))
-        self.row_bytes = int(row_bytes(self.scan, s.mcus_wide))
-        self.scratch_bytes = int(scratch_bytes(self.scan, s.mcus_wide))
-        # what load_strip takes between the picture and the tables
-        self.memory = (
-            n,
-            s.sampling,
-            s.samples,
-            s.strides,
-            address(self.full),
-            self.full_stride,
-            s.grid,
-            address(self.spare),
-        )
+        sampling = np.array([(1, 1)] if n == 1 else [(k.h, k.v) for k in frame.components], np.int64)
+        hmax, vmax = (int(m) for m in sampling.max(axis=0))
+        self.mcus_high, self.mcus_wide = frame.blocks(0) if n == 1 else frame.mcus
+        strides = (self.mcus_wide * 8 * sampling[:, 0] + 64 + 127) // 64 * 64
+        blocks = np.array([v * frame.blocks(c)[1] for c, (_, v) in enumerate(sampling.tolist())])
+        full_stride = -(-self.mcus_wide * 8 * hmax // 64) * 64 + 64
+        sizes = [*(strides * 8 * sampling[:, 1] + 64), *(blocks * 128 + 128), (4 * n + 1) * full_stride + 256]
+        self.memory = scratch_parts("strips", sizes)
+        at = self.memory.addresses
+        self.strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride)
+        self.geometry = strip_geometry(frame, at[n : 2 * n])
+        self.codes = files.plain_tables(frame, range(n))
+        self.row_bytes = int(row_bytes(self.geometry, self.mcus_wide))
+        self.scratch_bytes = int(scratch_bytes(self.geometry, self.mcus_wide))
+
+
+def _layout(frame: Frame) -> Layout:
+    """The layout of this thread."""
+    return kept(("encode", frame), lambda: Layout(frame))
 
 
 @kernel
-def load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, out):
+def _load_strip(m, picture, strips, geometry, tables, blocks):
     """MCU row m of an image to quantised blocks.
 
-    tables: int64 [n], addresses of `quantiser`s. out: int64 [n], address of each component's first block of that row.
+    tables: int64 [n], addresses of `quantiser`s. blocks: int64 [n], address of each component's first block of that row.
     """
-    fill_strip(image, height, width, n, m, sampling, samples, strides, full, full_stride)
-    for c in range(n):
-        rows = min(sampling[c, 1], grid[c, 0] - m * sampling[c, 1])
-        transform_strip(samples[c], strides[c], rows, grid[c, 1], tables[c], out[c], spare)
+    fill_strip(picture, m, strips)
+    for c in range(len(geometry)):
+        v, columns = geometry[c, V], geometry[c, COLUMNS]
+        rows = min(v, geometry[c, ROWS] - m * v)
+        quantised_strip(strips.samples[c], strips.strides[c], rows, columns, tables[c], blocks[c])
 
 
 @kernel
-def transform_rows(row0, row1, image, height, width, memory, tables, planes):
+def _transform_rows(row0, row1, picture, strips, geometry, tables, planes):
     """MCU rows row0..row1-1 to whole planes. planes: int64 [n], addresses of int16 [rows, columns, 64]."""
-    n, sampling, samples, strides, full, full_stride, grid, spare = memory
-    out = np.zeros(n, np.int64)
+    blocks = planes.copy()
     for m in range(row0, row1):
-        for c in range(n):
-            out[c] = planes[c] + m * sampling[c, 1] * grid[c, 1] * 128
-        load_strip(m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, out)
+        for c in range(len(planes)):
+            blocks[c] = planes[c] + m * geometry[c, V] * geometry[c, COLUMNS] * 128
+        _load_strip(m, picture, strips, geometry, tables, blocks)
 
 
 @kernel
-def encode_strips(row0, row1, image, height, width, memory, tables, scan, mcus_wide, codes, state, work, out):
+def _encode_strips(row0, row1, picture, strips, tables, coding, out):
     """MCU rows row0..row1-1 to entropy-coded data; answers as `encode_rows` does."""
-    n, sampling, samples, strides, full, full_stride, grid, spare = memory
-    blocks = scan[:, ADDRESS].copy()
+    geometry, mcus_wide, codes, state, work = coding
+    blocks = geometry[:, ADDRESS].copy()
     for m in range(row0, row1):
-        load_strip(
-            m, image, height, width, n, sampling, samples, strides, full, full_stride, grid, spare, tables, blocks
-        )
-        for c in range(n):
-            scan[c, FIRST_ROW] = m * sampling[c, 1]
-        reached = encode_rows(scan, mcus_wide, m, m + 1, codes, state, work, out)
+        _load_strip(m, picture, strips, geometry, tables, blocks)
+        for c in range(len(geometry)):
+            geometry[c, FIRST_ROW] = m * geometry[c, V]
+        reached = encode_rows(geometry, mcus_wide, m, m + 1, codes, state, work, out)
         if reached != m + 1:
             return reached
     return row1
 
 
 @lru_cache(maxsize=256)
-def _quantisers(steps: tuple[bytes, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(int64 [n] addresses of the quantisers of uint16 steps, the tables they point into)."""
-    tables = [quantiser(np.frombuffer(s, np.uint16)) for s in steps]
-    return np.array([address(t) for t in tables], np.int64), tables
+def _quantisers(steps: tuple[bytes, ...]) -> Pointers:
+    """The quantisers of uint16 steps."""
+    return Pointers(quantiser(np.frombuffer(s, np.uint16)) for s in steps)
 
 
-def _steps(qtables: Sequence[np.ndarray]) -> tuple[bytes, ...]:
-    return tuple(np.asarray(q, np.uint16).tobytes() for q in qtables)
+def _picture(image: np.ndarray, frame: Frame) -> Picture:
+    return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
 def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -126,56 +115,31 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     image: C-contiguous uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. qtables: per component uint16 [64].
     """
     if frame.precision != 8:
-        return deep.transform(image, frame, qtables)
-    layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(_steps(qtables))
+        return twelve_bit.transform(image, frame, qtables)
+    layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
     planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
-    addresses = np.array([address(p) for p in planes], np.int64)
-    transform_rows(
-        0, layout.strips.mcus_high, address(image), frame.height, frame.width, layout.memory, tables, addresses
-    )
-    del alive
+    _transform_rows(
+        0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
+        Pointers(planes).addresses,
+    )  # fmt: skip
     return planes
-
-
-@lru_cache(maxsize=64)
-def _plain_header(frame: Frame, steps: tuple[bytes, ...]) -> bytes:
-    return header(frame, [np.frombuffer(s, np.uint16) for s in steps])
-
-
-@lru_cache(maxsize=64)
-def _scan_head(frame: Frame, interval: int) -> bytes:
-    """Everything between SOFn and the data: standard tables, restart interval, scan header."""
-    parts = [dht(0, 0, STANDARD_DC_LUMA), dht(1, 0, STANDARD_AC_LUMA)]
-    slots = [entropy.table_slot(frame, c) for c in range(len(frame.components))]
-    if max(slots):
-        parts += [dht(0, 1, STANDARD_DC_CHROMA), dht(1, 1, STANDARD_AC_CHROMA)]
-    if interval:
-        parts.append(dri(interval))
-    parts.append(sos([(k.id, slot, slot) for k, slot in zip(frame.components, slots, strict=True)]))
-    return b"".join(parts)
 
 
 def _entropy_coded(
     image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
 ) -> bytes:
     """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
-    layout = kept(("encode", frame), lambda: Layout(frame))
-    tables, alive = _quantisers(steps)
-    wide, codes = layout.strips.mcus_wide, layout.codes
+    layout, tables = _layout(frame), _quantisers(steps)
     state = encode_state(interval)
     if interval:
-        state[NEXT_RESTART] = row0 * wide // interval % 8
+        state[NEXT_RESTART] = row0 * layout.mcus_wide // interval % 8
     work = scratch("work", layout.scratch_bytes)
-    out = scratch("file", 2 * layout.row_bytes + image.size * (row1 - row0) // layout.strips.mcus_high // 4)
-    row = row0
+    coding = Coding(layout.geometry, layout.mcus_wide, layout.codes.addresses, state, work)
+    out = scratch("file", 2 * layout.row_bytes + image.size * (row1 - row0) // layout.mcus_high // 4)
+    row, picture = row0, _picture(image, frame)
     while True:
-        row = encode_strips(
-            row, row1, address(image), frame.height, frame.width, layout.memory, tables, layout.scan, wide, codes.addresses,
-            state, work, out,
-        )  # fmt: skip
+        row = _encode_strips(row, row1, picture, layout.strips, tables.addresses, coding, out)
         if row == row1 and finish_encode(state, out) >= 0:
-            del alive
             return out[: state[WRITTEN]].tobytes()
         if row < 0:
             raise ValueError(ERRORS[state[ERROR]])
@@ -187,24 +151,12 @@ def _entropy_coded(
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if (
-        fitted
-        or options.scans is not None
-        or (len(frame.components) == 4 and len(entropy.sequential_script(frame)) > 1)
-    ):
-        return entropy.encode_image(transform(image, frame, qtables), frame, qtables, options)
-    steps = _steps(qtables)
+    if fitted or options.scans is not None or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1):
+        return files.encode_image(transform(image, frame, qtables), frame, qtables, options)
+    steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
-    interval = min(options.restart_blocks or options.restart_rows * wide, 65_535)
+    interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
     coded = run_parallel(lambda part: _entropy_coded(image, frame, steps, interval, part[1], part[2]), parts)
-    for i in range(1, len(parts)):
-        coded[i] = bytes([0xFF, 0xD0 + (parts[i][1] * wide // interval - 1) % 8]) + coded[i]
-    if options.icc_profile or options.exif or options.xmp or options.comment or options.dpi:
-        head = header(
-            frame, qtables, dpi=options.dpi, icc_profile=options.icc_profile, exif=options.exif, xmp=options.xmp,
-            comment=options.comment,
-        )  # fmt: skip
-    else:
-        head = _plain_header(frame, steps)
-    return b"".join([head, _scan_head(frame, interval), *coded, EOI])
+    segments = [(first * wide // (interval or 1), data) for (_, first, _), data in zip(parts, coded, strict=True)]
+    return files.plain_file(frame, steps, interval, options.metadata, segments)

@@ -7,8 +7,8 @@ the next pass's rates go back. While one group of pictures waits for its counts 
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ...kernels.tuned.trellis import EMPTY, pass_rates
-from ...run.devices import DEPTH, local_devices
+from ...kernels.tuned.rates import Counts, Rates
+from ...run.devices import local_devices
+from ...run.flow import Job, flow
+from ...run.mesh import mapped
 from ...types import Frame
-from ..files import table_slot
-from .encode import pass_share
-from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, program
+from .plan import Plan
+from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, quantise, transform
 from .recipe import Recipe
 
 __all__ = ["quantise_batch"]
@@ -76,64 +77,36 @@ def _coding_order(rows: int, columns: int, h: int, v: int, share: int) -> _Order
 class _Item:
     index: int
     image: Any
-    frame: Frame
-    recipe: Recipe
-
-    @property
-    def alone(self) -> bool:
-        return len(self.frame.components) == 1
-
-    @property
-    def sampling(self) -> tuple[tuple[int, int], ...]:
-        return ((1, 1),) if self.alone else tuple((k.h, k.v) for k in self.frame.components)
-
-    @property
-    def compensate(self) -> bool:
-        return any(self.recipe.compensate) and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
+    plan: Plan
 
     def order(self, c: int) -> _Order:
-        return _coding_order(*self.frame.blocks(c), *self.sampling[c], self.share)
-
-    @property
-    def share(self) -> int:
-        return pass_share(self.frame) if self.recipe.passes > 1 else 1
-
-    @property
-    def progressive(self) -> bool:
-        return self.frame.process.progressive
-
-    def bands(self, c: int) -> tuple[int, ...]:
-        """The last zigzag index of each band of component c that is coded by itself."""
-        return self.recipe.bands if self.progressive and c == 0 else (63,)
-
-    @property
-    def groups(self) -> list[tuple[int, ...]]:
-        """Components that are quantised together."""
-        return [(1, 2), (0,)] if self.compensate else [tuple(range(len(self.frame.components)))]
+        plan = self.plan
+        return _coding_order(*plan.frame.blocks(c), *plan.sampling[c], plan.share(plan.recipe.passes - 1))
 
     def layout(self, group: tuple[int, ...]) -> Layout:
-        first = 0 in group
-        narrow = self.compensate and self.frame.samples(1)[1] <= 2
-        adaptive = first and self.recipe.field[0] > 0
+        plan, recipe, first = self.plan, self.plan.recipe, 0 in group
+        narrow = plan.compensate and plan.frame.samples(1)[1] <= 2
+        adaptive = first and recipe.field[0] > 0
         return Layout(
-            self.sampling, group, self.recipe.chroma == "lsq", adaptive, first and self.compensate, narrow,
-            self.recipe.network if adaptive else None,
+            plan.sampling, group, recipe.chroma == "lsq", adaptive, first and plan.compensate, narrow,
+            recipe.network if adaptive else None,
         )  # fmt: skip
 
     @property
     def parameters(self) -> tuple[int, ...]:
         """`Pictures.parameters`."""
-        power, *others = field = self.recipe.field
-        network, known = self.recipe.network, (0, 0)
+        recipe = self.plan.recipe
+        power, *others = field = recipe.field
+        network, known = recipe.network, (0, 0)
         if network is not None and power:
-            power, known = network.effective_power(power), network.inputs(field, self.recipe.steps[0])
-        return power, *others, *self.recipe.compensate, *known
+            power, known = network.effective_power(power), network.inputs(field, recipe.steps[0])
+        return power, *others, *recipe.compensate, *known
 
     @property
     def bucket(self) -> tuple[int, int]:
         """Height and width of the pixels as they travel."""
-        high, wide = self.frame.blocks(0) if self.alone else self.frame.mcus
-        hmax, vmax = (1, 1) if self.alone else (self.frame.hmax, self.frame.vmax)
+        high, wide = self.plan.mcus
+        hmax, vmax = map(max, zip(*self.plan.sampling, strict=True))
         return 8 * vmax * _up(high, 8), 8 * hmax * _up(wide, 8)
 
 
@@ -143,7 +116,9 @@ class _Group:
     def __init__(self, items: Sequence[_Item], count: int, devices: tuple[jax.Device, ...]):
         self.items, self.count, self.devices, self.parts = items, count, devices, len(devices)
         self.page = page_size(devices[0].platform)
-        self.planes = [[np.empty((*i.frame.blocks(c), 8, 8), np.int16) for c in range(len(i.sampling))] for i in items]
+        self.planes = [
+            [np.empty((*i.plan.frame.blocks(c), 8, 8), np.int16) for c in range(len(i.plan.sampling))] for i in items
+        ]
 
     def each(self) -> Iterator[tuple[int, int, int, _Item]]:
         """(number, part, place in it, item)."""
@@ -153,7 +128,7 @@ class _Group:
     def pictures(self) -> Pictures:
         high, wide = self.items[0].bucket
         lead = self.parts, self.count
-        pixels = np.zeros((*lead, high, wide, 1 if self.items[0].alone else 3), np.uint8)
+        pixels = np.zeros((*lead, high, wide, 1 if self.items[0].plan.alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
         parameters = np.ones((*lead, 12), np.int32)
         for _, p, j, item in self.each():
@@ -163,13 +138,13 @@ class _Group:
             target[:h, :w] = image.reshape(h, w, -1)
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
-            blocks[p, j], parameters[p, j] = item.frame.blocks(0), item.parameters
+            blocks[p, j], parameters[p, j] = item.plan.frame.blocks(0), item.parameters
         return Pictures(pixels, sides, blocks, parameters)
 
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
         """Where the blocks of the group's components stand; how many segments passes that count and others take, int32
         [2, parts]; and for each picture and component the places of its blocks in their part."""
-        (high, wide), sampling = self.items[0].bucket, self.items[0].sampling
+        (high, wide), sampling = self.items[0].bucket, self.items[0].plan.sampling
         hmax, vmax = (max(f) for f in zip(*sampling, strict=True))
         grids = {c: (high * sampling[c][1] // (8 * vmax), wide * sampling[c][0] // (8 * hmax)) for c in group}
         bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())]).tolist()
@@ -193,75 +168,71 @@ class _Group:
                     used[section, p] += -(-count // SEGMENT)
         for k, p, j, item in self.each():
             for i, (c, (_, pitch)) in enumerate(grids.items()):
-                found, place, columns, row = item.order(c), places[k][i], item.frame.blocks(c)[1], j * _COMPONENTS + i
+                found, place, columns, row = (
+                    item.order(c),
+                    places[k][i],
+                    item.plan.frame.blocks(c)[1],
+                    j * _COMPONENTS + i,
+                )
                 order[p, place] = j * bases[-1] + bases[i] + found.raster // columns * pitch + found.raster % columns
                 previous[p, place] = np.where(found.previous < 0, -1, place[found.previous])
                 flags[p, place] = VALID | found.ends * np.uint8(END)
                 table[p, place // SEGMENT] = row
                 turns[p] = max(turns[p], (found.longest - 1).bit_length())
-                steps[p, row], weights[p, row] = item.recipe.steps[c], item.recipe.weights[c]
-                bands[p, row, : len(item.bands(c))] = item.bands(c)
+                steps[p, row], weights[p, row] = item.plan.recipe.steps[c], item.plan.recipe.weights[c]
+                bands[p, row, : len(item.plan.bands(c))] = item.plan.bands(c)
         return Blocks(order, previous, table, flags, turns, steps, weights, bands), used, places
 
     def bands(self, group: tuple[int, ...]) -> int:
-        return max(_BANDS, *(len(item.bands(c)) for item in self.items for c in group))
+        return max(_BANDS, *(len(item.plan.bands(c)) for item in self.items for c in group))
 
-    def rates(self, group: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """AC and DC rates of the first pass, int32 [parts, T, N, 256] and [parts, T, 12]."""
+    def rates(self, group: tuple[int, ...]) -> Rates:
+        """Rates of the first pass, int32 [parts, T, N, 256] and [parts, T, 12]."""
         lead = self.parts, self.count * _COMPONENTS
-        ac, dc = np.ones((*lead, self.bands(group), 256), np.int32), np.ones((*lead, 12), np.int32)
+        rates = Rates(np.ones((*lead, self.bands(group), 256), np.int32), np.ones((*lead, 12), np.int32))
         for _, p, j, item in self.each():
+            self.fill(rates, p, j, {c: item.plan.first_rates(c) for c in group})
+        return rates
+
+    def fill(self, rates: Rates, part: int, place: int, found: Mapping[int, Rates]) -> None:
+        """Write the rates of a picture's components where they belong."""
+        for i, own in enumerate(found.values()):
+            row = place * _COMPONENTS + i
+            rates.ac[part, row, : len(own.ac)], rates.dc[part, row] = own
+
+    def update(self, group: tuple[int, ...], rates: Rates, counts: Sequence[np.ndarray]) -> None:
+        """Rates of the next pass, of counts int32 [parts, T, N, 256] and [parts, T, 12]."""
+        for _, p, j, item in self.each():
+            seen = {}
             for i, c in enumerate(group):
-                slot, row = table_slot(item.frame, c), j * _COMPONENTS + i
-                ac[p, row], dc[p, row] = item.recipe.rates[slot], item.recipe.dc_rates[slot]
-                ac[p, row, :, EMPTY] = 0 if item.progressive else ac[p, row, :, 0]
-        return ac, dc
+                row, bands = j * _COMPONENTS + i, len(item.plan.bands(c))
+                seen[c] = own = Counts(np.zeros((bands, 257), np.int64), np.zeros(257, np.int64))
+                own.ac[:, :256], own.dc[:12] = counts[0][p, row, :bands], counts[1][p, row]
+            self.fill(rates, p, j, item.plan.next_rates(seen))
 
-    def update(self, group: tuple[int, ...], rates: tuple, counts: Sequence[np.ndarray]) -> None:
-        """Rates of the next pass of pictures that have one. counts: int32 [parts, T, N, 256] and [parts, T, 12].
-
-        Components of one Huffman slot share DC tables, and in sequential files AC tables.
-        """
-        for _, p, j, item in self.each():
-            slots = [table_slot(item.frame, c) for c in group]
-            for i, slot in enumerate(slots):
-                row = j * _COMPONENTS + i
-                alike = [j * _COMPONENTS + k for k, other in enumerate(slots) if other == slot]
-                seen = np.zeros((counts[0].shape[2], 257), np.int64), np.zeros(257, np.int64)
-                seen[0][:, :256] = counts[0][p, [row] if item.progressive else alike].sum(0)
-                seen[1][:12] = counts[1][p, alike].sum(0)
-                for rate, new in zip(rates, pass_rates(*seen, item.progressive), strict=True):
-                    rate[p, row] = new
-
-    def run(self) -> Iterator[None]:
-        """All programs in turn; pauses where the host would wait for the device."""
-        pictures: Any = None
+    def job(self) -> Job[tuple[int, list[np.ndarray]]]:
+        """All programs in turn."""
+        plan, platform = self.items[0].plan, self.devices[0].platform
+        quantised, sharding = mapped(quantise, self.devices, platform)
+        pictures = jax.device_put(self.pictures(), sharding)
         coded: Coded | None = None
-        for group in self.items[0].groups:
-            layout = self.items[0].layout(group)
-            transform, sharding = program(layout, self.devices)
-            quantise, _ = program(None, self.devices)
-            pictures = jax.device_put(self.pictures(), sharding) if pictures is None else pictures
+        for group in plan.groups:
             host, used, places = self.blocks(group)
             blocks = jax.device_put(host, sharding)
-            raw, field = transform(pictures, blocks.order, coded)
+            raw, field = mapped(transform, self.devices, self.items[0].layout(group)).run(pictures, blocks.order, coded)
             rates = self.rates(group)
-            passes = self.items[0].recipe.passes
-            for i in range(passes):
-                counting = i + 1 < passes
-                now = *rates, used[0 if counting else 1], np.full(self.parts, counting)
-                levels, *counts = quantise(raw, field, blocks, *jax.device_put(now, sharding))
-                if counting:
-                    for count in counts:
-                        count.copy_to_host_async()
-                    yield
+            for left in range(plan.recipe.passes - 1, -1, -1):
+                now = *rates, used[1 if left == 0 else 0], np.full(self.parts, left > 0)
+                levels, *counts = quantised(raw, field, blocks, *jax.device_put(now, sharding))
+                if left:
+                    yield counts
                     self.update(group, rates, [np.asarray(c) for c in counts])
-            if group != self.items[0].groups[-1]:
+            if group != plan.groups[-1]:
                 steps = host.steps.reshape(self.parts, self.count, _COMPONENTS, 64)[:, :, : len(group)]
                 coded = Coded(levels, blocks.order, jax.device_put(steps, sharding))
-            levels.copy_to_host_async()
-            yield
+            yield levels
             self.collect(group, np.asarray(levels), places)
+        return [(item.index, planes) for item, planes in zip(self.items, self.planes, strict=True)]
 
     def collect(self, group: tuple[int, ...], levels: np.ndarray, places: list[list[np.ndarray]]) -> None:
         for k, p, _, item in self.each():
@@ -273,8 +244,8 @@ def _grouped(items: Sequence[_Item], devices: tuple[jax.Device, ...]) -> Iterato
     """Pictures of equal programs together, as many as a dispatch holds."""
     alike: dict[Any, list[_Item]] = defaultdict(list)
     for item in items:
-        layouts = tuple(item.layout(group) for group in item.groups)
-        alike[item.bucket, layouts, item.recipe.passes, item.progressive].append(item)
+        layouts = tuple(item.layout(group) for group in item.plan.groups)
+        alike[item.bucket, layouts, item.plan.recipe.passes, item.plan.progressive].append(item)
     budget = _PIXELS.get(devices[0].platform, _ACCELERATOR_PIXELS)
     for (bucket, *_), same in alike.items():
         most = max(1, budget // (bucket[0] * bucket[1]))
@@ -297,16 +268,8 @@ def quantise_batch(
     Levels: int16 [rows, columns, 8, 8], real blocks only.
     """
     devices = local_devices(device)
-    items = [_Item(i, *parts) for i, parts in enumerate(zip(images, frames, recipes, strict=True))]
-    groups = _grouped(items, devices)
-    running: deque[tuple[_Group, Iterator[None]]] = deque()
-    while True:
-        while len(running) <= DEPTH and (group := next(groups, None)) is not None:
-            running.append((group, group.run()))
-        if not running:
-            return
-        group, steps = running.popleft()
-        if next(steps, running) is None:
-            running.append((group, steps))
-        else:
-            yield from ((item.index, planes) for item, planes in zip(group.items, group.planes, strict=True))
+    items = [
+        _Item(i, image, Plan(frame, recipe))
+        for i, (image, frame, recipe) in enumerate(zip(images, frames, recipes, strict=True))
+    ]
+    return flow(group.job() for group in _grouped(items, devices))

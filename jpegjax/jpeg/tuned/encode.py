@@ -8,146 +8,66 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from ...kernels.forward import raw_strip
+from ...kernels.dct import fdct_strip
 from ...kernels.tuned.field import strength_field
-from ...kernels.tuned.trellis import (
-    DC_WORK,
-    EMPTY,
-    RATE_FIELDS,
-    WORK,
-    ac_bands,
-    ac_rates,
-    dc_rows,
-    pass_rates,
-    reciprocals,
-)
+from ...kernels.tuned.rates import Counts, ac_tables
+from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, reciprocals, trellis_rows, work_bytes
 from ...options import EncodeOptions
-from ...run.memory import borrow
-from ...run.scratch import address, scratch
+from ...run.memory import address, borrow, scratch
 from ...run.threads import run_parallel, spare_cores
-from ...simd import kernel
 from ...types import Frame
 from .. import files as entropy
+from .plan import TINY_PIXELS, Plan, tuned_frame
 from .planes import Picture
-from .recipe import TABLES, Recipe, load_recipe
+from .recipe import Recipe
 from .scans import best_script
 
-__all__ = [
-    "chosen_recipe", "encode_tuned", "pass_share", "raw_blocks", "run_trellis", "tuned_frame", "tuned_planes",
-    "write_tuned",
-]  # fmt: skip
+__all__ = ["encode_tuned", "raw_blocks", "run_trellis", "tuned_planes", "write_tuned"]
 
 _PART_PIXELS = 1 << 17
-_PASS_MCUS = 512
-"""MCUs that suffice to count symbols."""
-_TINY_PIXELS, _SMALL_PIXELS = 1 << 14, 1 << 17
-"""Up to these, headers make progressive files the larger ones, always or sometimes."""
-
-
-@kernel
-def _trellis_rows(
-    m0, m1, share, raw, out, rows, columns, h, v, field, reciprocal, weight, bands, ac, dc, ac_counts, dc_counts, work
-):
-    """AC and DC of every `share`-th MCU row among m0..m1-1 of a component, as `ac_bands` and `dc_rows` take them."""
-    for m in range(m0, m1):
-        row0, row1 = min(m * v, rows), min(m * v + v, rows)
-        if m % share or row0 == row1:
-            continue
-        first = row0 * columns
-        part = field + 2 * first if field else field
-        ac_bands(
-            raw + 128 * first,
-            out + 128 * first,
-            (row1 - row0) * columns,
-            part,
-            reciprocal,
-            weight,
-            bands,
-            ac,
-            ac_counts,
-            work,
-        )
-        dc_rows(m, m + 1, raw, out, rows, columns, h, v, field, reciprocal, weight, dc, dc_counts, work)
-
-
-def pass_share(frame: Frame) -> int:
-    """All passes but the last, which only count, look at every so manieth MCU row: 1 to 4."""
-    return min(max(frame.mcus[0] * frame.mcus[1] // _PASS_MCUS, 1), 4)
-
-
-class _Rates:
-    """What the symbols of a component cost, and how often they occurred in the last pass.
-
-    In progressive files each band has an AC table of its own; in sequential ones Cb and Cr share all tables.
-    """
-
-    def __init__(self, recipe: Recipe, slot: int, bands: tuple[int, ...], progressive: bool):
-        self.bands, self.progressive = np.array(bands, np.int64), progressive
-        prior = recipe.rates[slot].astype(np.int32)
-        prior[EMPTY] = 0 if progressive else prior[0]
-        self._set(np.tile(prior, (len(bands), 1)), recipe.dc_rates[slot].astype(np.int32))
-
-    def _set(self, ac: np.ndarray, dc: np.ndarray) -> None:
-        self.tables, self.dc = np.empty((len(ac), RATE_FIELDS), np.int32), dc
-        for rates, table in zip(ac, self.tables, strict=True):
-            ac_rates(rates, table)
-
-    def counters(self) -> tuple[np.ndarray, np.ndarray]:
-        """Zeros for the AC and DC counts of a pass."""
-        return np.zeros((len(self.bands), 257), np.int64), np.zeros(257, np.int64)
-
-    def update(self, ac_counts: np.ndarray, dc_counts: np.ndarray) -> None:
-        self._set(*pass_rates(ac_counts, dc_counts, self.progressive))
+_SMALL_PIXELS = 1 << 17
+"""Up to this, headers make progressive files the larger ones sometimes."""
 
 
 def run_trellis(
-    raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], frame: Frame, recipe: Recipe, field: np.ndarray | None
+    plan: Plan, raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], field: np.ndarray | None
 ) -> None:
     """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0, or None."""
-    alone, progressive = len(frame.components) == 1, frame.process.progressive
-    high = frame.blocks(0)[0] if alone else frame.mcus[0]
-    reciprocal, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
-    slots = {c: entropy.table_slot(frame, c) for c in raws}
-    rates = {
-        c: _Rates(recipe, s, recipe.bands if progressive and c == 0 else (63,), progressive) for c, s in slots.items()
+    frame, recipe = plan.frame, plan.recipe
+    scale, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
+    bands = {c: np.array(plan.bands(c), np.int64) for c in raws}
+    blocks = {
+        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.sampling[c])
+        for c, raw in raws.items()
     }
+    rates = {c: plan.first_rates(c) for c in raws}
+    high = plan.mcus[0]
     parts = min(spare_cores(), high, max(1, frame.height * frame.width // _PART_PIXELS))
     cuts = [i * high // parts for i in range(parts + 1)]
 
-    def work(part: int, share: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def work(part: int, share: int, costs: Mapping[int, Costs]) -> dict[int, Counts]:
         counted = {}
-        for c, raw in raws.items():
-            rows, columns = frame.blocks(c)
-            h, v = (1, 1) if alone else (frame.components[c].h, frame.components[c].v)
-            memory = scratch("trellis", max(WORK, DC_WORK * v * columns))
-            counted[c] = rates[c].counters()
-            _trellis_rows(
-                cuts[part], cuts[part + 1], share, address(raw), address(planes[c]), rows, columns, h, v,
-                address(field) if field is not None and c == 0 else 0, address(reciprocal[c]), address(weight[c]),
-                rates[c].bands, address(rates[c].tables), rates[c].dc, *counted[c], address(memory),
-            )  # fmt: skip
+        for c, own in blocks.items():
+            memory = scratch("trellis", work_bytes(own.v, own.raw.shape[1]))
+            counted[c] = Counts(np.zeros((len(bands[c]), 257), np.int64), np.zeros(257, np.int64))
+            trellis_rows(cuts[part], cuts[part + 1], share, own, costs[c], counted[c], memory)
         return counted
 
     for left in range(recipe.passes - 1, -1, -1):
-        share = pass_share(frame) if left else 1
-        counted = run_parallel(partial(work, share=share), range(parts))
-        if left == 0:
-            break
-        for c, s in slots.items():
-            alike = [k for k in slots if slots[k] == s]
-            ac = np.sum([part[k][0] for part in counted for k in ([c] if progressive else alike)], axis=0)
-            rates[c].update(ac, np.sum([part[k][1] for part in counted for k in alike], axis=0))
+        costs = {c: Costs(scale[c], weight[c], bands[c], ac_tables(r.ac), r.dc) for c, r in rates.items()}
+        counted = run_parallel(partial(work, share=plan.share(left), costs=costs), range(parts))
+        if left:
+            whole = {c: Counts(*(np.sum(x, axis=0) for x in zip(*(p[c] for p in counted), strict=True))) for c in raws}
+            rates = plan.next_rates(whole)
 
 
 def raw_blocks(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """8·DCT, int16 [rows, columns, 8, 8], of samples uint8 [.., stride], each row 64 bytes longer than its blocks."""
     out = borrow((rows, columns, 8, 8), np.int16)
-    spare = np.zeros(64, np.int16)
-    raw_strip(address(plane), plane.shape[1], rows, columns, address(out), address(spare))
+    fdct_strip(address(plane), plane.shape[1], rows, columns, address(out))
     return out
 
 
@@ -157,43 +77,19 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
     image: uint8 [H, W] or [H, W, 3], C-contiguous. frame: grey or YCbCr, of the image's size, progressive where the
     trellis is to reckon with progressive scans.
     """
-    picture = Picture(image, frame)
+    plan, picture = Plan(frame, recipe), Picture(image, frame)
     count = len(frame.components)
     samples = [picture.component(c, recipe.chroma) for c in range(count)]
     luma = raw_blocks(samples[0], *frame.blocks(0)) if recipe.network else None
     field = strength_field(samples[0], *frame.blocks(0), recipe.field, recipe.network, luma, recipe.steps[0])
     planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(count)]
-    whole = range(count)
-    groups = [whole]
-    if (
-        any(recipe.compensate)
-        and count == 3
-        and (frame.components[0].h, frame.components[0].v) == (frame.hmax, frame.vmax)
-    ):
-        groups = [whole[1:], whole[:1]]
-    for group in groups:
-        if len(groups) > 1 and group[0] == 0:
+    for group in plan.groups:
+        if plan.compensate and 0 in group:
             picture.compensate(planes[1:], list(recipe.steps[1:]), recipe.compensate)
             luma = None
         raws = {c: luma if c == 0 and luma is not None else raw_blocks(samples[c], *frame.blocks(c)) for c in group}
-        run_trellis(raws, planes, frame, recipe, field)
+        run_trellis(plan, raws, planes, field)
     return planes
-
-
-def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:
-    """The frame of a tuned file; Cb and Cr share a table where theirs are alike.
-
-    Progressive, for Huffman files whose process the options leave open, unless tiny: the trellis reckons with its scans.
-    ValueError for CMYK.
-    """
-    if channels not in (1, 3):
-        raise ValueError(f"tune: {channels} channels; only grey and RGB pictures can be tuned")
-    tiny = options.progressive is None and height * width <= _TINY_PIXELS
-    progressive = options.progressive is not False and not options.arithmetic and not tiny
-    options = replace(options, progressive=progressive, scans=None)
-    steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
-    sampling = recipe.subsampling if options.subsampling is None else options.subsampling
-    return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
 
 
 def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = EncodeOptions(tune=True)) -> bytes:  # noqa: B008
@@ -220,16 +116,5 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
     if options.progressive is not None:
         return write(options.progressive)
     pixels = frame.height * frame.width
-    processes = (False,) if pixels <= _TINY_PIXELS else (True, False) if pixels <= _SMALL_PIXELS else (True,)
+    processes = (False,) if pixels <= TINY_PIXELS else (True, False) if pixels <= _SMALL_PIXELS else (True,)
     return min(map(write, processes), key=len)
-
-
-def chosen_recipe(options: EncodeOptions) -> Recipe:
-    """The recipe of options.tune at options.quality, which may be a pair for luma and chroma."""
-    tune = options.tune if isinstance(options.tune, str) else "all"
-    qualities = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
-    luma, chroma = (load_recipe(tune, quality) for quality in qualities)
-    if luma is chroma:
-        return luma
-    mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
-    return replace(luma, **mixed)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...kernels.forward import copy_bytes, downsample_row, extend_row, ycc_row
+from ...kernels.color import rgb_to_ycbcr_row
+from ...kernels.rows import copy_bytes, extend_row
+from ...kernels.sampling import downsample_row
 from ...kernels.tuned.chroma import compensate_luma, fit_plane
-from ...run.memory import borrow
-from ...run.scratch import address
+from ...run.memory import address, borrow
 from ...simd import kernel
 from ...types import Frame
 
@@ -26,7 +27,7 @@ def _split_rows(image, row0, row1, width, channels, padded, planes, size, stride
             copy_bytes(target, source, width)
             extend_row(target, width, padded)
         else:
-            ycc_row(source, target, target + size, target + 2 * size, width, padded, tail, 0)
+            rgb_to_ycbcr_row(source, target, target + size, target + 2 * size, width, padded, tail, 0)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The tuned encoder's jitted programs: pictures to raw blocks in coding order, and blocks to levels.
+"""The tuned encoder's programs: pictures to raw blocks in coding order, and blocks to levels.
 
     transform  pixels of n pictures of one bucket ──▶ raw blocks [K, 64], field [K]
     quantise   raw blocks, tables, rates ──▶ levels [K, 64], counts of symbols
@@ -10,9 +10,8 @@ and parts know nothing of each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
@@ -21,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ...kernels.tuned.network import Network
 from ...ops.blocks import merge_blocks, split_blocks
@@ -34,7 +32,7 @@ from ...ops.tuned.field import held, to_field, unit_logs
 from ...ops.tuned.network import field_correction
 from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
-__all__ = ["END", "SEGMENT", "VALID", "Blocks", "Coded", "Layout", "Pictures", "page_size", "program"]
+__all__ = ["END", "SEGMENT", "VALID", "Blocks", "Coded", "Layout", "Pictures", "page_size", "quantise", "transform"]
 
 SEGMENT = 64
 """Blocks that share a table."""
@@ -222,19 +220,3 @@ def quantise(
         return jnp.zeros_like(ac_rates, jnp.int32), jnp.zeros_like(dc_rates, jnp.int32)
 
     return ac.at[..., 0].set(dc).reshape(-1, 64), *lax.cond(counting, counts, none)
-
-
-@cache
-def program(layout: Layout | None, devices: tuple[jax.Device, ...]) -> tuple[Callable, NamedSharding]:
-    """(jitted `transform` of a layout, or `quantise` for None, over a leading axis of parts; the sharding of that axis)."""
-    platform = devices[0].platform
-    function = partial(quantise, platform) if layout is None else partial(transform, layout)
-    mesh = Mesh(np.array(devices), ("parts",))
-    parts = PartitionSpec("parts")
-
-    def body(*args: Any) -> Any:
-        out = function(*jax.tree.map(lambda x: x[0], args))
-        return jax.tree.map(lambda x: x[None], out)
-
-    mapped = jax.shard_map(body, mesh=mesh, in_specs=parts, out_specs=parts, check_vma=False)
-    return jax.jit(mapped), NamedSharding(mesh, parts)

@@ -9,12 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from ...coding.huffman import best_lengths
 from ...coding.progressive.encode import ac_first, ac_refine
 from ...coding.symbols import AC_SLOT, SLOTS, block_masks, histogram
+from ...kernels.tuned.rates import code_lengths
 from ...run.threads import run_parallel
 from ...simd import kernel
-from ...types import Frame, Scan
+from ...types import MAX_MCU_BLOCKS, Frame, Scan
 
 __all__ = ["best_script"]
 
@@ -31,7 +31,6 @@ _GROUP = 2
 _MOST_SHARE = 8
 _SHARED = 1 << 18
 """Coefficients of luma from which threads pay."""
-_MAX_MCU_BLOCKS = 10
 
 
 @kernel
@@ -44,17 +43,12 @@ def _scan_bits(plane, blocks, masks, first, last, high, low, words):
         used = ac_first(plane, blocks, 0, masks, first, last, low, words, segments, seen)
     pair = np.zeros((2, SLOTS * 256), np.int64)
     total = histogram(words[:used], pair)
-    counts, bits, symbols = np.zeros(257, np.int64), np.empty(33, np.int64), np.empty(256, np.uint8)
-    for i in range(256):
-        counts[i] = pair[0, 256 * AC_SLOT + i] + pair[1, 256 * AC_SLOT + i]
-    listed = max(best_lengths(counts, bits, symbols), 0)
-    length, left = 0, np.int64(0)
-    for place in range(listed):
-        while left == 0:
-            length += 1
-            left = bits[length]
-        total += length * counts[np.int64(symbols[place])]
-        left -= 1
+    counts, lengths = np.zeros(257, np.int64), np.empty(256, np.int64)
+    for symbol in range(256):
+        counts[symbol] = pair[0, 256 * AC_SLOT + symbol] + pair[1, 256 * AC_SLOT + symbol]
+    listed = code_lengths(counts, lengths)
+    for symbol in range(256):
+        total += lengths[symbol] * counts[symbol]
     return total, listed
 
 
@@ -96,7 +90,7 @@ def best_script(planes: list[np.ndarray], frame: Frame, bands: tuple[int, ...]) 
     chosen = [
         *(run_parallel if several else map)(lambda c: _cheapest(planes[c], tuple(dict.fromkeys(ways[c]))), range(count))
     ]
-    together = count == 1 or sum(k.h * k.v for k in frame.components) <= _MAX_MCU_BLOCKS
+    together = count == 1 or sum(k.h * k.v for k in frame.components) <= MAX_MCU_BLOCKS
     dc = [tuple(range(count))] if together else [(c,) for c in range(count)]
     script = [Scan(group, spectral=(0, 0)) for group in dc]
     todo = [(_first_scans(way), c) for c, way in enumerate(chosen)]

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...run.memory import borrow
-from ...run.scratch import address
+from ...run.memory import Pointers, address, borrow
 from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
 from ...types import Frame
-from ..forward import copy_bytes, extend_row
-from ..inverse import dequantiser, inverse_strip
+from ..dct import idct_strip
 from ..lanes import descaled, dot, pairs, plus
-from ..pixels import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
+from ..quant import dequantiser
+from ..rows import copy_bytes, extend_row
+from ..sampling import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO, upsample_row, upsampling_kind
 
 __all__ = ["compensate_luma", "fit_plane"]
 
@@ -55,54 +55,47 @@ def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, out):
 
 
 @kernel
-def _fit_rows(plane, stride, height, width, columns, out, out_stride, middle, span, down, scratch):
-    """A plane halved across, and down where `down`: `columns` samples a row, uint8 or through int16 rows of `span` bytes.
-
-    scratch: address of 2·columns + 128 bytes.
-    """
+def _fit_rows(plane, height, width, out, columns, middle, down):
+    """`fit_plane`. middle: uint8 [rows, bytes], a row of `columns` int16, or all rows where `down`."""
+    stride, span, out_stride = plane.shape[1], middle.shape[1], out.shape[1]
+    source, halves, target = np.int64(plane.ctypes.data), np.int64(middle.ctypes.data), np.int64(out.ctypes.data)
+    line = np.empty(2 * columns + 192, np.uint8)
+    before = np.int64(line.ctypes.data)
+    samples = before + 32
     for row in range(height):
-        source = plane + row * stride
+        here, half = source + row * stride, halves + row * span if down else halves
         for i in range(32):
-            store_u8(scratch + i, load_u8(source))
-        copy_bytes(scratch + 32, source, width)
-        extend_row(scratch + 32, width, 2 * columns + 32)
-        target = middle + row * span if down else middle
+            store_u8(before + i, load_u8(here))
+        copy_bytes(samples, here, width)
+        extend_row(samples, width, 2 * columns + 32)
         for x in range(0, columns, 16):
-            _fit_16(scratch + 32 + 2 * x, target + 2 * x)
+            _fit_16(samples + 2 * x, half + 2 * x)
         if not down:
             for x in range(0, columns, 16):
-                _round_16(target + 2 * x, out + row * out_stride + x)
+                _round_16(half + 2 * x, target + row * out_stride + x)
     if not down:
         return
     last = height - 1
     for row in range((height + 1) // 2):
         r = 2 * row
-        a0, a1 = middle + min(r, last) * span, middle + max(r - 2, 0) * span
-        a2, a3 = middle + max(r - 4, 0) * span, middle + max(r - 6, 0) * span
-        b0, b1 = middle + min(r + 1, last) * span, middle + min(r + 3, last) * span
-        b2, b3 = middle + min(r + 5, last) * span, middle + min(r + 7, last) * span
+        a0, a1 = halves + min(r, last) * span, halves + max(r - 2, 0) * span
+        a2, a3 = halves + max(r - 4, 0) * span, halves + max(r - 6, 0) * span
+        b0, b1 = halves + min(r + 1, last) * span, halves + min(r + 3, last) * span
+        b2, b3 = halves + min(r + 5, last) * span, halves + min(r + 7, last) * span
+        to = target + row * out_stride
         for x in range(0, columns, 16):
             at = 2 * x
-            _fit_down_16(
-                a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, out + row * out_stride + x
-            )
+            _fit_down_16(a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, to + x)
 
 
-def fit_plane(
-    plane: np.ndarray, height: int, width: int, down: bool, out: np.ndarray, columns: int
-) -> None:  # fmt: skip
+def fit_plane(plane: np.ndarray, height: int, width: int, down: bool, out: np.ndarray, columns: int) -> None:
     """Fill rows of `out`, `columns` samples each, so that the decoder's triangle filter gives nearly `plane` back.
 
     plane, out: uint8 [rows, stride], strides 64 longer than what counts. height, width: true samples of `plane`, beyond
     which its edges repeat. down: halve the rows too (4:2:0), else the columns alone (4:2:2).
     """
-    span = 2 * (-(-columns // 16) * 16)
-    middle = borrow((height if down else 1, span), np.uint8)
-    scratch = np.empty(2 * columns + 192, np.uint8)
-    _fit_rows(
-        address(plane), plane.shape[1], height, width, columns, address(out), out.shape[1], address(middle), span, down,
-        address(scratch),
-    )  # fmt: skip
+    middle = borrow((height if down else 1, 2 * (-(-columns // 16) * 16)))
+    _fit_rows(plane, height, width, out, columns, middle, down)
 
 
 @vectorized
@@ -118,16 +111,21 @@ def _compensate_16(y, blue, coded_blue, red, coded_red, gains):
 
 
 @kernel
-def _compensate_rows(row0, row1, y, blue, red, stride, width, padded, gains, table, vmax, scratch, span):
-    """table: int64 [2, FIELDS] of the coded planes of Cb and Cr. scratch: address of 3 parts of span + 256 bytes."""
-    sums = scratch + 2 * span + 64
-    for row in range(row0, row1):
-        at = row * stride
-        coded_blue = upsample_row(table[0], row, scratch, sums, 0, vmax)
-        coded_red = upsample_row(table[1], row, scratch + span, sums, 0, vmax)
+def _compensate_rows(planes, height, width, padded, table, gains):
+    """`compensate_luma` of `height` rows. table: int64 [2, FIELDS] of the coded planes of Cb and Cr."""
+    stride, span = planes.shape[2], padded + 256
+    lines = np.empty(6 * span, np.uint8)
+    y = np.int64(planes.ctypes.data)
+    blue, red = y + planes.shape[1] * stride, y + 2 * planes.shape[1] * stride
+    large = np.int64(lines.ctypes.data)
+    sums = large + 2 * span + 64
+    for row in range(height):
+        coded_blue = upsample_row(table[0], row, large, sums, 0)
+        coded_red = upsample_row(table[1], row, large + span, sums, 0)
         for x in range(0, width, 16):
-            _compensate_16(y + at + x, blue + at + x, coded_blue + x, red + at + x, coded_red + x, gains)
-        extend_row(y + at, width, padded)
+            _compensate_16(y + x, blue + x, coded_blue + x, red + x, coded_red + x, gains)
+        extend_row(y, width, padded)
+        y, blue, red = y + stride, blue + stride, red + stride
 
 
 def compensate_luma(
@@ -140,36 +138,13 @@ def compensate_luma(
     its true rows. coded: int16 [rows, columns, 8, 8] of Cb and Cr. qtables: their tables. gains: what an error of
     one in Cb and Cr takes from luma, 256 is 1; (122, 59) is all that it adds.
     """
-    table, alive = np.zeros((2, FIELDS), np.int64), []
-    nothing = np.zeros(64, np.int16)
-    for i, (blocks, steps) in enumerate(zip(coded, qtables, strict=True)):
-        k = frame.components[i + 1]
-        rows, columns = blocks.shape[:2]
-        stride = 8 * columns + 64
-        samples = borrow((8 * rows, stride))
-        alive.append(samples)
+    table = np.zeros((2, FIELDS), np.int64)
+    samples = Pointers(borrow((8 * blocks.shape[0], 8 * blocks.shape[1] + 64)) for blocks in coded)
+    for c, (row, blocks, steps) in enumerate(zip(table, coded, qtables, strict=True), 1):
+        (rows, columns), (height, width), k = blocks.shape[:2], frame.samples(c), frame.components[c]
+        row[SAMPLES], row[STRIDE] = samples.addresses[c - 1], 8 * columns + 64
+        row[HRATIO], row[VRATIO] = ratio = frame.hmax // k.h, frame.vmax // k.v
+        row[KIND], row[CWIDTH], row[CHEIGHT] = upsampling_kind(ratio, width, True), width, height
         step_rows = dequantiser(steps)
-        inverse_strip(address(blocks), 0, rows, columns, address(step_rows), address(samples), stride, address(nothing))
-        height, width = frame.samples(i + 1)
-        ratio = frame.hmax // k.h, frame.vmax // k.v
-        row = table[i]
-        row[SAMPLES], row[STRIDE], row[KIND] = address(samples), stride, upsampling_kind(ratio, width, True)
-        row[HRATIO], row[VRATIO], row[CWIDTH], row[CHEIGHT] = *ratio, width, height
-    span = padded + 256
-    scratch = np.empty(6 * span, np.uint8)
-    y, blue, red = (address(p) for p in planes)
-    _compensate_rows(
-        0,
-        frame.height,
-        y,
-        blue,
-        red,
-        planes.shape[2],
-        frame.width,
-        padded,
-        gains[0] | gains[1] << 16,
-        table,
-        frame.vmax,
-        address(scratch),
-        span,
-    )
+        idct_strip(address(blocks), 0, columns, rows, columns, address(step_rows), row[SAMPLES], row[STRIDE])
+    _compensate_rows(planes, frame.height, frame.width, padded, table, gains[0] | gains[1] << 16)

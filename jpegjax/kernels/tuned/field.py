@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...run.scratch import address
+from ...run.memory import address
 from ...simd import clz64, kernel, load, load_i32, madd, store, store_u32, vectorized
 from .network import LOG, Network
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ...run.scratch import address
+from ...run.memory import address
 from ...simd import kernel, load, madd, maximum, minimum, store, vectorized
 from ...simd.vectors import Int, Vec
 

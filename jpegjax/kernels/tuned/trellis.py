@@ -1,6 +1,6 @@
 """Trellis quantisation: the levels of a block, or of a row of DC, that cost least in bits and weighted squared error.
 
-raw DCT blocks + steps, weights, field, rates ──▶ ac_bands, dc_rows ──▶ quantised blocks and the counts of their symbols
+raw DCT blocks + steps, weights, field, rates ──▶ ac_rows, dc_rows ──▶ quantised blocks and the counts of their symbols
 
 All costs are integers in 1/128 bit, so that every engine decides alike. Levels are 8-bit fractions of a step; the error e
 of a level costs D(e) = (((min(e, 4095)²) >> 6)·M) >> 9, M = clip((weight·field) >> 8, 1, 8191).
@@ -8,9 +8,10 @@ of a level costs D(e) = (((min(e, 4095)²) >> 6)·M) >> 9, M = clip((weight·fie
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ...coding.huffman import best_lengths
 from ...coding.symbols import store_masks
 from ...simd import (
     clz64,
@@ -32,93 +33,59 @@ from ...simd import (
     zero,
 )  # fmt: skip
 from ...types import ZIGZAG
+from .rates import EMPTY, EMPTY_AT, END_AT, LEAST_AT, RATE_AT, RATE_FIELDS
 
-__all__ = [
-    "DC_WORK", "EMPTY", "RATE_FIELDS", "WORK", "ac_bands", "ac_rates", "ac_rows", "dc_rows", "pass_rates", "reciprocals",
-    "symbol_rates",
-]  # fmt: skip
+__all__ = ["NO_FIELD", "Blocks", "Costs", "ac_rows", "dc_rows", "reciprocals", "trellis_rows", "work_bytes"]
 
-EMPTY = 0x10
-"""The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
+NO_FIELD = np.empty((0, 0), np.uint16)
+"""`Blocks.field` of a component whose blocks all count alike."""
 MOST_LEVEL = 1023
-UNSEEN_BITS = 16
-_RUN_RATE = 64
 _ZIGZAG = ZIGZAG.astype(np.int64)
-
-# int32 tables of `ac_rates`, 64 runs of zeros a level size: what size and run cost, and the least that this or any longer
-# run costs
-_RATE, _LEAST, _END, _EMPTY = 0, 11 * 64, 22 * 64, 22 * 64 + 1
-RATE_FIELDS = 22 * 64 + 2
 
 # scratch of a block, bytes: levels int16 [64], gains int32 [2, 64], masks uint64 [4], then int32 [65] a candidate
 _LEVELS, _GAINS, _MASKS, _AT, _BASE, _LOW, _FROM, _VALUE = 0, 128, 640, 704, 1024, 1344, 1664, 1984
 _NEVER = 1 << 28
-WORK = 2304
-"""Bytes of scratch that `ac_rows` takes."""
-DC_WORK = 32
-"""Bytes of scratch that `dc_rows` takes for each block of an MCU row."""
+_WORK = 2304
+_DC_WORK = 32  # bytes of scratch that `dc_rows` takes for each block of an MCU row
+
+
+class Blocks(NamedTuple):
+    """A component's blocks, before and behind the trellis.
+
+    raw, out: int16 [rows, columns, 8, 8], natural order, C-contiguous, raw of scale 8. field: uint16 [rows, columns], or
+    NO_FIELD for 256 everywhere. h, v: blocks an MCU, 1 and 1 for a component alone.
+    """
+
+    raw: np.ndarray
+    out: np.ndarray
+    field: np.ndarray
+    h: int
+    v: int
+
+
+class Costs(NamedTuple):
+    """What levels and errors of a component cost.
+
+    reciprocal, weight: int32 [64], natural order. bands: int64 [n], the last zigzag index of each band that a scan codes by
+    itself, rising to 63: (63,) in sequential files. ac: int32 [n, RATE_FIELDS], as `ac_tables` makes them. dc: int32 [12].
+    """
+
+    reciprocal: np.ndarray
+    weight: np.ndarray
+    bands: np.ndarray
+    ac: np.ndarray
+    dc: np.ndarray
+
+
+def work_bytes(v: int, columns: int) -> int:
+    """Bytes of scratch that rows of MCUs take which are v blocks high and `columns` wide."""
+    return max(_WORK, _DC_WORK * v * columns)
 
 
 def reciprocals(steps: np.ndarray) -> np.ndarray:
     """int32 of the shape of steps: round(2^17 / step), which turn 8·DCT into levels with 8 fractional bits."""
     wide = np.asarray(steps, np.int64)
     return ((1 << 18) // wide + 1 >> 1).astype(np.int32)
-
-
-@kernel
-def symbol_rates(counts, dc, rates):
-    """Costs of symbols that occur so often, in 1/128 bit with their value bits: optimal code lengths, 16 for unseen ones.
-
-    counts: int64 [257], the last one free. rates: int32 [256], or [12] for dc.
-    """
-    bits, symbols = np.empty(33, np.int64), np.empty(256, np.uint8)
-    for i in range(rates.size):
-        rates[i] = 128 * (UNSEEN_BITS + (i & 15))
-    total = best_lengths(counts, bits, symbols)
-    place, length, left = 0, 0, np.int64(0)
-    while place < total:
-        while left == 0:
-            length += 1
-            left = bits[length]
-        symbol = np.int64(symbols[place])
-        if symbol < rates.size:
-            rates[symbol] = 128 * (length + (symbol & 15))
-        place += 1
-        left -= 1
-
-
-def pass_rates(
-    ac_counts: np.ndarray, dc_counts: np.ndarray, progressive: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Costs of the next pass, int32 [..., 256] and [12], from this one's counts: int64 [..., 257] and [257], which change.
-
-    progressive: blocks without coefficients only lengthen a run of ended bands, which costs next to nothing; the run's
-    value bits come to half a bit for the block that starts it.
-    """
-    if not progressive:
-        ac_counts[..., 0] += ac_counts[..., EMPTY]
-    ac_counts[..., EMPTY] = 0
-    ac, dc = np.zeros((*ac_counts.shape[:-1], 256), np.int32), np.zeros(12, np.int32)
-    for counts, rates in zip(ac_counts.reshape(-1, ac_counts.shape[-1]), ac.reshape(-1, 256), strict=True):
-        symbol_rates(counts, False, rates)
-    ac[..., 0] += _RUN_RATE if progressive else 0
-    ac[..., EMPTY] = 0 if progressive else ac[..., 0]
-    symbol_rates(dc_counts, True, dc)
-    return ac, dc
-
-
-@kernel
-def ac_rates(rates, table):
-    """Spread symbol costs int32 [256] into `table`, int32 [RATE_FIELDS], which `ac_rows` reads."""
-    for size in range(1, 11):
-        least = np.int64(1) << 30
-        for run in range(63, -1, -1):
-            cost = np.int64(rates[0xF0]) * (run >> 4) + np.int64(rates[(run & 15) << 4 | size])
-            least = min(least, cost)
-            table[_RATE + 64 * size + run] = cost
-            table[_LEAST + 64 * size + run] = least
-    table[_END] = rates[0]
-    table[_EMPTY] = rates[EMPTY]
 
 
 @vectorized
@@ -160,8 +127,8 @@ def _code_band(raw, out, mask, first, last, rates, counts, work):
     store_u32(work + _LOW, 0)
     n = 1
     low = np.int64(0)
-    end = load_i32(rates + 4 * _END)
-    least, chain = load_i32(rates + 4 * _EMPTY), 0
+    end = load_i32(rates + 4 * END_AT)
+    least, chain = load_i32(rates + 4 * EMPTY_AT), 0
     while mask:
         k = np.int64(ctz64(mask))
         mask &= mask - np.uint64(1)
@@ -169,7 +136,7 @@ def _code_band(raw, out, mask, first, last, rates, counts, work):
         value = load_i16(work + _LEVELS + 2 * natural)
         gain, less = load_i32(work + _GAINS + 4 * natural), load_i32(work + _GAINS + 256 + 4 * natural)
         # costs of the level by its runs of zeros, and of one less where that has fewer bits; then what they cannot go below
-        table = rates + 4 * (_RATE + 64 * (64 - np.int64(clz64(value))) + k - 1)
+        table = rates + 4 * (RATE_AT + 64 * (64 - np.int64(clz64(value))) + k - 1)
         smaller = table - 256 * (less < _NEVER)
         at = load_i32(work + _AT + 4 * n - 4)
         base = load_i32(work + _BASE + 4 * n - 4)
@@ -179,7 +146,7 @@ def _code_band(raw, out, mask, first, last, rates, counts, work):
         for j in range(n - 2, -1, -1):
             at = load_i32(work + _AT + 4 * j)
             floor = load_i32(work + _LOW + 4 * j)
-            offset = 4 * (_LEAST - _RATE) - 4 * at
+            offset = 4 * (LEAST_AT - RATE_AT) - 4 * at
             if floor + gain + load_i32(table + offset) >= min(best, other + 1) and floor + less + load_i32(
                 smaller + offset
             ) >= min(best, other):
@@ -217,17 +184,27 @@ def _code_band(raw, out, mask, first, last, rates, counts, work):
         store_i16(out + offset, -value if load_i16(raw + offset) < 0 else value)
 
 
-@kernel
-def ac_bands(raw, out, blocks, field, reciprocal, weight, bands, rates, counts, work):
-    """AC coefficients of `blocks` blocks: levels to `out`, their symbols added to counts. DC becomes 0.
+@kernel(inline=True)
+def _address(array):
+    return np.int64(array.ctypes.data)
 
-    raw, out: addresses of int16 [blocks, 64], natural order, raw of scale 8. field: address of uint16 [blocks], or 0 for
-    256 everywhere. reciprocal, weight: addresses of int32 [64] in natural order. bands: int64 [n], the last zigzag index
-    of each band that a scan codes by itself, rising to 63: (63,) in sequential files. rates: address of an `ac_rates`
-    table a band. counts: int64 [n, at least 256]; the end of a band without coefficients counts as EMPTY. work: address
-    of WORK bytes.
+
+@kernel
+def ac_rows(row0, row1, blocks, costs, counts, scratch):
+    """AC levels of MCU rows row0..row1-1 of a component, DC 0; their symbols are added to counts.
+
+    blocks, costs: `Blocks`, `Costs`. counts: as `Counts.ac`; the end of a band without coefficients counts as EMPTY. scratch:
+    uint8 of `work_bytes`.
     """
-    for i in range(blocks):
+    rows, columns = blocks.raw.shape[:2]
+    raw, out, field = _address(blocks.raw), _address(blocks.out), _address(blocks.field)
+    reciprocal, weight, tables = _address(costs.reciprocal), _address(costs.weight), _address(costs.ac)
+    field = field if blocks.field.size else 0
+    bands, work = costs.bands, _address(scratch)
+    start, stop = min(row0 * blocks.v, rows) * columns, min(row1 * blocks.v, rows) * columns
+    raw += 128 * start
+    out += 128 * start
+    for i in range(start, stop):
         strength = np.int64(load_u16(field + 2 * i)) if field else 256
         _weigh_block(raw, reciprocal, weight, strength, work)
         _clear_block(out)
@@ -238,20 +215,13 @@ def ac_bands(raw, out, blocks, field, reciprocal, weight, bands, rates, counts, 
             last = bands[b]
             part = mask & (~np.uint64(0) << np.uint64(first)) & (~np.uint64(0) >> np.uint64(63 - last))
             if part:
-                table = rates + 4 * RATE_FIELDS * b
+                table = tables + 4 * RATE_FIELDS * b
                 _code_band(raw, out, part, first, last, table, counts[b], work)
             else:
                 counts[b, EMPTY] += 1
             first = last + 1
         raw += 128
         out += 128
-
-
-@kernel
-def ac_rows(raw, out, blocks, field, reciprocal, weight, rates, counts, work):
-    """`ac_bands` of the one band that sequential files have. counts: int64 [256]."""
-    whole = np.full(1, 63)
-    ac_bands(raw, out, blocks, field, reciprocal, weight, whole, rates, counts.reshape((1, -1)), work)
 
 
 @kernel(inline=True)
@@ -261,8 +231,8 @@ def _distance(error, strength):
 
 
 @kernel(inline=True)
-def _strength(weight, k, field):
-    return min(max((load_i32(weight + 4 * k) * field) >> 8, 1), 8191)
+def _strength(weight, field):
+    return min(max((weight * field) >> 8, 1), 8191)
 
 
 @kernel(inline=True)
@@ -275,66 +245,78 @@ def _dc_level(block, reciprocal):
 
 
 @kernel
-def _row_order(m, rows, columns, h, v, work):
+def _row_order(m, blocks, work):
     """The real blocks of MCU row m in coding order, their indices to `work`; returns how many there are."""
+    rows, columns = blocks.raw.shape[:2]
+    h, v = blocks.h, blocks.v
     n = 0
     for x in range((columns + h - 1) // h):
         for row in range(m * v, min(m * v + v, rows)):
             for column in range(x * h, min(x * h + h, columns)):
-                store_u32(work + DC_WORK * n, row * columns + column)
+                store_u32(work + _DC_WORK * n, row * columns + column)
                 n += 1
     return n
 
 
 @kernel
-def dc_rows(row0, row1, raw, out, rows, columns, h, v, field, reciprocal, weight, rates, counts, work):
+def dc_rows(row0, row1, blocks, costs, counts, scratch):
     """DC levels of MCU rows row0..row1-1 of a component, added to its blocks; their differences' categories to counts.
 
-    raw, out, field: addresses of whole planes, as for `ac_rows`. h, v: blocks an MCU, 1 and 1 for a component alone.
-    reciprocal, weight: addresses of int32 [64], of which DC's count. rates: int32 [12]. work: address of DC_WORK bytes
-    a block of an MCU row.
+    Arguments as for `ac_rows`; counts: as `Counts.dc`.
     The last block of a row is rounded, not chosen, so that rows do not depend on one another.
     """
+    rows, columns = blocks.raw.shape[:2]
+    raw, out, field = _address(blocks.raw), _address(blocks.out), _address(blocks.field)
+    field = field if blocks.field.size else 0
+    reciprocal, weight, rates = np.int64(costs.reciprocal[0]), np.int64(costs.weight[0]), costs.dc
+    work = _address(scratch)
     cost, error = np.empty(3, np.int64), np.empty(3, np.int64)
-    costs, value = np.empty(3, np.int64), np.empty(3, np.int64)
+    new, value = np.empty(3, np.int64), np.empty(3, np.int64)
     before = np.int64(0)
-    reciprocal = load_i32(reciprocal)
     if row0 > 0:
-        row = min(row0 * v, rows) - 1
-        before = _dc_level(raw + 128 * (row * columns + columns - 1), reciprocal)[1]
+        before = _dc_level(raw + 128 * (min(row0 * blocks.v, rows) * columns - 1), reciprocal)[1]
     for m in range(row0, row1):
-        n = _row_order(m, rows, columns, h, v, work)
+        n = _row_order(m, blocks, work)
         previous = before
         for t in range(n):
-            at = work + DC_WORK * t
+            at = work + _DC_WORK * t
             index = load_i32(at)
-            strength = _strength(weight, 0, np.int64(load_u16(field + 2 * index)) if field else 256)
+            strength = _strength(weight, np.int64(load_u16(field + 2 * index)) if field else 256)
             exact, rounded = _dc_level(raw + 128 * index, reciprocal)
             for i in range(3):
                 shift = i * (3 * i - 5) >> 1  # 0, -1, 1
                 value[i] = rounded if t == n - 1 else min(max(rounded + shift, -MOST_LEVEL), MOST_LEVEL)
                 error[i] = _distance(exact - (value[i] << 8), strength)
                 if t == 0:
-                    costs[i] = error[i] + rates[64 - np.int64(clz64(abs(value[i] - previous)))]
+                    new[i] = error[i] + rates[64 - np.int64(clz64(abs(value[i] - previous)))]
                     continue
                 best, chosen = np.int64(1) << 60, 0
                 for j in range(3):
-                    difference = value[i] - load_i32(at - DC_WORK + 4 + 4 * j)
+                    difference = value[i] - load_i32(at - _DC_WORK + 4 + 4 * j)
                     total = cost[j] + rates[64 - np.int64(clz64(abs(difference)))]
                     if total < best:
                         best, chosen = total, j
-                costs[i] = best + error[i]
+                new[i] = best + error[i]
                 store_u32(at + 16 + 4 * i, chosen)
             for i in range(3):
                 store_u32(at + 4 + 4 * i, value[i])
-                cost[i] = costs[i]
+                cost[i] = new[i]
         chosen = 0
         for t in range(n - 1, -1, -1):
-            at = work + DC_WORK * t
+            at = work + _DC_WORK * t
             store_i16(out + 128 * load_i32(at), load_i32(at + 4 + 4 * chosen))
             if t:
                 chosen = load_i32(at + 16 + 4 * chosen)
         for t in range(n):
-            level = load_i16(out + 128 * load_i32(work + DC_WORK * t))
+            level = load_i16(out + 128 * load_i32(work + _DC_WORK * t))
             counts[64 - np.int64(clz64(abs(level - before)))] += 1
             before = level
+
+
+@kernel
+def trellis_rows(row0, row1, share, blocks, costs, counts, scratch):
+    """`ac_rows` and `dc_rows` of every `share`-th MCU row among row0..row1-1. counts: `Counts`."""
+    for m in range(row0, row1):
+        if m % share == 0:
+            ac_rows(m, m + 1, blocks, costs, counts.ac, scratch)
+            dc_rows(m, m + 1, blocks, costs, counts.dc, scratch)

@@ -1,0 +1,127 @@
+"""Files to quantised coefficients and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from ..errors import JpegError
+from ..options import DecodeOptions, EncodeOptions, Limits, Metadata, Restart
+from ..types import Coefficients, Scan, register_pytree
+from .inputs import Many, S, Source, as_files, as_tables, warn
+
+if TYPE_CHECKING:
+    from .keywords import ReadKeywords, WriteKeywords
+
+__all__ = ["read_coefficients", "write_coefficients"]
+
+
+@overload
+def read_coefficients(data: Source, **options: Unpack[ReadKeywords]) -> Coefficients: ...
+@overload
+def read_coefficients(data: Many[S], **options: Unpack[ReadKeywords]) -> list[Coefficients]: ...
+def read_coefficients(
+    data: Source | Many[S], *, strict: bool = False, limits: Limits = Limits(), tables: Source | None = None
+) -> Coefficients | list[Coefficients]:
+    """Quantised DCT coefficients of JPEG files, without decoding to pixels.
+
+    Args:
+        data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list.
+        strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
+        limits: What a file may cost at most. See `Limits`.
+        tables: Abbreviated stream of tables for files without them. As for `decode`.
+
+    Returns:
+        `Coefficients` of N = 1 for one file, a list of them for several. Planes are NumPy int16 [1, rows, columns, 8, 8] in
+        natural order, real blocks only; tables uint16 [8, 8].
+
+    Raises:
+        CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
+        UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode.
+        LimitExceeded: The file would cost more than limits allow.
+        TypeError: An argument is of the wrong type.
+    """
+    register_pytree()
+    options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables))
+    files, single = as_files(data)
+    from ..jpeg import codec
+
+    out = []
+    for i, (found, noted) in enumerate(codec.read(files, options)):
+        if isinstance(found, JpegError):
+            if not single:
+                found.add_note(f"in data[{i}]")
+            raise found
+        warn(noted, single, i)
+        out.append(found)
+    return out[0] if single else out
+
+
+@overload
+def write_coefficients(coefficients: Coefficients, **options: Unpack[WriteKeywords]) -> bytes: ...
+@overload
+def write_coefficients(coefficients: Sequence[Coefficients], **options: Unpack[WriteKeywords]) -> list[bytes]: ...
+def write_coefficients(
+    coefficients: Coefficients | Sequence[Coefficients],
+    *,
+    optimize: bool = False,
+    progressive: bool = False,
+    arithmetic: bool = False,
+    scans: str | Sequence[Scan] | None = None,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    comment: bytes | str | None = None,
+    dpi: tuple[int, int] | None = None,
+) -> bytes | list[bytes]:
+    """JPEG files of quantised coefficients: the inverse of `read_coefficients`.
+
+    Args:
+        coefficients: `Coefficients` of one image or of N, or a list of them; planes int16, or integers in its range, NumPy
+            or JAX. AC within ±1023 and DC differences within ±2047 (±16383 and ±32767 at 12 bits). Type checkers take
+            `Coefficients` for one image; `[coefficients]` always gives a list.
+        optimize: Huffman tables fitted to each file.
+        progressive: Progressive scans. By libjpeg's default script.
+        arithmetic: Arithmetic coding in place of Huffman's.
+        scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`.
+        restart_rows: Restart marker every so many MCU rows, 0 for none.
+        restart_blocks: Restart marker every so many MCUs, 0 for none.
+        icc_profile: ICC profile to embed.
+        exif: EXIF to embed, with its leading b"Exif\\0\\0".
+        xmp: XMP packet to embed.
+        comment: Comment to embed; text as UTF-8.
+        dpi: Dots an inch (x, y) to embed, 1..65535.
+
+    Returns:
+        The bytes of a file for N = 1, a list of them for more images or a list.
+
+    Raises:
+        TypeError: An argument is of the wrong type, or a plane or table does not hold integers.
+        ValueError: Planes do not fit the frame, values are out of range, or options contradict one another.
+    """
+    options = EncodeOptions(
+        optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans,
+        restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        metadata=Metadata(icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi),
+    )  # fmt: skip
+    single = isinstance(coefficients, Coefficients)
+    if not single and not isinstance(coefficients, (list, tuple)):
+        raise TypeError(f"coefficients: must be jpegjax.Coefficients or a list, not {type(coefficients).__name__}")
+    items: Iterable[Any] = [coefficients] if isinstance(coefficients, Coefficients) else coefficients
+    one_by_one = []
+    for i, c in enumerate(items):
+        name = "coefficients" if single else f"coefficients[{i}]"
+        if not isinstance(c, Coefficients):
+            raise TypeError(f"{name}: must be jpegjax.Coefficients, not {type(c).__name__}")
+        if not c.planes or any(getattr(p, "ndim", 0) != 5 for p in c.planes):
+            raise ValueError(f"{name}: planes must be arrays [N, rows, columns, 8, 8], one for each component")
+        for k in c.frame.components:
+            if not (0 <= k.id <= 255 and 1 <= k.h <= 4 and 1 <= k.v <= 4 and 0 <= k.tq <= 3):
+                raise ValueError(f"{name}: {k}; identifiers are 0..255, factors 1..4, tables 0..3")
+        one_by_one += [c[n] for n in range(c.batch)]
+    from ..jpeg import codec
+
+    files = codec.write(one_by_one, options)
+    return files[0] if single and len(files) == 1 else files

@@ -1,0 +1,127 @@
+"""Files to images, and what files say of themselves."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from ..container import JpegInfo, inspect
+from ..options import ENGINES, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
+from ..types import Device
+from .inputs import Many, S, Source, as_bytes, as_files, as_tables, warn
+
+if TYPE_CHECKING:
+    import jax
+    import numpy.typing as npt
+
+    from .keywords import DecodeKeywords
+
+__all__ = ["decode", "info"]
+
+
+@overload
+def decode(data: Source, *, device: None = None, **options: Unpack[DecodeKeywords]) -> npt.NDArray[Any]: ...
+@overload
+def decode(data: Many[S], *, device: None = None, **options: Unpack[DecodeKeywords]) -> list[npt.NDArray[Any]]: ...
+@overload
+def decode(data: Source, *, device: Device, **options: Unpack[DecodeKeywords]) -> jax.Array: ...
+@overload
+def decode(data: Many[S], *, device: Device, **options: Unpack[DecodeKeywords]) -> list[jax.Array]: ...
+def decode(
+    data: Source | Many[S],
+    *,
+    mode: Mode | None = None,
+    scale: float | str | Fraction = 1,
+    crop: tuple[int, int, int, int] | None = None,
+    upsample: Upsample = "fancy",
+    apply_exif_orientation: bool = False,
+    strict: bool = False,
+    limits: Limits = Limits(),
+    tables: Source | None = None,
+    engine: Engine = "auto",
+    device: Device | None = None,
+) -> Any:
+    """Pixels of JPEG files, identical to libjpeg-turbo's (islow IDCT, fancy upsampling).
+
+    Args:
+        data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list.
+        mode: L for grey, RGB for colour, CMYK; by default as the file is. "L" is the luma. "CMYK" is only for files that are CMYK
+            or YCCK, which in turn become nothing else, as in libjpeg.
+        scale: Size k/8 of the picture, k = 1..16, such as 1/2 or 3/8. A number or a string; by inverse DCTs of other sizes
+            as djpeg -scale does it. Each side is ⌈side·k/8⌉. Not for lossless files.
+        crop: Only a region (x, y, width, height) of the scaled, upright picture. That is exactly
+            decode(...)[y : y + height, x : x + width], but only what the region needs is transformed and kept (the
+            coefficients of progressive, arithmetic and multi-scan files are all read). Damage elsewhere may go unnoticed.
+        upsample: How chroma grows: fancy, or nearest as djpeg -nosmooth. Fancy is libjpeg's triangle filter.
+        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. Damaged EXIF is a JpegWarning.
+        strict: Damage is an error, rather than a warning beside what can be saved. The error is CorruptJpeg, the
+            warnings are JpegWarning.
+        limits: What a file may cost at most. Bounds on pixels, scans and memory, see `Limits`.
+        tables: Abbreviated stream of tables for files without them. Quantisation and Huffman tables alone (T.81 B.5).
+        engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
+            device is named. The pixels are the same.
+        device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; the pixels then stay there as jax.Array.
+
+    Returns:
+        For one file an array, for several a list of them: NumPy's, or JAX's where a device is named. uint8 [H, W] (grey),
+        [H, W, 3] (RGB) or [H, W, 4] (CMYK, inverted as Pillow does, so that 255 is full ink), values 0..255; uint16 for
+        files of more than 8 bits, values 0..2^bits - 1.
+
+    Raises:
+        CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged. As all JpegErrors it says at which
+            byte, and for lists in which file.
+        UnsupportedJpeg: The file is of a process or layout that this library does not decode, or has no such mode or
+            scale.
+        LimitExceeded: The file would cost more than limits allow.
+        ValueError: An argument is out of range, or crop does not fit in the picture.
+        TypeError: An argument is of the wrong type.
+    """
+    options = DecodeOptions(
+        mode=mode,
+        scale=scale,
+        crop=crop,
+        upsample=upsample,
+        apply_exif_orientation=apply_exif_orientation,
+        strict=strict,
+        limits=limits,
+        tables=as_tables(tables),
+    )
+    check_choice("engine", engine, ENGINES)
+    files, single = as_files(data)
+    from ..jpeg import codec
+    from ..jpeg.upright import upright
+
+    results = codec.decode(files, options, engine, device)
+    images = []
+    for i, (pixels, found) in enumerate(results):
+        if apply_exif_orientation and not isinstance(pixels, Exception):
+            pixels, damaged = upright(pixels, files[i], options)
+            found = [*found, *damaged]
+        if isinstance(pixels, Exception):
+            if not single:
+                pixels.add_note(f"in data[{i}]")
+            raise pixels
+        warn(found, single, i)
+        images.append(pixels)
+    return images[0] if single else images
+
+
+def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None) -> JpegInfo:
+    """What a file's markers say, without decoding its image data.
+
+    Args:
+        data: A file: its bytes, a buffer, a path, or a file opened in binary mode.
+        limits: What a file may cost at most. See `Limits`.
+        tables: Abbreviated stream of tables for files without them. As for `decode`.
+
+    Returns:
+        Size, process, sampling, tables, an estimate of the quality, scans, metadata, and how many bytes each part takes.
+        Damage behind the first scan header is a warning in it. `str` of it is for people, `as_dict()` for JSON.
+
+    Raises:
+        CorruptJpeg: There is no picture in the file.
+        UnsupportedJpeg: The file is of a process or layout that this library does not decode.
+        LimitExceeded: The file claims more than limits allow.
+        TypeError: An argument is of the wrong type.
+    """
+    return inspect(as_bytes(data, "data"), limits, as_tables(tables))

@@ -1,0 +1,133 @@
+"""Images to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack, overload
+
+from ..options import ENGINES, EncodeOptions, Engine, Metadata, Restart, TargetMetric, Tune, check_choice
+from ..types import Array, Device, Scan
+from .inputs import as_images
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .keywords import EncodeKeywords
+
+__all__ = ["encode"]
+
+
+@overload
+def encode(images: Array, **options: Unpack[EncodeKeywords]) -> bytes: ...
+@overload
+def encode(images: Sequence[Array], **options: Unpack[EncodeKeywords]) -> list[bytes]: ...
+def encode(
+    images: Array | Sequence[Array],
+    *,
+    quality: int | tuple[int, int] = 75,
+    subsampling: str | Sequence[tuple[int, int]] | None = None,
+    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None = None,
+    optimize: bool = False,
+    progressive: bool | None = None,
+    arithmetic: bool = False,
+    scans: str | Sequence[Scan] | None = None,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    tune: Tune | None = None,
+    target_bytes: int | None = None,
+    target_metric: tuple[TargetMetric, float] | None = None,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    comment: bytes | str | None = None,
+    dpi: tuple[int, int] | None = None,
+    precision: int | None = None,
+    lossless: bool = False,
+    predictor: int | None = None,
+    point_transform: int = 0,
+    engine: Engine = "auto",
+    device: Device | None = None,
+) -> bytes | list[bytes]:
+    """JPEG files of images, byte-identical to libjpeg-turbo's (cjpeg, Pillow) with the same settings.
+
+    Args:
+        images: One image, or several. uint8, values 0..255, NumPy or JAX: [H, W] or [H, W, 1] (grey), [H, W, 3] (RGB) or
+            [H, W, 4] (CMYK, 255 full ink, stored inverted behind an Adobe marker as Pillow does). Sides 1..65,535 pixels.
+            Several are a list, whose images may differ in size, or one array [N, H, W, C]. Type checkers take an array for
+            one image; `list(batch)` tells them better.
+        quality: IJG quality 1..100, or two of them for luma and chroma. It scales the tables of T.81 Annex K, as
+            cjpeg -quality 75,60 does.
+        subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. Also "2x2,1x1,1x1", or
+            three pairs (h, v), 1..4 each. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors
+            and K 1x1. Grey ignores it.
+        qtables: One to four quantisation tables in place of quality's, used as they are. Each 64 steps 1..65,535 in
+            natural order; component i takes table min(i, last). Steps above 255 make the file extended sequential.
+        optimize: Huffman tables fitted to each file. Otherwise those of Annex K.
+        progressive: Progressive scans. By libjpeg's default script, which implies optimize; None is False, or with tune
+            whichever is smaller.
+        arithmetic: Arithmetic coding in place of Huffman's. Smaller, but most viewers cannot show it.
+        scans: Scan script as cjpeg -scans reads it, in place of the default one. Text ("0; 1 2;" or "0: 1-5, 0, 2; …"), or
+            a sequence of `types.Scan`, of which components, spectral and approximation count. Its first scan decides
+            whether the file is progressive. Checked as libjpeg does: bits that it never sends are lost.
+        restart_rows: Restart marker every so many MCU rows, 0 for none. A reader picks a damaged file up again there.
+        restart_blocks: Restart marker every so many MCUs, 0 for none.
+        tune: Smaller files, for one measure or all; no longer libjpeg's bytes. "psnr", "ms-ssim", "ssimulacra2", or True
+            for all of them in fair shares, at about the quality that plain files have; every decoder reads them. Own
+            tables, trellis quantisation, the best scans; subsampling None is the tune's choice. Grey and RGB of 8 bits.
+        target_bytes: The largest file of at most so many bytes. Found within 1 %; quality then does not count.
+        target_metric: The smallest file that reaches a value of a metric. ("ssimulacra2", 80), or "psnr", "ssim" or
+            "ms-ssim" as `jpegjax.metrics` has them; found within 0.3 of SSIMULACRA2, 0.05 dB of PSNR and 0.1 dB of
+            -10·log10(1 - SSIM). Both targets encode each image at most eight times; without tune by Annex K's tables at
+            fractional qualities.
+        icc_profile: ICC profile to embed.
+        exif: EXIF to embed, with its leading b"Exif\\0\\0".
+        xmp: XMP packet to embed.
+        comment: Comment to embed; text as UTF-8.
+        dpi: Dots an inch (x, y) to embed, 1..65535.
+        precision: Bits a sample: 8 or 12, lossless 2..16. 8 unless given. With 12, images are uint16 0..4095, files
+            extended sequential or progressive, Huffman tables always fitted, and quality's steps not held to 255 (cjpeg
+            -precision 12).
+        lossless: Keep every sample (T.81 SOF3). As cjpeg -lossless: RGB stays RGB, nothing is subsampled, the Huffman
+            table is always fitted, quality and optimize do not count. Images are uint8 or uint16, precision 2..16 bits
+            that hold all values, by default those of the dtype.
+        predictor: Predictor 1..7 of lossless files, by default the best for each. As T.81 table H.1 numbers them; the best
+            is found by every 2nd to 8th row in pictures above 2^18 samples.
+        point_transform: Low bits 0..15 that lossless files drop. Fewer than precision.
+        engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
+            device is named. The files are the same.
+        device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; all local devices by default.
+
+    Returns:
+        The bytes of a file for one image, a list of them for several.
+
+    Raises:
+        TypeError: An argument, or the dtype of an image, is of the wrong type. The message names it and what is allowed.
+        ValueError: An argument or a shape is out of range, options contradict one another, or a target is out of reach;
+            the message then says what the image's range is.
+    """
+    options = EncodeOptions(
+        quality=quality,
+        subsampling=subsampling,
+        qtables=qtables,
+        optimize=optimize,
+        progressive=progressive,
+        arithmetic=arithmetic,
+        scans=scans,
+        restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        tune=tune,
+        target_bytes=target_bytes,
+        target_metric=target_metric,
+        metadata=Metadata(icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi),
+        precision=precision,
+        lossless=lossless,
+        predictor=predictor,
+        point_transform=point_transform,
+    )
+    check_choice("engine", engine, ENGINES)
+    batch, single = as_images(images, options.precision, options.lossless)
+    if options.target_bytes is None and options.target_metric is None:
+        from ..jpeg.codec import encode as encode_batch
+    else:
+        from ..jpeg.targets import encode as encode_batch
+    files = encode_batch(batch, options, engine, device)
+    return files[0] if single else files

@@ -1,0 +1,92 @@
+"""Keywords of the public functions with their types, for checkers and editors; what they mean stands in the functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from ..options import Engine, Flip, Kind, Limits, Mode, Rotation, TargetMetric, Tune, Upsample
+from ..types import Device, Scan
+from .inputs import Source
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "TranscodeKeywords", "WriteKeywords"]
+
+
+class _Coding(TypedDict, total=False):
+    optimize: bool
+    arithmetic: bool
+    scans: str | Sequence[Scan] | None
+    restart_rows: int
+    restart_blocks: int
+
+
+class _Embedded(TypedDict, total=False):
+    icc_profile: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+    comment: bytes | str | None
+    dpi: tuple[int, int] | None
+
+
+class EncodeKeywords(_Coding, _Embedded, total=False):
+    """Of `encode`."""
+
+    quality: int | tuple[int, int]
+    subsampling: str | Sequence[tuple[int, int]] | None
+    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None
+    progressive: bool | None
+    tune: Tune | None
+    target_bytes: int | None
+    target_metric: tuple[TargetMetric, float] | None
+    precision: int | None
+    lossless: bool
+    predictor: int | None
+    point_transform: int
+    engine: Engine
+    device: Device | None
+
+
+class WriteKeywords(_Coding, _Embedded, total=False):
+    """Of `write_coefficients`."""
+
+    progressive: bool
+
+
+class ReadKeywords(TypedDict, total=False):
+    """Of `read_coefficients`."""
+
+    strict: bool
+    limits: Limits
+    tables: Source | None
+
+
+class DecodeKeywords(ReadKeywords, total=False):
+    """Of `decode`, but for device, which says what kind of array comes out."""
+
+    mode: Mode | None
+    scale: float | str | Fraction
+    crop: tuple[int, int, int, int] | None
+    upsample: Upsample
+    apply_exif_orientation: bool
+    engine: Engine
+
+
+class TranscodeKeywords(_Coding, total=False):
+    """Of `transcode`."""
+
+    rotate: Rotation
+    flip: Flip | None
+    crop: tuple[int, int, int | None, int | None] | None
+    trim: bool
+    perfect: bool
+    grayscale: bool
+    progressive: bool | None
+    keep: Literal["all", "none"] | Kind | Sequence[Kind]
+    icc_profile: bytes | None
+    apply_exif_orientation: bool
+    strict: bool
+    limits: Limits

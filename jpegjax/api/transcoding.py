@@ -1,0 +1,103 @@
+"""Files to files, without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Unpack, overload
+
+from ..options import Flip, Kind, Limits, Restart, Rotation, TranscodeOptions
+from ..types import Scan
+from .inputs import Many, S, Source, as_files, warn
+
+if TYPE_CHECKING:
+    from .keywords import TranscodeKeywords
+
+__all__ = ["transcode"]
+
+
+@overload
+def transcode(data: Source, **options: Unpack[TranscodeKeywords]) -> bytes: ...
+@overload
+def transcode(data: Many[S], **options: Unpack[TranscodeKeywords]) -> list[bytes]: ...
+def transcode(
+    data: Source | Many[S],
+    *,
+    rotate: Rotation = 0,
+    flip: Flip | None = None,
+    crop: tuple[int, int, int | None, int | None] | None = None,
+    trim: bool = False,
+    perfect: bool = False,
+    grayscale: bool = False,
+    optimize: bool = True,
+    progressive: bool | None = None,
+    arithmetic: bool = False,
+    scans: str | Sequence[Scan] | None = None,
+    restart_rows: int = 0,
+    restart_blocks: int = 0,
+    keep: Literal["all", "none"] | Kind | Sequence[Kind] = "all",
+    icc_profile: bytes | None = None,
+    apply_exif_orientation: bool = False,
+    strict: bool = False,
+    limits: Limits = Limits(),
+) -> bytes | list[bytes]:
+    """JPEG files made of JPEG files without loss, byte-identical to jpegtran's: the quantised coefficients stay.
+
+    What is applied of the EXIF orientation, rotate, flip and crop is carried out in this order, the turns as one. What
+    follows the end of the picture in a file is left out.
+
+    Args:
+        data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list, coded
+            on all cores.
+        rotate: Degrees clockwise: 0, 90, 180 or 270.
+        flip: Mirror after turning: horizontal, vertical, transpose or transverse.
+        crop: Region of the turned picture; x and y go down to the next MCU. (x, y, width, height) in pixels; width or
+            height None for all that is left. An MCU is 8 pixels for grey, 8 × the largest sampling factor for colour;
+            width and height grow by as much.
+        trim: Cut off edges that cannot be mirrored. A last column or row of MCUs that is not whole cannot be, and stays
+            where it is otherwise.
+        perfect: Fail where edges cannot be mirrored.
+        grayscale: Luma alone. Of YCbCr files.
+        optimize: Huffman tables fitted to each file. Otherwise Annex K's.
+        progressive: Progressive scans, by default as each file is.
+        arithmetic: Arithmetic coding in place of Huffman's.
+        scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`; one that leaves out
+            bits makes a file without them.
+        restart_rows: Restart marker every so many MCU rows, 0 for none. The file's own go.
+        restart_blocks: Restart marker every so many MCUs, 0 for none.
+        keep: Metadata to keep: all, none, or some of comments, exif, icc, xmp and other. The APPn and COM segments stay
+            as they are and in order. JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran,
+            an EXIF segment in the first place takes the place of JFIF, and is told the picture's new size.
+        icc_profile: ICC profile to embed in place of the file's.
+        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. The orientation is then set to 1.
+        strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
+        limits: What a file may cost at most. See `Limits`.
+
+    Returns:
+        The bytes of a file for one file, a list of them for several.
+
+    Raises:
+        CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
+        UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode.
+        LimitExceeded: The file would cost more than limits allow.
+        ValueError: An argument is out of range, crop lies outside the picture, a script does not suit it, perfect is set
+            and an edge cannot be mirrored, or grayscale is set and the file is not YCbCr.
+        TypeError: An argument is of the wrong type.
+    """
+    from ..jpeg.transcode import transcode as run
+
+    options = TranscodeOptions(
+        rotate=rotate, flip=flip, crop=crop, trim=trim, perfect=perfect, grayscale=grayscale, optimize=optimize,
+        progressive=progressive, arithmetic=arithmetic, scans=scans, keep=keep, icc_profile=icc_profile,
+        restart=Restart(rows=restart_rows, blocks=restart_blocks), apply_exif_orientation=apply_exif_orientation,
+        strict=strict, limits=limits,
+    )  # fmt: skip
+    sources, single = as_files(data)
+    files = []
+    for i, (file, found) in enumerate(run(sources, options)):
+        if isinstance(file, ValueError):
+            if not single:
+                file.add_note(f"in data[{i}]")
+            raise file
+        warn(found, single, i)
+        files.append(file)
+    return files[0] if single else files

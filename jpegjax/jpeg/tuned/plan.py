@@ -1,0 +1,125 @@
+"""What is decided before any pixel is touched, for the host and for devices alike.
+
+options ──▶ recipe, frame ──▶ Plan ──▶ groups of components, bands, rates of the first pass and, from counts, of the next
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...kernels.tuned.rates import EMPTY, Counts, Rates, pass_rates
+from ...options import EncodeOptions
+from ...types import Frame
+from ..files import table_slot
+from .recipe import TABLES, Recipe, load_recipe
+
+__all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "pass_share", "tuned_frame"]
+
+TINY_PIXELS = 1 << 14
+"""Up to this, headers make progressive files the larger ones always."""
+_PASS_MCUS = 512
+"""MCUs that suffice to count symbols."""
+
+
+def chosen_recipe(options: EncodeOptions) -> Recipe:
+    """The recipe of options.tune at options.quality, which may be a pair for luma and chroma."""
+    tune = options.tune if isinstance(options.tune, str) else "all"
+    qualities = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
+    luma, chroma = (load_recipe(tune, quality) for quality in qualities)
+    if luma is chroma:
+        return luma
+    mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
+    return replace(luma, **mixed)
+
+
+def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:
+    """The frame of a tuned file; Cb and Cr share a table where theirs are alike.
+
+    Progressive, for Huffman files whose process the options leave open, unless tiny: the trellis reckons with its scans.
+    ValueError for CMYK.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"tune: {channels} channels; only grey and RGB pictures can be tuned")
+    tiny = options.progressive is None and height * width <= TINY_PIXELS
+    progressive = options.progressive is not False and not options.arithmetic and not tiny
+    options = replace(options, progressive=progressive, scans=None)
+    steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
+    sampling = recipe.subsampling if options.subsampling is None else options.subsampling
+    return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
+
+
+def pass_share(frame: Frame) -> int:
+    """All passes but the last, which only count, look at every so manieth MCU row: 1 to 4."""
+    return min(max(frame.mcus[0] * frame.mcus[1] // _PASS_MCUS, 1), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a picture of this frame, grey or YCbCr, is quantised by a recipe.
+
+    The frame is progressive where the trellis is to reckon with progressive scans: then each band has an AC table of its own;
+    in sequential files Cb and Cr share all tables.
+    """
+
+    frame: Frame
+    recipe: Recipe
+
+    @property
+    def alone(self) -> bool:
+        return len(self.frame.components) == 1
+
+    @property
+    def progressive(self) -> bool:
+        return self.frame.process.progressive
+
+    @property
+    def sampling(self) -> tuple[tuple[int, int], ...]:
+        """(h, v), blocks an MCU, of each component; (1, 1) for one alone."""
+        return ((1, 1),) if self.alone else tuple((k.h, k.v) for k in self.frame.components)
+
+    @property
+    def mcus(self) -> tuple[int, int]:
+        """Rows and columns of MCUs."""
+        return self.frame.blocks(0) if self.alone else self.frame.mcus
+
+    @property
+    def compensate(self) -> bool:
+        """Whether luma makes up for what coding did to chroma."""
+        return any(self.recipe.compensate) and not self.alone and self.sampling[0] == (self.frame.hmax, self.frame.vmax)
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """Components that are quantised together, group by group."""
+        return [(1, 2), (0,)] if self.compensate else [tuple(range(len(self.frame.components)))]
+
+    def share(self, left: int) -> int:
+        """Of the rows of MCUs every so manieth counts in a pass with so many to follow."""
+        return pass_share(self.frame) if left else 1
+
+    def bands(self, c: int) -> tuple[int, ...]:
+        """The last zigzag index of each band of component c that is coded by itself."""
+        return self.recipe.bands if self.progressive and c == 0 else (63,)
+
+    def first_rates(self, c: int) -> Rates:
+        """Of component c's first pass."""
+        slot = table_slot(self.frame, c)
+        ac = np.tile(self.recipe.rates[slot].astype(np.int32), (len(self.bands(c)), 1))
+        ac[:, EMPTY] = 0 if self.progressive else ac[:, 0]
+        return Rates(ac, self.recipe.dc_rates[slot].astype(np.int32))
+
+    def next_rates(self, counts: Mapping[int, Counts]) -> dict[int, Rates]:
+        """Of the pass behind the one that counted so many symbols of each component of a group.
+
+        Components of one Huffman slot share DC tables, and in sequential files AC tables.
+        """
+        slots = {c: table_slot(self.frame, c) for c in counts}
+        found = {}
+        for c, slot in slots.items():
+            alike = [counts[k] for k in counts if slots[k] == slot]
+            ac = np.sum([k.ac for k in ([counts[c]] if self.progressive else alike)], axis=0)
+            found[c] = pass_rates(Counts(ac, np.sum([k.dc for k in alike], axis=0)), self.progressive)
+        return found

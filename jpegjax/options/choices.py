@@ -1,0 +1,50 @@
+"""What can be chosen by name: the values, as types that an editor completes and as tuples that a check reads."""
+
+from typing import Literal, get_args
+
+__all__ = [
+    "ENGINES", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES", "UPSAMPLES",
+    "Engine", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
+]  # fmt: skip
+
+Engine = Literal["auto", "host", "xla"]
+"""Where it runs: CPU kernels, any JAX device, or host on CPU and xla on accelerators or where a device is named."""
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+Mode = Literal["L", "RGB", "CMYK"]
+"""What a file is decoded to; None as the file is."""
+MODES: tuple[Mode | None, ...] = (None, *get_args(Mode))
+
+Upsample = Literal["fancy", "nearest"]
+"""How chroma grows: libjpeg's triangle filter, or repeated (djpeg -nosmooth)."""
+UPSAMPLES: tuple[Upsample, ...] = get_args(Upsample)
+
+Tune = Literal["psnr", "ms-ssim", "ssimulacra2"] | bool
+"""What a tuned file is the smallest for: a measure, or True for all in fair shares."""
+TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2")
+
+TargetMetric = Literal["ssimulacra2", "psnr", "ssim", "ms-ssim"]
+TARGET_METRICS: dict[str, tuple[int, int]] = {
+    "ssimulacra2": (0, 100),
+    "psnr": (0, 100),
+    "ssim": (0, 1),
+    "ms-ssim": (0, 1),
+}
+"""Metrics that a file can be made to reach, each with the range of its values."""
+
+Rotation = Literal[0, 90, 180, 270]
+"""Degrees clockwise."""
+ROTATIONS: tuple[Rotation, ...] = get_args(Rotation)
+
+Flip = Literal["horizontal", "vertical", "transpose", "transverse"]
+"""Left and right change places, top and bottom; about the main diagonal, about the other one."""
+FLIPS: tuple[Flip | None, ...] = (None, *get_args(Flip))
+
+Kind = Literal["comments", "exif", "icc", "xmp", "other"]
+"""Kinds of APPn and COM segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
+"""Sampling factors (h, v) of luma, chroma's being (1, 1)."""
+MAX_SIDE = 65_535
+"""Pixels a side that a frame header can say."""

@@ -1,0 +1,153 @@
+"""The options of `encode`."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+from ..types import ColorSpace, Component, Frame, Process
+from .checks import Option, check_flag, check_int, check_options, integer
+from .choices import SUBSAMPLING
+from .groups import NO_METADATA, NO_RESTART, Metadata, Restart
+from .parse import parse_qtables, parse_quality, parse_subsampling, parse_target_metric, parse_tune
+from .scans import is_progressive, parse_script
+
+__all__ = ["Arithmetic", "EncodeOptions", "Optimize", "Scans"]
+
+# Options of entropy coding, which `transcode` has too.
+Optimize = Annotated[bool, Option("Huffman tables fitted to each file.", check_flag)]
+Arithmetic = Annotated[bool, Option("Arithmetic coding in place of Huffman's.", check_flag)]
+Scans = Annotated[
+    Any, Option("Scan script as cjpeg -scans reads it, in place of the default one.", lambda _, s: parse_script(s))
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeOptions:
+    """How files are made. `api.encode` tells it at length; here each value is in the one form that the engines read.
+
+    quality: int, or (luma, chroma) where they differ. subsampling: three pairs (h, v), or None for the default.
+    qtables: uint16 [64] each. progressive: None only with tune. scans: `types.Scan`s. precision: None only for lossless
+    files whose images tell.
+    """
+
+    quality: Annotated[
+        Any, Option("IJG quality 1..100, or two of them for luma and chroma.", lambda _, q: parse_quality(q))
+    ] = 75
+    subsampling: Annotated[
+        Any,
+        Option(
+            "Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2.",
+            lambda _, s: parse_subsampling(s),
+        ),
+    ] = None
+    qtables: Annotated[
+        Any,
+        Option(
+            "One to four quantisation tables in place of quality's, used as they are.", lambda _, t: parse_qtables(t)
+        ),
+    ] = None
+    optimize: Optimize = False
+    progressive: Annotated[bool | None, Option("Progressive scans.", check_flag)] = None
+    arithmetic: Arithmetic = False
+    scans: Scans = None
+    restart: Restart = NO_RESTART
+    tune: Annotated[
+        Any, Option("Smaller files, for one measure or all; no longer libjpeg's bytes.", lambda _, t: parse_tune(t))
+    ] = None
+    target_bytes: Annotated[int | None, Option("The largest file of at most so many bytes.", integer(1, 1 << 62))] = (
+        None
+    )
+    target_metric: Annotated[
+        Any, Option("The smallest file that reaches a value of a metric.", lambda _, m: parse_target_metric(m))
+    ] = None
+    metadata: Metadata = NO_METADATA
+    precision: Annotated[
+        int | None, Option("Bits a sample: 8 or 12, lossless 2..16.", lambda name, bits: check_int(name, bits, 2, 16))
+    ] = None
+    lossless: Annotated[bool, Option("Keep every sample (T.81 SOF3).", check_flag)] = False
+    predictor: Annotated[int | None, Option("Predictor 1..7 of lossless files, by default the best for each.")] = None
+    point_transform: Annotated[int, Option("Low bits 0..15 that lossless files drop.")] = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.precision is None and not self.lossless:
+            self._put("precision", 8)
+        if self.progressive is None and not self.tune:
+            self._put("progressive", False)
+        if self.tune:
+            self._check_tune()
+        if self.lossless:
+            self._check_lossless()
+        else:
+            self._check_lossy()
+        if self.scans is not None:
+            self._put("progressive", is_progressive(self.scans))
+        if self.target_bytes is not None or self.target_metric is not None:
+            self._check_targets()
+
+    def _put(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_tune(self) -> None:
+        if self.lossless:
+            raise ValueError(f"tune={self.tune!r}: lossless files have nothing to tune")
+        if self.precision not in (None, 8):
+            raise ValueError(f"tune={self.tune!r}: only files of 8 bits can be tuned, not precision={self.precision}")
+        if self.qtables is not None:
+            raise ValueError(f"tune={self.tune!r}: it has its own tables; give tune or qtables, not both")
+
+    def _check_lossy(self) -> None:
+        for name, value in (("predictor", self.predictor), ("point_transform", self.point_transform)):
+            if value:
+                raise ValueError(f"{name}={value!r}: only lossless files have one; pass lossless=True")
+        if self.precision not in (8, 12):
+            raise ValueError(f"precision={self.precision}: must be 8 or 12, or 2..16 with lossless=True")
+
+    def _check_lossless(self) -> None:
+        if self.predictor is not None:
+            self._put("predictor", check_int("predictor", self.predictor, 1, 7))
+        largest = 15 if self.precision is None else self.precision - 1
+        self._put("point_transform", check_int("point_transform", self.point_transform, 0, largest))
+        others = {name: getattr(self, name) for name in ("progressive", "arithmetic", "scans", "qtables")}
+        for name, value in {**others, "restart_blocks": self.restart.blocks}.items():
+            if value is not None and value is not False and value != 0:
+                raise ValueError(f"{name}: lossless files have none; restarts go by restart_rows")
+        if self.subsampling is not None and set(self.subsampling) != {(1, 1)}:
+            raise ValueError(f"subsampling={self.subsampling!r}: lossless files are written as 4:4:4")
+
+    def _check_targets(self) -> None:
+        if self.target_bytes is not None and self.target_metric is not None:
+            raise ValueError("target_bytes and target_metric: give one of them, not both")
+        given = "target_metric" if self.target_bytes is None else "target_bytes"
+        for name, value in (("lossless", self.lossless), ("qtables", self.qtables)):
+            if value is not None and value is not False:
+                raise ValueError(f"{given}: it chooses the tables; {name} leaves it nothing to choose")
+
+    def frame(self, height: int, width: int, channels: int) -> Frame:
+        """The frame of one image: grey for 1 channel, YCbCr for 3, CMYK for 4."""
+        process = (
+            Process.PROGRESSIVE if self.progressive else Process.BASELINE if self.precision == 8 else Process.EXTENDED
+        )
+        tables = 0 if self.qtables is None else len(self.qtables)
+        if channels == 1:
+            return _frame(height, width, ((1, 1),), 1, process, self.precision)
+        if channels == 4:
+            sampling = ((1, 1),) * 4 if self.subsampling is None else (*self.subsampling, (1, 1))
+            return _frame(height, width, sampling, tables or 1, process, self.precision)
+        sampling = SUBSAMPLING["4:2:0"], (1, 1), (1, 1)
+        return _frame(height, width, self.subsampling or sampling, tables or 2, process, self.precision)
+
+
+_COLORS = {1: (ColorSpace.GRAY, (1,)), 3: (ColorSpace.YCBCR, (1, 2, 3)), 4: (ColorSpace.CMYK, tuple(b"CMYK"))}
+
+
+@lru_cache(maxsize=256)
+def _frame(
+    height: int, width: int, sampling: tuple[tuple[int, int], ...], tables: int, process: Process, precision: int
+) -> Frame:
+    """tables: how many quantisation tables there are; component i takes table i, or the last one."""
+    color, ids = _COLORS[len(sampling)]
+    components = tuple(
+        Component(id_, h, v, min(i, tables - 1)) for i, (id_, (h, v)) in enumerate(zip(ids, sampling, strict=True))
+    )
+    return Frame(height, width, components, process, precision, color)

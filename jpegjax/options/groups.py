@@ -1,0 +1,105 @@
+"""Options that go together wherever they go: limits, restarts, metadata to embed."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from .checks import Option, check_bytes, check_int, check_options, integer
+from .choices import MAX_SIDE
+
+__all__ = ["DEFAULT_LIMITS", "NO_METADATA", "NO_RESTART", "Limits", "Metadata", "Restart"]
+
+_LARGEST = 1 << 62
+
+
+def _limit(name: str, value: Any) -> int | None:
+    return None if value is None else check_int(name, value, 0, _LARGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a file may cost before `LimitExceeded` stops it. Integers from 0; None lifts a limit.
+
+    Args:
+        pixels: Width × height that a header may claim, and that may be asked for by `scale` and `crop`.
+        scans: Scans that a progressive or multi-scan file may hold. Together they may code each sample 64 times (once in
+            sequential files), or 2^32 samples (2^26) where that is more; None lifts this too.
+        memory: Bytes for pixels and coefficients together.
+        pixels_per_byte: Claimed pixels per byte of file, checked above 4 Mpixel. Entropy coding spends at least one bit a
+            block, so that a complete file holds at most 512; files beyond the limit are bombs or cut to a stub.
+
+    Raises:
+        TypeError: A limit is neither an integer nor None.
+        ValueError: A limit is negative or above 2^62.
+    """
+
+    pixels: Annotated[int | None, Option("Most pixels of a picture, None for no limit.", _limit)] = 1 << 28
+    scans: Annotated[int | None, Option("Most scans of a file, None for no limit.", _limit)] = 500
+    memory: Annotated[int | None, Option("Most bytes of memory for a file, None for no limit.", _limit)] = 2 << 30
+    pixels_per_byte: Annotated[int | None, Option("Most pixels a byte of file, None for no limit.", _limit)] = 1024
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """How often a restart marker stands, so that a damaged file can be picked up again: by rows or by MCUs."""
+
+    rows: Annotated[
+        int, Option("Restart marker every so many MCU rows, 0 for none.", integer(0, MAX_SIDE), "restart_rows")
+    ] = 0
+    blocks: Annotated[
+        int, Option("Restart marker every so many MCUs, 0 for none.", integer(0, MAX_SIDE), "restart_blocks")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.rows and self.blocks:
+            raise ValueError("restart_rows and restart_blocks: give one of them, not both")
+
+    def interval(self, columns: int) -> int:
+        """MCUs between restart markers where a row has `columns` of them, at most 65,535; 0 for none."""
+        return min(self.blocks or self.rows * columns, MAX_SIDE)
+
+
+NO_RESTART = Restart()
+
+
+def _comment(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name}: not valid Unicode: {error}") from None
+    return check_bytes(name, value)
+
+
+def _dpi(name: str, value: Any) -> tuple[int, int]:
+    try:
+        x, y = value
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}={value!r}: must be a pair (x, y) of integers") from None
+    return check_int(f"{name}[0]", x, 1, 65_535), check_int(f"{name}[1]", y, 1, 65_535)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is embedded beside the picture. False where there is nothing."""
+
+    icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", check_bytes)] = None
+    exif: Annotated[bytes | None, Option('EXIF to embed, with its leading b"Exif\\0\\0".', check_bytes)] = None
+    xmp: Annotated[bytes | None, Option("XMP packet to embed.", check_bytes)] = None
+    comment: Annotated[Any, Option("Comment to embed; text as UTF-8.", _comment)] = None
+    dpi: Annotated[tuple[int, int] | None, Option("Dots an inch (x, y) to embed, 1..65535.", _dpi)] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def __bool__(self) -> bool:
+        return bool(self.icc_profile or self.exif or self.xmp or self.comment or self.dpi)
+
+
+NO_METADATA = Metadata()

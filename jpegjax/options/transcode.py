@@ -1,0 +1,62 @@
+"""The options of `transcode`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from .checks import Option, check_flag, check_options, choice
+from .choices import FLIPS, ROTATIONS
+from .decode import STRICT, UPRIGHT, Within
+from .encode import Arithmetic, EncodeOptions, Optimize, Scans
+from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
+from .parse import parse_crop, parse_keep
+
+__all__ = ["TranscodeOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeOptions:
+    """How files become other files without loss. `api.transcode` tells it at length.
+
+    keep: kinds of segments, without "icc" where icc_profile takes its place. scans: `types.Scan`s.
+    """
+
+    rotate: Annotated[int, Option("Degrees clockwise: 0, 90, 180 or 270.", choice(ROTATIONS))] = 0
+    flip: Annotated[
+        str | None, Option("Mirror after turning: horizontal, vertical, transpose or transverse.", choice(FLIPS))
+    ] = None
+    crop: Annotated[
+        tuple[int, int, int | None, int | None] | None,
+        Option("Region of the turned picture; x and y go down to the next MCU.", lambda _, r: parse_crop(r)),
+    ] = None
+    trim: Annotated[bool, Option("Cut off edges that cannot be mirrored.", check_flag)] = False
+    perfect: Annotated[bool, Option("Fail where edges cannot be mirrored.", check_flag)] = False
+    grayscale: Annotated[bool, Option("Luma alone.", check_flag)] = False
+    optimize: Optimize = True
+    progressive: Annotated[bool | None, Option("Progressive scans, by default as each file is.")] = None
+    arithmetic: Arithmetic = False
+    scans: Scans = None
+    restart: Restart = NO_RESTART
+    keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
+    icc_profile: Annotated[bytes | None, Option("ICC profile to embed in place of the file's.")] = None
+    apply_exif_orientation: Annotated[bool, Option(UPRIGHT, check_flag)] = False
+    strict: Annotated[bool, Option(STRICT, check_flag)] = False
+    limits: Within = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.trim and self.perfect:
+            raise ValueError("trim and perfect: give one of them, not both")
+        kept = parse_keep(self.keep)
+        object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
+        self.coding(False)  # checks what goes to the encoder
+
+    def coding(self, progressive: bool) -> EncodeOptions:
+        """The entropy coding that was asked for; progressive: of the file, where nothing was asked."""
+        return EncodeOptions(
+            optimize=self.optimize,
+            progressive=progressive if self.progressive is None else self.progressive,
+            arithmetic=self.arithmetic,
+            scans=self.scans,
+            restart=self.restart,
+            metadata=Metadata(icc_profile=self.icc_profile),
+        )
