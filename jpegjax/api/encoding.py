@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..options import ENGINES, EncodeOptions, Engine, Metadata, Restart, TargetMetric, Tune, check_choice
 from ..types import Array, Device, Scan
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .keywords import EncodeKeywords
 
-__all__ = ["encode"]
+__all__ = ["encode", "encode_batch"]
 
 
 @overload
@@ -125,9 +125,14 @@ def encode(
     )
     check_choice("engine", engine, ENGINES)
     batch, single = as_images(images, options.precision, options.lossless)
-    if options.target_bytes is None and options.target_metric is None:
-        from ..jpeg.codec import encode as encode_batch
-    else:
-        from ..jpeg.targets import encode as encode_batch
     files = encode_batch(batch, options, engine, device)
     return files[0] if single else files
+
+
+def encode_batch(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
+    """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], by options that are read already."""
+    if options.target_bytes is None and options.target_metric is None:
+        from ..jpeg.codec import encode as run
+    else:
+        from ..jpeg.targets import encode as run
+    return run(images, options, engine, device)

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..api.encoding import encode_batch
 from ..container import inspect
 from ..errors import JpegError, LimitExceeded
 from ..jpeg import codec
-from ..jpeg.targets import encode
 from ..jpeg.transcode import transcode
 from ..options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
 from ..options.scans import check_script
@@ -105,7 +105,7 @@ class EncodeJob:
         start = time.perf_counter()
         for profile, group in itertools.groupby(items, key=lambda item: item.profile):
             same = list(group)
-            files = encode([i.picture for i in same], self.settings(profile), self.engine, self.device)
+            files = encode_batch([i.picture for i in same], self.settings(profile), self.engine, self.device)
             for item, data in zip(same, files, strict=True):
                 item.result, item.row.nbytes = data, len(data)
         totals.coding_seconds += time.perf_counter() - start

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import DecodeOptions, EncodeOptions
+from . import codec
 
 __all__ = ["MOST_ENCODES", "encode"]
 
@@ -141,9 +142,11 @@ class _Axis:
 def _approach(goal: _Goal, axis: _Axis, found: dict[int, float], at: int) -> Generator[tuple[int, int], float, None]:
     """Trials, each answered by its value, until one is good enough, or there are no more between those that are not."""
     place, rise = axis.place, axis.rise
+    before, stale = False, 1.0
     while True:
         if at not in found:
             found[at] = yield axis.trial(at)
+        above = found[at] > goal.top
         if any(goal.bottom <= value <= goal.top for value in found.values()):
             return
         under = max((n for n, value in found.items() if value < goal.bottom), key=lambda n: found[n], default=None)
@@ -151,13 +154,18 @@ def _approach(goal: _Goal, axis: _Axis, found: dict[int, float], at: int) -> Gen
         if under is not None and over is not None:
             if abs(over - under) <= axis.least or len(found) == axis.most:
                 return
-            part = (goal.aim - found[under]) / (found[over] - found[under])
+            # an end that stays counts for less each time, or values that bend keep the search on one side (Illinois rule)
+            stale = stale / 2 if above is before else 1.0
+            short, past = goal.aim - found[under], found[over] - goal.aim
+            short, past = (short * stale, past) if above else (short, past * stale)
+            part = short / (short + past)
             x = place(under) + min(max(part, 0.1), 0.9) * (place(over) - place(under))
         else:
             end = over if under is None else under
             assert end is not None
             x = place(end) + (goal.aim - found[end]) / rise
             rise /= 2  # farther, where that does not do
+        before = above
         low, high = axis.first if under is None else under + 1, axis.last if over is None else over - 1
         at = min(max(axis.step(x), low), high)
         if low > high or at in found:
@@ -228,7 +236,6 @@ class _Picture:
 
     def metric(self, data: bytes) -> float:
         from .. import metrics
-        from . import codec
 
         name, _ = self.options.target_metric
         ((decoded, _),) = codec.decode([data], DecodeOptions(), "host", None)
@@ -243,8 +250,6 @@ class _Picture:
 
 def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
     """The files that pictures want next."""
-    from . import codec
-
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
     if not options.tune:
@@ -275,17 +280,13 @@ def _refuse(picture: _Picture, index: int | None, engine: str, device: Any) -> N
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """`codec.encode`, with options.target_bytes and target_metric carried out, which hold for each image alone.
+    """Files of images as `codec.encode` makes them, with options.target_bytes or target_metric reached by each alone.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
     target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, or 0.1 dB of
     -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
     where no quality reaches the target, or all exceed it, with the range that can be reached.
     """
-    from . import codec
-
-    if options.target_bytes is None and options.target_metric is None:
-        return codec.encode(images, options, engine, device)
     plain = replace(options, target_bytes=None, target_metric=None)
     for i, image in enumerate(images):
         if options.target_metric is not None and image.ndim == 3 and image.shape[2] == 4:
