@@ -7,7 +7,8 @@ OTHER_CHECKOUT: a working tree of this repository, of an older commit say. Each 
 imports jpegjax from its tree; they take turns in every round, each first in every other one. A ratio is the other's
 time over ours in the same round, so > 1 means that this checkout is faster; medians over rounds, with quartiles. A row
 whose lower quartile is below 0.97 is measured again with three times the rounds, and that counts. Before it is timed,
-each row's results are compared between the two, byte for byte. FOLDER: photographs; without it scikit-image's, or
+each row's results are compared between the two, byte for byte. "CPU": the same ratio of CPU seconds over all threads,
+which holds better on a machine that others use. FOLDER: photographs; without it scikit-image's, or
 made-up ones. Rows are named "section case"; `--rows` takes patterns as the shell's. After `--minutes` nothing is
 measured again, and what is left gets five rounds. Eight minutes on two cores at default settings, with kernels compiled.
 No time includes compilation. Exit code 1: a row is slower than 0.97, or results differ.
@@ -65,7 +66,8 @@ class Worker:
             raise SystemExit("a worker has ended: its error stands above")
         return json.loads(line)
 
-    def seconds(self, case: str, repeat: int) -> float:
+    def seconds(self, case: str, repeat: int) -> tuple[float, float]:
+        """By the clock, and of the CPU."""
         self.ask(time=case, repeat=repeat)
         return self.answer()["seconds"]
 
@@ -110,7 +112,7 @@ class Match:
         ours, others = (one["cases"] for one in found)
         for case in (case for case in ours if case in others and self.wants(section, case)):
             first, second = (one["digest"] for one in self.both(first=case))
-            repeat = 1 + int(SHORTEST / min(worker.seconds(case, 1) for worker in self.workers))
+            repeat = 1 + int(SHORTEST / min(worker.seconds(case, 1)[0] for worker in self.workers))
             row = self.row(section, case, ours[case], repeat, FEW if self.late() else self.rounds)
             if row["ratio"]["low"] < FLOOR and not self.late():
                 again = self.row(section, case, ours[case], repeat, MORE * self.rounds)
@@ -119,10 +121,13 @@ class Match:
 
     def row(self, section: str, case: str, pixels: int, repeat: int, rounds: int) -> dict[str, Any]:
         seconds: tuple[list[float], list[float]] = ([], [])
+        work: tuple[list[float], list[float]] = ([], [])
         for number in range(rounds):
             for i in (0, 1) if number % 2 else (1, 0):
-                seconds[i].append(self.workers[i].seconds(case, repeat))
-        return result(section, case, pixels, *seconds)
+                clock, processor = self.workers[i].seconds(case, repeat)
+                seconds[i].append(clock)
+                work[i].append(processor)
+        return {**result(section, case, pixels, *seconds), "cpu_ratio": result(section, case, pixels, *work)["ratio"]}
 
 
 def result(section: str, case: str, pixels: int, ours: list[float], others: list[float]) -> dict[str, Any]:
@@ -148,10 +153,11 @@ def start(match: Match, roots: tuple[Path, Path]) -> Iterator[dict[str, Any]]:
 def shown(row: dict[str, Any]) -> str:
     ratio = row["ratio"]
     again = f"  (first {row['first_ratio']['median']:.3f})" if "first_ratio" in row else ""
+    work = f"  CPU {row['cpu_ratio']['median']:.3f}" if "cpu_ratio" in row else ""
     differ = "" if row.get("same_results", True) else "  RESULTS DIFFER"
     return (
         f"{row['section']:<13}{row['case']:<36}{row['seconds']['jpegjax'] * 1e3:9.2f} ms  "
-        f"{ratio['median']:.3f}  {ratio['low']:.3f}–{ratio['high']:.3f}{again}{differ}"
+        f"{ratio['median']:.3f}  {ratio['low']:.3f}–{ratio['high']:.3f}{work}{again}{differ}"
     )
 
 

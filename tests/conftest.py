@@ -1,11 +1,14 @@
-"""Eight CPU devices for every test, and what it lacks here: the corpora, or a program of libjpeg-turbo."""
+"""Eight CPU devices for every test, its command line, and what it lacks here: the corpora, or a program of libjpeg-turbo."""
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from command_line import COMPILING, Answer, Run, photo
 from oracles import program
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -18,6 +21,36 @@ SHARED = Path(os.environ.get("JPEGJAX_SHARED") or Path(__file__).resolve().paren
 def shared() -> Path:
     """Folder that holds `conformance/`: $JPEGJAX_SHARED, or `shared` beside the repository."""
     return SHARED
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """The command line in an empty folder; stdin's content as `given`."""
+    from jpegjax.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object, given: bytes = b"") -> Answer:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        with pytest.raises(SystemExit) as left:
+            main([str(a) for a in arguments])
+        out, err = capfdbinary.readouterr()
+        return Answer(left.value.code, out, err.decode().replace(COMPILING, ""))
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """photos/: a.png, b.bmp, inner/a.png, a text file and a hidden file."""
+    photos = tmp_path / "photos"
+    (photos / "inner").mkdir(parents=True)
+    photo(1).save(photos / "a.png")
+    photo(2).save(photos / "b.bmp")
+    photo(3).save(photos / "inner" / "a.png")
+    (photos / "notes.txt").write_text("not a picture")
+    (photos / ".hidden.png").write_bytes(b"no")
+    return photos
 
 
 def _lacks(item: pytest.Item) -> str | None:

@@ -11,7 +11,7 @@ from PIL import Image
 from jpegjax import Limits
 from jpegjax.container import Reader
 
-__all__ = ["BASE", "SOF", "SOS", "UNLIMITED", "entropy_end", "patched", "pillow_file", "scans"]
+__all__ = ["BASE", "SOF", "SOS", "UNLIMITED", "entropy_end", "patched", "pillow_file", "scans", "with_metadata"]
 
 UNLIMITED = Limits(None, None, None, None)
 
@@ -22,6 +22,17 @@ def pillow_file(mode: str = "RGB", size: tuple[int, int] = (40, 24), **options) 
     out = io.BytesIO()
     Image.fromarray(bands[mode], mode if mode == "CMYK" else None).save(out, "JPEG", **options)
     return out.getvalue()
+
+
+def with_metadata(jfif: bool, orientation: int = 6, size: tuple[int, int] = (67, 45)) -> bytes:
+    """EXIF with the picture's size, XMP, an ICC profile in two segments, a comment; JFIF in front or not."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x8769] = {0xA002: size[0], 0xA003: size[1], 0x9000: b"0230"}
+    data = pillow_file(
+        size=size, exif=exif.tobytes(), icc_profile=bytes(70_000), comment=b"hello", dpi=(300, 200), xmp=b"<x/>"
+    )
+    return data if jfif else data[:2] + data[20:]
 
 
 def entropy_end(data: bytes, position: int, restarts: bool) -> int:

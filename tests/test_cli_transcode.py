@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-import test_cli
+from command_line import Run
 from pictures import picture
-from test_transcode import source, with_metadata
+from streams import with_metadata
+from test_transcode import source
 
 import jpegjax
-
-run, Run = test_cli.run, test_cli.Run
 
 
 @pytest.fixture

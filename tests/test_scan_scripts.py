@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_cli
+from command_line import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import cjpeg, jpegtran, program
@@ -22,8 +22,6 @@ import jpegjax
 from jpegjax import Coefficients
 from jpegjax.options.scans import parse_script
 from jpegjax.types import Scan
-
-run, Run = test_cli.run, test_cli.Run
 
 EXAMPLE = """# as libjpeg's wizard.txt has them
 0 1 2: 0-0, 0, 1;   # DC, all but the last bit

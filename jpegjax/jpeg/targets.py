@@ -142,9 +142,11 @@ class _Axis:
 def _approach(goal: _Goal, axis: _Axis, found: dict[int, float], at: int) -> Generator[tuple[int, int], float, None]:
     """Trials, each answered by its value, until one is good enough, or there are no more between those that are not."""
     place, rise = axis.place, axis.rise
+    before, stale = False, 1.0
     while True:
         if at not in found:
             found[at] = yield axis.trial(at)
+        above = found[at] > goal.top
         if any(goal.bottom <= value <= goal.top for value in found.values()):
             return
         under = max((n for n, value in found.items() if value < goal.bottom), key=lambda n: found[n], default=None)
@@ -152,13 +154,18 @@ def _approach(goal: _Goal, axis: _Axis, found: dict[int, float], at: int) -> Gen
         if under is not None and over is not None:
             if abs(over - under) <= axis.least or len(found) == axis.most:
                 return
-            part = (goal.aim - found[under]) / (found[over] - found[under])
+            # an end that stays counts for less each time, or values that bend keep the search on one side (Illinois rule)
+            stale = stale / 2 if above is before else 1.0
+            short, past = goal.aim - found[under], found[over] - goal.aim
+            short, past = (short * stale, past) if above else (short, past * stale)
+            part = short / (short + past)
             x = place(under) + min(max(part, 0.1), 0.9) * (place(over) - place(under))
         else:
             end = over if under is None else under
             assert end is not None
             x = place(end) + (goal.aim - found[end]) / rise
             rise /= 2  # farther, where that does not do
+        before = above
         low, high = axis.first if under is None else under + 1, axis.last if over is None else over - 1
         at = min(max(axis.step(x), low), high)
         if low > high or at in found:
