@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 from command_line import COMPILING, Answer, Run, photo
+from hypothesis import HealthCheck, settings
 from oracles import program
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+
+# a busy machine is no fault of what it tests
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SHARED = Path(os.environ.get("JPEGJAX_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 
@@ -61,6 +66,7 @@ def _lacks(item: pytest.Item) -> str | None:
     return f"needs {names[0]} of libjpeg-turbo" if names else None
 
 
+@pytest.hookimpl(trylast=True)  # behind -k and -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the tests that lack the same thing one is skipped, for all; the others are deselected."""
     lacking: dict[str, list[pytest.Item]] = {}

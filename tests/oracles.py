@@ -56,7 +56,7 @@ def program(name: str) -> str | None:
 def _ran(name: str, data: bytes, words: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:
     path = program(name)
     assert path, f"{name} is not installed: the test lacks its mark `needs`"
-    return subprocess.run([path, *words], input=data, capture_output=True, check=False, timeout=60)
+    return subprocess.run([path, *words], input=data, capture_output=True, check=False, timeout=600)
 
 
 def cjpeg(image: np.ndarray, *words: str) -> bytes | None:

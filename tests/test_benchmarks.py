@@ -68,7 +68,7 @@ def test_codec_rehearsal_writes_json_that_tables_can_show(tmp_path: Path, script
     command = [sys.executable, str(FOLDER / "codec.py"), "--quick", "--only", "encode,decode,latency,stages"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*command, "--output", str(output)], env=environment, capture_output=True, text=True, timeout=300, check=True
+        [*command, "--output", str(output)], env=environment, capture_output=True, text=True, timeout=900, check=True
     )
     assert "encode       q75 1 thread" in done.stdout
     report = json.loads(output.read_text())
@@ -143,7 +143,7 @@ def test_a_checkout_against_itself(tmp_path: Path) -> None:
         "encode*,decode q75*,start import",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([*command, "--output", str(output)], env=environment, capture_output=True, timeout=300, check=True)
+    subprocess.run([*command, "--output", str(output)], env=environment, capture_output=True, timeout=900, check=True)
     report = json.loads(output.read_text())
     rows = {f"{row['section']} {row['case']}": row for row in report["results"]}
     encoded = {f"encode q{quality} {how}" for quality in (75, 90) for how in ("1 thread", "all cores")}

@@ -140,7 +140,7 @@ def without(modules: str, code: str) -> str:
     """What code prints in a Python that lacks some modules."""
     block = f"import sys\nfor name in {modules!r}.split(): sys.modules[name] = None\n"
     done = subprocess.run(
-        [sys.executable, "-c", block + code], capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, "-c", block + code], capture_output=True, text=True, check=True, timeout=600,
         cwd=Path(jpegjax.__file__).parents[1],
     )  # fmt: skip
     return done.stdout

@@ -29,7 +29,7 @@ from jpegjax.jpeg.host import parts
 TESTS = Path(__file__).resolve().parent
 
 
-def report(*arguments: str, timeout: float = 600) -> dict:
+def report(*arguments: str, timeout: float = 1800) -> dict:
     """What `mutations.py` found in a process of its own, or in a second one: the first may have compiled kernels."""
     path = os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, str(TESTS / "mutations.py"), *arguments]

@@ -69,7 +69,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def fresh(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=600
     )
     return done.stdout
 

@@ -178,7 +178,7 @@ def test_the_script_is_valid(page, tmp_path):
         pytest.skip("no node to check the page's script with")
     script = tmp_path / "page.js"
     script.write_text(page[1].scripts["text/javascript"])
-    done = subprocess.run([node, "--check", str(script)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([node, "--check", str(script)], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
 
 
