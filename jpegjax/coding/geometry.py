@@ -13,10 +13,8 @@ COLUMNS = 1  # real block columns, also the row stride in blocks
 ROWS = 2  # real block rows of the component
 H, V = 3, 4  # blocks per MCU (1, 1 where the scan holds one component)
 FIRST_ROW = 5  # number of the block row that ADDRESS points at: 0 for a whole plane, more for a strip
-LAST = (
-    6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient, or 0 for none wanted
-)
-STORED = 7  # block rows that memory holds where those that only fill an MCU have a place too, else 0
+LAST = 6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient; 0: none wanted
+STORED = 7  # block rows that memory holds: ROWS, or more where those that only fill an MCU have a place too
 FIELDS = 8
 
 
@@ -31,7 +29,7 @@ def scan_geometry(frame: Frame, components: tuple[int, ...], planes: list[np.nda
         k = frame.components[c]
         rows, columns = frame.blocks(c)
         row[ADDRESS] = planes[c].ctypes.data
-        row[COLUMNS], row[ROWS] = columns, rows
+        row[COLUMNS], row[ROWS], row[STORED] = columns, rows, len(planes[c])
         row[H], row[V] = (1, 1) if alone else (k.h, k.v)
     high, wide = frame.blocks(components[0]) if alone else frame.mcus
     return table, high, wide

@@ -13,9 +13,26 @@ from ..simd import kernel, store_u64
 from .stuffing import END, PADDING, find_marker, unstuff
 
 __all__ = [
-    "BAD_CODE", "BAD_DECISION", "DAMAGE_FIELDS", "ENDED", "EXHAUSTED", "EXTRANEOUS", "PAD", "RESYNC", "WARNINGS",
-    "SegmentReport", "close_segment", "new_state", "next_segment", "note", "note_end", "resync", "scan_notes",
-    "scan_warnings", "scratch_for",
+    "BAD_CODE",
+    "BAD_DECISION",
+    "DAMAGE_FIELDS",
+    "ENDED",
+    "EXHAUSTED",
+    "EXTRANEOUS",
+    "PAD",
+    "RESYNC",
+    "TARGET",
+    "WARNINGS",
+    "SegmentReport",
+    "close_segment",
+    "new_state",
+    "next_segment",
+    "note",
+    "note_end",
+    "resync",
+    "scan_notes",
+    "scan_warnings",
+    "scratch_for",
 ]  # fmt: skip
 
 EXHAUSTED, BAD_CODE, BAD_DECISION, EXTRANEOUS, RESYNC, ENDED = range(6)
@@ -40,8 +57,10 @@ EXPECTED = MARKER + 3  # number of the next restart marker, 0..7
 PENDING = MARKER + 4  # 1: the marker is not the expected one, and segments are empty until it is due
 OVER = MARKER + 5  # 1: it is no restart marker, so that all further segments are empty
 INSUFFICIENT = MARKER + 6  # 1: the segment had fewer bits than its MCUs took
-LAST_GOOD = MARKER + 7  # the last MCU at whose start INSUFFICIENT was 0
-FIELDS = MARKER + 8
+BEFORE = MARKER + 7  # INSUFFICIENT as the segment before left it
+LAST_GOOD = MARKER + 8  # the last MCU at whose start INSUFFICIENT was 0
+DATA, SIZE, TARGET = MARKER + 9, MARKER + 10, MARKER + 11  # addresses of data and of unstuffed bytes; bytes of data
+FIELDS = MARKER + 12
 
 
 @kernel
@@ -78,10 +97,10 @@ def resync(data, size, position, code, due, state):
 
 
 @kernel
-def _restart(data, size, state):
+def _restart(state):
     """Pass the marker that is due, or decide what stands in for it."""
     due = state[EXPECTED]
-    state[MARKER], code, passed = resync(data, size, state[MARKER], state[CODE], due, state)
+    state[MARKER], code, passed = resync(state[DATA], state[SIZE], state[MARKER], state[CODE], due, state)
     state[CODE] = code
     state[PENDING] = 0 if passed else 1
     state[OVER] = 0 if 0xD0 <= code <= 0xD7 else 1
@@ -92,29 +111,33 @@ def _restart(data, size, state):
 
 
 @kernel
-def next_segment(data, size, target, state, first):
-    """Unstuff the next segment to `target`, with PAD zero bytes behind it; returns its length in bytes.
+def next_segment(state, first, mcus, restart):
+    """Unstuff the segment of MCU `first` to state[TARGET], PAD zero bytes behind it: (bytes, the MCU behind it).
 
-    data, target: addresses; size: bytes of data; target from `scratch_for`. first: whether no restart is due.
+    mcus: of the scan; restart: interval in MCUs, 0 for none.
     """
-    if not first:
-        _restart(data, size, state)
+    size, target = state[SIZE], state[TARGET]
+    state[BEFORE] = state[INSUFFICIENT]
+    if first > 0:
+        _restart(state)
     length = np.int64(0)
     if not state[PENDING]:
-        length, state[MARKER], state[CODE] = unstuff(data, state[START], size, target, size + PADDING)
+        length, state[MARKER], state[CODE] = unstuff(state[DATA], state[START], size, target, size + PADDING)
         note_end(state, state[CODE], size)
     for i in range(0, PAD, 8):
         store_u64(target + length + i, 0)
-    return length
+    return length, min(first + restart, mcus) if restart else mcus
 
 
 @kernel
-def close_segment(state, first, mcu, used, length, was_insufficient):
-    """Note how a segment ended. used: bits that were read; length: bytes that it had.
+def close_segment(state, first, mcu, used, length, bad):
+    """Note how a segment of Huffman codes ended. used: bits that were read; length: bytes that it had.
 
-    first, mcu: the segment's first MCU and the last one that was decoded.
+    first, mcu: the segment's first MCU and the last one that was decoded. bad: codes that made no sense.
     """
-    if mcu > first or (mcu == first and not was_insufficient):
+    if bad > 0:
+        note(state, BAD_CODE, state[START], bad)
+    if mcu > first or (mcu == first and not state[BEFORE]):
         state[LAST_GOOD] = mcu
     if used > 8 * length:
         state[INSUFFICIENT] = 1
@@ -123,9 +146,13 @@ def close_segment(state, first, mcu, used, length, was_insufficient):
         note(state, EXTRANEOUS, state[MARKER] - (length - ((used + 7) >> 3)))
 
 
-def new_state(position: int) -> np.ndarray:
-    """State at the start of a scan. position: offset of its first entropy-coded byte."""
+def new_state(data: int, size: int, target: int, position: int) -> np.ndarray:
+    """State at the start of a scan, whose first entropy-coded byte is at offset `position` of the data.
+
+    data, target: addresses of what the caller keeps alive; size: bytes of data; target: of a `scratch_for` them.
+    """
     state = np.zeros(FIELDS, np.int64)
+    state[DATA], state[SIZE], state[TARGET] = data, size, target
     state[START] = state[MARKER] = position
     state[LAST_GOOD] = -1
     return state
@@ -138,8 +165,10 @@ def scratch_for(size: int) -> np.ndarray:
 
 def scan_warnings(state: np.ndarray) -> list[tuple[str, int, int]]:
     """What was wrong with a scan: (message, times, byte offset of the first one) by offset; empty where nothing was."""
-    found = state[:DAMAGE_FIELDS].reshape(-1, 2).tolist()
-    told = [(message, times, offset) for message, (times, offset) in zip(WARNINGS, found, strict=True) if times]
+    found = state[:DAMAGE_FIELDS].tolist()
+    if not any(found):
+        return []
+    told = [(WARNINGS[i], found[2 * i], found[2 * i + 1]) for i in range(len(WARNINGS)) if found[2 * i]]
     return sorted(told, key=lambda damage: damage[2])
 
 
@@ -159,6 +188,6 @@ class SegmentReport:
     """
 
     def __init__(self, state: np.ndarray):
-        self.position: int = int(state[MARKER])
-        self.last_good_mcu: int = int(state[LAST_GOOD])
+        self.position: int = state.item(MARKER)
+        self.last_good_mcu: int = state.item(LAST_GOOD)
         self.warnings = scan_notes(state)

@@ -16,6 +16,7 @@ from ..restarts import (
     LAST_GOOD,
     MARKER,
     START,
+    TARGET,
     SegmentReport,
     new_state,
     next_segment,
@@ -124,34 +125,31 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
 
 
 @kernel(inline=True)
-def close_arithmetic(state, mcu, decoder, scratch, length, valid):
+def close_arithmetic(state, mcu, decoder, length, valid):
     """Note how a segment ended. mcu: its last one; length: bytes that it had."""
     state[LAST_GOOD] = mcu
     if not valid:
         note(state, BAD_DECISION, state[START])
         return
     # libjpeg's decoder reads two bytes, then one whenever eight bits of them are used up; it takes what it needs.
-    read = decoder[3] - scratch - (decoder[2] >> 3)
+    read = decoder[3] - state[TARGET] - (decoder[2] >> 3)
     if read < length:
         note(state, EXTRANEOUS, state[MARKER] - (length - read))
 
 
 @kernel
-def _decode_interleaved(
-    data, size, scratch, state, geometry, high, wide, restart, parameters, shift, sequential, spare
-):
+def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift, sequential, spare):
     """Sequential scan, or DC first scan, of interleaved or single components."""
     mcus = high * wide
     previous, context = np.zeros(4, np.int64), np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + SLACK
+        length, until = next_segment(state, mcu, mcus, restart)
+        stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
         for i in range(4):
             previous[i] = context[i] = 0
-        until = min(mcus, mcu + restart) if restart else mcus
-        decoder = start_decode(scratch, stop)
+        decoder = start_decode(state[TARGET], stop)
         valid = True
         y, x = mcu // wide, mcu % wide
         while mcu < until and valid:
@@ -182,19 +180,18 @@ def _decode_interleaved(
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(state, until - 1, decoder, length, valid)
         mcu = until
 
 
 @kernel
-def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart, shift):
+def _decode_dc_refine(state, geometry, high, wide, restart, shift):
     mcus = high * wide
     mcu = 0
     while mcu < mcus:
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        stop = scratch + length + SLACK
-        until = min(mcus, mcu + restart) if restart else mcus
-        decoder = start_decode(scratch, stop)
+        length, until = next_segment(state, mcu, mcus, restart)
+        stop = state[TARGET] + length + SLACK
+        decoder = start_decode(state[TARGET], stop)
         y, x = mcu // wide, mcu % wide
         while mcu < until:
             for i in range(geometry.shape[0]):
@@ -210,7 +207,7 @@ def _decode_dc_refine(data, size, scratch, state, geometry, high, wide, restart,
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, True)
+        close_arithmetic(state, until - 1, decoder, length, True)
 
 
 @kernel
@@ -249,17 +246,16 @@ def _refine(decoder, stop, area, block, mask, first, last, shift):
 
 
 @kernel
-def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
-    """AC scan, first or refining. masks: uint64 [1, 4], scratch."""
+def _decode_ac(state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
+    """AC scan of one component, first or refining. masks: uint64 [1, 4], scratch."""
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     here = np.int64(masks.ctypes.data)
     block = 0
     while block < blocks:
-        length = next_segment(data, size, scratch, state, block == 0)
-        stop = scratch + length + SLACK
+        length, until = next_segment(state, block, blocks, restart)
+        stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
-        until = min(blocks, block + restart) if restart else blocks
-        decoder = start_decode(scratch, stop)
+        decoder = start_decode(state[TARGET], stop)
         valid = True
         while block < until and valid:
             address = plane + 128 * block
@@ -269,7 +265,7 @@ def _decode_ac(data, size, scratch, state, plane, blocks, restart, parameters, f
             else:
                 decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
             block += 1
-        close_arithmetic(state, until - 1, decoder, scratch, length, valid)
+        close_arithmetic(state, until - 1, decoder, length, valid)
         block = until
 
 
@@ -283,6 +279,7 @@ class ArithmeticDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
+        self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._spare = np.zeros(64, np.int16)
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
@@ -291,20 +288,18 @@ class ArithmeticDecoder:
         Damaged data never raise: an invalid code ends its segment, missing data read as zero bytes (T.81 D.2.6).
         Coefficients wrap to int16 like libjpeg's.
         """
-        frame, components, restart = self.frame, scan.components, scan.restart_interval
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        geometry, rows, columns = scan_geometry(frame, components, self.planes)
-        geometry[:, STORED] = [len(self.planes[c]) for c in components]
+        progressive, restart = self.frame.process.progressive, scan.restart_interval
+        geometry, rows, columns = scan_geometry(self.frame, scan.components, self.planes)
         parameters, statistics = scan_parameters(scan)
-        state = new_state(position)
-        source = self.data.ctypes.data, self.data.size, self._scratch.ctypes.data, state
-        if frame.process.progressive and first:
+        state = new_state(*self._addresses, position)
+        if progressive and first:
             address, masks = int(geometry[0, ADDRESS]), np.empty((1, 4), np.uint64)
-            _decode_ac(*source, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
+            _decode_ac(state, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
         elif high:
-            _decode_dc_refine(*source, geometry, rows, columns, restart, shift)
+            _decode_dc_refine(state, geometry, rows, columns, restart, shift)
         else:
-            spare, sequential = self._spare.ctypes.data, not frame.process.progressive
-            _decode_interleaved(*source, geometry, rows, columns, restart, parameters, shift, sequential, spare)
+            spare = self._spare.ctypes.data
+            _decode_interleaved(state, geometry, rows, columns, restart, parameters, shift, not progressive, spare)
         del statistics
         return SegmentReport(state)

@@ -5,6 +5,8 @@ Scan + planes ──▶ QM-encoder ──▶ segments without their last zeros �
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...simd import clz64, ctz64, kernel, load_i16, load_u64, store_u8
@@ -40,6 +42,19 @@ SEGMENT, SEGMENT_START = 5, 6  # number of the segment, and the offset of its fi
 LARGEST_DC, LARGEST_AC = 7, 8  # bitwise or of magnitudes
 PREVIOUS, CONTEXT = 9, 13  # DC value and conditioning of each component, 4 of them
 FIELDS = 17
+
+
+class Output(NamedTuple):
+    """Where a scan's code goes. parameters: `scan_parameters`' table; state: int64 [FIELDS]; raw: address of `room` bytes.
+
+    ends: int64 [segments], written: where in `raw` each ends.
+    """
+
+    parameters: np.ndarray
+    state: np.ndarray
+    raw: int
+    room: int
+    ends: np.ndarray
 
 
 @kernel(inline=True)
@@ -148,8 +163,9 @@ def _start(state, raw):
 
 
 @kernel(inline=True)
-def _finish_segment(encoder, state, raw, ends, parameters):
+def _finish_segment(encoder, output):
     """The encoder of the next segment."""
+    parameters, state, raw, _, ends = output
     at = finish_code(encoder, raw + state[SEGMENT_START])
     state[SEGMENT_START] = ends[state[SEGMENT]] = at - raw
     state[SEGMENT] += 1
@@ -167,12 +183,12 @@ def _stop(encoder, state, raw, mcu):
 
 
 @kernel
-def _interleaved(geometry, high, wide, restart, parameters, state, raw, room, ends, shift, masks):
+def _interleaved(geometry, high, wide, restart, output, shift, masks):
     """Sequential scan or, where masks is empty, DC first scan of interleaved or single components.
 
-    Goes on as far as there is room for one more MCU. raw: address of the output, room: bytes that it holds.
-    masks: int64 [n], addresses of the components' `block_masks`.
+    Goes on as far as there is room for one more MCU. masks: int64 [n], addresses of the components' `block_masks`.
     """
+    parameters, state, raw, room, _ = output
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
     while mcu < mcus and encoder[3] <= limit:
@@ -199,12 +215,13 @@ def _interleaved(geometry, high, wide, restart, parameters, state, raw, room, en
                     encoder = _bands(encoder, area, kx, block, todo, 1, 63, 0, state)
         mcu += 1
         if mcu == mcus or (restart and mcu % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, mcu)
 
 
 @kernel
-def _dc_refine(geometry, high, wide, restart, parameters, state, raw, room, ends, shift):
+def _dc_refine(geometry, high, wide, restart, output, shift):
+    state, raw, room = output.state, output.raw, output.room
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
     while mcu < mcus and encoder[3] <= limit:
@@ -219,13 +236,15 @@ def _dc_refine(geometry, high, wide, restart, parameters, state, raw, room, ends
                 encoder = encode_even(encoder, bit)
         mcu += 1
         if mcu == mcus or (restart and mcu % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, mcu)
 
 
 @kernel
-def _ac(plane, blocks, restart, parameters, state, raw, room, ends, masks, first, last, shift, refine):
-    """AC scan of one component, first or refining."""
+def _ac(plane, restart, output, masks, first, last, shift, refine):
+    """AC scan of one component, first or refining. masks: its `block_masks`."""
+    parameters, state, raw, room, _ = output
+    blocks = len(masks)
     limit = raw + room - _MCU_BYTES
     band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
@@ -239,7 +258,7 @@ def _ac(plane, blocks, restart, parameters, state, raw, room, ends, masks, first
             encoder = _bands(encoder, area, kx, plane + 128 * block, todo, first, last, shift, state)
         block += 1
         if block == blocks or (restart and block % restart == 0):
-            encoder = _finish_segment(encoder, state, raw, ends, parameters)
+            encoder = _finish_segment(encoder, output)
     _stop(encoder, state, raw, block)
 
 
@@ -280,11 +299,11 @@ class ArithmeticEncoder:
         has (T.81 G.1.1.1).
         """
         frame, (first, last), (high, shift) = self.frame, scan.spectral, scan.approximation
-        progressive, restart = frame.process.progressive, scan.restart_interval
+        progressive = frame.process.progressive
         if progressive:
             check_progressive(scan)
         geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
-        mcus = rows * columns
+        mcus, restart = rows * columns, scan.restart_interval
         parameters, statistics = scan_parameters(scan)
         reset_statistics(parameters)
         ends = np.zeros(segment_count(mcus, restart), np.int64)
@@ -293,16 +312,16 @@ class ArithmeticEncoder:
         room = 2 * _MCU_BYTES + 8 * mcus * int((geometry[:, H] * geometry[:, V]).sum())
         raw = np.empty(room + PADDING, np.uint8)
         while True:
-            output = parameters, state, raw.ctypes.data, room, ends
+            output = Output(parameters, state, raw.ctypes.data, room, ends)
             if progressive and first:
                 address, masks = int(geometry[0, ADDRESS]), self._block_masks(scan.components[0], shift)
-                _ac(address, mcus, restart, *output, masks, first, last, shift, high > 0)
+                _ac(address, restart, output, masks, first, last, shift, high > 0)
             elif high:
-                _dc_refine(geometry, rows, columns, restart, *output, shift)
+                _dc_refine(geometry, rows, columns, restart, output, shift)
             else:
                 kept = [] if progressive else [self._block_masks(c, 0) for c in scan.components]
                 addresses = np.array([m.ctypes.data for m in kept], np.int64)
-                _interleaved(geometry, rows, columns, restart, *output, shift, addresses)
+                _interleaved(geometry, rows, columns, restart, output, shift, addresses)
             if state[MCU] == mcus:
                 break
             room *= 2

@@ -14,8 +14,8 @@ import numpy as np
 
 from ...simd import kernel, load_i16, store_i16
 from ...types import Frame, Scan
-from ..lossless.decode import DISTANCE, WIDTH, Place, fill_row, finish_row, scan_groups
-from ..restarts import SegmentReport, new_state, next_segment, scratch_for
+from ..lossless.decode import Place, fill_row, finish_row, scan_picture
+from ..restarts import TARGET, SegmentReport, new_state, next_segment, scratch_for
 from .coder import DC_AREA, difference_class, reset_statistics, scan_parameters, start_decode
 from .decode import INVALID, SLACK, close_arithmetic, decode_difference
 from .encode import encode_difference
@@ -103,32 +103,27 @@ def encode_lossless_arithmetic(encoder, parameters, places, classes, wide, diffe
 
 
 @kernel
-def _decode(
-    data, size, scratch, state, parameters, places, classes, groups, high, wide, restart_rows, rule, stream, rows,
-    target,
-):  # fmt: skip
-    predictor, initial, shift, mask = rule
-    units = len(places)
-    spare = np.empty(wide * units, np.int16)
+def _decode(state, picture, parameters, places, classes, restart_rows):
     y = np.int64(0)
-    while y < high:
-        length = next_segment(data, size, scratch, state, y == 0)
-        limit = scratch + length + SLACK
-        until = min(high, y + restart_rows) if restart_rows else high
+    while y < picture.high:
+        length, until = next_segment(state, y, picture.high, restart_rows)
+        limit = state[TARGET] + length + SLACK
         reset_statistics(parameters)
         classes[:] = 0
-        decoder = start_decode(scratch, limit)
+        decoder = start_decode(state[TARGET], limit)
         valid = fresh = True
         while y < until:
             if valid:
-                out = np.int64(stream.ctypes.data)
-                decoder, valid = decode_lossless_arithmetic(decoder, limit, parameters, places, classes, wide, out)
-                finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                out = np.int64(picture.stream.ctypes.data)
+                decoder, valid = decode_lossless_arithmetic(
+                    decoder, limit, parameters, places, classes, picture.wide, out
+                )
+                finish_row(picture, y, fresh)
                 fresh = False
             else:
-                fill_row(groups, y, (initial << shift) & mask, target)
+                fill_row(picture, y)
             y += 1
-        close_arithmetic(state, until * wide - 1, decoder, scratch, length, valid)
+        close_arithmetic(state, until * picture.wide - 1, decoder, length, valid)
 
 
 def decode_lossless_scan(
@@ -138,17 +133,11 @@ def decode_lossless_scan(
 
     Damaged data never raise: behind an invalid code the rest of its segment is mid-grey from the next row on.
     """
-    groups, high, wide, units = scan_groups(frame, scan.components, planes)
-    places, classes = unit_places(frame, scan.components, wide)
+    picture = scan_picture(frame, scan, planes, target)
+    places, classes = unit_places(frame, scan.components, picture.wide)
     parameters, statistics = scan_parameters(scan)
-    shift = scan.approximation[1]
-    rule = scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1
-    state, scratch = new_state(position), scratch_for(data.size)
-    longest = int((groups[:, DISTANCE] + groups[:, WIDTH]).max())
-    _decode(
-        data.ctypes.data, data.size, scratch.ctypes.data, state, parameters, places, classes, groups, high, wide,
-        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16),
-        np.zeros((len(groups), 2, longest), np.uint16), target,
-    )  # fmt: skip
+    scratch = scratch_for(data.size)
+    state = new_state(data.ctypes.data, data.size, scratch.ctypes.data, position)
+    _decode(state, picture, parameters, places, classes, scan.restart_interval // picture.wide)
     del statistics
     return SegmentReport(state)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,19 +18,17 @@ from ...simd import bswap64, kernel, load_i32, load_u64, shift_right, store_i16
 from ...types import Frame, HuffmanSpec, Scan
 from ..huffman import LOOKAHEAD, SEARCH, SEARCH_SIZE, decode_lookup, fill_decoder, long_entry
 from ..restarts import (
-    BAD_CODE,
     INSUFFICIENT,
     PAD,
-    START,
+    TARGET,
     SegmentReport,
     close_segment,
     new_state,
     next_segment,
-    note,
     scratch_for,
 )
 
-__all__ = ["DISTANCE", "WIDTH", "Place", "decode_scan", "fill_row", "finish_row", "scan_groups"]
+__all__ = ["Place", "decode_scan", "fill_row", "finish_row", "scan_picture"]
 
 UNIT, H, V = 0, 1, 2  # the group's first sample in an MCU, its samples a row and its rows there
 DISTANCE = 3  # from a sample to the one of the same component to its left
@@ -38,6 +37,35 @@ OFFSET, STRIDE, STEP = 6, 7, 8  # of the first sample in the target, between row
 
 Place = tuple[int, int, int]
 """Offset of a component's first sample in the target, samples between its rows, between neighbours in a row."""
+
+
+class Rule(NamedTuple):
+    """How differences become samples: predictor 1..7, prediction of the first sample, point transform, largest sample."""
+
+    predictor: int
+    initial: int
+    shift: int
+    mask: int
+
+
+class Picture(NamedTuple):
+    """Where the samples of a scan go, and what their undifferencing takes.
+
+    groups: int64 [n, 9]. high, wide: MCU rows, MCUs a row; units: samples an MCU. stream: int16, the differences of an MCU
+    row in scan order; spare: those of a line. rows: uint16 [groups, 2, longest], two lines with margins. target: uint8 or
+    uint16 [any].
+    """
+
+    groups: np.ndarray
+    high: int
+    wide: int
+    units: int
+    rule: Rule
+    stream: np.ndarray
+    spare: np.ndarray
+    rows: np.ndarray
+    target: np.ndarray
+
 
 _BATCH = 64  # symbols between looks at the end of the data: at most 32 bits each, half of PAD
 _PAIR_BITS = 12
@@ -232,8 +260,9 @@ def _store_row(row, shift, mask, offset, step, target):
 
 
 @kernel
-def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target):
-    """MCU row y: samples of all its rows, from the differences of its MCUs in scan order."""
+def finish_row(picture, y, fresh):
+    """MCU row y: samples of all its rows, from the differences of its MCUs. fresh: it starts a segment."""
+    groups, _, _, units, rule, stream, spare, rows, target = picture
     for g in range(groups.shape[0]):
         h, v, n, width = groups[g, H], groups[g, V], groups[g, DISTANCE], groups[g, WIDTH]
         for line in range(v):
@@ -248,14 +277,17 @@ def finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, 
                     differences[i] = stream[i // h * units + first + i % h]
             before, row = rows[g, (r + 1) & 1, : n + width], rows[g, r & 1, : n + width]
             start = fresh and line == 0
-            _set_margins(n, initial, start, before, row)
-            _undifference(1 if start else predictor, n, differences, before, row)
-            _store_row(row[n:], shift, mask, groups[g, OFFSET] + r * groups[g, STRIDE], groups[g, STEP], target)
+            _set_margins(n, rule.initial, start, before, row)
+            _undifference(1 if start else rule.predictor, n, differences, before, row)
+            offset = groups[g, OFFSET] + r * groups[g, STRIDE]
+            _store_row(row[n:], rule.shift, rule.mask, offset, groups[g, STEP], target)
 
 
 @kernel
-def fill_row(groups, y, value, target):
-    """MCU row y of one value."""
+def fill_row(picture, y):
+    """MCU row y in mid-grey, which is what its first prediction says."""
+    groups, rule, target = picture.groups, picture.rule, picture.target
+    value = (rule.initial << rule.shift) & rule.mask
     for g in range(groups.shape[0]):
         v, step = groups[g, V], groups[g, STEP]
         for r in range(y * v, min(y * v + v, groups[g, ROWS])):
@@ -265,51 +297,46 @@ def fill_row(groups, y, value, target):
 
 
 @kernel
-def _decode(data, size, scratch, state, tables, groups, high, wide, units, restart_rows, rule, stream, rows, target):
-    predictor, initial, shift, mask = rule
-    spare = np.empty(wide * units, np.int16)
+def _decode(state, picture, tables, restart_rows):
+    scratch, symbols = state[TARGET], picture.wide * picture.units
     y = np.int64(0)
-    while y < high:
-        was_insufficient = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, y == 0)
+    while y < picture.high:
+        length, stop = next_segment(state, y, picture.high, restart_rows)
         first = last = y
-        stop = min(high, y + restart_rows) if restart_rows else high
         fresh = True
         bits = np.int64(0)
-        held = used = np.int64(0)
+        held = used = bad = np.int64(0)
         at = scratch
         missing = state[INSUFFICIENT] != 0
         while y < stop:
             if missing:
-                fill_row(groups, y, (initial << shift) & mask, target)
+                fill_row(picture, y)
             else:
                 limit = scratch + length + PAD // 4
-                out = np.int64(stream.ctypes.data)
+                out = np.int64(picture.stream.ctypes.data)
                 if tables.size > 1:
-                    bits, held, at, invalid = _decode_cycle(tables, wide * units, bits, held, at, limit, out)
+                    bits, held, at, invalid = _decode_cycle(tables, symbols, bits, held, at, limit, out)
                 else:
-                    bits, held, at, invalid = _decode_pairs(tables[0], wide * units, bits, held, at, limit, out)
-                if invalid:
-                    note(state, BAD_CODE, state[START])
-                finish_row(groups, y, wide, units, stream, spare, rows, predictor, initial, fresh, shift, mask, target)
+                    bits, held, at, invalid = _decode_pairs(tables[0], symbols, bits, held, at, limit, out)
+                bad += invalid
+                finish_row(picture, y, fresh)
                 used = 8 * (at - scratch) - held
                 missing = used > 8 * length
                 last = y
                 fresh = False
             y += 1
-        close_segment(state, first * wide, last * wide, used, length, was_insufficient)
+        close_segment(state, first * picture.wide, last * picture.wide, used, length, bad)
 
 
-def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[Place]) -> tuple[np.ndarray, int, int, int]:
-    """(groups int64 [n, 9], MCU rows, MCUs a row, samples an MCU) of a scan.
-
-    planes: per frame component, where its samples lie.
-    """
+def _groups(
+    frame: Frame, components: tuple[int, ...], planes: Sequence[Place]
+) -> tuple[list[list[int]], int, int, int]:
+    """(rows of groups, MCU rows, MCUs a row, samples an MCU) of a scan."""
     sizes = [frame.samples(c) for c in components]
     places = [planes[c] for c in components]
     if len(components) == 1:
         (rows, width), (offset, stride, step) = sizes[0], places[0]
-        return np.array([[0, 1, 1, 1, width, rows, offset, stride, step]], np.int64), rows, width, 1
+        return [[0, 1, 1, 1, width, rows, offset, stride, step]], rows, width, 1
     n = len(components)
     factors = [(frame.components[c].h, frame.components[c].v) for c in components]
     high, wide = -(-frame.height // frame.vmax), -(-frame.width // frame.hmax)
@@ -317,12 +344,22 @@ def scan_groups(frame: Frame, components: tuple[int, ...], planes: Sequence[Plac
     plain = all(f == (1, 1) for f in factors) and (frame.hmax, frame.vmax) == (1, 1)
     if plain and places == [(first[0] + i, first[1], n) for i in range(n)]:
         rows, width = sizes[0]
-        return np.array([[0, n, 1, n, width * n, rows, first[0], first[1], 1]], np.int64), rows, width, n
+        return [[0, n, 1, n, width * n, rows, first[0], first[1], 1]], rows, width, n
     groups, unit = [], 0
     for (h, v), (rows, width), (offset, stride, step) in zip(factors, sizes, places, strict=True):
         groups.append([unit, h, v, 1, width, rows, offset, stride, step])
         unit += h * v
-    return np.array(groups, np.int64), high, wide, unit
+    return groups, high, wide, unit
+
+
+def scan_picture(frame: Frame, scan: Scan, planes: Sequence[Place], target: np.ndarray) -> Picture:
+    """Where a scan's samples go. planes: per frame component, where its samples lie in the target."""
+    listed, high, wide, units = _groups(frame, scan.components, planes)
+    groups, shift = np.array(listed, np.int64), scan.approximation[1]
+    rule = Rule(scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1)
+    stream, spare = np.empty(wide * units + 1, np.int16), np.empty(wide * units, np.int16)
+    rows = np.zeros((len(groups), 2, int((groups[:, DISTANCE] + groups[:, WIDTH]).max())), np.uint16)
+    return Picture(groups, high, wide, units, rule, stream, spare, rows, target)
 
 
 @lru_cache(maxsize=64)
@@ -343,19 +380,13 @@ def decode_scan(
     samples lie in the target; they are 0..2^P - 1. scan: predictor 1..7 as spectral[0], point transform below P as
     approximation[1], a restart interval of whole rows of MCUs.
     """
-    groups, high, wide, units = scan_groups(frame, scan.components, planes)
+    picture = scan_picture(frame, scan, planes, target)
     specs = [spec for spec in scan.dc_tables if isinstance(spec, HuffmanSpec)]
     factors = [1 if len(specs) == 1 else frame.components[c].h * frame.components[c].v for c in scan.components]
     tables = [_table(spec) for spec, n in zip(specs, factors, strict=True) for _ in range(n)]
     same = len(set(specs)) == 1
     addresses = np.array([table.ctypes.data for table in (tables[:1] if same else tables)], np.int64)
-    shift = scan.approximation[1]
-    rule = scan.spectral[0], 1 << (frame.precision - shift - 1), shift, (1 << frame.precision) - 1
-    state, scratch = new_state(position), scratch_for(data.size)
-    longest = int((groups[:, DISTANCE] + groups[:, WIDTH]).max())
-    _decode(
-        data.ctypes.data, data.size, scratch.ctypes.data, state, addresses, groups, high, wide, units,
-        scan.restart_interval // wide, rule, np.empty(wide * units + 1, np.int16),
-        np.zeros((len(groups), 2, longest), np.uint16), target,
-    )  # fmt: skip
+    scratch = scratch_for(data.size)
+    state = new_state(data.ctypes.data, data.size, scratch.ctypes.data, position)
+    _decode(state, picture, addresses, scan.restart_interval // picture.wide)
     return SegmentReport(state)

@@ -16,15 +16,13 @@ from ...types import ZIGZAG, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
-    BAD_CODE,
     INSUFFICIENT,
     OVER,
-    START,
+    TARGET,
     SegmentReport,
     close_segment,
     new_state,
     next_segment,
-    note,
     scratch_for,
 )
 
@@ -107,26 +105,31 @@ def _extend(bits, size):
 
 
 @kernel
-def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables, shift, refine):
+def _open(state, first, mcus, restart):
+    """(bytes of the segment of MCU `first`, or -1 where none can be read; the MCU behind what is then done with)."""
+    length, stop = next_segment(state, first, mcus, restart)
+    if state[INSUFFICIENT]:
+        return np.int64(-1), mcus if state[OVER] else stop
+    return length, stop
+
+
+@kernel
+def _decode_dc(state, geometry, high, wide, restart, tables, shift, refine):
     """DC first or DC refinement scan of interleaved or single components."""
     mcus = high * wide
     last = np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, mcu == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = mcu
-        stop = min(mcus, mcu + restart) if restart else mcus
-        if state[INSUFFICIENT]:
+        length, stop = _open(state, mcu, mcus, restart)
+        if length < 0:
             mcu = stop
             continue
         for i in range(4):
             last[i] = 0
         bits = np.uint64(0)
-        held = used = np.int64(0)
-        at = scratch
+        held = used = bad = np.int64(0)
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         y, x = mcu // wide, mcu % wide
         while mcu < stop:
@@ -147,7 +150,7 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
                             continue
                         entry = _entry(table, bits, 15)
                         if entry & 0xFFFF == _BAD:
-                            note(state, BAD_CODE, state[START])
+                            bad += 1
                         if entry & 255:
                             last[i] += _extend(bits << np.uint64(entry >> 8 & 255), entry & 15)
                         bits <<= np.uint64(entry >> 16)
@@ -159,30 +162,27 @@ def _decode_dc(data, size, scratch, state, geometry, high, wide, restart, tables
             if x == wide:
                 x = 0
                 y += 1
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 break
-        close_segment(state, first, mcu - 1, used, length, before)
+        close_segment(state, first, mcu - 1, used, length, bad)
         mcu = stop
 
 
 @kernel
-def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+def _decode_ac_first(state, plane, masks, restart, table, first_index, last_index, shift):
+    blocks = len(masks)
     block = 0
     one = np.uint64(1)
     while block < blocks:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, block == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = block
-        stop = min(blocks, block + restart) if restart else blocks
-        if state[INSUFFICIENT]:
+        length, stop = _open(state, block, blocks, restart)
+        if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
-        held = used = np.int64(0)
-        at = scratch
+        held = used = bad = np.int64(0)
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         while block < stop:
             address = plane + 128 * block
@@ -210,7 +210,7 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                     k += 16
                 else:
                     if entry & 0xFFFF == _BAD:
-                        note(state, BAD_CODE, state[START])
+                        bad += 1
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -218,12 +218,12 @@ def _decode_ac_first(data, size, scratch, state, plane, blocks, masks, restart, 
                         held -= zeros
                     break
             masks[block] = mask
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 block += 1
                 break
             block = min(stop, block + run)
-        close_segment(state, first, block - 1, used, length, before)
+        close_segment(state, first, block - 1, used, length, bad)
         block = stop
 
 
@@ -260,24 +260,21 @@ def _apply(address, grow, negative, plus):
 
 
 @kernel
-def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart, table, first_index, last_index, shift):
+def _decode_ac_refine(state, plane, masks, restart, table, first_index, last_index, shift):
+    blocks = len(masks)
     block = 0
     one = np.uint64(1)
     plus = np.int64(1) << shift
     band = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
     while block < blocks:
-        before = state[INSUFFICIENT]
-        length = next_segment(data, size, scratch, state, block == 0)
-        if state[INSUFFICIENT] and state[OVER]:
-            break
         first = block
-        stop = min(blocks, block + restart) if restart else blocks
-        if state[INSUFFICIENT]:
+        length, stop = _open(state, block, blocks, restart)
+        if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
-        held = used = run = np.int64(0)
-        at = scratch
+        held = used = run = bad = np.int64(0)
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         while block < stop:
             mask = masks[block]
@@ -298,7 +295,7 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 held -= entry >> 16
                 if entry & 15 == 0 and zeros != 15:
                     if entry & 0xFFFF == _BAD:
-                        note(state, BAD_CODE, state[START])
+                        bad += 1
                     run = 1 << zeros
                     if zeros:
                         run += np.int64(bits >> np.uint64(64 - zeros))
@@ -325,7 +322,7 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                     new |= target
                     negative |= target & np.uint64(plain - 1)
             if seen & 14:
-                note(state, BAD_CODE, state[START])
+                bad += 1
             if run:
                 run -= 1
                 grown, bits, held, at, word = _corrections(ahead & mask, bits, held, at, word)
@@ -338,10 +335,10 @@ def _decode_ac_refine(data, size, scratch, state, plane, blocks, masks, restart,
                 mask |= one << np.uint64(63 - min(k, 63))
             masks[block] = mask
             block += 1
-            used = 8 * (at - scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 break
-        close_segment(state, first, block - 1, used, length, before)
+        close_segment(state, first, block - 1, used, length, bad)
         block = stop
 
 
@@ -355,16 +352,9 @@ class ScanDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
-        self._addresses = data.ctypes.data, self._scratch.ctypes.data
+        self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._masks: dict[int, np.ndarray] = {}
         self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
-
-    def _scan_geometry(self, components: tuple[int, ...]) -> tuple[np.ndarray, int, int]:
-        known = self._geometry.get(components)
-        if known is None:
-            known = self._geometry[components] = scan_geometry(self.frame, components, self.planes)
-            known[0][:, STORED] = [len(self.planes[c]) for c in components]
-        return known
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
@@ -372,22 +362,21 @@ class ScanDecoder:
         Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        geometry, rows, columns = self._scan_geometry(scan.components)
-        state = new_state(position)
-        (data, scratch), size = self._addresses, self.data.size
-        restart = scan.restart_interval
+        if scan.components not in self._geometry:
+            self._geometry[scan.components] = scan_geometry(self.frame, scan.components, self.planes)
+        geometry, rows, columns = self._geometry[scan.components]
+        state, restart = new_state(*self._addresses, position), scan.restart_interval
         if first == 0:
             tables = np.zeros((len(scan.components), LOOKUP_SIZE), np.int32)
             if not high:
                 for i, spec in enumerate(scan.dc_tables):
                     tables[i] = decode_lookup(spec, True)
-            _decode_dc(data, size, scratch, state, geometry, rows, columns, restart, tables, shift, high > 0)
+            _decode_dc(state, geometry, rows, columns, restart, tables, shift, high > 0)
         else:
             c = scan.components[0]
-            blocks = rows * columns
             if c not in self._masks:
-                self._masks[c] = np.zeros(blocks, np.uint64)
-            address, table = int(geometry[0, ADDRESS]), decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
-            kernel_for = _decode_ac_refine if high else _decode_ac_first
-            kernel_for(data, size, scratch, state, address, blocks, self._masks[c], restart, table, first, last, shift)
+                self._masks[c] = np.zeros(rows * columns, np.uint64)
+            table = decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
+            decode = _decode_ac_refine if high else _decode_ac_first
+            decode(state, int(geometry[0, ADDRESS]), self._masks[c], restart, table, first, last, shift)
         return SegmentReport(state)
