@@ -13,10 +13,12 @@ from typing import Any
 
 from .types import Frame, Scan
 
-__all__ = ["check_script", "is_progressive", "parse_script"]
+__all__ = ["MAX_MCU_BLOCKS", "check_script", "is_progressive", "parse_script"]
 
 _MOST_COMPONENTS = 255
-_MAX_MCU_BLOCKS = 10
+MAX_MCU_BLOCKS = 10
+"""Blocks of an interleaved MCU (T.81 B.2.3)."""
+
 _WHOLE = (0, 63)
 _NUMBERS = r"\s*[0-9]{1,9}(?:(?:\s+|\s*[^0-9\s:]\s*)[0-9]{1,9})*\s*"  # one mark may stand between two of them
 _ENTRY = re.compile(f"({_NUMBERS})(?::({_NUMBERS}))?")
@@ -141,6 +143,6 @@ def check_script(script: tuple[Scan, ...], frame: Frame) -> tuple[Scan, ...]:
     _check(script, len(frame.components), frame.precision)
     for number, scan in enumerate(script, 1):
         blocks = sum(frame.components[c].h * frame.components[c].v for c in scan.components)
-        if len(scan.components) > 1 and blocks > _MAX_MCU_BLOCKS:
-            raise _wrong(number, f"an MCU of {blocks} blocks; may hold at most {_MAX_MCU_BLOCKS} (T.81 B.2.3)")
+        if len(scan.components) > 1 and blocks > MAX_MCU_BLOCKS:
+            raise _wrong(number, f"an MCU of {blocks} blocks; may hold at most {MAX_MCU_BLOCKS} (T.81 B.2.3)")
     return script

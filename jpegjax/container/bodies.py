@@ -8,14 +8,15 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import CorruptJpeg, UnsupportedJpeg
+from ..scan_script import MAX_MCU_BLOCKS
 from ..types import ZIGZAG, ColorSpace, Component, Frame, HuffmanSpec, Process
+from .markers import DNL, marker_name
 
 __all__ = [
     "ScanHeader",
     "check_lossless",
     "find_lines",
     "guess_color",
-    "marker_name",
     "parse_dac",
     "parse_dht",
     "parse_dqt",
@@ -24,30 +25,16 @@ __all__ = [
     "quantization_table",
 ]
 
-_NAMES = {
-    0x01: "TEM", 0xC4: "DHT", 0xC8: "JPG", 0xCC: "DAC", 0xD8: "SOI", 0xD9: "EOI", 0xDA: "SOS", 0xDB: "DQT", 0xDC: "DNL",
-    0xDD: "DRI", 0xDE: "DHP", 0xDF: "EXP", 0xF7: "SOF55", 0xFE: "COM",
-}  # fmt: skip
 _UNKNOWN_PROCESS = {
     0xC5: "hierarchical sequential", 0xC6: "hierarchical progressive", 0xC7: "hierarchical lossless",
     0xCD: "hierarchical sequential arithmetic",
     0xCE: "hierarchical progressive arithmetic", 0xCF: "hierarchical lossless arithmetic",
 }  # fmt: skip
-_SCAN_END = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but RSTn
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but RSTn
 _PROCESSES = {p.value: p for p in Process}
 
 DqtSlot = tuple[bytes, bool]  # 64 steps in zigzag order as DQT carries them, and whether they have 16 bits
 ScanHeader = tuple[tuple[int, ...], tuple[int, ...], tuple[int, int], tuple[int, int]]
-
-
-def marker_name(code: int) -> str:
-    """T.81 table B.1 name of marker FF code."""
-    if code in _NAMES:
-        return _NAMES[code]
-    for first, last, name in ((0xC0, 0xCF, "SOF"), (0xD0, 0xD7, "RST"), (0xE0, 0xEF, "APP"), (0xF0, 0xFD, "JPG")):
-        if first <= code <= last:
-            return f"{name}{code - first}"
-    return f"RES (FF{code:02X})"
 
 
 def parse_dqt(body: bytes, at: int, slots: list[DqtSlot | None]) -> None:
@@ -134,9 +121,9 @@ def find_lines(data: bytes | memoryview, start: int, at: int) -> tuple[int, int]
 
     at: offset of the frame header, which gives no height. CorruptJpeg where another marker, or none, ends the scan.
     """
-    found = _SCAN_END.search(data, start)
+    found = _MARKER.search(data, start)
     p = found.start() if found else len(data)
-    if p + 6 > len(data) or data[p + 1] != 0xDC:
+    if p + 6 > len(data) or data[p + 1] != DNL:
         raise CorruptJpeg("height is 0, and no DNL marker behind the first scan gives it", at)
     lines = data[p + 4] << 8 | data[p + 5]
     if not lines:
@@ -181,8 +168,8 @@ def parse_sos(body: bytes, at: int, frame: Frame) -> ScanHeader:
         indices.append(index)
     if count > 1:
         blocks = sum(known[c].h * known[c].v for c in indices)
-        if blocks > 10:
-            raise CorruptJpeg(f"an MCU of the scan holds {blocks} blocks; at most 10 are allowed", at)
+        if blocks > MAX_MCU_BLOCKS:
+            raise CorruptJpeg(f"an MCU of the scan holds {blocks} blocks; at most {MAX_MCU_BLOCKS} are allowed", at)
     ss, se, approximation = body[-3:]
     return tuple(indices), tuple(body[2 : 2 + 2 * count : 2]), (ss, se), (approximation >> 4, approximation & 15)
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 
 from ..options import Limits
+from .markers import SOS
 from .parse import DEFAULT_LIMITS, Reader
 
 __all__ = ["parse_header"]
 
 _CACHE_ENTRIES = 128
 _CACHED_HEADER = 8192
+_SOS = re.compile(bytes((0xFF, SOS)))
 _cache: OrderedDict[tuple[bytes, Limits, bool, bytes | None], Reader] = OrderedDict()
 _cache_lock = threading.Lock()
 
 
-def _plain_header(data: bytes | memoryview) -> int:
-    """Offset behind the first SOS segment when plain segments fill the bytes up to there, else 0."""
-    p, size = 2, min(len(data), _CACHED_HEADER)
-    while p + 4 <= size:
-        code = data[p + 1]
-        if data[p] != 0xFF or code < 0xC0 or 0xD0 <= code <= 0xD9 or code == 0xFF:
-            return 0
-        p += 2 + (data[p + 2] << 8 | data[p + 3])
-        if code == 0xDA:
-            return p if p <= size else 0
-    return 0
+def _header_end(data: bytes | memoryview) -> int:
+    """Offset behind the first SOS segment, or what looks like one, within _CACHED_HEADER; 0 for none."""
+    found = _SOS.search(data, 2, _CACHED_HEADER)
+    if found is None or found.end() + 2 > len(data):
+        return 0
+    p = found.end()
+    end = p + (data[p] << 8 | data[p + 1])
+    return end if end <= min(len(data), _CACHED_HEADER) else 0
 
 
 def parse_header(
@@ -39,7 +39,7 @@ def parse_header(
     """
     if not isinstance(data, bytes):
         data = memoryview(data).cast("B")
-    end = _plain_header(data)
+    end = _header_end(data)
     if end:
         key = (bytes(data[:end]), limits, strict, tables)
         with _cache_lock:

@@ -10,30 +10,26 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..types import ColorSpace, Frame
 from .bodies import guess_color
-from .metadata import EXIF_PREFIX, Metadata, read_orientation, segment_kind
-from .write import icc_segments
+from .metadata import (
+    EXIF_PREFIX,
+    ORIENTATION,
+    Metadata,
+    is_adobe,
+    is_jfif,
+    read_orientation,
+    segment_kind,
+    tiff_order,
+)
+from .write import SOI, adobe_segment, icc_segments, jfif_segment, segment
 
 __all__ = ["KINDS", "carried_head", "carried_orientation"]
 
 KINDS = ("comments", "exif", "icc", "xmp", "other")
 """Kinds of segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
 
-_ADOBE_TRANSFORM = {ColorSpace.RGB: 0, ColorSpace.CMYK: 0, ColorSpace.YCCK: 2}
-_ORIENTATION, _EXIF_IFD, _PIXEL_X, _PIXEL_Y = 0x0112, 0x8769, 0xA002, 0xA003
+_EXIF_IFD, _PIXEL_X, _PIXEL_Y = 0x8769, 0xA002, 0xA003
 
 Segments = Sequence[tuple[int, int, int]]
-
-
-def _jfif(code: int, body: bytes) -> bool:
-    return code == 0xE0 and body[:5] == b"JFIF\0"
-
-
-def _adobe(code: int, body: bytes) -> bool:
-    return code == 0xEE and body[:5] == b"Adobe"
-
-
-def _segment(code: int, body: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
 
 
 def _entries(tiff: bytes | bytearray, order: str, start: int) -> Iterator[tuple[int, int, int]]:
@@ -48,12 +44,12 @@ def _entries(tiff: bytes | bytearray, order: str, start: int) -> Iterator[tuple[
 def _patched(exif: bytes, orientation: int | None, size: tuple[int, int] | None) -> bytes:
     """An EXIF body whose orientation and (width, height) in pixels say something else, where it has them; in place."""
     tiff = bytearray(exif[len(EXIF_PREFIX) :])
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(tiff[:4]))
+    order = tiff_order(tiff)
     if order is None or len(tiff) < 8:
         return exif
     (first,) = struct.unpack_from(order + "I", tiff, 4)
     for tag, kind, at in list(_entries(tiff, order, first)):
-        if tag == _ORIENTATION and orientation is not None:
+        if tag == ORIENTATION and orientation is not None:
             struct.pack_into(order + {1: "B", 4: "I"}.get(kind, "H"), tiff, at + 8, orientation)
         elif tag == _EXIF_IFD and size is not None:
             (inner,) = struct.unpack_from(order + "I", tiff, at + 8)
@@ -96,29 +92,29 @@ def carried_head(
     found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
     kept = [(code, body) for code, body in found if segment_kind(code, body) in keep]
     jfif = frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR)
-    adobe = _ADOBE_TRANSFORM.get(frame.color)
+    adobe = adobe_segment(frame.color)
     if kept and segment_kind(*kept[0]) == "exif":
-        transforms = [body[11] for code, body in kept if _adobe(code, body) and len(body) >= 12]
-        told = any(_jfif(code, body) and len(body) >= 14 for code, body in kept)
+        transforms = [body[11] for code, body in kept if is_adobe(code, body) and len(body) >= 12]
+        told = any(is_jfif(code, body) and len(body) >= 14 for code, body in kept)
         # Without JFIF, component identifiers may say another colour space.
         jfif = jfif and guess_color(frame, told, transforms[-1] if transforms else None)[0] is not frame.color
         if resized:
             kept[0] = kept[0][0], _patched(kept[0][1], None, (frame.width, frame.height))
     if orientation is not None:
-        first = next((i for i, segment in enumerate(kept) if segment_kind(*segment) == "exif"), None)
+        first = next((i for i, part in enumerate(kept) if segment_kind(*part) == "exif"), None)
         if first is not None:
             size = (frame.width, frame.height) if resized else None
             kept[first] = kept[first][0], _patched(kept[first][1], orientation, size)
-    parts = [b"\xff\xd8"]
+    parts = [SOI]
     if jfif:
         major, minor = metadata.jfif_version or (1, 1)
-        version = (1, minor) if major == 1 else (1, 1)
-        density = metadata.density or (0, 1, 1)
-        parts.append(_segment(0xE0, struct.pack(">5sBBBHHBB", b"JFIF\0", *version, *density, 0, 0)))
-    if adobe is not None:
-        parts.append(_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([adobe])))
-    parts += [_segment(code, body) for code, body in kept if not (jfif and _jfif(code, body))
-              and not (adobe is not None and _adobe(code, body))]  # fmt: skip
+        parts.append(jfif_segment((1, minor) if major == 1 else (1, 1), metadata.density or (0, 1, 1)))
+    parts.append(adobe)
+    parts += [
+        segment(code, body)
+        for code, body in kept
+        if not (jfif and is_jfif(code, body)) and not (adobe and is_adobe(code, body))
+    ]
     if icc_profile:
         parts.append(icc_segments(icc_profile))
     return b"".join(parts)

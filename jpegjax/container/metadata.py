@@ -6,14 +6,22 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .markers import APP0, APP1, APP2, APP14, COM
+
 __all__ = [
-    "EXIF_PREFIX", "ICC_PREFIX", "XMP_PREFIX", "Metadata", "read_metadata", "read_orientation", "segment_kind",
+    "ADOBE_PREFIX", "EXIF_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "ORIENTATION", "XMP_PREFIX", "Metadata", "is_adobe", "is_jfif",
+    "read_metadata", "read_orientation", "segment_kind", "tiff_order",
 ]  # fmt: skip
 
+JFIF_PREFIX = b"JFIF\0"
+ADOBE_PREFIX = b"Adobe"
 EXIF_PREFIX = b"Exif\0\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+
+ORIENTATION = 0x0112
+"""EXIF's tag."""
 
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 
@@ -47,21 +55,36 @@ class Metadata:
         return (x, y) if unit == 1 else (x * 2.54, y * 2.54)
 
 
+def is_jfif(code: int, body: bytes | memoryview) -> bool:
+    """Whether a segment is JFIF's own, by the start of its body."""
+    return code == APP0 and body[:5] == JFIF_PREFIX
+
+
+def is_adobe(code: int, body: bytes | memoryview) -> bool:
+    """Whether a segment is Adobe's, which gives the colour transform, by the start of its body."""
+    return code == APP14 and body[:5] == ADOBE_PREFIX
+
+
 def segment_kind(code: int, body: bytes) -> str:
     """What an APPn or COM segment is by the start of its body: "comments", "exif", "icc", "xmp" or "other"."""
-    if code == 0xFE:
+    if code == COM:
         return "comments"
-    if code == 0xE1 and body.startswith(EXIF_PREFIX):
+    if code == APP1 and body.startswith(EXIF_PREFIX):
         return "exif"
-    if code == 0xE1 and body.startswith((XMP_PREFIX, _EXTENDED_XMP)):
+    if code == APP1 and body.startswith((XMP_PREFIX, _EXTENDED_XMP)):
         return "xmp"
-    return "icc" if code == 0xE2 and body.startswith(ICC_PREFIX) else "other"
+    return "icc" if code == APP2 and body.startswith(ICC_PREFIX) else "other"
+
+
+def tiff_order(tiff: bytes | bytearray) -> str | None:
+    """Byte order of TIFF data as `struct` spells it, or None where they do not begin like TIFF (TIFF 6.0 section 2)."""
+    return {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(tiff[:4]))
 
 
 def read_orientation(exif: bytes) -> int | None:
     """EXIF orientation 1..8 of an APP1 body, or None where it has none; ValueError where the body is damaged."""
     tiff = exif[len(EXIF_PREFIX) :] if exif.startswith(EXIF_PREFIX) else exif
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    order = tiff_order(tiff)
     if order is None:
         raise ValueError("no TIFF header")
     try:
@@ -69,7 +92,7 @@ def read_orientation(exif: bytes) -> int | None:
         (entries,) = struct.unpack_from(order + "H", tiff, start)
         for p in range(start + 2, start + 2 + 12 * entries, 12):
             tag, kind, count = struct.unpack_from(order + "HHI", tiff, p)
-            if tag == 0x0112:
+            if tag == ORIENTATION:
                 if kind not in _INTEGERS or count != 1:
                     raise ValueError(f"orientation has type {kind} and count {count}")
                 (value,) = struct.unpack_from(order + _INTEGERS[kind], tiff, p + 8)
@@ -100,21 +123,21 @@ def read_metadata(data: bytes | memoryview, segments: Sequence[tuple[int, int, i
     first: dict[str, int] = {}
     for code, at, stop in segments:
         body = bytes(data[at + 4 : stop])
-        if code == 0xFE:
+        if code == COM:
             comments.append(body)
-        elif code == 0xE0 and body[:5] == b"JFIF\0" and len(body) >= 14:
+        elif is_jfif(code, body) and len(body) >= 14:
             found["jfif_version"] = body[5], body[6]
             found["density"] = struct.unpack_from(">BHH", body, 7)
-        elif code == 0xE1 and body.startswith(EXIF_PREFIX):
+        elif code == APP1 and body.startswith(EXIF_PREFIX):
             # A body too long for one segment goes on in the next one.
             exif.append(body[len(EXIF_PREFIX) :] if exif else body)
             first.setdefault("exif", at)
-        elif code == 0xE1 and body.startswith(XMP_PREFIX):
+        elif code == APP1 and body.startswith(XMP_PREFIX):
             found["xmp"] = body[len(XMP_PREFIX) :]
-        elif code == 0xE2 and body.startswith(ICC_PREFIX) and len(body) >= 14:
+        elif code == APP2 and body.startswith(ICC_PREFIX) and len(body) >= 14:
             icc.append((body[12], body[13], body[14:]))
             first.setdefault("icc", at)
-        elif code == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
+        elif is_adobe(code, body) and len(body) >= 12:
             found["adobe_transform"] = body[11]
     if exif:
         found["exif"] = b"".join(exif)

@@ -6,9 +6,7 @@ data ──▶ Reader.next_scan ──▶ Scan ──▶ entropy decoder ──�
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
-from typing import NoReturn
 
 import numpy as np
 
@@ -22,7 +20,6 @@ from .bodies import (
     check_lossless,
     find_lines,
     guess_color,
-    marker_name,
     parse_dac,
     parse_dht,
     parse_dqt,
@@ -30,7 +27,25 @@ from .bodies import (
     parse_sos,
     quantization_table,
 )
-from .metadata import Metadata, read_metadata
+from .markers import (
+    APP0,
+    APP14,
+    DAC,
+    DHT,
+    DNL,
+    DQT,
+    DRI,
+    EOI,
+    MAX_SEGMENTS,
+    NO_PLACE,
+    SOS,
+    find_segment,
+    is_filler,
+    marker_name,
+    refuse,
+)
+from .metadata import ADOBE_PREFIX, JFIF_PREFIX, Metadata, read_metadata
+from .write import SOI
 
 __all__ = ["DEFAULT_LIMITS", "PROCESS_NAMES", "Reader"]
 
@@ -44,17 +59,12 @@ PROCESS_NAMES = {
     Process.LOSSLESS_ARITHMETIC: "lossless arithmetic",
 }
 
-# RSTn and TEM carry nothing and may stand anywhere between segments; one search passes over all of them.
-_SEGMENT = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
-_HARMLESS = re.compile(rb"(?:\xff++[\x01\xd0-\xd7])*+\xff*+")
 _STANDARD_DC = (STANDARD_DC_LUMA, STANDARD_DC_CHROMA)
 _STANDARD_AC = (STANDARD_AC_LUMA, STANDARD_AC_CHROMA)
-_REFUSED = frozenset([*range(0x02, 0xC0), 0xC8, 0xD8, 0xDE, 0xDF, *range(0xF0, 0xFE)])
 DEFAULT_LIMITS = Limits()
 _DENSITY_FREE_PIXELS = 4_000_000
 _MAX_CODINGS = {True: (64, 1 << 32), False: (1, 1 << 26)}  # of each sample in all scans, and samples: progressive, not
 _MAX_WARNINGS = 100
-_MAX_SEGMENTS = 1 << 16
 
 
 class Reader:
@@ -105,7 +115,7 @@ class Reader:
         self._ended = False
         self._only_tables = False
         self._whole = False
-        if self.data[:2] != b"\xff\xd8":
+        if self.data[:2] != SOI:
             start = bytes(self.data[:4]).hex(" ") or "nothing"
             raise CorruptJpeg(f"no JPEG stream: it starts with {start}, not with SOI (ff d8)", 0)
         if tables is not None:
@@ -153,41 +163,33 @@ class Reader:
 
     def seek_scan(self) -> bool:
         """Read markers up to the next SOS, where `position` then stands; False at EOI or the end of the data."""
+        if self._ended:
+            return False
         data, size = self.data, self.size
-        while not self._ended:
-            p = self.position
-            code = data[p + 1] if p + 1 < size and data[p] == 0xFF else 0
-            if code < 0xC0 or code == 0xFF or 0xD0 <= code <= 0xD7:
-                found = _SEGMENT.search(data, p)
-                self._report_skipped(p, found.start() if found else size)
-                if found is None:
-                    return self._end("the data end without EOI", size)
-                p = found.start()
-                code = data[p + 1]
-            if code == 0xD9:
+        while True:
+            code, p, stop = find_segment(data, self.position, size)
+            if p != self.position:
+                self._report_skipped(self.position, p)
+            if code == 0:
+                return self._end("the data end without EOI", size)
+            if code == EOI:
                 self.position = p + 2
                 return self._end(None, p)
-            if code in _REFUSED:
-                self._refuse(code, p)
-            if p + 4 > size:
-                return self._end(f"the data end inside a {marker_name(code)} segment", p)
-            length = data[p + 2] << 8 | data[p + 3]
-            stop = p + 2 + length
+            if code in NO_PLACE:
+                refuse(code, p)
             if stop > size:
                 return self._end(f"the data end inside a {marker_name(code)} segment", p)
-            if code == 0xDA:
+            if code == SOS:
                 self.position = p
                 self._settle_frame(p)
                 return True
-            if code >= 0xE0 or code == 0xDC:
-                self.position = max(stop, p + 4)
+            self.position = stop if stop > p + 4 else p + 4
+            if code >= APP0 or code == DNL:
                 self._application(code, p, stop)
                 continue
-            self.position = stop
-            if length < 2:
-                raise CorruptJpeg(f"{marker_name(code)} segment has length {length}; at least 2 are needed", p)
+            if stop < p + 4:
+                raise CorruptJpeg(f"{marker_name(code)} segment has length {stop - p - 2}; at least 2 are needed", p)
             self._table(code, bytes(data[p + 4 : stop]), p)
-        return False
 
     def require_frame(self) -> Frame:
         """The frame; CorruptJpeg where no header gave one before `position`."""
@@ -216,7 +218,7 @@ class Reader:
         return p + 2 + (self.data[p + 2] << 8 | self.data[p + 3])
 
     def _report_skipped(self, start: int, stop: int) -> None:
-        if not _HARMLESS.fullmatch(self.data, start, stop):
+        if not is_filler(self.data, start, stop):
             self.warn(f"{stop - start} bytes skipped before a marker", start)
 
     def _end(self, trouble: str | None, at: int) -> bool:
@@ -234,35 +236,29 @@ class Reader:
             self.warn(trouble, at)
         return False
 
-    def _refuse(self, code: int, at: int) -> NoReturn:
-        if code in (0xC8, 0xDE, 0xDF) or code >= 0xF0:
-            kind = "a hierarchical process" if code in (0xDE, 0xDF) else "JPEG-LS" if code == 0xF7 else "an extension"
-            raise UnsupportedJpeg(f"marker {marker_name(code)} announces {kind}, which is not decoded", at)
-        raise CorruptJpeg(f"marker {marker_name(code)} has no place here", at)
-
     def _application(self, code: int, at: int, stop: int) -> None:
-        if code == 0xDC:
+        if code == DNL:
             return
-        if len(self.segments) < _MAX_SEGMENTS:
+        if len(self.segments) < MAX_SEGMENTS:
             self.segments.append((code, at, stop))
         data = self.data
-        if code == 0xE0 and stop - at >= 18 and data[at + 4 : at + 9] == b"JFIF\0":
+        if code == APP0 and stop - at >= 18 and data[at + 4 : at + 9] == JFIF_PREFIX:
             self.jfif = True
             if data[at + 9] != 1:
                 self.warn(f"JFIF version {data[at + 9]}.{data[at + 10]:02d} is unknown", at)
-        elif code == 0xEE and stop - at >= 16 and data[at + 4 : at + 9] == b"Adobe":
+        elif code == APP14 and stop - at >= 16 and data[at + 4 : at + 9] == ADOBE_PREFIX:
             self.adobe = data[at + 15]
 
     def _table(self, code: int, body: bytes, at: int) -> None:
-        if code == 0xC4:
+        if code == DHT:
             parse_dht(body, at, self._dc, self._ac)
-        elif code == 0xDB:
+        elif code == DQT:
             parse_dqt(body, at, self._quantization)
-        elif code == 0xDD:
+        elif code == DRI:
             if len(body) != 2:
                 raise CorruptJpeg(f"DRI segment has length {len(body) + 2}; 4 are needed", at)
             self.restart_interval = body[0] << 8 | body[1]
-        elif code == 0xCC:
+        elif code == DAC:
             self.conditioning = parse_dac(body, at, self.conditioning)
         else:
             if self.frame is not None:

@@ -5,25 +5,35 @@ data ──▶ walk: segment, segment, scan header, entropy-coded data, …, EOI
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from ..errors import CorruptJpeg
 from ..options import Limits
 from ..types import Frame
-from .bodies import marker_name, parse_sos
-from .metadata import segment_kind
+from .bodies import parse_sos
+from .markers import (
+    APP0,
+    DAC,
+    DHT,
+    DQT,
+    DRI,
+    EOI,
+    MAX_SEGMENTS,
+    NO_PLACE,
+    SCAN_END,
+    SOS,
+    find_segment,
+    is_filler,
+    marker_name,
+)
+from .metadata import is_adobe, is_jfif, segment_kind
 
 __all__ = ["Layout", "PartSizes", "ScanPart", "TablePart", "walk"]
 
-# Stuffed bytes, restarts and, as libjpeg has it among restarts, markers below SOF0 belong to entropy-coded data.
-_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-_HARMLESS = re.compile(rb"(?:\xff++[\x01\xd0-\xd7])*+\xff*+")
-_REFUSED = frozenset([0xC8, 0xD8, 0xDE, 0xDF, *range(0xF0, 0xFE)])
-_PARTS = {0xC4: "huffman_tables", 0xCC: "conditioning", 0xDB: "qtables"}
-_MAX_SEGMENTS = 1 << 16
+_PARTS = {DHT: "huffman_tables", DAC: "conditioning", DQT: "qtables"}
 _MAX_TABLES = 1 << 12
 _LONGEST_PREFIX = 40
 
@@ -103,10 +113,8 @@ class Layout:
 
 def _part(code: int, body: bytes) -> str:
     """The field of `PartSizes` that a segment counts for. body: its start."""
-    if code < 0xE0:
+    if code < APP0 or is_jfif(code, body) or is_adobe(code, body):
         return _PARTS.get(code, "headers")
-    if (code == 0xE0 and body[:5] == b"JFIF\0") or (code == 0xEE and body[:5] == b"Adobe"):
-        return "headers"
     return segment_kind(code, body)
 
 
@@ -137,57 +145,52 @@ def walk(data: bytes | memoryview, frame: Frame, limits: Limits, known: int) -> 
         if at >= known:
             found.warnings.append((message, at))
 
-    for _ in range(_MAX_SEGMENTS):
-        marker = _MARKER.search(data, p)
-        at = marker.start() if marker else size
+    for number in count():
+        code, at, stop = find_segment(data, p, size, SCAN_END)
         if at > p:
-            harmless = _HARMLESS.fullmatch(data, p, at) is not None
+            harmless = is_filler(data, p, at)
             sizes["headers" if harmless else "unread"] += at - p
             if not harmless:
                 warn(f"{at - p} bytes skipped before a marker", p)
-        if marker is None:
-            warn("the data end without EOI", size)
-            break
-        code = data[at + 1]
-        if code == 0xD9:
-            sizes["headers"] += 2
-            sizes["trailing"] += size - at - 2
-            break
-        stop = at + 2 + (data[at + 2] << 8 | data[at + 3]) if at + 4 <= size else size + 1
+        p = at
         trouble = None
-        if code in _REFUSED:
+        if number == MAX_SEGMENTS:
+            trouble = f"more than {MAX_SEGMENTS} segments; the rest is not read"
+        elif code == 0:
+            trouble = "the data end without EOI"
+        elif code == EOI:
+            sizes["headers"] += 2
+            p += 2
+        elif code in NO_PLACE:
             trouble = f"marker {marker_name(code)} has no place here; the rest is not read"
         elif stop > size:
             trouble = f"the data end inside a {marker_name(code)} segment"
-        elif code == 0xDA and limits.scans is not None and len(found.scans) >= limits.scans:
+        elif code == SOS and limits.scans is not None and len(found.scans) >= limits.scans:
             trouble = f"more than {limits.scans} scans, which is Limits.scans; the rest is not read"
         if trouble:
-            warn(trouble, at)
-            sizes["unread"] += size - at
+            warn(trouble, p)
+            sizes["unread"] += size - p
             break
-        stop = max(stop, at + 4)
-        long = code in (0xC4, 0xCC, 0xDA)
-        body = bytes(data[at + 4 : stop if long else min(stop, at + 4 + _LONGEST_PREFIX)])
-        sizes[_part(code, body)] += stop - at
-        p = stop
-        if code == 0xDD and len(body) >= 2:
+        if code == EOI:
+            sizes["trailing"] += size - p
+            break
+        p = max(stop, at + 4)
+        body = bytes(data[at + 4 : p if code in (DHT, DAC, SOS) else min(p, at + 4 + _LONGEST_PREFIX)])
+        sizes[_part(code, body)] += p - at
+        if code == DRI and len(body) >= 2:
             interval = body[0] << 8 | body[1]
-        elif code == 0xC4:
+        elif code == DHT:
             _note_huffman(body, at, found.huffman_tables)
-        elif code == 0xCC:
+        elif code == DAC:
             _note_conditioning(body, at, found.conditioning)
-        elif code == 0xDA:
-            end = _MARKER.search(data, stop)
-            p = end.start() if end else size
-            sizes["entropy"] += p - stop
+        elif code == SOS:
+            start, p = p, find_segment(data, p, size, SCAN_END)[1]
+            sizes["entropy"] += p - start
             try:
                 components, _, spectral, approximation = parse_sos(body, at, frame)
             except CorruptJpeg as error:
                 warn(error.message, at)
             else:
-                found.scans.append(ScanPart(components, spectral, approximation, interval, at, p - stop))
-    else:
-        warn(f"more than {_MAX_SEGMENTS} segments; the rest is not read", p)
-        sizes["unread"] += size - p
+                found.scans.append(ScanPart(components, spectral, approximation, interval, at, p - start))
     found.sizes = PartSizes(**sizes)
     return found

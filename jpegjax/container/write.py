@@ -12,20 +12,24 @@ from functools import lru_cache
 import numpy as np
 
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
-from .metadata import ICC_PREFIX, XMP_PREFIX
+from . import markers
+from .markers import APP0, APP1, APP2, APP14, COM, DAC, DHT, DQT, DRI, MAX_BODY, SOS
+from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, XMP_PREFIX
 
-__all__ = ["EOI", "SOI", "dac", "dht", "dri", "header", "icc_segments", "sos"]
+__all__ = [
+    "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "header", "icc_segments", "jfif_segment", "segment", "sos",
+]  # fmt: skip
 
-SOI = b"\xff\xd8"
-EOI = b"\xff\xd9"
+SOI = bytes((0xFF, markers.SOI))
+EOI = bytes((0xFF, markers.EOI))
 
-_MAX_BODY = 65_533
 _ADOBE_TRANSFORM = {ColorSpace.RGB: 0, ColorSpace.CMYK: 0, ColorSpace.YCCK: 2}
 
 
-def _segment(code: int, body: bytes, name: str) -> bytes:
-    if len(body) > _MAX_BODY:
-        raise ValueError(f"{name}: {len(body)} bytes with its prefix; a marker segment holds at most {_MAX_BODY}")
+def segment(code: int, body: bytes, name: str = "segment") -> bytes:
+    """A marker segment. ValueError, about `name`, where its body is too long."""
+    if len(body) > MAX_BODY:
+        raise ValueError(f"{name}: {len(body)} bytes with its prefix; a marker segment holds at most {MAX_BODY}")
     return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
 
 
@@ -34,7 +38,7 @@ def _dqt(slot: int, steps16: bytes) -> bytes:
     table = np.frombuffer(steps16, np.uint16)
     wide = bool(table.max() > 255)
     steps = table[ZIGZAG].astype(">u2" if wide else "u1").tobytes()
-    return _segment(0xDB, bytes([wide << 4 | slot]) + steps, "qtables")
+    return segment(DQT, bytes([wide << 4 | slot]) + steps, "qtables")
 
 
 def _used_tables(frame: Frame, qtables: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
@@ -51,13 +55,24 @@ def _used_tables(frame: Frame, qtables: Sequence[np.ndarray]) -> dict[int, np.nd
 
 def icc_segments(profile: bytes) -> bytes:
     """The APP2 segments of a profile (ICC.1 B.4). ValueError where it takes more than 255."""
-    size = _MAX_BODY - len(ICC_PREFIX) - 2
+    size = MAX_BODY - len(ICC_PREFIX) - 2
     parts = [profile[i : i + size] for i in range(0, len(profile), size)]
     if len(parts) > 255:
         raise ValueError(f"icc_profile: {len(profile)} bytes; at most {255 * size} fit in 255 segments")
     return b"".join(
-        _segment(0xE2, ICC_PREFIX + bytes([i, len(parts)]) + part, "icc_profile") for i, part in enumerate(parts, 1)
+        segment(APP2, ICC_PREFIX + bytes([i, len(parts)]) + part, "icc_profile") for i, part in enumerate(parts, 1)
     )
+
+
+def jfif_segment(version: tuple[int, int] = (1, 1), density: tuple[int, int, int] = (0, 1, 1)) -> bytes:
+    """JFIF's segment, without a thumbnail. density: unit, x, y as in `Metadata`."""
+    return segment(APP0, JFIF_PREFIX + struct.pack(">BBBHHBB", *version, *density, 0, 0))
+
+
+def adobe_segment(color: ColorSpace) -> bytes:
+    """Adobe's segment, which tells RGB, CMYK and YCCK from what they would pass for; nothing for other colours."""
+    transform = _ADOBE_TRANSFORM.get(color)
+    return b"" if transform is None else segment(APP14, ADOBE_PREFIX + bytes((0, 100, 0, 0, 0, 0, transform)))
 
 
 def header(
@@ -82,18 +97,16 @@ def header(
         raise ValueError(f"dpi={dpi!r}: the JFIF marker that carries it makes decoders read RGB as YCbCr")
     parts = [SOI]
     if dpi is not None or frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR):
-        x, y = dpi or (1, 1)
-        parts.append(_segment(0xE0, b"JFIF\0\1\1" + struct.pack(">BHHBB", dpi is not None, x, y, 0, 0), "dpi"))
-    if frame.color in _ADOBE_TRANSFORM:
-        parts.append(_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([_ADOBE_TRANSFORM[frame.color]]), "color"))
+        parts.append(jfif_segment(density=(1, *dpi)) if dpi else jfif_segment())
+    parts.append(adobe_segment(frame.color))
     if exif:
-        parts.append(_segment(0xE1, bytes(exif), "exif"))
+        parts.append(segment(APP1, bytes(exif), "exif"))
     if xmp:
-        parts.append(_segment(0xE1, XMP_PREFIX + bytes(xmp), "xmp"))
+        parts.append(segment(APP1, XMP_PREFIX + bytes(xmp), "xmp"))
     if icc_profile:
         parts.append(icc_segments(bytes(icc_profile)))
     if comment:
-        parts.append(_segment(0xFE, bytes(comment), "comment"))
+        parts.append(segment(COM, bytes(comment), "comment"))
     process = frame.process
     for slot, table in ({} if process.lossless else _used_tables(frame, qtables)).items():
         parts.append(_dqt(slot, table.tobytes()))
@@ -101,24 +114,24 @@ def header(
             process = Process.EXTENDED
     sof = struct.pack(">BHHB", frame.precision, frame.height, frame.width, len(frame.components))
     sof += b"".join(bytes([k.id, k.h << 4 | k.v, k.tq]) for k in frame.components)
-    parts.append(_segment(process.value, sof, "frame"))
+    parts.append(segment(process.value, sof, "frame"))
     return b"".join(parts)
 
 
 def dht(kind: int, slot: int, spec: HuffmanSpec) -> bytes:
     """A DHT segment of one table (T.81 B.2.4.2). kind: 0 DC, 1 AC; slot 0..3."""
-    return _segment(0xC4, bytes([kind << 4 | slot]) + spec.counts + spec.symbols, "spec")
+    return segment(DHT, bytes([kind << 4 | slot]) + spec.counts + spec.symbols, "spec")
 
 
 def dac(tables: Sequence[tuple[int, int, int]]) -> bytes:
     """A DAC segment (T.81 B.2.4.3) of (kind 0 DC or 1 AC, slot 0..15, U·16 + L or Kx); nothing for no tables."""
     body = b"".join(bytes([kind << 4 | slot, value]) for kind, slot, value in tables)
-    return _segment(0xCC, body, "tables") if body else b""
+    return segment(DAC, body, "tables") if body else b""
 
 
 def dri(interval: int) -> bytes:
     """A DRI segment (T.81 B.2.4.4). interval: MCUs, 0..65535; 0 ends restarts."""
-    return struct.pack(">HHH", 0xFFDD, 4, interval)
+    return segment(DRI, struct.pack(">H", interval))
 
 
 def sos(
@@ -131,4 +144,4 @@ def sos(
     components: (identifier, DC slot, AC slot) of each; spectral: Ss, Se; approximation: Ah, Al.
     """
     body = bytes([len(components)]) + b"".join(bytes([c, dc << 4 | ac]) for c, dc, ac in components)
-    return _segment(0xDA, body + bytes([*spectral, approximation[0] << 4 | approximation[1]]), "components")
+    return segment(SOS, body + bytes([*spectral, approximation[0] << 4 | approximation[1]]), "components")

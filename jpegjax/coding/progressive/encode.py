@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...scan_script import MAX_MCU_BLOCKS
 from ...simd import ctz64, kernel, load_i16
 from ...types import ColorSpace, Frame, Scan
 from ..geometry import ADDRESS, COLUMNS, ROWS, H, V
@@ -30,7 +31,6 @@ __all__ = ["ac_first", "ac_refine", "dc_first", "dc_refine", "default_script"]
 
 _MAX_RUN = 0x7FFF  # blocks in an end-of-band run
 _MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
-_MAX_MCU_BLOCKS = 10
 _CHUNK = 15  # value bits that a token holds
 
 
@@ -250,7 +250,7 @@ def default_script(frame: Frame) -> tuple[Scan, ...]:
     Where the components do not fit into one scan (T.81 B.2.3), each has its DC scans alone.
     """
     count, blocks = len(frame.components), sum(k.h * k.v for k in frame.components)
-    together = count == 1 or (count <= 4 and blocks <= _MAX_MCU_BLOCKS)
+    together = count == 1 or (count <= 4 and blocks <= MAX_MCU_BLOCKS)
     return _script(count, frame.color is ColorSpace.YCBCR and count == 3, together)
 
 
