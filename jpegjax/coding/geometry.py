@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..simd import kernel, store_u64
 from ..types import Frame
 
-__all__ = ["ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "H", "V", "scan_geometry"]
+__all__ = [
+    "ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "H", "V", "mcu_components", "place_blocks",
+    "scan_geometry",
+]  # fmt: skip
 
 ADDRESS = 0  # address of the block at (FIRST_ROW, 0): int16 [64] in natural order, 128 bytes a block, rows contiguous
 COLUMNS = 1  # real block columns, also the row stride in blocks
@@ -33,3 +37,50 @@ def scan_geometry(frame: Frame, components: tuple[int, ...], planes: list[np.nda
         row[H], row[V] = (1, 1) if alone else (k.h, k.v)
     high, wide = frame.blocks(components[0]) if alone else frame.mcus
     return table, high, wide
+
+
+@kernel
+def mcu_components(scan):
+    """Scan component of each block of an MCU, in scan order: int64 [blocks]."""
+    blocks = np.int64(0)
+    for c in range(scan.shape[0]):
+        blocks += scan[c, H] * scan[c, V]
+    components = np.empty(blocks, np.int64)
+    first = np.int64(0)
+    for c in range(scan.shape[0]):
+        components[first : first + scan[c, H] * scan[c, V]] = c
+        first += scan[c, H] * scan[c, V]
+    return components
+
+
+@kernel
+def place_blocks(scan, wide, mcu, n, slots, stride):
+    """Write the addresses of the blocks of n MCUs of one row, in scan order; 0 for those that only complete an MCU.
+
+    mcu: the first one; wide: MCUs a row. slots: where the first address goes; stride: bytes from one to the next.
+    """
+    row, column = mcu // wide, mcu % wide
+    per_mcu = np.int64(0)
+    for c in range(scan.shape[0]):
+        per_mcu += scan[c, H] * scan[c, V]
+    first = np.int64(0)
+    for c in range(scan.shape[0]):
+        h, v, columns = scan[c, H], scan[c, V], scan[c, COLUMNS]
+        for y in range(v):
+            at_row = row * v + y
+            line = scan[c, ADDRESS] + (at_row - scan[c, FIRST_ROW]) * columns * 128
+            for x in range(h):
+                at = column * h + x
+                real = np.int64(0)
+                if at_row < scan[c, ROWS]:
+                    real = min(n, max((columns - at + h - 1) // h, np.int64(0)))
+                block = line + at * 128
+                slot = slots + first * stride
+                for _ in range(real):
+                    store_u64(slot, block)
+                    block += h * 128
+                    slot += per_mcu * stride
+                for _ in range(real, n):
+                    store_u64(slot, 0)
+                    slot += per_mcu * stride
+                first += 1
