@@ -30,7 +30,7 @@ from .coding.spectrum import MAX_LEVEL, decode_spectrum, encode_spectrum
 from .container.box import Box, read_box, write_box
 from .errors import CorruptJpeg, JpegError, LimitExceeded, UnsupportedJpeg
 from .options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
-from .run.devices import local_devices
+from .run.devices import Devices, local_devices
 from .run.engines import pick
 from .run.flow import Call, singly
 from .run.threads import cores, run_parallel, submit
@@ -115,7 +115,7 @@ def _backward(plan: _Plan, levels: tuple[jax.Array, ...], steps: jax.Array) -> j
     return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
 
 
-def _devices(engine: str, device: Any) -> tuple[jax.Device, ...]:
+def _devices(engine: str, device: Any) -> Devices:
     """The devices of an engine: host means those of the CPU."""
     check_choice("engine", engine, ENGINES)
     return local_devices("cpu" if pick(engine, device) == "host" else device)
@@ -156,7 +156,7 @@ class DftOptions:
     block: int | None = 16
     subsampling: str = "4:2:0"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         quality = check_int("quality", self.quality, 1, 100)
         step = _number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
         object.__setattr__(self, "step", step)

@@ -6,13 +6,14 @@ Plain Python, so that looking at a file loads no compiler; `huffman` compiles `f
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from ..types import HuffmanSpec
 
 __all__ = ["first_codes", "table_fault"]
 
 
-def first_codes(counts, first):
+def first_codes(counts: Any, first: Any) -> int:
     """Write the first code of each length to first[1..16]; returns 0, or the length that has too many.
 
     counts: [16], codes of each length; those of one length are consecutive numbers.

@@ -190,4 +190,4 @@ class SegmentReport:
     def __init__(self, state: np.ndarray):
         self.position: int = state.item(MARKER)
         self.last_good_mcu: int = state.item(LAST_GOOD)
-        self.warnings = scan_notes(state)
+        self.warnings: list[tuple[str, int]] = scan_notes(state)

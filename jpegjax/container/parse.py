@@ -91,16 +91,17 @@ class Reader:
         strict: bool = False,
         tables: bytes | None = None,
     ):
-        self.data = data if isinstance(data, bytes) else memoryview(data).cast("B")
-        self.size = len(self.data)
-        self.limits, self.strict = limits, strict
-        self.position = 2
+        self.data: bytes | memoryview = data if isinstance(data, bytes) else memoryview(data).cast("B")
+        self.size: int = len(self.data)
+        self.limits: Limits = limits
+        self.strict: bool = strict
+        self.position: int = 2
         self.frame: Frame | None = None
         self.qtables: list[np.ndarray | None] = []
         self.scan: Scan | None = None
-        self.scans = 0
-        self.restart_interval = 0
-        self.jfif = False
+        self.scans: int = 0
+        self.restart_interval: int = 0
+        self.jfif: bool = False
         self.adobe: int | None = None
         self.conditioning: tuple[int, ...] = (0x10,) * 16 + (5,) * 16
         self.coefficient_bits: list[list[int]] = []
@@ -109,7 +110,7 @@ class Reader:
         self._quantization: list[tuple[bytes, bool] | None] = [None] * 4
         self._dc: list[HuffmanSpec | None] = [None] * 4
         self._ac: list[HuffmanSpec | None] = [None] * 4
-        self.frame_offset = 0
+        self.frame_offset: int = 0
         self.lines_offset: int | None = None
         self._coded_samples = 0
         self._ended = False

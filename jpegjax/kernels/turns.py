@@ -36,7 +36,7 @@ class Turn:
 
 ROTATIONS = {0: Turn(), 90: Turn(True, True), 180: Turn(False, True, True), 270: Turn(True, False, True)}
 """By degrees clockwise."""
-FLIPS = {
+FLIPS: dict[str | None, Turn] = {
     None: Turn(), "horizontal": Turn(False, True), "vertical": Turn(False, False, True), "transpose": Turn(True),
     "transverse": Turn(True, True, True),
 }  # fmt: skip

@@ -140,22 +140,26 @@ def float_samples(images: jax.Array, sampling: Sampling) -> Planes:
     return [_in_blocks(x) for x in to_blocks(channels, sampling, downsample_float)]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def rounded_samples(images: jax.Array, sampling: Sampling) -> Planes:
     """What an encoder transforms: integers as floats. Their gradient is that of `float_samples`."""
+    return _rounded(images, sampling)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _rounded(images: jax.Array, sampling: Sampling) -> Planes:
     samples = encoder_samples(_pixels(images), sampling)
     return [_in_blocks(x).astype(images.dtype) - 128 for x in samples]
 
 
 def _rounded_forward(images, sampling):
-    return rounded_samples(images, sampling), jnp.zeros_like(images)
+    return _rounded(images, sampling), jnp.zeros_like(images)
 
 
 def _rounded_backward(sampling, zeros, cotangent):
     return jax.vjp(lambda x: float_samples(x, sampling), zeros)[1](cotangent)
 
 
-rounded_samples.defvjp(_rounded_forward, _rounded_backward)
+_rounded.defvjp(_rounded_forward, _rounded_backward)
 
 
 def _pixels(images: jax.Array) -> jax.Array:

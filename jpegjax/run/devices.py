@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 from jax.sharding import Mesh, Sharding
 
-__all__ = ["local_devices"]
+__all__ = ["Devices", "local_devices"]
 
 
-def local_devices(device: Any = None) -> tuple[jax.Device, ...]:
+Devices: TypeAlias = tuple[Any, ...]
+"""Of jax.Device, for which JAX has no type that checkers know."""
+
+
+def local_devices(device: Any = None) -> Devices:
     """Devices that `device` means: None (all local ones), a Device, a Mesh, a Sharding or a platform's name.
 
     ValueError for a platform that is not there, TypeError for anything else.

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import jax
 
+from .devices import Devices
 from .mesh import mapped, parts, spread
 
 __all__ = ["DEPTH", "Call", "Job", "flow", "singly"]
@@ -57,7 +58,7 @@ def flow(jobs: Iterable[Job[R]]) -> Iterator[R]:
         yield from advance(waiting.popleft())
 
 
-def singly(calls: Iterable[Call], devices: tuple[jax.Device, ...], stay: bool = False) -> Iterator[Any]:
+def singly(calls: Iterable[Call], devices: Devices, stay: bool = False) -> Iterator[Any]:
     """The result of each call, in order, every one a program run of its own: neighbours that differ in their arrays alone
     run side by side, one a device.
 

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate
 from math import prod
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -49,8 +49,10 @@ class Pointers:
     __slots__ = ("addresses", "arrays")
 
     def __init__(self, arrays: Iterable[np.ndarray], addresses: Sequence[int] | None = None):
-        self.arrays = tuple(arrays)
-        self.addresses = np.array([address(a) for a in self.arrays] if addresses is None else addresses, np.int64)
+        self.arrays: tuple[np.ndarray, ...] = tuple(arrays)
+        self.addresses: np.ndarray = np.array(
+            [address(a) for a in self.arrays] if addresses is None else addresses, np.int64
+        )
 
 
 _local = threading.local()
@@ -153,7 +155,7 @@ class _Loan:
             _give_back(self.buffer)
 
 
-def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
+def borrow(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
     """An array of stale contents, writable and C-contiguous, whose memory is reused once the last view of it is gone."""
     dtype = np.dtype(dtype)
     nbytes = prod(shape) * dtype.itemsize
@@ -162,7 +164,7 @@ def borrow(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
     return np.asarray(_Loan(shape, dtype, nbytes))
 
 
-def sparse_zeros(shape: tuple[int, ...], dtype=np.uint8) -> np.ndarray:
+def sparse_zeros(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
     """Zeros that take memory only where they are written, and only until `discard`; for arrays of many pages."""
     dtype = np.dtype(dtype)
     if not hasattr(mmap, "MAP_PRIVATE"):

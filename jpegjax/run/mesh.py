@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import AxisType, NamedSharding
 
+from .devices import Devices
+
 __all__ = ["Mapped", "mapped", "parts", "spread"]
 
 _PROGRAMS = 512
@@ -24,7 +26,7 @@ class Mapped(NamedTuple):
 @lru_cache(maxsize=_PROGRAMS)
 def mapped(
     function: Callable[..., Any],
-    devices: tuple[jax.Device, ...],
+    devices: Devices,
     *static: Any,
     split: bool = False,
     donate: tuple[int, ...] = (),

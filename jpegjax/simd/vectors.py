@@ -15,7 +15,11 @@ __all__ = [
     "zero",
 ]  # fmt: skip
 
-I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+I1: Any = ir.IntType(1)
+I8: Any = ir.IntType(8)
+I16: Any = ir.IntType(16)
+I32: Any = ir.IntType(32)
+I64: Any = ir.IntType(64)
 
 
 class _Value:
@@ -23,8 +27,9 @@ class _Value:
 
     right_shift: ClassVar[str]
 
-    def __init__(self, builder: ir.IRBuilder, value: Any):
-        self.builder, self.value = builder, value
+    def __init__(self, builder: Any, value: Any):
+        self.builder: Any = builder
+        self.value: Any = value
 
     def _constant(self, number: int) -> Any:
         """An integer as a value of the same kind."""
@@ -36,25 +41,25 @@ class _Value:
     def _op(self, name: str, other: Self | int) -> Self:
         return type(self)(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
 
-    def __add__(self, other):
+    def __add__(self, other: Self | int) -> Self:
         return self._op("add", other)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Self | int) -> Self:
         return self._op("sub", other)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Self | int) -> Self:
         return self._op("mul", other)
 
-    def __and__(self, other):
+    def __and__(self, other: Self | int) -> Self:
         return self._op("and_", other)
 
-    def __or__(self, other):
+    def __or__(self, other: Self | int) -> Self:
         return self._op("or_", other)
 
-    def __lshift__(self, other):
+    def __lshift__(self, other: Self | int) -> Self:
         return self._op("shl", other)
 
-    def __rshift__(self, other):
+    def __rshift__(self, other: Self | int) -> Self:
         return self._op(self.right_shift, other)
 
 
@@ -78,7 +83,7 @@ class Vec(_Value):
 
     right_shift = "ashr"
 
-    def __init__(self, builder: ir.IRBuilder, value: Any):
+    def __init__(self, builder: Any, value: Any):
         super().__init__(builder, value)
         self.lanes: int = value.type.count
         self.bits: int = value.type.element.width
@@ -86,10 +91,10 @@ class Vec(_Value):
     def _constant(self, number: int) -> Any:
         return ir.Constant(self.value.type, [int(number)] * self.lanes)
 
-    def __xor__(self, other):
+    def __xor__(self, other: Self | int) -> Self:
         return self._op("xor", other)
 
-    def __neg__(self):
+    def __neg__(self) -> Vec:
         return constant(self, 0) - self
 
     def shift_right_logical(self, n: int) -> Vec:

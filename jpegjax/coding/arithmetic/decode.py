@@ -277,7 +277,9 @@ class ArithmeticDecoder:
     """
 
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
-        self.frame, self.data, self.planes = frame, data, planes
+        self.frame: Frame = frame
+        self.data: np.ndarray = data
+        self.planes: list[np.ndarray] = planes
         self._scratch = scratch_for(data.size)
         self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._spare = np.zeros(64, np.int16)

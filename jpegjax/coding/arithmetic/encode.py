@@ -283,7 +283,8 @@ class ArithmeticEncoder:
     """
 
     def __init__(self, frame: Frame, planes: list[np.ndarray]):
-        self.frame, self.planes = frame, planes
+        self.frame: Frame = frame
+        self.planes: list[np.ndarray] = planes
         self._masks: dict[tuple[int, int], np.ndarray] = {}
 
     def _block_masks(self, c: int, shift: int) -> np.ndarray:

@@ -74,9 +74,9 @@ def _nth_highest(mask, n):
 
 
 _FAST = _has_fast_pdep()
-deposit = _pdep if _FAST else _deposit
+deposit: Any = _pdep if _FAST else _deposit
 """(bits, mask) → the low bits of `bits` at the places of the ones of `mask`, lowest first."""
-nth_highest = _nth_highest_by_pdep if _FAST else _nth_highest
+nth_highest: Any = _nth_highest_by_pdep if _FAST else _nth_highest
 """(mask, n) → the n-th one of `mask` from above, counted from 0, alone; 0 where there are fewer."""
 
 
@@ -350,7 +350,9 @@ class ScanDecoder:
     """
 
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
-        self.frame, self.data, self.planes = frame, data, planes
+        self.frame: Frame = frame
+        self.data: np.ndarray = data
+        self.planes: list[np.ndarray] = planes
         self._scratch = scratch_for(data.size)
         self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._masks: dict[int, np.ndarray] = {}

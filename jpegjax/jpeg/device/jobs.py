@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...run.devices import Devices
 from ...run.flow import Job, flow
 from ...run.mesh import parts
 from ...run.threads import copy_parallel
@@ -54,14 +55,15 @@ class Encode:
     kind = "encode"
 
     def __init__(self, spec: Spec, parts: int):
-        self.spec, self.parts = spec, parts
+        self.spec: Spec = spec
+        self.parts: int = parts
 
     def buffers(self, size: int) -> Buffers:
         spec = self.spec
         pixels = np.zeros((self.parts, 8 * spec.vmax, size, 8 * spec.hmax * spec.channels), np.uint8)
         return pixels, np.full((self.parts, size), 8 * spec.vmax, np.int32)
 
-    def arguments(self, buffers: Buffers, page: Page) -> tuple:
+    def arguments(self, buffers: Buffers, page: Page) -> tuple[Any, ...]:
         pixels, rows = buffers
         return pixels.view(np.int32), rows, page.tables
 
@@ -83,13 +85,14 @@ class Decode:
     kind = "decode"
 
     def __init__(self, spec: Spec, parts: int):
-        self.spec, self.parts = spec, parts
+        self.spec: Spec = spec
+        self.parts: int = parts
 
     def buffers(self, size: int) -> Buffers:
         levels = [np.zeros((self.parts, v, size, h, 64), np.int16) for h, v in self.spec.sampling]
         return *levels, np.zeros((self.parts, 5, size), np.int32)
 
-    def arguments(self, buffers: Buffers, page: Page) -> tuple:
+    def arguments(self, buffers: Buffers, page: Page) -> tuple[Any, ...]:
         return tuple(b.view(np.int32) for b in buffers[:-1]), buffers[-1], page.tables
 
     def pack(self, buffers: Buffers, source: Sequence[np.ndarray], region: Region) -> None:
@@ -119,9 +122,7 @@ class _Image:
 class _Lane:
     """The pages of one program."""
 
-    def __init__(
-        self, direction: type[Encode] | type[Decode], spec: Spec, devices: tuple[jax.Device, ...], expected: int
-    ):
+    def __init__(self, direction: type[Encode] | type[Decode], spec: Spec, devices: Devices, expected: int):
         self.run, self.sharding = program(direction.kind, spec, devices)
         self.direction = direction(spec, len(devices))
         sizes = page_sizes(devices[0].platform)
@@ -166,7 +167,7 @@ def through_pages(
     sources: Iterable[Any],
     specs: Sequence[Spec],
     items: Sequence[Item],
-    devices: tuple[jax.Device, ...],
+    devices: Devices,
 ) -> Iterator[tuple[int, Any]]:
     """(item's index, its result) of each source, as images become complete."""
     costs: list[int] = []

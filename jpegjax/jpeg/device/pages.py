@@ -86,10 +86,14 @@ class Planner:
     """
 
     def __init__(self, sizes: Sequence[int], parts: int, halo: int, expected: int):
-        self.sizes, self.parts, self.halo, self.left = sizes, parts, halo, expected
+        self.sizes: Sequence[int] = sizes
+        self.parts: int = parts
+        self.halo: int = halo
+        self.left: int = expected
         self.full: list[Page] = []
         self.page: Page | None = None
-        self.part = self.cursor = 0
+        self.part: int = 0
+        self.cursor: int = 0
         self.tables: Tables | None = None
 
     @staticmethod

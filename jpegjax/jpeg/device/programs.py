@@ -26,6 +26,7 @@ from ...ops.dct import fdct_columns, fdct_rows, idct_columns, idct_is_flat, idct
 from ...ops.planes import combine
 from ...ops.quant import dequantise, quantise_by
 from ...ops.sampling import downsample, fancy_columns, fancy_rows
+from ...run.devices import Devices
 from ...run.mesh import Mapped, mapped
 from ...types import ColorSpace
 from .specs import Spec
@@ -73,7 +74,7 @@ def _repeat_rows(x: jax.Array, valid: jax.Array) -> jax.Array:
     return jnp.where(index < valid, x, last[None])
 
 
-def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array) -> tuple:
+def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array) -> tuple[Any, ...]:
     """Levels of one page: int16 [v, P, h, 64] as int32 words, per component. Exact.
 
     pixels: uint8 [8V, P, 8H·C] as int32 words; columns and rows outside an image repeat its last ones.
@@ -150,7 +151,7 @@ def _fancy_columns(x: jax.Array, near: jax.Array, valid: jax.Array, bits: int) -
     return _interleave(*fancy_columns(x, before, jnp.where(index + 1 < valid, after, x), bits), 1)
 
 
-def decode_page(platform: str, spec: Spec, levels: tuple, near: jax.Array, tables: jax.Array) -> jax.Array:
+def decode_page(platform: str, spec: Spec, levels: tuple[Any, ...], near: jax.Array, tables: jax.Array) -> jax.Array:
     """Pixels of one page: uint8 [8V, P, 8H·C] as int32 words. Exact.
 
     levels: int16 [v, P, h, 64] as int32 words, per component. tables: uint16 [S, components, 64].
@@ -188,7 +189,7 @@ def decode_page(platform: str, spec: Spec, levels: tuple, near: jax.Array, table
     return stage(lambda p: p.transpose(0, 2, 1), words)
 
 
-def program(kind: str, spec: Spec, devices: tuple[jax.Device, ...]) -> Mapped:
+def program(kind: str, spec: Spec, devices: Devices) -> Mapped:
     """`encode_page` or `decode_page`, by the kind "encode" or "decode", with one page's part a device."""
     pages: dict[str, Callable] = {"encode": encode_page, "decode": decode_page}
     return mapped(pages[kind], devices, devices[0].platform, spec)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...run.devices import Devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped, parts
 from ...types import Frame
@@ -63,10 +64,10 @@ def _decode(
     return x.reshape(count, frame.height, frame.width, *([spec.channels] if spec.channels > 1 else []))
 
 
-Chunk = tuple[list[Item], tuple[jax.Device, ...]]
+Chunk = tuple[list[Item], Devices]
 
 
-def _chunks(items: Sequence[Item], devices: tuple[jax.Device, ...]) -> Iterator[Chunk]:
+def _chunks(items: Sequence[Item], devices: Devices) -> Iterator[Chunk]:
     """(items, devices) of each dispatch: as many images as a page holds, at least one a device."""
     share = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus)
     size = share * len(devices)
@@ -80,12 +81,12 @@ def _tables(items: Sequence[Item]) -> np.ndarray:
 
 
 def transform(
-    images: jax.Array, items: Sequence[Item], spec: Spec, devices: tuple[jax.Device, ...] | None
+    images: jax.Array, items: Sequence[Item], spec: Spec, devices: Devices | None
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3] on its own devices, or those given."""
     devices = devices or tuple(sorted(images.devices(), key=lambda d: d.id))
 
-    def job(chunk: list[Item], used: tuple[jax.Device, ...]) -> Job[tuple[int, list[np.ndarray]]]:
+    def job(chunk: list[Item], used: Devices) -> Job[tuple[int, list[np.ndarray]]]:
         run, sharding = mapped(_encode, used, used[0].platform, spec, items[0].frame, split=True)
         part = images[chunk[0].index : chunk[-1].index + 1]
         result = run(*jax.device_put((part, _tables(chunk)), sharding))
@@ -97,14 +98,14 @@ def transform(
 
 
 def reconstruct(
-    planes: Iterable[Sequence[np.ndarray]], items: Sequence[Item], spec: Spec, devices: tuple[jax.Device, ...]
+    planes: Iterable[Sequence[np.ndarray]], items: Sequence[Item], spec: Spec, devices: Devices
 ) -> Iterator[tuple[int, jax.Array]]:
     """`reconstruct_batch` of images of one frame: the pixels stay on the devices."""
     source = iter(planes)
     frame = items[0].frame
     rows, columns = frame.mcus
 
-    def job(chunk: list[Item], used: tuple[jax.Device, ...]) -> Job[tuple[int, jax.Array]]:
+    def job(chunk: list[Item], used: Devices) -> Job[tuple[int, jax.Array]]:
         run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
         held = list(islice(source, len(chunk)))
         stacked = [np.stack([p[c] for p in held]) for c in range(len(spec.sampling))]

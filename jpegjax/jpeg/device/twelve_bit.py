@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from ...ops import decode_planes, encode_planes
+from ...run.devices import Devices
 from ...run.flow import Call, singly
 from ...types import ColorSpace, Frame
 
@@ -37,7 +38,7 @@ def transform(
     images: Iterable[Any],
     frames: Sequence[Frame],
     qtables: Sequence[Sequence[np.ndarray]],
-    devices: tuple[jax.Device, ...],
+    devices: Devices,
 ) -> Iterator[list[np.ndarray]]:
     """Quantised levels of each image, uint16 [H, W] or [H, W, C]: per component int16 [rows, columns, 8, 8]. Exact."""
     calls = zip(images, frames, qtables, strict=True)
@@ -50,7 +51,7 @@ def reconstruct(
     qtables: Sequence[Sequence[np.ndarray]],
     mode: str | None,
     upsample: str,
-    devices: tuple[jax.Device, ...],
+    devices: Devices,
     stay: bool,
 ) -> Iterator[Any]:
     """Pixels of each image's levels: uint16 [H, W] or [H, W, C], values 0..4095, on the devices with `stay`. Exact."""

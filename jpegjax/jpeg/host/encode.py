@@ -13,6 +13,7 @@ from ...coding.sequential.encode import (
     ERRORS,
     NEXT_RESTART,
     WRITTEN,
+    EncodeTables,
     encode_rows,
     encode_state,
     finish_encode,
@@ -42,18 +43,20 @@ class Layout:
         n = len(frame.components)
         sampling = np.array([(1, 1)] if n == 1 else [(k.h, k.v) for k in frame.components], np.int64)
         hmax, vmax = (int(m) for m in sampling.max(axis=0))
+        self.mcus_high: int
+        self.mcus_wide: int
         self.mcus_high, self.mcus_wide = frame.blocks(0) if n == 1 else frame.mcus
         strides = (self.mcus_wide * 8 * sampling[:, 0] + 64 + 127) // 64 * 64
         blocks = np.array([v * frame.blocks(c)[1] for c, (_, v) in enumerate(sampling.tolist())])
         full_stride = -(-self.mcus_wide * 8 * hmax // 64) * 64 + 64
         sizes = [*(strides * 8 * sampling[:, 1] + 64), *(blocks * 128 + 128), (4 * n + 1) * full_stride + 256]
-        self.memory = scratch_parts("strips", sizes)
+        self.memory: Pointers = scratch_parts("strips", sizes)
         at = self.memory.addresses
-        self.strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride)
-        self.geometry = strip_geometry(frame, at[n : 2 * n])
-        self.codes = files.plain_tables(frame, range(n))
-        self.row_bytes = int(row_bytes(self.geometry, self.mcus_wide))
-        self.scratch_bytes = int(scratch_bytes(self.geometry, self.mcus_wide))
+        self.strips: Strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride)
+        self.geometry: np.ndarray = strip_geometry(frame, at[n : 2 * n])
+        self.codes: EncodeTables = files.plain_tables(frame, range(n))
+        self.row_bytes: int = int(row_bytes(self.geometry, self.mcus_wide))
+        self.scratch_bytes: int = int(scratch_bytes(self.geometry, self.mcus_wide))
 
 
 def _layout(frame: Frame) -> Layout:

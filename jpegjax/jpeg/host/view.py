@@ -68,9 +68,10 @@ class View:
 
     def __init__(self, window: Window, mode: str | None, upsample: str):
         frame = window.frame
-        shares, channels, self.used = window.shares(), channels_of(frame, mode), used_of(frame, mode)
-        self.shape = (*window.shape, channels)
-        self.sizes = tuple([share.size for share in shares[: self.used]])
+        shares = window.shares()
+        self.used: int = used_of(frame, mode)
+        self.shape: tuple[int, int, int] = (*window.shape, channels_of(frame, mode))
+        self.sizes: tuple[int, ...] = tuple([share.size for share in shares[: self.used]])
         rows, nbytes = [], []
         for share, upsampling in zip(shares, window.upsampling(self.used, upsample == "fancy"), strict=False):
             row = [0] * (TRANSFORM + 1)
@@ -82,17 +83,20 @@ class View:
         blocks = [share.down * frame.blocks(c)[1] for c, share in enumerate(shares)]
         span = -(-self.shape[1] // 64) * 64 + 256
         nbytes += [*(128 * n + 128 for n in blocks), *(n + 64 for n in blocks), 8 * span, WORK_BYTES]
-        self.memory, self.transforms = scratch_parts("strips", nbytes), _transforms(self.sizes)
+        self.memory: Pointers = scratch_parts("strips", nbytes)
+        self.transforms: Pointers = _transforms(self.sizes)
         at, n = self.memory.addresses, len(blocks)
         table = np.array(rows, np.int64)
         table[:, SAMPLES] = at[: self.used] + table[:, STRIDE]
         table[:, TRANSFORM] = self.transforms.addresses
         block_at, last_at = at[self.used : self.used + 2 * n].reshape(2, n)
-        self.geometry = strip_geometry(frame, block_at, last_at)
+        self.geometry: np.ndarray = strip_geometry(frame, block_at, last_at)
+        self.top: np.ndarray
+        self.left: np.ndarray
         self.top, self.left = np.array([(s.top, s.left) for s in shares[: self.used]]).T.copy()
         lag = int(any(row[KIND] in (FANCY_H1V2, FANCY_H2V2) for row in rows))
         ycc = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
-        self.strips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
+        self.strips: ViewStrips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
 
     def dequantisers(self, qtables: Sequence[np.ndarray]) -> Pointers:
         """uint16 [64] of each component, natural order, as the kernels take them."""

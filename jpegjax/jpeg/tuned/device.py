@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from ...kernels.tuned.trellis import Counts
-from ...run.devices import local_devices
+from ...run.devices import Devices, local_devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped
 from ...types import Frame
@@ -114,7 +114,7 @@ class _Item:
 class _Group:
     """Pictures of one bucket on their way through the device: `parts` parts of `count` pictures, the last ones missing."""
 
-    def __init__(self, items: Sequence[_Item], count: int, devices: tuple[jax.Device, ...]):
+    def __init__(self, items: Sequence[_Item], count: int, devices: Devices):
         self.items, self.count, self.devices, self.parts = items, count, devices, len(devices)
         self.page = page_size(devices[0].platform)
         self.planes = [
@@ -241,7 +241,7 @@ class _Group:
                 self.planes[k][c].reshape(-1, 64)[item.order(c).raster] = levels[p, place]
 
 
-def _grouped(items: Sequence[_Item], devices: tuple[jax.Device, ...]) -> Iterator[_Group]:
+def _grouped(items: Sequence[_Item], devices: Devices) -> Iterator[_Group]:
     """Pictures of equal programs together, as many as a dispatch holds."""
     alike: dict[Any, list[_Item]] = defaultdict(list)
     for item in items:

@@ -51,13 +51,16 @@ class Picture:
     """
 
     def __init__(self, image: np.ndarray, frame: Frame):
-        self.frame = frame
+        self.frame: Frame = frame
         count = len(frame.components)
         alone = count == 1
+        self.hmax: int
+        self.vmax: int
         self.hmax, self.vmax = (1, 1) if alone else (frame.hmax, frame.vmax)
         high, wide = frame.blocks(0) if alone else frame.mcus
-        self.rows, self.columns = 8 * self.vmax * high, 8 * self.hmax * wide
-        self.planes = borrow((count, self.rows, self.columns + _SLACK))
+        self.rows: int = 8 * self.vmax * high
+        self.columns: int = 8 * self.hmax * wide
+        self.planes: np.ndarray = borrow((count, self.rows, self.columns + _SLACK))
         stride, size = self.planes.shape[2], self.planes[0].size
         tail = np.zeros(128, np.uint8)
         # copies may end 31 bytes behind a plane: the next one is written later, the last has its slack

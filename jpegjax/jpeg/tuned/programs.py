@@ -153,7 +153,7 @@ def _field(layout: Layout, luma: jax.Array, picture: Pictures) -> jax.Array:
     return to_field(logs, *size, picture.parameters[:8], learned, network.share if network else 0)
 
 
-def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array | None) -> tuple:
+def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array | None) -> tuple[Any, ...]:
     """(raw int16 [blocks, 64] of all components in work, field int32 [blocks])."""
     planes, sides = _full(picture.pixels), picture.sides
     raws, fields = [], []
@@ -176,7 +176,7 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
     return jnp.concatenate(raws), jnp.concatenate(fields)
 
 
-def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded | None) -> tuple:
+def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded | None) -> tuple[Any, ...]:
     """(raw blocks int16 [K, 64] in coding order, their field int32 [K])."""
     shape = pictures.pixels.shape
     chroma_blocks: tuple[jax.Array, ...] = ()
@@ -196,7 +196,7 @@ def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded
 def quantise(
     platform: str, raw: jax.Array, field: jax.Array, blocks: Blocks, ac_rates: jax.Array, dc_rates: jax.Array,
     used: jax.Array, counting: jax.Array,
-) -> tuple:  # fmt: skip
+) -> tuple[Any, ...]:  # fmt: skip
     """(levels int16 [K, 64], counts int32 [T, N, 256] and [T, 12]; zeros unless `counting`), of the first `used` segments."""
     shape = blocks.table.shape[0], SEGMENT
     x, field, flags = raw.reshape(*shape, 64), field.reshape(shape), blocks.flags.reshape(shape)

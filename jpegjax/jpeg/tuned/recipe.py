@@ -79,7 +79,7 @@ class Recipe:
     bands: tuple[int, ...] = (2, 9, 63)
     network: Network | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, shape in TABLES.items():
             given = np.asarray(getattr(self, name))
             if given.shape != shape or given.dtype.kind not in "iu":

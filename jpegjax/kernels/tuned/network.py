@@ -138,7 +138,7 @@ class Network:
     share: int
     slope: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         inputs = [FEATURES, *[9 * WIDTH] * (len(self.layers) - 2), WIDTH]
         outputs = [WIDTH] * (len(self.layers) - 1) + [1]
         for i, ((w, b), shape) in enumerate(zip(self.layers, zip(inputs, outputs, strict=True), strict=True)):
