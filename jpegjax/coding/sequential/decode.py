@@ -182,19 +182,19 @@ def decode_mcus(
                 _restart(state)
             n = min(n, state[TO_GO])
             state[TO_GO] -= n
+        done = np.int64(0)
         if state[INSUFFICIENT] == 0:
             _prepare(state, window)
             if _decode_batch(scan, mcus_wide, mcu, n, per_mcu, tables, state, memory, False):
-                mcu += n
-                continue
-        for _ in range(n):
-            if state[INSUFFICIENT] == 0:
-                _prepare(state, window)
-                _decode_batch(scan, mcus_wide, mcu, 1, per_mcu, tables, state, memory, True)
-            else:
-                place_slots(scan, mcus_wide, mcu, 1, per_mcu, slots, memory + _SPARE_AT)
-                finish_slots(scan, mcus_wide, mcu, 1, per_mcu, slots, state[PREDICTORS:], True)
-            mcu += 1
+                done = n
+        while done < n and state[INSUFFICIENT] == 0:
+            _prepare(state, window)
+            _decode_batch(scan, mcus_wide, mcu + done, 1, per_mcu, tables, state, memory, True)
+            done += 1
+        if done < n:
+            place_slots(scan, mcus_wide, mcu + done, n - done, per_mcu, slots, memory + _SPARE_AT)
+            finish_slots(scan, mcus_wide, mcu + done, n - done, per_mcu, slots, state[PREDICTORS:], True)
+        mcu += n
     warnings = np.int64(0)
     for kind in range(0, DAMAGE_FIELDS, 2):
         warnings += state[kind]
