@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "metrics": {"types"},
     "run": {"errors"},
     "ops": {"types"},
-    "kernels": {"simd", "types", "coding.geometry", "coding.huffman", "coding.symbols", "run.memory"},
+    "kernels": {"simd", "types", "coding.geometry", "coding.symbols", "run.memory"},
     "coding": {"simd", "types", "errors", "annex_k"},
     "container": LEFT | {"coding"},
     "jpeg": LEFT | {"simd", "metrics", "run", "ops", "kernels", "coding", "container"},

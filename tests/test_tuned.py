@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jpegjax.jpeg.tuned.rates import symbol_rates
 from jpegjax.jpeg.tuned.recipe import standard_rates
 from jpegjax.kernels.tuned.field import strength_field
-from jpegjax.kernels.tuned.rates import EMPTY, RATE_FIELDS, ac_tables, symbol_rates
-from jpegjax.kernels.tuned.trellis import NO_FIELD, Blocks, Costs, ac_rows, dc_rows, reciprocals, work_bytes
+from jpegjax.kernels.tuned.trellis import (
+    EMPTY,
+    NO_FIELD,
+    RATE_FIELDS,
+    Blocks,
+    Costs,
+    ac_rows,
+    ac_tables,
+    dc_rows,
+    reciprocals,
+    work_bytes,
+)
 from jpegjax.types import ZIGZAG
 
 NEVER = 1 << 40

@@ -14,8 +14,17 @@ from pictures import slopes
 import jpegjax
 from jpegjax.jpeg.tuned import device as xla
 from jpegjax.jpeg.tuned import plan
-from jpegjax.kernels.tuned.rates import EMPTY, RATE_FIELDS, ac_tables
-from jpegjax.kernels.tuned.trellis import Blocks, Costs, ac_rows, dc_rows, reciprocals, work_bytes
+from jpegjax.kernels.tuned.trellis import (
+    EMPTY,
+    RATE_FIELDS,
+    Blocks,
+    Costs,
+    ac_rows,
+    ac_tables,
+    dc_rows,
+    reciprocals,
+    work_bytes,
+)
 from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
 SEGMENTS, BLOCKS, TABLES, BANDS = 6, 16, 3, 3

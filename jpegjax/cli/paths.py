@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown", "write_whole"]
+__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown"]
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 
@@ -139,24 +138,3 @@ def in_place(sources: Sequence[Source]) -> list[Job]:
         raise UsageError("--in-place: stdin is no file that could be replaced")
     files = {os.path.realpath(source.path): source for source in reversed(sources) if source.path}
     return [Job(source, Path(real)) for real, source in reversed(files.items())]
-
-
-def write_whole(target: Path, content: bytes | memoryview, overwrite: bool) -> None:
-    """Write a file as a whole or not at all. FileExistsError where it exists and may not be replaced.
-
-    What is no regular file (a pipe, /dev/null) is written to, never replaced. A file's permissions outlive it.
-    """
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
-        return
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{shown(target)} exists; --overwrite replaces it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        if target.exists():
-            shutil.copymode(target, partial)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

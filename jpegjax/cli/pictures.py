@@ -14,7 +14,7 @@ from .paths import shown
 
 __all__ = ["FORMATS", "NEEDS_BACKGROUND", "load", "picture_suffixes", "save", "size_of"]
 
-FORMATS = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF", "npy": None}
+FORMATS: dict[str, str | None] = {"png": "PNG", "ppm": "PPM", "bmp": "BMP", "tiff": "TIFF", "npy": None}
 NEEDS_BACKGROUND = ("RGBA", "RGBa", "LA", "La", "PA")
 _ORIENTATION = 0x0112
 _NATIVE = {"L": np.uint8, "RGB": np.uint8, "CMYK": np.uint8, "I;16": np.uint16, "I;16B": np.uint16}

@@ -7,15 +7,16 @@ import itertools
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..api.encoding import encode_batch
+from ..bulk.local import batches, in_turns, write_whole
 from ..container import inspect
 from ..errors import JpegError, LimitExceeded
 from ..jpeg import codec
@@ -23,9 +24,8 @@ from ..jpeg.transcode import transcode
 from ..options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
 from ..options.scans import check_script
 from ..run.engines import pick
-from ..run.threads import cores
 from . import oracle, pictures
-from .paths import Job, shown, write_whole
+from .paths import Job, shown
 from .report import Row, Totals, announce_compilation
 
 __all__ = ["DecodeJob", "EncodeJob", "TranscodeJob", "run"]
@@ -250,31 +250,22 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _exists(target: Path | None) -> str:
+    return f"{shown(target or '')} exists; --overwrite replaces it"
+
+
 def _open(work: Work, job: Job) -> tuple[_Item, int]:
     """(item, pixels that its header claims); an item with an error claims none."""
     item = _Item(job, Row(job.source.name), job.source.path or b"")
     try:
         if job.target is not None and job.target.is_file() and not work.overwrite:
-            raise FileExistsError(f"{shown(job.target)} exists; --overwrite replaces it")
+            raise FileExistsError(_exists(job.target))
         if job.source.path is None:
             item.source = sys.stdin.buffer.read()
         return item, work.measure(item)
     except Exception as error:  # readers of foreign formats raise whatever they like
         item.row.error = _reason(error)
         return item, 0
-
-
-def _batches(opened: Iterable[tuple[_Item, int]]) -> Iterator[list[_Item]]:
-    batch: list[_Item] = []
-    pixels = 0
-    for item, claimed in opened:
-        if batch and (pixels + claimed > _BATCH_PIXELS or len(batch) == _BATCH_FILES):
-            yield batch
-            batch, pixels = [], 0
-        batch.append(item)
-        pixels += claimed
-    if batch:
-        yield batch
 
 
 def _load(work: Work, item: _Item) -> None:
@@ -296,6 +287,8 @@ def _finish(work: Work, item: _Item) -> Row:
                 sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise
+        except FileExistsError:
+            item.row.error = _exists(item.job.target)
         except (OSError, pictures.Refused) as error:
             item.row.error = _reason(error)
     return item.row
@@ -313,25 +306,30 @@ def run(
     totals = Totals(work.verb, pick(work.engine, work.device))
     totals.with_compilation = totals.engine == "xla" and not rehearse
     rows: list[Row] = []
-    with ThreadPoolExecutor(cores()) as pool, warnings.catch_warnings():
+    rehearsal_seconds = 0.0
+
+    def code(batch: Sequence[_Item]) -> None:
+        nonlocal rehearsal_seconds
+        good = [item for item in batch if item.row.error is None]
+        if not good:
+            return
+        first = not rows and totals.engine == "xla"
+        with announce_compilation("xla") if first else contextlib.nullcontext():
+            if first and rehearse:
+                before = time.perf_counter()
+                work.code(good, Totals(work.verb, totals.engine))
+                rehearsal_seconds = time.perf_counter() - before
+            work.code(good, totals)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
         if totals.engine == "host":
             with announce_compilation("host"):
                 work.warm_up()
         start = time.perf_counter()
-        for number, batch in enumerate(_batches(_open(work, job) for job in jobs)):
-            list(pool.map(lambda item: _load(work, item), batch))
-            good = [item for item in batch if item.row.error is None]
-            if good:
-                first = number == 0 and totals.engine == "xla"
-                with announce_compilation("xla") if first else contextlib.nullcontext():
-                    if first and rehearse:
-                        before = time.perf_counter()
-                        work.code(good, Totals(work.verb, totals.engine))
-                        start += time.perf_counter() - before
-                    work.code(good, totals)
-            for row in pool.map(lambda item: _finish(work, item), batch):
-                rows.append(row)
-                tick()
-        totals.all_seconds = time.perf_counter() - start
+        groups = batches((_open(work, job) for job in jobs), _BATCH_PIXELS, _BATCH_FILES)
+        for row in in_turns(groups, partial(_load, work), code, partial(_finish, work)):
+            rows.append(row)
+            tick()
+        totals.all_seconds = time.perf_counter() - start - rehearsal_seconds
     return rows, totals

@@ -14,7 +14,7 @@ from ..simd import kernel
 from ..types import Frame, Scan
 from .geometry import ADDRESS, COLUMNS, FIELDS, ROWS, H, V
 from .huffman import best_lengths, fill_codes
-from .progressive.encode import ac_first, ac_refine, dc_first, dc_refine
+from .progressive.encode import ac_first, ac_refine, dc_refine
 from .stuffing import PADDING
 from .symbols import (
     AC_SLOT,
@@ -149,7 +149,7 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
             words = np.empty(need, np.uint32)
         here = masks[offsets[0] : offsets[0] + mcus] if count == 1 else masks[:0]
         if not progressive:
-            used = sequential(picked, high, wide, restart, masks, offsets, words, segments, seen)
+            used = sequential(picked, high, wide, restart, shift, masks, offsets, words, segments, seen)
         elif first > 0 and scan[HIGH]:
             used = ac_refine(mcus, restart, here, first, last, words, segments)
         elif first > 0:
@@ -157,7 +157,7 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
         elif scan[HIGH]:
             used = dc_refine(picked, high, wide, restart, shift, words, segments)
         else:
-            used = dc_first(picked, high, wide, restart, shift, words, segments, seen)
+            used = sequential(picked, high, wide, restart, shift, masks[:0], offsets, words, segments, seen)
         if seen[LARGEST_DC] >> dc_bits or seen[LARGEST_AC] >> ac_bits:
             return out[:0]
         pair = np.zeros((2, SLOTS * 256), np.int64)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from ..types import Frame, Scan
+from ..simd import kernel, store_u64
+from ..types import Frame
 
 __all__ = [
-    "ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "Band", "H", "V", "Walk", "scan_geometry",
-    "scan_walk",
+    "ADDRESS", "COLUMNS", "FIELDS", "FIRST_ROW", "LAST", "ROWS", "STORED", "H", "V", "mcu_components", "place_blocks",
+    "scan_geometry",
 ]  # fmt: skip
 
 ADDRESS = 0  # address of the block at (FIRST_ROW, 0): int16 [64] in natural order, 128 bytes a block, rows contiguous
@@ -19,7 +18,7 @@ ROWS = 2  # real block rows of the component
 H, V = 3, 4  # blocks per MCU (1, 1 where the scan holds one component)
 FIRST_ROW = 5  # number of the block row that ADDRESS points at: 0 for a whole plane, more for a strip
 LAST = 6  # address of uint8 [rows, columns]: zigzag index of each block's last nonzero coefficient; 0: none wanted
-STORED = 7  # block rows that memory holds where those that only fill an MCU have a place too, else 0
+STORED = 7  # block rows that memory holds: ROWS, or more where those that only fill an MCU have a place too
 FIELDS = 8
 
 
@@ -34,31 +33,54 @@ def scan_geometry(frame: Frame, components: tuple[int, ...], planes: list[np.nda
         k = frame.components[c]
         rows, columns = frame.blocks(c)
         row[ADDRESS] = planes[c].ctypes.data
-        row[COLUMNS], row[ROWS] = columns, rows
+        row[COLUMNS], row[ROWS], row[STORED] = columns, rows, len(planes[c])
         row[H], row[V] = (1, 1) if alone else (k.h, k.v)
     high, wide = frame.blocks(components[0]) if alone else frame.mcus
     return table, high, wide
 
 
-class Walk(NamedTuple):
-    """The MCUs of a scan: `scan_geometry`'s table, rows and columns of MCUs, and MCUs between restarts, 0 for none."""
-
-    geometry: np.ndarray
-    high: int
-    wide: int
-    restart: int
-
-
-class Band(NamedTuple):
-    """What a progressive scan sends of a block: zigzag indices first..last, without their lowest `shift` bits."""
-
-    first: int
-    last: int
-    shift: int
+@kernel
+def mcu_components(scan):
+    """Scan component of each block of an MCU, in scan order: int64 [blocks]."""
+    blocks = np.int64(0)
+    for c in range(scan.shape[0]):
+        blocks += scan[c, H] * scan[c, V]
+    components = np.empty(blocks, np.int64)
+    first = np.int64(0)
+    for c in range(scan.shape[0]):
+        components[first : first + scan[c, H] * scan[c, V]] = c
+        first += scan[c, H] * scan[c, V]
+    return components
 
 
-def scan_walk(frame: Frame, scan: Scan, planes: list[np.ndarray]) -> Walk:
-    """The MCUs of a scan over planes that may hold more block rows than are real (STORED)."""
-    geometry, high, wide = scan_geometry(frame, scan.components, planes)
-    geometry[:, STORED] = [len(planes[c]) for c in scan.components]
-    return Walk(geometry, high, wide, scan.restart_interval)
+@kernel
+def place_blocks(scan, wide, mcu, n, slots, stride):
+    """Write the addresses of the blocks of n MCUs of one row, in scan order; 0 for those that only complete an MCU.
+
+    mcu: the first one; wide: MCUs a row. slots: where the first address goes; stride: bytes from one to the next.
+    """
+    row, column = mcu // wide, mcu % wide
+    per_mcu = np.int64(0)
+    for c in range(scan.shape[0]):
+        per_mcu += scan[c, H] * scan[c, V]
+    first = np.int64(0)
+    for c in range(scan.shape[0]):
+        h, v, columns = scan[c, H], scan[c, V], scan[c, COLUMNS]
+        for y in range(v):
+            at_row = row * v + y
+            line = scan[c, ADDRESS] + (at_row - scan[c, FIRST_ROW]) * columns * 128
+            for x in range(h):
+                at = column * h + x
+                real = np.int64(0)
+                if at_row < scan[c, ROWS]:
+                    real = min(n, max((columns - at + h - 1) // h, np.int64(0)))
+                block = line + at * 128
+                slot = slots + first * stride
+                for _ in range(real):
+                    store_u64(slot, block)
+                    block += h * 128
+                    slot += per_mcu * stride
+                for _ in range(real, n):
+                    store_u64(slot, 0)
+                    slot += per_mcu * stride
+                first += 1

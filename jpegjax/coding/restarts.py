@@ -7,17 +7,32 @@ others have the fields below, and call `next_segment` at their start and at ever
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..simd import kernel, store_u64
 from .stuffing import END, PADDING, find_marker, unstuff
 
 __all__ = [
-    "BAD_CODE", "BAD_DECISION", "DAMAGE_FIELDS", "ENDED", "EXHAUSTED", "EXTRANEOUS", "PAD", "RESYNC", "WARNINGS",
-    "SegmentReport", "Source", "close_segment", "new_source", "next_segment", "note", "note_end", "resync", "scan_notes",
-    "scan_warnings", "scratch_for",
+    "BAD_CODE",
+    "BAD_DECISION",
+    "DAMAGE_FIELDS",
+    "ENDED",
+    "EXHAUSTED",
+    "EXTRANEOUS",
+    "PAD",
+    "RESYNC",
+    "TARGET",
+    "WARNINGS",
+    "SegmentReport",
+    "close_segment",
+    "new_state",
+    "next_segment",
+    "note",
+    "note_end",
+    "resync",
+    "scan_notes",
+    "scan_warnings",
+    "scratch_for",
 ]  # fmt: skip
 
 EXHAUSTED, BAD_CODE, BAD_DECISION, EXTRANEOUS, RESYNC, ENDED = range(6)
@@ -44,16 +59,8 @@ OVER = MARKER + 5  # 1: it is no restart marker, so that all further segments ar
 INSUFFICIENT = MARKER + 6  # 1: the segment had fewer bits than its MCUs took
 BEFORE = MARKER + 7  # INSUFFICIENT as the segment before left it
 LAST_GOOD = MARKER + 8  # the last MCU at whose start INSUFFICIENT was 0
-FIELDS = MARKER + 9
-
-
-class Source(NamedTuple):
-    """Where a scan's segments come from. data, scratch: addresses; size: bytes of data; scratch from `scratch_for`."""
-
-    data: int
-    size: int
-    scratch: int
-    state: np.ndarray
+DATA, SIZE, TARGET = MARKER + 9, MARKER + 10, MARKER + 11  # addresses of data and of unstuffed bytes; bytes of data
+FIELDS = MARKER + 12
 
 
 @kernel
@@ -90,11 +97,10 @@ def resync(data, size, position, code, due, state):
 
 
 @kernel
-def _restart(source):
+def _restart(state):
     """Pass the marker that is due, or decide what stands in for it."""
-    data, size, _, state = source
     due = state[EXPECTED]
-    state[MARKER], code, passed = resync(data, size, state[MARKER], state[CODE], due, state)
+    state[MARKER], code, passed = resync(state[DATA], state[SIZE], state[MARKER], state[CODE], due, state)
     state[CODE] = code
     state[PENDING] = 0 if passed else 1
     state[OVER] = 0 if 0xD0 <= code <= 0xD7 else 1
@@ -105,18 +111,18 @@ def _restart(source):
 
 
 @kernel
-def next_segment(source, first, mcus, restart):
-    """Unstuff the segment of MCU `first` to source.scratch, PAD zero bytes behind it: (bytes, the MCU behind it).
+def next_segment(state, first, mcus, restart):
+    """Unstuff the segment of MCU `first` to state[TARGET], PAD zero bytes behind it: (bytes, the MCU behind it).
 
     mcus: of the scan; restart: interval in MCUs, 0 for none.
     """
-    data, size, target, state = source
+    size, target = state[SIZE], state[TARGET]
     state[BEFORE] = state[INSUFFICIENT]
     if first > 0:
-        _restart(source)
+        _restart(state)
     length = np.int64(0)
     if not state[PENDING]:
-        length, state[MARKER], state[CODE] = unstuff(data, state[START], size, target, size + PADDING)
+        length, state[MARKER], state[CODE] = unstuff(state[DATA], state[START], size, target, size + PADDING)
         note_end(state, state[CODE], size)
     for i in range(0, PAD, 8):
         store_u64(target + length + i, 0)
@@ -140,12 +146,16 @@ def close_segment(state, first, mcu, used, length, bad):
         note(state, EXTRANEOUS, state[MARKER] - (length - ((used + 7) >> 3)))
 
 
-def new_source(data: np.ndarray, position: int, scratch: np.ndarray) -> Source:
-    """A scan whose first entropy-coded byte is at offset `position` of data, uint8 [n]; the caller keeps both alive."""
+def new_state(data: int, size: int, target: int, position: int) -> np.ndarray:
+    """State at the start of a scan, whose first entropy-coded byte is at offset `position` of the data.
+
+    data, target: addresses of what the caller keeps alive; size: bytes of data; target: of a `scratch_for` them.
+    """
     state = np.zeros(FIELDS, np.int64)
+    state[DATA], state[SIZE], state[TARGET] = data, size, target
     state[START] = state[MARKER] = position
     state[LAST_GOOD] = -1
-    return Source(data.ctypes.data, data.size, scratch.ctypes.data, state)
+    return state
 
 
 def scratch_for(size: int) -> np.ndarray:
@@ -156,6 +166,8 @@ def scratch_for(size: int) -> np.ndarray:
 def scan_warnings(state: np.ndarray) -> list[tuple[str, int, int]]:
     """What was wrong with a scan: (message, times, byte offset of the first one) by offset; empty where nothing was."""
     found = state[:DAMAGE_FIELDS].tolist()
+    if not any(found):
+        return []
     told = [(WARNINGS[i], found[2 * i], found[2 * i + 1]) for i in range(len(WARNINGS)) if found[2 * i]]
     return sorted(told, key=lambda damage: damage[2])
 
@@ -176,6 +188,6 @@ class SegmentReport:
     """
 
     def __init__(self, state: np.ndarray):
-        self.position: int = int(state[MARKER])
-        self.last_good_mcu: int = int(state[LAST_GOOD])
+        self.position: int = state.item(MARKER)
+        self.last_good_mcu: int = state.item(LAST_GOOD)
         self.warnings = scan_notes(state)

@@ -30,7 +30,7 @@ from ..simd import (
     vectorized,
 )
 from ..types import ZIGZAG, Scan
-from .geometry import ADDRESS, COLUMNS, ROWS, H, V
+from .geometry import ADDRESS, mcu_components, place_blocks
 from .stuffing import stuff
 
 __all__ = [
@@ -145,52 +145,57 @@ def put_value(at, slot, run, value):
 
 
 @kernel
-def sequential(geometry, high, wide, restart, masks, offsets, words, segments, seen):
+def sequential(geometry, high, wide, restart, shift, masks, offsets, words, segments, seen):
+    """Tokens of a sequential scan or, where masks is empty, of the first scan of DC, without its lowest `shift` bits.
+
+    masks: uint64 [all blocks, 4], see `block_masks`; offsets: of each scan component's first block there.
+    """
     start = np.int64(words.ctypes.data)
     at = start
     last_dc = np.zeros(4, np.int64)
     largest_dc = largest_ac = np.int64(0)
     segment = left = 0
-    for y in range(high):
+    components = mcu_components(geometry)
+    row = np.empty(wide * components.size, np.int64)
+    for mcu in range(0, high * wide, wide):
+        place_blocks(geometry, wide, mcu, wide, row.ctypes.data, 8)
         for x in range(wide):
             if left == 0:
                 segments[segment] = (at - start) >> 2
                 segment += 1
                 left = restart if restart else high * wide
-                for i in range(4):
-                    last_dc[i] = 0
+                last_dc[:] = 0
             left -= 1
-            for i in range(geometry.shape[0]):
-                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
-                for row in range(y * v, y * v + v):
-                    for column in range(x * h, x * h + h):
-                        if row >= rows or column >= columns:
-                            at = put(at, DC_SLOT + i, 0, 0, 0)
-                            at = put(at, AC_SLOT + i, 0, 0, 0)
-                            continue
-                        index = row * columns + column
-                        block = geometry[i, ADDRESS] + 128 * index
-                        dc = load_i16(block)
-                        difference = dc - last_dc[i]
-                        last_dc[i] = dc
-                        largest_dc |= abs(difference)
-                        size = category(difference)
-                        at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
-                        left_over = masks[offsets[i] + index, NONZERO] & ~np.uint64(1)
-                        before: Any = 0
-                        while left_over:
-                            k = np.int64(ctz64(left_over))
-                            left_over &= left_over - np.uint64(1)
-                            run = k - before - 1
-                            before = k
-                            while run > 15:
-                                at = put(at, AC_SLOT + i, 0xF0, 0, 0)
-                                run -= 16
-                            value = load_i16(block + 2 * NATURAL[k])
-                            largest_ac |= abs(value)
-                            at = put_value(at, AC_SLOT + i, run, value)
-                        if before < 63:
-                            at = put(at, AC_SLOT + i, 0, 0, 0)
+            for place in range(components.size):
+                i, block = components[place], row[x * components.size + place]
+                if block == 0:
+                    at = put(at, DC_SLOT + i, 0, 0, 0)
+                    if len(masks):
+                        at = put(at, AC_SLOT + i, 0, 0, 0)
+                    continue
+                dc = load_i16(block) >> shift
+                difference = dc - last_dc[i]
+                last_dc[i] = dc
+                largest_dc |= abs(difference)
+                size = category(difference)
+                at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
+                if len(masks) == 0:
+                    continue
+                left_over = masks[offsets[i] + (block - geometry[i, ADDRESS]) // 128, NONZERO] & ~np.uint64(1)
+                before: Any = 0
+                while left_over:
+                    k = np.int64(ctz64(left_over))
+                    left_over &= left_over - np.uint64(1)
+                    run = k - before - 1
+                    before = k
+                    while run > 15:
+                        at = put(at, AC_SLOT + i, 0xF0, 0, 0)
+                        run -= 16
+                    value = load_i16(block + 2 * NATURAL[k])
+                    largest_ac |= abs(value)
+                    at = put_value(at, AC_SLOT + i, run, value)
+                if before < 63:
+                    at = put(at, AC_SLOT + i, 0, 0, 0)
     segments[segment] = (at - start) >> 2
     seen[0] = largest_dc
     seen[1] = largest_ac

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NoReturn
 
 from ..errors import CorruptJpeg, UnsupportedJpeg
 
 __all__ = [
     "APP0", "APP1", "APP2", "APP14", "COM", "DAC", "DHT", "DNL", "DQT", "DRI", "EOI", "HIERARCHICAL", "JPG", "JPG_LS",
-    "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "is_filler", "marker_name", "refuse", "segments",
+    "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "find_segment", "is_filler", "marker_name",
+    "refuse",
 ]  # fmt: skip
 
 SOF0, DHT, JPG, DAC = 0xC0, 0xC4, 0xC8, 0xCC
@@ -63,24 +63,21 @@ def is_filler(data: bytes | memoryview, start: int, stop: int) -> bool:
     return _FILLER.fullmatch(data, start, stop) is not None
 
 
-def segments(
+def find_segment(
     data: bytes | memoryview, position: int, size: int, pattern: re.Pattern[bytes] = _SEGMENT
-) -> Iterator[tuple[int, int, int]]:
-    """(code, offset of the marker, offset behind the segment) of each segment from `position` on; (0, size, size) ends.
+) -> tuple[int, int, int]:
+    """(code, offset of the marker, offset behind the segment) of the first segment from `position` on.
 
-    A segment that the data, `size` bytes, do not hold ends behind them; EOI and SOI have no length, so that their third
-    number means nothing. What stands between two segments, entropy-coded data too, is passed over.
+    (0, size, size) where there is none. A segment that the data, `size` bytes, do not hold ends behind them; EOI and SOI
+    have no length, so that their third number means nothing. pattern: what counts as a marker where none is at `position`.
     """
-    at = position
-    while True:
-        code = data[at + 1] if at + 1 < size and data[at] == 0xFF else 0
-        if code < 0xC0 or code == 0xFF or 0xD0 <= code <= 0xD7:
-            found = pattern.search(data, at, size)
-            if found is None:
-                break
-            at = found.start()
-            code = data[at + 1]
-        stop = at + 2 + (data[at + 2] << 8 | data[at + 3]) if at + 4 <= size else size + 1
-        yield code, at, stop
-        at = stop if stop > at + 4 else at + 4
-    yield 0, size, size
+    code = data[position + 1] if position + 1 < size and data[position] == 0xFF else 0
+    if code < 0xC0 or code == 0xFF or 0xD0 <= code <= 0xD7:
+        found = pattern.search(data, position, size)
+        if found is None:
+            return 0, size, size
+        position = found.start()
+        code = data[position + 1]
+    if position + 4 > size:
+        return code, position, size + 1
+    return code, position, position + 2 + (data[position + 2] << 8 | data[position + 3])

@@ -39,10 +39,10 @@ from .markers import (
     MAX_SEGMENTS,
     NO_PLACE,
     SOS,
+    find_segment,
     is_filler,
     marker_name,
     refuse,
-    segments,
 )
 from .metadata import ADOBE_PREFIX, JFIF_PREFIX, Metadata, read_metadata
 from .write import SOI
@@ -166,11 +166,12 @@ class Reader:
         if self._ended:
             return False
         data, size = self.data, self.size
-        for code, p, stop in segments(data, self.position, size):
+        while True:
+            code, p, stop = find_segment(data, self.position, size)
             if p != self.position:
                 self._report_skipped(self.position, p)
             if code == 0:
-                break
+                return self._end("the data end without EOI", size)
             if code == EOI:
                 self.position = p + 2
                 return self._end(None, p)
@@ -182,14 +183,13 @@ class Reader:
                 self.position = p
                 self._settle_frame(p)
                 return True
-            self.position = max(stop, p + 4)
+            self.position = stop if stop > p + 4 else p + 4
             if code >= APP0 or code == DNL:
                 self._application(code, p, stop)
                 continue
             if stop < p + 4:
                 raise CorruptJpeg(f"{marker_name(code)} segment has length {stop - p - 2}; at least 2 are needed", p)
             self._table(code, bytes(data[p + 4 : stop]), p)
-        return self._end("the data end without EOI", size)
 
     def require_frame(self) -> Frame:
         """The frame; CorruptJpeg where no header gave one before `position`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from ..errors import CorruptJpeg
@@ -24,9 +25,9 @@ from .markers import (
     NO_PLACE,
     SCAN_END,
     SOS,
+    find_segment,
     is_filler,
     marker_name,
-    segments,
 )
 from .metadata import is_adobe, is_jfif, segment_kind
 
@@ -144,14 +145,9 @@ def walk(data: bytes | memoryview, frame: Frame, limits: Limits, known: int) -> 
         if at >= known:
             found.warnings.append((message, at))
 
-    scan: tuple[tuple[int, ...], tuple[int, int], tuple[int, int], int, int] | None = None
-    for number, (code, at, stop) in enumerate(segments(data, p, size, SCAN_END)):
-        if scan is not None:
-            sizes["entropy"] += at - p
-            if scan[0]:
-                found.scans.append(ScanPart(*scan, nbytes=at - p))
-            scan = None
-        elif at > p:
+    for number in count():
+        code, at, stop = find_segment(data, p, size, SCAN_END)
+        if at > p:
             harmless = is_filler(data, p, at)
             sizes["headers" if harmless else "unread"] += at - p
             if not harmless:
@@ -188,12 +184,13 @@ def walk(data: bytes | memoryview, frame: Frame, limits: Limits, known: int) -> 
         elif code == DAC:
             _note_conditioning(body, at, found.conditioning)
         elif code == SOS:
-            scan = (), (0, 0), (0, 0), interval, at
+            start, p = p, find_segment(data, p, size, SCAN_END)[1]
+            sizes["entropy"] += p - start
             try:
                 components, _, spectral, approximation = parse_sos(body, at, frame)
             except CorruptJpeg as error:
                 warn(error.message, at)
             else:
-                scan = components, spectral, approximation, interval, at
+                found.scans.append(ScanPart(components, spectral, approximation, interval, at, p - start))
     found.sizes = PartSizes(**sizes)
     return found

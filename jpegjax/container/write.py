@@ -18,8 +18,8 @@ from .markers import APP0, APP1, APP2, APP14, COM, DAC, DHT, DQT, DRI, MAX_BODY,
 from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, XMP_PREFIX
 
 __all__ = [
-    "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "segment",
-    "sos",
+    "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "opening",
+    "segment", "sos",
 ]  # fmt: skip
 
 SOI = bytes((0xFF, markers.SOI))
@@ -77,22 +77,15 @@ def adobe_segment(color: ColorSpace) -> bytes:
     return b"" if transform is None else segment(APP14, ADOBE_PREFIX + bytes((0, 100, 0, 0, 0, 0, transform)))
 
 
-def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_METADATA) -> bytes:
-    """A file from SOI up to and including SOFn.
-
-    qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
-        Lossless frames have none.
-    metadata: to embed; its dpi is the JFIF density, its exif the APP1 body as it stands ("Exif\\0\\0" first).
-    Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
-    A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
-    """
+def opening(color: ColorSpace, metadata: Metadata = NO_METADATA) -> bytes:
+    """A file from SOI up to its first table: JFIF and Adobe as the colour needs them, and the metadata."""
     dpi = metadata.dpi
-    if dpi is not None and frame.color is ColorSpace.RGB:
+    if dpi is not None and color is ColorSpace.RGB:
         raise ValueError(f"dpi={dpi!r}: the JFIF marker that carries it makes decoders read RGB as YCbCr")
     parts = [SOI]
-    if dpi is not None or frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR):
+    if dpi is not None or color in (ColorSpace.GRAY, ColorSpace.YCBCR):
         parts.append(jfif_segment(density=(1, *dpi)) if dpi else jfif_segment())
-    parts.append(adobe_segment(frame.color))
+    parts.append(adobe_segment(color))
     if metadata.exif:
         parts.append(segment(APP1, bytes(metadata.exif), "exif"))
     if metadata.xmp:
@@ -101,12 +94,23 @@ def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_
         parts.append(icc_segments(bytes(metadata.icc_profile)))
     if metadata.comment:
         parts.append(segment(COM, bytes(metadata.comment), "comment"))
-    parts.append(frame_header(frame, qtables))
     return b"".join(parts)
 
 
+def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_METADATA) -> bytes:
+    """A file from SOI up to and including SOFn: `opening` and `frame_header`.
+
+    qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
+        Lossless frames have none.
+    metadata: to embed; its dpi is the JFIF density, its exif the APP1 body as it stands ("Exif\\0\\0" first).
+    Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
+    A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
+    """
+    return opening(frame.color, metadata) + frame_header(frame, qtables)
+
+
 def frame_header(frame: Frame, qtables: Sequence[np.ndarray]) -> bytes:
-    """The end of `header`, behind all metadata: DQT and SOFn."""
+    """DQT and SOFn, which stand behind all metadata."""
     parts = []
     process = frame.process
     for slot, table in ({} if process.lossless else _used_tables(frame, qtables)).items():

@@ -1,6 +1,6 @@
 """Files to coefficient planes and back: the entropy coders of `coding` joined to the markers of `container`.
 
-planes ──▶ header + body ──▶ bytes          bytes ──▶ decode_image ──▶ planes
+planes ──▶ opening + body ──▶ bytes          bytes ──▶ decode_image ──▶ planes
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..coding.progressive.decode import ScanDecoder
 from ..coding.progressive.encode import default_script
 from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_notes
 from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
-from ..container import EOI, Reader, dac, dht, dri, header, parse_header, sos
+from ..container import EOI, Reader, dac, dht, dri, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
-from ..container.write import frame_header
+from ..container.write import frame_header, opening
 from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
@@ -99,15 +99,14 @@ def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan])
 
 
 @lru_cache(maxsize=64)
-def _only_head(frame: Frame, interval: int) -> bytes:
-    """`_plain_heads` of a file's only scan."""
-    return _plain_heads(frame, [Scan(tuple(range(len(frame.components))), restart_interval=interval)])[0]
+def _plain_start(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
+    """All that stands between the metadata and the data of a file of one scan."""
+    scan = Scan(tuple(range(len(frame.components))), restart_interval=interval)
+    return frame_header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _plain_heads(frame, [scan])[0]
 
 
-@lru_cache(maxsize=64)
-def _bare_start(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
-    """All that stands before the data of a file of one scan without metadata."""
-    return header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _only_head(frame, interval)
+_bare_opening = lru_cache(opening)
+"""Of a colour, without metadata."""
 
 
 def plain_file(
@@ -118,10 +117,8 @@ def plain_file(
     steps: per component uint16 [64] in natural order. interval: MCUs between restarts, 0 for none. segments: parts of the
     data, each with the number of the restart segment that it begins.
     """
-    if metadata:
-        parts = [header(frame, [np.frombuffer(s, np.uint16) for s in steps], metadata), _only_head(frame, interval)]
-    else:
-        parts = [_bare_start(frame, steps, interval)]
+    first = opening(frame.color, metadata) if metadata else _bare_opening(frame.color)
+    parts = [first, _plain_start(frame, steps, interval)]
     for number, data in segments:
         parts += [bytes([0xFF, 0xD0 + (number - 1) % 8]), data] if number else [data]
     return b"".join([*parts, EOI])
@@ -174,8 +171,8 @@ def write_scans(
     return _write_plain(planes, frame, script)
 
 
-def _fitting(planes: Sequence[np.ndarray], frame: Frame, options: EncodeOptions) -> tuple[list[np.ndarray], Frame]:
-    """Planes as the coders take them, and the frame of the options' process; ValueError for planes that do not fit."""
+def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
+    """`encode_image` without what stands before the first DQT: SOI and metadata."""
     if options.arithmetic:
         process = Process.PROGRESSIVE_ARITHMETIC if options.progressive else Process.EXTENDED_ARITHMETIC
         frame = replace(frame, process=process)
@@ -187,10 +184,7 @@ def _fitting(planes: Sequence[np.ndarray], frame: Frame, options: EncodeOptions)
     for c, plane in enumerate(planes):
         if plane.shape != (*frame.blocks(c), 8, 8):
             raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
-    return planes, frame
-
-
-def _scans(planes: list[np.ndarray], frame: Frame, options: EncodeOptions) -> bytes:
+    start = frame_header(frame, qtables)
     if options.scans is not None:
         script = check_script(options.scans, frame)
     else:
@@ -198,13 +192,7 @@ def _scans(planes: list[np.ndarray], frame: Frame, options: EncodeOptions) -> by
     if options.restart.rows or options.restart.blocks:
         script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
-    return write_scans(planes, frame, script, optimize=optimize)
-
-
-def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
-    """`encode_image` without what stands before the first DQT: SOI and metadata."""
-    planes, frame = _fitting(planes, frame, options)
-    return frame_header(frame, qtables) + _scans(planes, frame, options)
+    return start + write_scans(planes, frame, script, optimize=optimize)
 
 
 def encode_image(
@@ -217,8 +205,7 @@ def encode_image(
     in natural order. Of the options, those on tables, process, scans, restarts and metadata count. Raises ValueError for
     planes and scan scripts that do not fit the frame and for coefficients out of range.
     """
-    planes, frame = _fitting(planes, frame, options)
-    return header(frame, qtables, options.metadata) + _scans(planes, frame, options)
+    return opening(frame.color, options.metadata) + body(planes, frame, qtables, options)
 
 
 def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:

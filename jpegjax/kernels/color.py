@@ -25,7 +25,7 @@ from ..simd import (
     unpack_low,
     vectorized,
     zero,
-)  # fmt: skip
+)
 from .lanes import descaled, dot, less, plus
 from .rows import copy_exact, extend_row
 

@@ -26,7 +26,7 @@ from ..simd import (
     vectorized,
     with_sign,
     zero,
-)  # fmt: skip
+)
 from .lanes import descaled, dot, less, pairs, plus, transposed
 
 __all__ = ["fdct_strip", "idct_strip", "quantised_strip"]

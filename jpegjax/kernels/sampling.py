@@ -15,7 +15,7 @@ from ..simd import (
     store_i16,
     store_u8,
     vectorized,
-)  # fmt: skip
+)
 from .rows import copy_bytes
 
 __all__ = [

@@ -8,9 +8,13 @@ Each option stands in one place with its default, its check and the sentence tha
     scans      scan scripts
     groups     Limits, Restart, Metadata
     encode, decode, transcode
+
+Each class loads on first use: the limits, which are a default of every door, come with the package.
 """
 
-from .checks import about, check_choice, check_int
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
 from .choices import (
     ENGINES,
     FLIPS,
@@ -28,11 +32,14 @@ from .choices import (
     Tune,
     Upsample,
 )
-from .decode import DecodeOptions
-from .encode import EncodeOptions
 from .groups import DEFAULT_LIMITS, NO_METADATA, Limits, Metadata, Restart
-from .parse import parse_subsampling
-from .transcode import TranscodeOptions
+
+if TYPE_CHECKING:
+    from .checks import about, check_choice, check_int
+    from .decode import DecodeOptions
+    from .encode import EncodeOptions
+    from .parse import parse_subsampling
+    from .transcode import TranscodeOptions
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -63,3 +70,21 @@ __all__ = [
     "check_int",
     "parse_subsampling",
 ]
+
+_LATER = {
+    "DecodeOptions": "decode",
+    "EncodeOptions": "encode",
+    "TranscodeOptions": "transcode",
+    "about": "checks",
+    "check_choice": "checks",
+    "check_int": "checks",
+    "parse_subsampling": "parse",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .journal import plain, row_key
+from ..bulk.journal import plain, row_key
 from .measured import Comparison, Picture
 from .plan import Curve
 from .score import measure

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import re
 import shlex
 import sys
 import threading
@@ -13,13 +15,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import __version__
+from ..bulk.journal import Journal, row_key
 from .curves import Delta, Point, bd_table, mean_points
-from .journal import Journal, describe_run, row_key
 from .plan import Curve, default_curves, parse_codecs, parse_metrics
 from .score import DEFAULT_METRICS, measure
 
@@ -107,6 +111,35 @@ def _pictures(images: Iterable[Any] | Mapping[str, Any]) -> tuple[list[Picture],
         else:
             found.append(Picture(name, hashlib.blake2b(content, digest_size=10).hexdigest(), source))
     return found, lost
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _describe_run(command: str, releases: Iterable[str], workers: int) -> dict[str, Any]:
+    """What made a set of rows: command, versions, machine, and how the seconds in them were taken."""
+    versions = {"python": platform.python_version(), "jpegjax": __version__}
+    for package in ("jax", "jaxlib", "numpy", "numba"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command": command,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": versions | {"codecs": sorted(set(releases))},
+        "machine": {
+            "cpu": _processor(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "seconds": f"wall clock of one call after an untimed one, {workers} at a time beside their metrics",
+    }
 
 
 class _Worker:
@@ -216,7 +249,7 @@ def compare(
     tell(len(plan) - len(pending), len(plan))
     if pending:
         releases = (curve.codec.version for curve in curves)
-        run = journal.begin(describe_run(command or shlex.join(sys.argv), releases, workers))
+        run = journal.begin(_describe_run(command or shlex.join(sys.argv), releases, workers))
         try:
             failed += _run(_Worker(journal, run, names), pending, workers, lambda n: tell(len(plan) - n, len(plan)))
         finally:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .journal import plain
+from ..bulk.journal import plain
 from .matched import slider_pictures
 from .measured import Comparison
 from .plots import COLORS, MARKERS

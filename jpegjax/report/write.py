@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .journal import plain
+from ..bulk.journal import plain
+from ..bulk.local import write_whole
 from .measured import Comparison
 from .score import METRICS, column
 
@@ -82,7 +83,8 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     made = summary(comparison, anchor, intervals)
     results = folder / "results.json"
-    _write_text(results, json.dumps(made, indent=1, default=plain, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(made, indent=1, default=plain, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(results, text.encode())
     written = [results]
     if formats:
         from .plots import draw
@@ -91,11 +93,6 @@ def write(
     from .page import render
 
     page = folder / "report.html"
-    _write_text(page, render(comparison, made, folder=folder, images=images, rates=rates, crop=crop))
+    shown = render(comparison, made, folder=folder, images=images, rates=rates, crop=crop)
+    write_whole(page, shown.encode())
     return [*written, page]
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -12,7 +12,8 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import accumulate
 from math import prod
 from typing import TypeVar
 
@@ -43,13 +44,13 @@ def address(array: np.ndarray) -> int:
 
 
 class Pointers:
-    """Arrays and where their data start, int64 [n]; good as long as this object lives."""
+    """Arrays and where their data start, or other addresses in them: int64 [n], good as long as this object lives."""
 
     __slots__ = ("addresses", "arrays")
 
-    def __init__(self, arrays: Iterable[np.ndarray]):
+    def __init__(self, arrays: Iterable[np.ndarray], addresses: Sequence[int] | None = None):
         self.arrays = tuple(arrays)
-        self.addresses = np.array([address(a) for a in self.arrays], np.int64)
+        self.addresses = np.array([address(a) for a in self.arrays] if addresses is None else addresses, np.int64)
 
 
 _local = threading.local()
@@ -67,11 +68,11 @@ def scratch(name: str, nbytes: int) -> np.ndarray:
 
 
 def scratch_parts(name: str, sizes: Iterable[int]) -> Pointers:
-    """Parts of one `scratch` buffer, uint8 of these sizes, each from a multiple of 64 on."""
-    ends = np.cumsum([(size + 63) // 64 * 64 for size in sizes])
-    buffer = scratch(name, int(ends[-1]) + 64)
-    first = -address(buffer) % 64
-    return Pointers(np.split(buffer[first : first + ends[-1]], ends[:-1]))
+    """Where parts of these sizes, in bytes, start in one `scratch` buffer, at multiples of 64."""
+    rounded = [(size + 63) // 64 * 64 for size in sizes]
+    buffer = scratch(name, sum(rounded) + 64)
+    start = address(buffer)
+    return Pointers([buffer], list(accumulate(rounded[:-1], initial=start + -start % 64)))
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:

@@ -9,15 +9,16 @@ import numpy as np
 
 from ...simd import clz64, kernel, load_i16, store_i16
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, STORED, Band, H, V, scan_walk
+from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from ..restarts import (
     BAD_DECISION,
     EXTRANEOUS,
     LAST_GOOD,
     MARKER,
     START,
+    TARGET,
     SegmentReport,
-    new_source,
+    new_state,
     next_segment,
     note,
     scratch_for,
@@ -124,33 +125,31 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
 
 
 @kernel(inline=True)
-def close_arithmetic(source, mcu, decoder, length, valid):
+def close_arithmetic(state, mcu, decoder, length, valid):
     """Note how a segment ended. mcu: its last one; length: bytes that it had."""
-    state = source.state
     state[LAST_GOOD] = mcu
     if not valid:
         note(state, BAD_DECISION, state[START])
         return
     # libjpeg's decoder reads two bytes, then one whenever eight bits of them are used up; it takes what it needs.
-    read = decoder[3] - source.scratch - (decoder[2] >> 3)
+    read = decoder[3] - state[TARGET] - (decoder[2] >> 3)
     if read < length:
         note(state, EXTRANEOUS, state[MARKER] - (length - read))
 
 
 @kernel
-def _decode_interleaved(source, walk, parameters, shift, sequential, spare):
+def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift, sequential, spare):
     """Sequential scan, or DC first scan, of interleaved or single components."""
-    geometry, high, wide, restart = walk
     mcus = high * wide
     previous, context = np.zeros(4, np.int64), np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
-        length, until = next_segment(source, mcu, mcus, restart)
-        stop = source.scratch + length + SLACK
+        length, until = next_segment(state, mcu, mcus, restart)
+        stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
         for i in range(4):
             previous[i] = context[i] = 0
-        decoder = start_decode(source.scratch, stop)
+        decoder = start_decode(state[TARGET], stop)
         valid = True
         y, x = mcu // wide, mcu % wide
         while mcu < until and valid:
@@ -181,19 +180,18 @@ def _decode_interleaved(source, walk, parameters, shift, sequential, spare):
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(source, until - 1, decoder, length, valid)
+        close_arithmetic(state, until - 1, decoder, length, valid)
         mcu = until
 
 
 @kernel
-def _decode_dc_refine(source, walk, shift):
-    geometry, high, wide, restart = walk
+def _decode_dc_refine(state, geometry, high, wide, restart, shift):
     mcus = high * wide
     mcu = 0
     while mcu < mcus:
-        length, until = next_segment(source, mcu, mcus, restart)
-        stop = source.scratch + length + SLACK
-        decoder = start_decode(source.scratch, stop)
+        length, until = next_segment(state, mcu, mcus, restart)
+        stop = state[TARGET] + length + SLACK
+        decoder = start_decode(state[TARGET], stop)
         y, x = mcu // wide, mcu % wide
         while mcu < until:
             for i in range(geometry.shape[0]):
@@ -209,7 +207,7 @@ def _decode_dc_refine(source, walk, shift):
             if x == wide:
                 x = 0
                 y += 1
-        close_arithmetic(source, until - 1, decoder, length, True)
+        close_arithmetic(state, until - 1, decoder, length, True)
 
 
 @kernel
@@ -248,17 +246,16 @@ def _refine(decoder, stop, area, block, mask, first, last, shift):
 
 
 @kernel
-def _decode_ac(source, plane, blocks, restart, parameters, band, refine, masks):
+def _decode_ac(state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
     """AC scan of one component, first or refining. masks: uint64 [1, 4], scratch."""
-    first, last, shift = band
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     here = np.int64(masks.ctypes.data)
     block = 0
     while block < blocks:
-        length, until = next_segment(source, block, blocks, restart)
-        stop = source.scratch + length + SLACK
+        length, until = next_segment(state, block, blocks, restart)
+        stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
-        decoder = start_decode(source.scratch, stop)
+        decoder = start_decode(state[TARGET], stop)
         valid = True
         while block < until and valid:
             address = plane + 128 * block
@@ -268,7 +265,7 @@ def _decode_ac(source, plane, blocks, restart, parameters, band, refine, masks):
             else:
                 decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
             block += 1
-        close_arithmetic(source, until - 1, decoder, length, valid)
+        close_arithmetic(state, until - 1, decoder, length, valid)
         block = until
 
 
@@ -282,6 +279,7 @@ class ArithmeticDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
+        self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._spare = np.zeros(64, np.int16)
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
@@ -291,16 +289,17 @@ class ArithmeticDecoder:
         Coefficients wrap to int16 like libjpeg's.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        progressive = self.frame.process.progressive
-        walk, source = scan_walk(self.frame, scan, self.planes), new_source(self.data, position, self._scratch)
+        progressive, restart = self.frame.process.progressive, scan.restart_interval
+        geometry, rows, columns = scan_geometry(self.frame, scan.components, self.planes)
         parameters, statistics = scan_parameters(scan)
+        state = new_state(*self._addresses, position)
         if progressive and first:
-            address, blocks, masks = int(walk.geometry[0, ADDRESS]), walk.high * walk.wide, np.empty((1, 4), np.uint64)
-            band = Band(first, last, shift)
-            _decode_ac(source, address, blocks, walk.restart, parameters, band, high > 0, masks)
+            address, masks = int(geometry[0, ADDRESS]), np.empty((1, 4), np.uint64)
+            _decode_ac(state, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
         elif high:
-            _decode_dc_refine(source, walk, shift)
+            _decode_dc_refine(state, geometry, rows, columns, restart, shift)
         else:
-            _decode_interleaved(source, walk, parameters, shift, not progressive, self._spare.ctypes.data)
+            spare = self._spare.ctypes.data
+            _decode_interleaved(state, geometry, rows, columns, restart, parameters, shift, not progressive, spare)
         del statistics
-        return SegmentReport(source.state)
+        return SegmentReport(state)

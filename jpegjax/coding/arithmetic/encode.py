@@ -11,7 +11,7 @@ import numpy as np
 
 from ...simd import clz64, ctz64, kernel, load_i16, load_u64, store_u8
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, ROWS, Band, H, V, scan_walk
+from ..geometry import ADDRESS, COLUMNS, ROWS, H, V, scan_geometry
 from ..stuffing import PADDING, stuff
 from ..symbols import BIT, LARGER, NEGATIVE, NONZERO, block_masks, check_progressive, check_range, segment_count
 from .coder import (
@@ -183,12 +183,11 @@ def _stop(encoder, state, raw, mcu):
 
 
 @kernel
-def _interleaved(walk, output, shift, masks):
+def _interleaved(geometry, high, wide, restart, output, shift, masks):
     """Sequential scan or, where masks is empty, DC first scan of interleaved or single components.
 
     Goes on as far as there is room for one more MCU. masks: int64 [n], addresses of the components' `block_masks`.
     """
-    geometry, high, wide, restart = walk
     parameters, state, raw, room, _ = output
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
@@ -221,8 +220,7 @@ def _interleaved(walk, output, shift, masks):
 
 
 @kernel
-def _dc_refine(walk, output, shift):
-    geometry, high, wide, restart = walk
+def _dc_refine(geometry, high, wide, restart, output, shift):
     state, raw, room = output.state, output.raw, output.room
     mcus, limit = high * wide, raw + room - _MCU_BYTES
     encoder, mcu = _start(state, raw), state[MCU]
@@ -243,17 +241,16 @@ def _dc_refine(walk, output, shift):
 
 
 @kernel
-def _ac(plane, restart, output, masks, band, refine):
+def _ac(plane, restart, output, masks, first, last, shift, refine):
     """AC scan of one component, first or refining. masks: its `block_masks`."""
-    first, last, shift = band
     parameters, state, raw, room, _ = output
     blocks = len(masks)
     limit = raw + room - _MCU_BYTES
-    whole = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
+    band = (~np.uint64(0) >> np.uint64(63 - last)) & (~np.uint64(0) << np.uint64(first))
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     encoder, block = _start(state, raw), state[MCU]
     while block < blocks and encoder[3] <= limit:
-        todo = masks[block, NONZERO] & whole
+        todo = masks[block, NONZERO] & band
         if refine:
             larger, ones, negative = masks[block, LARGER], masks[block, BIT], masks[block, NEGATIVE]
             encoder = _refine(encoder, area, todo, larger, ones, negative, first, last)
@@ -305,11 +302,11 @@ class ArithmeticEncoder:
         progressive = frame.process.progressive
         if progressive:
             check_progressive(scan)
-        walk = scan_walk(frame, scan, self.planes)
-        mcus, geometry = walk.high * walk.wide, walk.geometry
+        geometry, rows, columns = scan_geometry(frame, scan.components, self.planes)
+        mcus, restart = rows * columns, scan.restart_interval
         parameters, statistics = scan_parameters(scan)
         reset_statistics(parameters)
-        ends = np.zeros(segment_count(mcus, walk.restart), np.int64)
+        ends = np.zeros(segment_count(mcus, restart), np.int64)
         state = np.zeros(FIELDS, np.int64)
         state[INTERVAL] = 0x10000
         room = 2 * _MCU_BYTES + 8 * mcus * int((geometry[:, H] * geometry[:, V]).sum())
@@ -318,12 +315,13 @@ class ArithmeticEncoder:
             output = Output(parameters, state, raw.ctypes.data, room, ends)
             if progressive and first:
                 address, masks = int(geometry[0, ADDRESS]), self._block_masks(scan.components[0], shift)
-                _ac(address, walk.restart, output, masks, Band(first, last, shift), high > 0)
+                _ac(address, restart, output, masks, first, last, shift, high > 0)
             elif high:
-                _dc_refine(walk, output, shift)
+                _dc_refine(geometry, rows, columns, restart, output, shift)
             else:
                 kept = [] if progressive else [self._block_masks(c, 0) for c in scan.components]
-                _interleaved(walk, output, shift, np.array([m.ctypes.data for m in kept], np.int64))
+                addresses = np.array([m.ctypes.data for m in kept], np.int64)
+                _interleaved(geometry, rows, columns, restart, output, shift, addresses)
             if state[MCU] == mcus:
                 break
             room *= 2

@@ -15,7 +15,7 @@ import numpy as np
 from ...simd import kernel, load_i16, store_i16
 from ...types import Frame, Scan
 from ..lossless.decode import Place, fill_row, finish_row, scan_picture
-from ..restarts import SegmentReport, new_source, next_segment, scratch_for
+from ..restarts import TARGET, SegmentReport, new_state, next_segment, scratch_for
 from .coder import DC_AREA, difference_class, reset_statistics, scan_parameters, start_decode
 from .decode import INVALID, SLACK, close_arithmetic, decode_difference
 from .encode import encode_difference
@@ -103,14 +103,14 @@ def encode_lossless_arithmetic(encoder, parameters, places, classes, wide, diffe
 
 
 @kernel
-def _decode(source, picture, parameters, places, classes, restart_rows):
+def _decode(state, picture, parameters, places, classes, restart_rows):
     y = np.int64(0)
     while y < picture.high:
-        length, until = next_segment(source, y, picture.high, restart_rows)
-        limit = source.scratch + length + SLACK
+        length, until = next_segment(state, y, picture.high, restart_rows)
+        limit = state[TARGET] + length + SLACK
         reset_statistics(parameters)
         classes[:] = 0
-        decoder = start_decode(source.scratch, limit)
+        decoder = start_decode(state[TARGET], limit)
         valid = fresh = True
         while y < until:
             if valid:
@@ -123,7 +123,7 @@ def _decode(source, picture, parameters, places, classes, restart_rows):
             else:
                 fill_row(picture, y)
             y += 1
-        close_arithmetic(source, until * picture.wide - 1, decoder, length, valid)
+        close_arithmetic(state, until * picture.wide - 1, decoder, length, valid)
 
 
 def decode_lossless_scan(
@@ -137,7 +137,7 @@ def decode_lossless_scan(
     places, classes = unit_places(frame, scan.components, picture.wide)
     parameters, statistics = scan_parameters(scan)
     scratch = scratch_for(data.size)
-    source = new_source(data, position, scratch)
-    _decode(source, picture, parameters, places, classes, scan.restart_interval // picture.wide)
+    state = new_state(data.ctypes.data, data.size, scratch.ctypes.data, position)
+    _decode(state, picture, parameters, places, classes, scan.restart_interval // picture.wide)
     del statistics
-    return SegmentReport(source.state)
+    return SegmentReport(state)

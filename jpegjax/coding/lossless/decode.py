@@ -20,9 +20,10 @@ from ..huffman import LOOKAHEAD, SEARCH, SEARCH_SIZE, decode_lookup, fill_decode
 from ..restarts import (
     INSUFFICIENT,
     PAD,
+    TARGET,
     SegmentReport,
     close_segment,
-    new_source,
+    new_state,
     next_segment,
     scratch_for,
 )
@@ -296,11 +297,11 @@ def fill_row(picture, y):
 
 
 @kernel
-def _decode(source, picture, tables, restart_rows):
-    state, scratch, symbols = source.state, source.scratch, picture.wide * picture.units
+def _decode(state, picture, tables, restart_rows):
+    scratch, symbols = state[TARGET], picture.wide * picture.units
     y = np.int64(0)
     while y < picture.high:
-        length, stop = next_segment(source, y, picture.high, restart_rows)
+        length, stop = next_segment(state, y, picture.high, restart_rows)
         first = last = y
         fresh = True
         bits = np.int64(0)
@@ -386,6 +387,6 @@ def decode_scan(
     same = len(set(specs)) == 1
     addresses = np.array([table.ctypes.data for table in (tables[:1] if same else tables)], np.int64)
     scratch = scratch_for(data.size)
-    source = new_source(data, position, scratch)
-    _decode(source, picture, addresses, scan.restart_interval // picture.wide)
-    return SegmentReport(source.state)
+    state = new_state(data.ctypes.data, data.size, scratch.ctypes.data, position)
+    _decode(state, picture, addresses, scan.restart_interval // picture.wide)
+    return SegmentReport(state)

@@ -13,14 +13,15 @@ from numba.core.registry import cpu_target
 
 from ...simd import Int, bswap64, clz64, ctz64, kernel, load_i16, load_u64, popcount64, store_i16, vectorized
 from ...types import ZIGZAG, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, STORED, Band, H, V, Walk, scan_walk
+from ..geometry import ADDRESS, COLUMNS, STORED, H, V, scan_geometry
 from ..huffman import LOOKAHEAD, LOOKUP_SIZE, SEARCH, decode_lookup, long_entry
 from ..restarts import (
     INSUFFICIENT,
     OVER,
+    TARGET,
     SegmentReport,
     close_segment,
-    new_source,
+    new_state,
     next_segment,
     scratch_for,
 )
@@ -104,24 +105,23 @@ def _extend(bits, size):
 
 
 @kernel
-def _open(source, first, mcus, restart):
+def _open(state, first, mcus, restart):
     """(bytes of the segment of MCU `first`, or -1 where none can be read; the MCU behind what is then done with)."""
-    length, stop = next_segment(source, first, mcus, restart)
-    if source.state[INSUFFICIENT]:
-        return np.int64(-1), mcus if source.state[OVER] else stop
+    length, stop = next_segment(state, first, mcus, restart)
+    if state[INSUFFICIENT]:
+        return np.int64(-1), mcus if state[OVER] else stop
     return length, stop
 
 
 @kernel
-def _decode_dc(source, walk, tables, shift, refine):
+def _decode_dc(state, geometry, high, wide, restart, tables, shift, refine):
     """DC first or DC refinement scan of interleaved or single components."""
-    geometry, high, wide, restart = walk
-    state, mcus = source.state, high * wide
+    mcus = high * wide
     last = np.zeros(4, np.int64)
     mcu = 0
     while mcu < mcus:
         first = mcu
-        length, stop = _open(source, mcu, mcus, restart)
+        length, stop = _open(state, mcu, mcus, restart)
         if length < 0:
             mcu = stop
             continue
@@ -129,7 +129,7 @@ def _decode_dc(source, walk, tables, shift, refine):
             last[i] = 0
         bits = np.uint64(0)
         held = used = bad = np.int64(0)
-        at = source.scratch
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         y, x = mcu // wide, mcu % wide
         while mcu < stop:
@@ -162,7 +162,7 @@ def _decode_dc(source, walk, tables, shift, refine):
             if x == wide:
                 x = 0
                 y += 1
-            used = 8 * (at - source.scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 break
         close_segment(state, first, mcu - 1, used, length, bad)
@@ -170,20 +170,19 @@ def _decode_dc(source, walk, tables, shift, refine):
 
 
 @kernel
-def _decode_ac_first(source, plane, masks, restart, table, band):
-    first_index, last_index, shift = band
-    state, blocks = source.state, len(masks)
+def _decode_ac_first(state, plane, masks, restart, table, first_index, last_index, shift):
+    blocks = len(masks)
     block = 0
     one = np.uint64(1)
     while block < blocks:
         first = block
-        length, stop = _open(source, block, blocks, restart)
+        length, stop = _open(state, block, blocks, restart)
         if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
         held = used = bad = np.int64(0)
-        at = source.scratch
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         while block < stop:
             address = plane + 128 * block
@@ -219,7 +218,7 @@ def _decode_ac_first(source, plane, masks, restart, table, band):
                         held -= zeros
                     break
             masks[block] = mask
-            used = 8 * (at - source.scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 block += 1
                 break
@@ -261,29 +260,28 @@ def _apply(address, grow, negative, plus):
 
 
 @kernel
-def _decode_ac_refine(source, plane, masks, restart, table, band):
-    first_index, last_index, shift = band
-    state, blocks = source.state, len(masks)
+def _decode_ac_refine(state, plane, masks, restart, table, first_index, last_index, shift):
+    blocks = len(masks)
     block = 0
     one = np.uint64(1)
     plus = np.int64(1) << shift
-    whole = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
+    band = (~np.uint64(0) << np.uint64(63 - last_index)) & (~np.uint64(0) >> np.uint64(first_index))
     while block < blocks:
         first = block
-        length, stop = _open(source, block, blocks, restart)
+        length, stop = _open(state, block, blocks, restart)
         if length < 0:
             block = stop
             continue
         bits = np.uint64(0)
         held = used = run = bad = np.int64(0)
-        at = source.scratch
+        at = state[TARGET]
         word = bswap64(load_u64(at))
         while block < stop:
             mask = masks[block]
-            ahead = whole  # what is left of the band
+            ahead = band  # what is left of the band
             new = negative = grow = np.uint64(0)
             beyond = seen = np.int64(0)
-            if run and not mask & whole:
+            if run and not mask & band:
                 run -= 1
                 block += 1
                 continue
@@ -337,7 +335,7 @@ def _decode_ac_refine(source, plane, masks, restart, table, band):
                 mask |= one << np.uint64(63 - min(k, 63))
             masks[block] = mask
             block += 1
-            used = 8 * (at - source.scratch) - held
+            used = 8 * (at - state[TARGET]) - held
             if used > 8 * length:
                 break
         close_segment(state, first, block - 1, used, length, bad)
@@ -354,14 +352,9 @@ class ScanDecoder:
     def __init__(self, frame: Frame, data: np.ndarray, planes: list[np.ndarray]):
         self.frame, self.data, self.planes = frame, data, planes
         self._scratch = scratch_for(data.size)
+        self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._masks: dict[int, np.ndarray] = {}
-        self._walks: dict[tuple[int, ...], Walk] = {}
-
-    def _walk(self, scan: Scan) -> Walk:
-        known = self._walks.get(scan.components)
-        if known is None:
-            known = self._walks[scan.components] = scan_walk(self.frame, scan, self.planes)
-        return known._replace(restart=scan.restart_interval)
+        self._geometry: dict[tuple[int, ...], tuple[np.ndarray, int, int]] = {}
 
     def decode(self, scan: Scan, position: int) -> SegmentReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
@@ -369,19 +362,21 @@ class ScanDecoder:
         Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
-        walk, source = self._walk(scan), new_source(self.data, position, self._scratch)
+        if scan.components not in self._geometry:
+            self._geometry[scan.components] = scan_geometry(self.frame, scan.components, self.planes)
+        geometry, rows, columns = self._geometry[scan.components]
+        state, restart = new_state(*self._addresses, position), scan.restart_interval
         if first == 0:
             tables = np.zeros((len(scan.components), LOOKUP_SIZE), np.int32)
             if not high:
                 for i, spec in enumerate(scan.dc_tables):
                     tables[i] = decode_lookup(spec, True)
-            _decode_dc(source, walk, tables, shift, high > 0)
+            _decode_dc(state, geometry, rows, columns, restart, tables, shift, high > 0)
         else:
             c = scan.components[0]
             if c not in self._masks:
-                self._masks[c] = np.zeros(walk.high * walk.wide, np.uint64)
+                self._masks[c] = np.zeros(rows * columns, np.uint64)
             table = decode_lookup(scan.ac_tables[0], value_bits=1 if high else 15)
             decode = _decode_ac_refine if high else _decode_ac_first
-            address = int(walk.geometry[0, ADDRESS])
-            decode(source, address, self._masks[c], walk.restart, table, Band(first, last, shift))
-        return SegmentReport(source.state)
+            decode(state, int(geometry[0, ADDRESS]), self._masks[c], restart, table, first, last, shift)
+        return SegmentReport(state)

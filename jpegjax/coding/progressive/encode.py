@@ -1,6 +1,6 @@
 """Progressive Huffman scans as tokens (T.81 G.1.2), byte for byte what libjpeg-turbo writes.
 
-blocks ──▶ dc_first, dc_refine, ac_first, ac_refine ──▶ tokens, as `symbols` has them        scripts: default_script
+blocks ──▶ symbols.sequential, dc_refine, ac_first, ac_refine ──▶ tokens, as `symbols` has them        scripts: default_script
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import numpy as np
 
 from ...simd import ctz64, kernel, load_i16
 from ...types import MAX_MCU_BLOCKS, ColorSpace, Frame, Scan
-from ..geometry import ADDRESS, COLUMNS, ROWS, H, V
+from ..geometry import mcu_components, place_blocks
 from ..symbols import (
     AC_SLOT,
     BIT,
-    DC_SLOT,
     LARGER,
     NATURAL,
     NEGATIVE,
@@ -26,7 +25,7 @@ from ..symbols import (
     put_value,
 )
 
-__all__ = ["ac_first", "ac_refine", "dc_first", "dc_refine", "default_script"]
+__all__ = ["ac_first", "ac_refine", "dc_refine", "default_script"]
 
 _MAX_RUN = 0x7FFF  # blocks in an end-of-band run
 _MAX_HELD = 1000 - 64 + 1  # correction bits that may wait behind one: libjpeg's buffer of 1000, less a block
@@ -34,45 +33,15 @@ _CHUNK = 15  # value bits that a token holds
 
 
 @kernel
-def dc_first(geometry, high, wide, restart, shift, words, segments, seen):
-    start = np.int64(words.ctypes.data)
-    at = start
-    last = np.zeros(4, np.int64)
-    largest = np.int64(0)
-    segment = left = 0
-    for y in range(high):
-        for x in range(wide):
-            if left == 0:
-                segments[segment] = (at - start) >> 2
-                segment += 1
-                left = restart if restart else high * wide
-                for i in range(4):
-                    last[i] = 0
-            left -= 1
-            for i in range(geometry.shape[0]):
-                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
-                for row in range(y * v, y * v + v):
-                    for column in range(x * h, x * h + h):
-                        difference = np.int64(0)
-                        if row < rows and column < columns:
-                            dc = load_i16(geometry[i, ADDRESS] + 128 * (row * columns + column)) >> shift
-                            difference = dc - last[i]
-                            last[i] = dc
-                        largest |= abs(difference)
-                        size = category(difference)
-                        at = put(at, DC_SLOT + i, size, size, difference + (difference >> 63))
-    segments[segment] = (at - start) >> 2
-    seen[0] = largest
-    return segments[segment]
-
-
-@kernel
 def dc_refine(geometry, high, wide, restart, shift, words, segments):
     start = np.int64(words.ctypes.data)
     at = start
     segment = left = 0
-    held = bits = np.int64(0)
-    for y in range(high):
+    held = bits = bit = np.int64(0)
+    per_mcu = mcu_components(geometry).size
+    row = np.empty(wide * per_mcu, np.int64)
+    for mcu in range(0, high * wide, wide):
+        place_blocks(geometry, wide, mcu, wide, row.ctypes.data, 8)
         for x in range(wide):
             if left == 0:
                 if held:
@@ -82,18 +51,15 @@ def dc_refine(geometry, high, wide, restart, shift, words, segments):
                 segment += 1
                 left = restart if restart else high * wide
             left -= 1
-            for i in range(geometry.shape[0]):
-                h, v, columns, rows = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, ROWS]
-                bit = np.int64(0)
-                for row in range(y * v, y * v + v):
-                    for column in range(x * h, x * h + h):
-                        if row < rows and column < columns:
-                            bit = load_i16(geometry[i, ADDRESS] + 128 * (row * columns + column)) >> shift & 1
-                        bits = bits << 1 | bit
-                        held += 1
-                        if held == _CHUNK:
-                            at = put(at, RAW, 0, held, bits)
-                            held = np.int64(0)
+            for block in row[x * per_mcu : (x + 1) * per_mcu]:
+                # Blocks that only complete an MCU repeat the bit of the one before; the first one is real.
+                if block:
+                    bit = load_i16(block) >> shift & 1
+                bits = bits << 1 | bit
+                held += 1
+                if held == _CHUNK:
+                    at = put(at, RAW, 0, held, bits)
+                    held = np.int64(0)
     if held:
         at = put(at, RAW, 0, held, bits)
     segments[segment] = (at - start) >> 2

@@ -29,7 +29,7 @@ from ...simd import (
     zero,
 )  # fmt: skip
 from ...types import ZIGZAG
-from ..geometry import ADDRESS, COLUMNS, FIRST_ROW, LAST, ROWS, H, V
+from ..geometry import COLUMNS, FIRST_ROW, LAST, ROWS, H, V, place_blocks
 from .lookup import BITS, SLOW, VALUES, extend, long_symbol
 
 __all__ = ["BATCH", "SLOT", "decode_slots", "finish_slots", "link_slots", "place_slots"]
@@ -159,32 +159,21 @@ def decode_slots(slot, table, window, window_bytes, bit, stop, patient):
 @kernel
 def place_slots(scan, wide, mcu, n, per_mcu, slots, spare):
     """Point the slots of `n` MCUs of one row at their zeroed blocks; those outside the picture at `spare` ones."""
-    row, column = mcu // wide, mcu % wide
+    place_blocks(scan, wide, mcu, n, slots, SLOT)
     first = np.int64(0)
     for c in range(scan.shape[0]):
-        h, v, columns = scan[c, H], scan[c, V], scan[c, COLUMNS]
-        for y in range(v):
-            at_row = row * v + y
-            line = scan[c, ADDRESS] + (at_row - scan[c, FIRST_ROW]) * columns * 128
-            for x in range(h):
-                at = column * h + x
-                real = np.int64(0)
-                if at_row < scan[c, ROWS]:
-                    real = min(n, max((columns - at + h - 1) // h, np.int64(0)))
-                block = line + at * 128
-                next_batch = 0 if scan[c, FIRST_ROW] > 0 else n * h * 128  # strips are in cache, planes may not be
-                slot = first
-                for _ in range(real):
-                    store_u64(slots + slot * SLOT, block)
-                    _clear_block(block)
-                    prefetch(block + next_batch)
-                    prefetch(block + next_batch + 64)
-                    block += h * 128
-                    slot += per_mcu
-                for _ in range(real, n):
+        # strips are in cache, planes may not be
+        next_batch = 0 if scan[c, FIRST_ROW] > 0 else n * scan[c, H] * 128
+        for _ in range(scan[c, H] * scan[c, V]):
+            for slot in range(first, n * per_mcu, per_mcu):
+                block = load_i64(slots + slot * SLOT)
+                if block == 0:
                     store_u64(slots + slot * SLOT, spare + slot * 128)
-                    slot += per_mcu
-                first += 1
+                    continue
+                _clear_block(block)
+                prefetch(block + next_batch)
+                prefetch(block + next_batch + 64)
+            first += 1
 
 
 @kernel

@@ -34,7 +34,7 @@ from ...simd import (
     zero,
 )  # fmt: skip
 from ...types import ZIGZAG
-from ..geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, H, V
+from ..geometry import H, V, place_blocks
 from ..stuffing import PADDING, stuff
 from .code_words import AC_AUX, DC_AUX, DC_REACH, EncodeTables, encode_tables
 
@@ -233,36 +233,6 @@ def _pack_words(words, end, bits, pending, target):
 
 
 @kernel
-def _place_slots(scan, wide, mcu, n, slots):
-    """Point the slots of n MCUs of one row at their blocks."""
-    row, column = mcu // wide, mcu % wide
-    per_mcu = np.int64(0)
-    for c in range(scan.shape[0]):
-        per_mcu += scan[c, H] * scan[c, V]
-    first = np.int64(0)
-    for c in range(scan.shape[0]):
-        h, v, columns = scan[c, H], scan[c, V], scan[c, COLUMNS]
-        for y in range(v):
-            at_row = row * v + y
-            line = scan[c, ADDRESS] + (at_row - scan[c, FIRST_ROW]) * columns * 128
-            for x in range(h):
-                at = column * h + x
-                real = np.int64(0)
-                if at_row < scan[c, ROWS]:
-                    real = min(n, max((columns - at + h - 1) // h, np.int64(0)))
-                block = line + at * 128
-                slot = slots + first * _SLOT
-                for _ in range(real):
-                    store_u64(slot, block)
-                    block += h * 128
-                    slot += per_mcu * _SLOT
-                for _ in range(real, n):
-                    store_u64(slot, 0)
-                    slot += per_mcu * _SLOT
-                first += 1
-
-
-@kernel
 def _link_slots(scan, codes, per_mcu, state, slots):
     """Tables and predictors of a full list of slots; they repeat every MCU."""
     slot = np.int64(0)
@@ -311,7 +281,7 @@ def _encode_row(scan, wide, mcu, last, per_mcu, state, scratch, out, capacity):
                     state[PREDICTORS + c] = 0
             n = min(n, state[TO_GO])
             state[TO_GO] -= n
-        _place_slots(scan, wide, mcu, n, slots)
+        place_blocks(scan, wide, mcu, n, slots, _SLOT)
         end = _list_words(slots, n * per_mcu, zigzag, words)
         if end < 0:
             return end

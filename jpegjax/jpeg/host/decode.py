@@ -29,8 +29,8 @@ from ...run.threads import run_parallel
 from .. import files as entropy
 from ..lossless import decode_lossless
 from .parts import row_parts
-from .reconstruct import View, decode_window, picture_of_planes, view_of
 from .strips import Coding
+from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
 __all__ = ["decode_image", "picture_planes"]
@@ -60,7 +60,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
         window, region = window_of(frame, orientation, options)
         apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
         if apart or scan.components != tuple(range(len(frame.components))):
-            _check_colours(window, options)
+            window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
             if options.partial:  # a whole picture's coefficients are larger, and checked when they are allocated
                 nbytes = prod(window.shape) * channels_of(frame, options.mode) * (1 if frame.precision == 8 else 2)
                 _check_limits(nbytes, region, options, reader.position)
@@ -118,7 +118,8 @@ def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Re
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
     reader = parse_header(data, options.limits, options.strict, options.tables)
     with _refusals_at(reader):
-        _check_colours(whole(reader.require_frame()), options)
+        frame = reader.require_frame()
+        whole(frame).upsampling(used_of(frame, options.mode), False)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
 
 
@@ -129,11 +130,6 @@ def _refusals_at(reader: Reader) -> Iterator[None]:
         yield
     except UnsupportedJpeg as error:
         raise error if error.offset is not None else UnsupportedJpeg(error.message, reader.frame_offset) from None
-
-
-def _check_colours(window: Window, options: DecodeOptions) -> None:
-    for c in range(used_of(window.frame, options.mode)):
-        window.upsampling(c, False)
 
 
 def _check_limits(needed: int, region: Region, options: DecodeOptions, at: int) -> None:

@@ -28,10 +28,12 @@ class Coding(NamedTuple):
 
 def strip_geometry(frame: Frame, blocks: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
     """int64 [n, FIELDS], see coding/geometry.py. blocks, last: int64 [n], addresses of each component's strip."""
-    n = len(frame.components)
-    table = np.zeros((n, FIELDS), np.int64)
+    table = np.zeros((len(frame.components), FIELDS), np.int64)
     table[:, ADDRESS] = blocks
-    table[:, LAST] = 0 if last is None else last
-    table[:, [ROWS, COLUMNS]] = [frame.blocks(c) for c in range(n)]
-    table[:, [H, V]] = [(1, 1)] if n == 1 else [(k.h, k.v) for k in frame.components]
+    if last is not None:
+        table[:, LAST] = last
+    alone = len(table) == 1
+    for c, k in enumerate(frame.components):
+        table[c, ROWS], table[c, COLUMNS] = frame.blocks(c)
+        table[c, H], table[c, V] = (1, 1) if alone else (k.h, k.v)
     return table

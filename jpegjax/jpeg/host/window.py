@@ -25,6 +25,23 @@ def _up(a: int, b: int) -> int:
     return -(-a // b)
 
 
+class Share(NamedTuple):
+    """What a window holds of a component."""
+
+    size: int
+    """samples a side of a block"""
+    down: int
+    """block rows of an MCU row"""
+    top: int
+    """first row of its real blocks in the window"""
+    left: int
+    rows: int
+    columns: int
+    height: int
+    """of its true samples in the window"""
+    width: int
+
+
 class Window(NamedTuple):
     """The MCUs that are decoded, rows row0..row1-1, columns column0..column1-1; each component at its size.
 
@@ -50,7 +67,9 @@ class Window(NamedTuple):
     @property
     def mcu(self) -> tuple[int, int]:
         """(height, width) of an MCU in pixels."""
-        return self.eighths * max(v for _, v in self.sampling), self.eighths * max(h for h, _ in self.sampling)
+        alone = len(self.frame.components) == 1
+        h, v = (1, 1) if alone else (self.frame.hmax, self.frame.vmax)
+        return self.eighths * v, self.eighths * h
 
     @property
     def sizes(self) -> list[int]:
@@ -73,30 +92,29 @@ class Window(NamedTuple):
         (high, wide), (height, width) = self.mcu, _full_size(self.frame, self.eighths)
         return min(height, self.row1 * high) - self.row0 * high, min(width, self.column1 * wide) - self.column0 * wide
 
-    def blocks(self, c: int) -> tuple[int, int, int, int]:
-        """(first row, first column, rows, columns) of the component's real blocks in the window."""
-        (rows, columns), (h, v) = self.frame.blocks(c), self.sampling[c]
-        top, left = self.row0 * v, self.column0 * h
-        return top, left, min(rows, self.row1 * v) - top, min(columns, self.column1 * h) - left
+    def shares(self) -> list[Share]:
+        """What the window holds of each component."""
+        frame, sampling, (high, wide), (height, width), found = self.frame, self.sampling, self.mcu, self.shape, []
+        for c, ((h, v), size) in enumerate(zip(sampling, self.sizes, strict=True)):
+            (rows, columns), top, left = frame.blocks(c), self.row0 * v, self.column0 * h
+            rows, columns = min(rows, self.row1 * v) - top, min(columns, self.column1 * h) - left
+            true = _up(height * v * size, high), _up(width * h * size, wide)
+            found.append(Share(size, v, top, left, rows, columns, *true))
+        return found
 
-    def samples(self, c: int) -> tuple[int, int]:
-        """(height, width) of the component's true samples in the window."""
-        (high, wide), (h, v), size = self.mcu, self.sampling[c], self.sizes[c]
-        height, width = self.shape
-        return _up(height * v * size, high), _up(width * h * size, wide)
-
-    def upsampling(self, c: int, fancy: bool) -> tuple[int, int, int]:
-        """(kind as in `sampling`, h ratio, v ratio) of a component; UnsupportedJpeg for ratios without a rule."""
-        k, hmax, vmax = self.frame.components[c], self.frame.hmax, self.frame.vmax
-        if hmax % k.h or vmax % k.v:
-            raise UnsupportedJpeg(
-                f"component {c}: sampling {k.h}x{k.v} does not divide {hmax}x{vmax}; "
-                "read_coefficients gives the components"
-            )
-        (high, wide), (h, v), size = self.mcu, self.sampling[c], self.sizes[c]
-        ratio = wide // (h * size), high // (v * size)
-        width = _up(self.frame.width * h * size, 8 * max(h for h, _ in self.sampling))
-        return upsampling_kind(ratio, width, fancy and self.eighths > 1), *ratio
+    def upsampling(self, used: int, fancy: bool) -> list[tuple[int, int, int]]:
+        """(kind as in `sampling`, h ratio, v ratio) of the first components; UnsupportedJpeg for ratios without a rule."""
+        frame, (high, wide), found = self.frame, self.mcu, []
+        for c, ((h, v), size, k) in enumerate(zip(self.sampling, self.sizes, frame.components[:used], strict=False)):
+            if frame.hmax % k.h or frame.vmax % k.v:
+                raise UnsupportedJpeg(
+                    f"component {c}: sampling {k.h}x{k.v} does not divide {frame.hmax}x{frame.vmax}; "
+                    "read_coefficients gives the components"
+                )
+            ratio = wide // (h * size), high // (v * size)
+            width = _up(frame.width * h * size * self.eighths, 8 * wide)
+            found.append((upsampling_kind(ratio, width, fancy and self.eighths > 1), *ratio))
+        return found
 
 
 def channels_of(frame: Frame, mode: str | None) -> int:

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ...kernels.tuned.rates import Counts, Rates
+from ...kernels.tuned.trellis import Counts
 from ...run.devices import local_devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped
 from ...types import Frame
 from .plan import Plan
 from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, quantise, transform
+from .rates import Rates
 from .recipe import Recipe
 
 __all__ = ["quantise_batch"]

@@ -13,8 +13,7 @@ import numpy as np
 
 from ...kernels.dct import fdct_strip
 from ...kernels.tuned.field import strength_field
-from ...kernels.tuned.rates import Counts, ac_tables
-from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, reciprocals, trellis_rows, work_bytes
+from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, Counts, ac_tables, reciprocals, trellis_rows, work_bytes
 from ...options import EncodeOptions
 from ...run.memory import address, borrow, scratch
 from ...run.threads import run_parallel, spare_cores

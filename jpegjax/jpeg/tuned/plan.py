@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.tuned.rates import EMPTY, Counts, Rates, pass_rates
+from ...kernels.tuned.trellis import EMPTY, Counts
 from ...options import EncodeOptions
 from ...types import Frame
 from ..files import table_slot
+from .rates import Rates, pass_rates
 from .recipe import TABLES, Recipe, load_recipe
 
 __all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "pass_share", "tuned_frame"]

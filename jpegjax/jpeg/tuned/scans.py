@@ -11,10 +11,10 @@ import numpy as np
 
 from ...coding.progressive.encode import ac_first, ac_refine
 from ...coding.symbols import AC_SLOT, SLOTS, block_masks, histogram
-from ...kernels.tuned.rates import code_lengths
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import MAX_MCU_BLOCKS, Frame, Scan
+from .rates import code_lengths
 
 __all__ = ["best_script"]
 

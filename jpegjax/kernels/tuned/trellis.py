@@ -33,14 +33,23 @@ from ...simd import (
     zero,
 )  # fmt: skip
 from ...types import ZIGZAG
-from .rates import EMPTY, EMPTY_AT, END_AT, LEAST_AT, RATE_AT, RATE_FIELDS
 
-__all__ = ["NO_FIELD", "Blocks", "Costs", "ac_rows", "dc_rows", "reciprocals", "trellis_rows", "work_bytes"]
+__all__ = [
+    "EMPTY", "NO_FIELD", "RATE_FIELDS", "Blocks", "Costs", "Counts", "ac_rows", "ac_tables", "dc_rows", "reciprocals",
+    "trellis_rows", "work_bytes",
+]  # fmt: skip
 
+EMPTY = 0x10
+"""The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
 NO_FIELD = np.empty((0, 0), np.uint16)
 """`Blocks.field` of a component whose blocks all count alike."""
 MOST_LEVEL = 1023
 _ZIGZAG = ZIGZAG.astype(np.int64)
+
+# tables of `ac_tables`, 64 runs of zeros a level size: what size and run cost, and the least that this or any longer run
+# costs; then the end of a block or band, and of one without coefficients
+RATE_AT, LEAST_AT, END_AT, EMPTY_AT = 0, 11 * 64, 22 * 64, 22 * 64 + 1
+RATE_FIELDS = 22 * 64 + 2
 
 # scratch of a block, bytes: levels int16 [64], gains int32 [2, 64], masks uint64 [4], then int32 [65] a candidate
 _LEVELS, _GAINS, _MASKS, _AT, _BASE, _LOW, _FROM, _VALUE = 0, 128, 640, 704, 1024, 1344, 1664, 1984
@@ -77,6 +86,13 @@ class Costs(NamedTuple):
     dc: np.ndarray
 
 
+class Counts(NamedTuple):
+    """How often each symbol occurred. ac: int64 [n, 257], by band; dc: int64 [257]; the last of each is free."""
+
+    ac: np.ndarray
+    dc: np.ndarray
+
+
 def work_bytes(v: int, columns: int) -> int:
     """Bytes of scratch that rows of MCUs take which are v blocks high and `columns` wide."""
     return max(_WORK, _DC_WORK * v * columns)
@@ -86,6 +102,28 @@ def reciprocals(steps: np.ndarray) -> np.ndarray:
     """int32 of the shape of steps: round(2^17 / step), which turn 8·DCT into levels with 8 fractional bits."""
     wide = np.asarray(steps, np.int64)
     return ((1 << 18) // wide + 1 >> 1).astype(np.int32)
+
+
+@kernel
+def _fill_tables(rates, tables):
+    for b in range(len(tables)):
+        own, table = rates[b], tables[b]
+        for size in range(1, 11):
+            least = np.int64(1) << 30
+            for run in range(63, -1, -1):
+                cost = np.int64(own[0xF0]) * (run >> 4) + np.int64(own[(run & 15) << 4 | size])
+                least = min(least, cost)
+                table[RATE_AT + 64 * size + run] = cost
+                table[LEAST_AT + 64 * size + run] = least
+        table[END_AT] = own[0]
+        table[EMPTY_AT] = own[EMPTY]
+
+
+def ac_tables(rates: np.ndarray) -> np.ndarray:
+    """AC costs int32 [n, 256] spread over runs of zeros, as the trellis reads them: int32 [n, RATE_FIELDS]."""
+    tables = np.empty((len(rates), RATE_FIELDS), np.int32)
+    _fill_tables(rates, tables)
+    return tables
 
 
 @vectorized

@@ -27,7 +27,7 @@ from ...kernels.sampling import (
     SAMPLES,
     STRIDE,
     VRATIO,
-)  # fmt: skip
+)
 from ...run.memory import Pointers, address, borrow, discard, kept, scratch, scratch_parts
 from ...simd import kernel
 from ...types import ColorSpace, Frame
@@ -68,29 +68,29 @@ class View:
 
     def __init__(self, window: Window, mode: str | None, upsample: str):
         frame = window.frame
-        self.used = used_of(frame, mode)
-        self.sizes = tuple(window.sizes[: self.used])
-        self.shape = (*window.shape, channels_of(frame, mode))
-        table = np.zeros((self.used, TRANSFORM + 1), np.int64)
-        for c, row in enumerate(table):
-            row[KIND], row[HRATIO], row[VRATIO] = window.upsampling(c, upsample == "fancy")
-            row[CHEIGHT], row[CWIDTH] = window.samples(c)
-            row[HIGH], row[WIDE] = window.blocks(c)[2:]
-            row[SIZE], row[DOWN] = self.sizes[c], window.sampling[c][1]
-        self.transforms = Pointers(transform_of(size) for size in self.sizes)
-        table[:, TRANSFORM] = self.transforms.addresses
-        table[:, STRIDE] = (table[:, WIDE] * table[:, SIZE] + 64 + 127) // 64 * 64
-        # samples have a row of context before them
-        samples = table[:, STRIDE] * (table[:, SIZE] * table[:, DOWN] + 1) + 64
-        blocks = np.array([v * frame.blocks(c)[1] for c, (_, v) in enumerate(window.sampling)])
+        shares, channels, self.used = window.shares(), channels_of(frame, mode), used_of(frame, mode)
+        self.shape = (*window.shape, channels)
+        self.sizes = tuple([share.size for share in shares[: self.used]])
+        rows, nbytes = [], []
+        for share, upsampling in zip(shares, window.upsampling(self.used, upsample == "fancy"), strict=False):
+            row = [0] * (TRANSFORM + 1)
+            row[KIND], row[HRATIO], row[VRATIO] = upsampling
+            row[SIZE], row[DOWN], _, _, row[HIGH], row[WIDE], row[CHEIGHT], row[CWIDTH] = share
+            row[STRIDE] = (share.columns * share.size + 64 + 127) // 64 * 64
+            rows.append(row)
+            nbytes.append(row[STRIDE] * (share.size * share.down + 1) + 64)  # with a row of context before them
+        blocks = [share.down * frame.blocks(c)[1] for c, share in enumerate(shares)]
         span = -(-self.shape[1] // 64) * 64 + 256
-        self.memory = scratch_parts("strips", [*samples, *(blocks * 128 + 128), *(blocks + 64), 8 * span, WORK_BYTES])
+        nbytes += [*(128 * n + 128 for n in blocks), *(n + 64 for n in blocks), 8 * span, WORK_BYTES]
+        self.memory, self.transforms = scratch_parts("strips", nbytes), _transforms(self.sizes)
         at, n = self.memory.addresses, len(blocks)
+        table = np.array(rows, np.int64)
         table[:, SAMPLES] = at[: self.used] + table[:, STRIDE]
+        table[:, TRANSFORM] = self.transforms.addresses
         block_at, last_at = at[self.used : self.used + 2 * n].reshape(2, n)
         self.geometry = strip_geometry(frame, block_at, last_at)
-        self.top, self.left = np.array([window.blocks(c)[:2] for c in range(self.used)], np.int64).T.copy()
-        lag = int(np.isin(table[:, KIND], (FANCY_H1V2, FANCY_H2V2)).any())
+        self.top, self.left = np.array([(s.top, s.left) for s in shares[: self.used]]).T.copy()
+        lag = int(any(row[KIND] in (FANCY_H1V2, FANCY_H2V2) for row in rows))
         ycc = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
         self.strips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
 
@@ -102,6 +102,11 @@ class View:
         """(pixels uint8 [H, W] or [H, W, channels] that are still to be written, the same for kernels)."""
         pixels = borrow(self.shape)
         return pixels[..., 0] if self.shape[2] == 1 else pixels, Picture(address(pixels), *self.shape)
+
+
+@lru_cache(maxsize=256)
+def _transforms(sizes: tuple[int, ...]) -> Pointers:
+    return Pointers(transform_of(size) for size in sizes)
 
 
 @lru_cache(maxsize=256)
@@ -181,18 +186,17 @@ def _deep_picture(
 ) -> np.ndarray:
     """The window of a 12-bit picture: uint16 [H, W] or [H, W, channels]."""
     frame = window.frame
-    samples, table = [], np.zeros((used_of(frame, mode), FIELDS), np.int64)
-    for c, row in enumerate(table):
-        row[KIND], row[HRATIO], row[VRATIO] = window.upsampling(c, upsample == "fancy")
-        row[CHEIGHT], row[CWIDTH] = window.samples(c)
-        top, left, rows, columns = window.blocks(c)
-        size, plane = window.sizes[c], planes[c]
+    used, shares, samples = used_of(frame, mode), window.shares(), []
+    table = np.zeros((used, FIELDS), np.int64)
+    table[:, [KIND, HRATIO, VRATIO]] = window.upsampling(used, upsample == "fancy")
+    for row, share, plane, qtable in zip(table, shares, planes, qtables, strict=False):
+        size, _, top, left, rows, columns, row[CHEIGHT], row[CWIDTH] = share
         out = borrow((rows * size, columns * size), np.uint16)
         if size == 8:
-            twelve_bit.inverse_plane(plane.reshape(*plane.shape[:2], 64), top, left, qtables[c].astype(np.int64), out)
+            twelve_bit.inverse_plane(plane.reshape(*plane.shape[:2], 64), top, left, qtable.astype(np.int64), out)
         else:
             first = address(plane) + (top * plane.shape[1] + left) * 128
-            transform, steps = transform_of(size, 12), scaled_dequantiser(qtables[c], 12)
+            transform, steps = transform_of(size, 12), scaled_dequantiser(qtable, 12)
             work = scratch("work", WORK_BYTES)
             plane_samples(
                 first, plane.shape[1], rows, columns, address(transform), address(steps), address(work), address(out),

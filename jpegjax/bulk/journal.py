@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import re
 import threading
-import time
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-from .. import __version__
-
-__all__ = ["Journal", "describe_run", "plain", "row_key"]
+__all__ = ["Journal", "plain", "row_key"]
 
 ROWS = "rows.jsonl"
 
@@ -28,35 +20,6 @@ def plain(value: Any) -> Any:
 def row_key(digest: str, codec: str, release: str, settings: dict[str, Any]) -> str:
     """What makes two rows the same: picture, codec, its version, its settings."""
     return json.dumps([digest, codec, release, settings], sort_keys=True, default=plain)
-
-
-def _processor() -> str:
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
-
-
-def describe_run(command: str, releases: Iterable[str], workers: int) -> dict[str, Any]:
-    """What made a set of rows: command, versions, machine, and how the seconds in them were taken."""
-    versions = {"python": platform.python_version(), "jpegjax": __version__}
-    for package in ("jax", "jaxlib", "numpy", "numba"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "command": command,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": versions | {"codecs": sorted(set(releases))},
-        "machine": {
-            "cpu": _processor(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "seconds": f"wall clock of one call after an untimed one, {workers} at a time beside their metrics",
-    }
 
 
 class Journal:

@@ -1,7 +1,4 @@
-"""What symbols cost: code lengths from how often they occurred, and the trellis's tables of them.
-
-counts ──▶ pass_rates ──▶ 1/128 bits a symbol ──▶ ac_tables ──▶ 1/128 bits a run of zeros and level size
-"""
+"""What symbols cost: the lengths of the best codes for how often they occurred."""
 
 from __future__ import annotations
 
@@ -10,26 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...coding.huffman import best_lengths, fill_codes
+from ...kernels.tuned.trellis import EMPTY, Counts
 from ...simd import kernel
 
-__all__ = ["EMPTY", "RATE_FIELDS", "Counts", "Rates", "ac_tables", "code_lengths", "pass_rates", "symbol_rates"]
+__all__ = ["Rates", "code_lengths", "pass_rates", "symbol_rates"]
 
-EMPTY = 0x10
-"""The AC symbol that stands for the end of a block without any AC: none that files have, but progressive ones pay less."""
 _UNSEEN_BITS = 16
 _RUN_RATE = 64
-
-# tables of `ac_tables`, 64 runs of zeros a level size: what size and run cost, and the least that this or any longer run
-# costs; then the end of a block or band, and of one without coefficients
-RATE_AT, LEAST_AT, END_AT, EMPTY_AT = 0, 11 * 64, 22 * 64, 22 * 64 + 1
-RATE_FIELDS = 22 * 64 + 2
-
-
-class Counts(NamedTuple):
-    """How often each symbol occurred. ac: int64 [n, 257], by band; dc: int64 [257]; the last of each is free."""
-
-    ac: np.ndarray
-    dc: np.ndarray
 
 
 class Rates(NamedTuple):
@@ -82,25 +66,3 @@ def pass_rates(counts: Counts, progressive: bool = False) -> Rates:
     found.ac[:, EMPTY] = 0 if progressive else found.ac[:, 0]
     symbol_rates(counts.dc, found.dc)
     return found
-
-
-@kernel
-def _fill_tables(rates, tables):
-    for b in range(len(tables)):
-        own, table = rates[b], tables[b]
-        for size in range(1, 11):
-            least = np.int64(1) << 30
-            for run in range(63, -1, -1):
-                cost = np.int64(own[0xF0]) * (run >> 4) + np.int64(own[(run & 15) << 4 | size])
-                least = min(least, cost)
-                table[RATE_AT + 64 * size + run] = cost
-                table[LEAST_AT + 64 * size + run] = least
-        table[END_AT] = own[0]
-        table[EMPTY_AT] = own[EMPTY]
-
-
-def ac_tables(rates: np.ndarray) -> np.ndarray:
-    """AC costs int32 [n, 256] spread over runs of zeros, as the trellis reads them: int32 [n, RATE_FIELDS]."""
-    tables = np.empty((len(rates), RATE_FIELDS), np.int32)
-    _fill_tables(rates, tables)
-    return tables

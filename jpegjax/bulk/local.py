@@ -1,0 +1,71 @@
+"""Many files on one machine: batches that bound memory, each step on all cores, files written as a whole.
+
+items ──▶ batches ──▶ load, all at once ──▶ code, the batch ──▶ finish, all at once ──▶ results, in order
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from ..run.threads import cores
+
+__all__ = ["batches", "in_turns", "write_whole"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def batches(sized: Iterable[tuple[T, int]], most: int, most_items: int) -> Iterator[list[T]]:
+    """Items in order, as many together as add up to `most` of their sizes and are `most_items` or fewer; one at least."""
+    batch: list[T] = []
+    total = 0
+    for item, size in sized:
+        if batch and (total + size > most or len(batch) == most_items):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += size
+    if batch:
+        yield batch
+
+
+def in_turns(
+    groups: Iterable[list[T]], load: Callable[[T], None], code: Callable[[list[T]], None], finish: Callable[[T], R]
+) -> Iterator[R]:
+    """What `finish` gives for each item, in order; the next batch is begun once the last one's results are taken.
+
+    The steps take turns, so that what is measured of one is that step's alone: `load` and `finish` work on a batch's
+    items side by side, `code` on the batch.
+    """
+    with ThreadPoolExecutor(cores()) as pool:
+        for batch in groups:
+            for _ in pool.map(load, batch):
+                pass
+            code(batch)
+            yield from pool.map(finish, batch)
+
+
+def write_whole(target: Path, content: bytes | memoryview, overwrite: bool = True) -> None:
+    """Write a file as a whole or not at all. FileExistsError where it exists and may not be replaced.
+
+    What is no regular file (a pipe, /dev/null) is written to, never replaced. A file's permissions outlive it.
+    """
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        if target.exists():
+            shutil.copymode(target, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
