@@ -23,8 +23,9 @@ import numpy as np
 from oracles import djpeg, pillow, pillow_pixels, pnm, program
 from pictures import deep_picture, noise, picture, slopes
 from PIL import ImageFile
+from scripts import low_frequencies
 
-from jpegjax import Coefficients, ColorSpace, Component, Frame, encode, transcode, write_coefficients
+from jpegjax import ColorSpace, encode, transcode, write_coefficients
 
 __all__ = ["DATA", "Line", "fingerprint", "index", "made", "names"]
 
@@ -100,8 +101,8 @@ EXPRESSIONS = [  # name, what makes it, whether the call is one of jpegjax that 
     ("keep_rgb", "pillow(slopes(37, 53), keep_rgb=True, subsampling=0)", "-"),
     ("cmyk", "pillow(picture(21, 35, 4))", "encode(picture(21, 35, 4))"),
     ("cmyk_progressive", "pillow(picture(21, 35, 4), progressive=True)", "encode(picture(21, 35, 4), progressive=True)"),
-    ("ycck", "coefficients(ColorSpace.YCCK, (1, 1), (1, 1), (1, 1), (1, 1))", ""),
-    ("ycck_2x2", "coefficients(ColorSpace.YCCK, (2, 2), (1, 1), (1, 1), (2, 2))", ""),
+    ("ycck", "write_coefficients(low_frequencies(ColorSpace.YCCK, [(1, 1), (1, 1), (1, 1), (1, 1)]))", ""),
+    ("ycck_2x2", "write_coefficients(low_frequencies(ColorSpace.YCCK, [(2, 2), (1, 1), (1, 1), (2, 2)]))", ""),
     ("12bit", "encode(deep_picture(37, 53), precision=12)", ""),
     ("12bit_grey", "encode(deep_picture(21, 30, 1), precision=12, quality=95, restart_blocks=2)", ""),
     ("12bit_progressive", "encode(deep_picture(21, 30), precision=12, progressive=True)", ""),
@@ -161,20 +162,6 @@ def tables(name: str) -> list[list[int]]:
     return [numbers[:64], numbers[64:]]
 
 
-def coefficients(color: ColorSpace, *factors: tuple[int, int]) -> bytes:
-    """A file of random low frequencies, for kinds that no encoder writes from pixels."""
-    frame = Frame(21, 35, tuple(Component(i + 1, h, v) for i, (h, v) in enumerate(factors)), color=color)
-    rng = np.random.default_rng(8)
-    planes = []
-    for c in range(len(factors)):
-        plane = np.zeros((1, *frame.blocks(c), 8, 8), np.int16)
-        plane[..., :3, :3] = rng.integers(-9, 10, plane[..., :3, :3].shape)
-        plane[..., 0, 0] = rng.integers(-90, 91, plane.shape[:3])
-        planes.append(plane)
-    steps = (np.full((8, 8), 6, np.uint16),) * len(factors)
-    return write_coefficients(Coefficients(tuple(planes), steps, frame))
-
-
 def damaged(name: str, seed: int) -> bytes:
     """A file with three bytes of its last scan changed."""
     draw, data = random.Random(seed), bytearray(content(name))
@@ -187,7 +174,8 @@ def damaged(name: str, seed: int) -> bytes:
 def names() -> dict[str, object]:
     """What expressions of INDEX.tsv are made of."""
     made_of: list[Callable] = [
-        coefficients, content, damaged, deep_picture, encode, noise, picture, pillow, slopes, tables, text, transcode,
+        content, damaged, deep_picture, encode, low_frequencies, noise, picture, pillow, slopes, tables, text, transcode,
+        write_coefficients,
     ]  # fmt: skip
     return {function.__name__: function for function in made_of} | {"ColorSpace": ColorSpace, "np": np}
 

@@ -58,6 +58,15 @@ def folder(tmp_path: Path) -> Path:
     return photos
 
 
+@pytest.fixture(scope="session")
+def kodak(shared: Path) -> list[Path]:
+    """The 24 Kodak photographs, in their order."""
+    paths = sorted((shared / "data" / "kodak").glob("kodim*.png"))
+    if len(paths) != 24:
+        pytest.skip(f"no Kodak photographs under {shared}")
+    return paths
+
+
 def _lacks(item: pytest.Item) -> str | None:
     """Why a test cannot run here."""
     if "shared" in getattr(item, "fixturenames", ()) and not (SHARED / "conformance" / "INDEX.tsv").is_file():

@@ -1,10 +1,13 @@
-"""Pictures made by formula, for any size. Sizes of files and thresholds in tests rest on them: a formula here is for good."""
+"""Pictures made by formula, for any size, and a photograph. Sizes of files and thresholds rest on them: they are for good."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-__all__ = ["deep_picture", "noise", "picture", "ripples", "slopes", "waves"]
+import numpy as np
+from PIL import Image
+
+__all__ = ["astronaut", "deep_picture", "noise", "picture", "rgb", "ripples", "slopes", "waves"]
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
@@ -43,6 +46,19 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarr
     """Nothing but noise, uint8 [height, width, channels]."""
     rng = np.random.default_rng([seed, height, width])
     return rng.integers(0, 256, (height, width, channels)).astype(np.uint8)
+
+
+def astronaut() -> np.ndarray:
+    """The photograph that scikit-image brings along, uint8 [512, 512, 3]."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+def rgb(path: Path) -> np.ndarray:
+    """The pixels of a file, uint8 [height, width, 3]."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def deep_picture(height: int, width: int, channels: int = 3, seed: int = 1) -> np.ndarray:

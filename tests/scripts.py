@@ -1,13 +1,14 @@
-"""Frames, planes and scan scripts that no encoder would make, for round trips; and damage."""
+"""Frames, planes, coefficients and scan scripts that no encoder would make, for round trips; and damage."""
 
 from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
 
+from jpegjax import Coefficients
 from jpegjax.types import ColorSpace, Component, Frame, Process, Scan
 
-__all__ = ["damaged", "random_frame", "random_planes", "random_script"]
+__all__ = ["damaged", "low_frequencies", "random_frame", "random_planes", "random_script"]
 
 
 def random_frame(width: int, height: int, factors: list[tuple[int, int]]) -> Frame:
@@ -15,6 +16,22 @@ def random_frame(width: int, height: int, factors: list[tuple[int, int]]) -> Fra
     color = ColorSpace.GRAY if len(factors) == 1 else ColorSpace.YCBCR
     components = tuple(Component(i + 1, h, v, 0) for i, (h, v) in enumerate(factors))
     return Frame(height, width, components, Process.PROGRESSIVE, color=color)
+
+
+def low_frequencies(
+    color: ColorSpace, factors: list[tuple[int, int]], size: tuple[int, int] = (21, 35), **frame: Process
+) -> Coefficients:
+    """Random coefficients of the lowest frequencies, N = 1; factors: (h, v) of each component."""
+    components = tuple(Component(i + 1, h, v, 0) for i, (h, v) in enumerate(factors))
+    shape = Frame(*size, components, color=color, **frame)
+    rng = np.random.default_rng(8)
+    planes = []
+    for c in range(len(factors)):
+        plane = np.zeros((1, *shape.blocks(c), 8, 8), np.int16)
+        plane[..., :3, :3] = rng.integers(-9, 10, plane[..., :3, :3].shape)
+        plane[..., 0, 0] = rng.integers(-90, 91, plane.shape[:3])
+        planes.append(plane)
+    return Coefficients(tuple(planes), (np.full((8, 8), 6, np.uint16),) * len(factors), shape)
 
 
 def random_planes(frame: Frame, seed: int, density: float, spread: int) -> list[np.ndarray]:

@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 from mutations import EXIF
 from oracles import cjpeg, pillow, pillow_pixels
-from pictures import picture
-from PIL import Image
+from pictures import picture, rgb
 
 import jpegjax
 from jpegjax.cli.samples import photographs as bundled
@@ -48,11 +47,6 @@ def photos(request) -> list[np.ndarray]:
     """The 24 Kodak photographs; those inside scikit-image, else large synthetic pictures, where there are none."""
     files = sorted((request.getfixturevalue("shared") / "data" / "kodak").glob("kodim*.png")) or bundled()[:24]
     return [rgb(file) for file in files] or [picture(300 + 9 * i, 500 - 7 * i) for i in range(24)]
-
-
-def rgb(file: Path) -> np.ndarray:
-    with Image.open(file) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 @cache
@@ -201,7 +195,7 @@ import numpy as np
 import jpegjax
 from jpegjax.simd import has_avx2
 from mutations import mutant
-from pictures import picture
+from pictures import picture, rgb
 
 digest = hashlib.sha256()
 for sampling in ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey"):

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import pillow, pillow_pixels
 from pictures import picture
+from scripts import low_frequencies
 
 import jpegjax
-from jpegjax import Coefficients, ColorSpace, Component, Frame, JpegError, JpegWarning, Process, UnsupportedJpeg
+from jpegjax import ColorSpace, JpegError, JpegWarning, Process, UnsupportedJpeg
 
 ENGINES = ("host", "xla")
 SIZES = [(1, 1), (2, 3), (7, 65), (33, 32), (45, 83)]
@@ -30,20 +31,6 @@ FORMS = [
     {"qtables": [[3] * 64, [7] * 64]},
     {"comment": b"four inks"},
 ]
-
-
-def coefficients(color: ColorSpace, factors: list[tuple[int, int]], size: tuple[int, int] = (21, 35), **frame):
-    """Random coefficients of a frame, N = 1."""
-    components = tuple(Component(i + 1, h, v, 0) for i, (h, v) in enumerate(factors))
-    shape = Frame(*size, components, color=color, **frame)
-    rng = np.random.default_rng(8)
-    planes = []
-    for c in range(len(factors)):
-        plane = np.zeros((1, *shape.blocks(c), 8, 8), np.int16)
-        plane[..., :3, :3] = rng.integers(-9, 10, plane[..., :3, :3].shape)
-        plane[..., 0, 0] = rng.integers(-90, 91, plane.shape[:3])
-        planes.append(plane)
-    return Coefficients(tuple(planes), (np.full((8, 8), 6, np.uint16),) * len(factors), shape)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -82,7 +69,7 @@ def test_more_than_ten_blocks_take_scans_apart():
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("color", [ColorSpace.CMYK, ColorSpace.YCCK])
 def test_colours_of_four_components(color, progressive, factors):
-    source = coefficients(color, factors)
+    source = low_frequencies(color, factors)
     data = jpegjax.write_coefficients(source, progressive=progressive)
     assert jpegjax.info(data).color is color
     for engine in ENGINES if factors[0] == (2, 2) and not progressive else ("host",):
@@ -122,7 +109,7 @@ def test_modes_that_libjpeg_refuses(engine):
 
 @pytest.mark.parametrize("count", [2, 5, 11, 255])
 def test_other_numbers_of_components_keep_their_coefficients(count):
-    source = coefficients(ColorSpace.UNKNOWN, [(1, 1)] * count)
+    source = low_frequencies(ColorSpace.UNKNOWN, [(1, 1)] * count)
     data = jpegjax.write_coefficients(source)
     found = jpegjax.read_coefficients(data, strict=True)
     assert (len(found.planes), found.frame.color) == (count, ColorSpace.UNKNOWN)
@@ -134,7 +121,7 @@ def test_other_numbers_of_components_keep_their_coefficients(count):
 
 def test_fractional_sampling_keeps_its_coefficients():
     """libjpeg has no pixels for 3:2 either."""
-    source = coefficients(ColorSpace.YCBCR, [(3, 1), (2, 1), (1, 1)])
+    source = low_frequencies(ColorSpace.YCBCR, [(3, 1), (2, 1), (1, 1)])
     data = jpegjax.write_coefficients(source)
     found = jpegjax.read_coefficients(data, strict=True)
     assert all(np.array_equal(a, b) for a, b in zip(found.planes, source.planes, strict=True))
@@ -155,7 +142,7 @@ def test_fractional_sampling_keeps_its_coefficients():
 )
 def test_any_sampling_decodes_as_pillow(size, factors, color, progressive):
     process = Process.PROGRESSIVE if progressive else Process.BASELINE
-    data = jpegjax.write_coefficients(coefficients(color, factors, size, process=process), progressive=progressive)
+    data = jpegjax.write_coefficients(low_frequencies(color, factors, size, process=process), progressive=progressive)
     np.testing.assert_array_equal(jpegjax.decode(data, engine="host", strict=True), pillow_pixels(data))
 
 

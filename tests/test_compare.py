@@ -316,19 +316,12 @@ def test_bd_rates_and_their_range():
 # ---- against published figures
 
 
-def kodak(shared: Path) -> list[Path]:
-    pictures = sorted((shared / "data" / "kodak").glob("kodim*.png"))
-    if len(pictures) < 24:
-        pytest.skip("no Kodak images")
-    return pictures
-
-
-def test_the_jpeg_curve_of_a_kodak_image_is_the_known_one(shared):
+def test_the_jpeg_curve_of_a_kodak_image_is_the_known_one(shared, kodak):
     facts = shared / "facts" / "jpeg-peers-kodak.json"
     if not facts.is_file():
         pytest.skip("no figures of peers")
     known = json.loads(facts.read_text())["codecs"]["turbo"]["images"]["kodim05"]
-    found = compare([kodak(shared)[4]], "jpeg:quality=20,30,40,50,60,70,75,80,85,90,95", ["psnr", "psnr_y", "ms_ssim"])
+    found = compare([kodak[4]], "jpeg:quality=20,30,40,50,60,70,75,80,85,90,95", ["psnr", "psnr_y", "ms_ssim"])
     for row, (quality, bpp, psnr, psnr_y, ms_ssim, _) in zip(found.rows, known, strict=True):
         assert (row["value"], round(row["bpp"], 4)) == (quality, bpp)
         assert row["metrics"]["psnr"] == pytest.approx(psnr, abs=6e-4)
@@ -337,8 +330,8 @@ def test_the_jpeg_curve_of_a_kodak_image_is_the_known_one(shared):
 
 
 @pytest.mark.slow
-def test_the_jpeg_2000_curve_of_kodak(shared):
-    found = compare(kodak(shared), "jpeg2000:rate=10,20,40,80", "psnr")
+def test_the_jpeg_2000_curve_of_kodak(kodak):
+    found = compare(kodak, "jpeg2000:rate=10,20,40,80", "psnr")
     points = found.means()["jpeg2000"][::-1]
     for point, bpp, psnr in zip(points, (2.398, 1.199, 0.599, 0.299), (42.27, 37.14, 33.06, 29.94), strict=True):
         assert point["bpp"] == pytest.approx(bpp, abs=2e-3) and point["psnr"] == pytest.approx(psnr, abs=0.2)

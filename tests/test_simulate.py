@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import psnr
-from pictures import ripples
-from PIL import Image
+from pictures import rgb, ripples
 
 import jpegjax
 from jpegjax import ops
@@ -67,13 +65,6 @@ def test_exact_on_extreme_images(kind):
             assert (np.asarray(jpegjax.simulate(image, qtables=table, subsampling=sampling)) == expected).all()
 
 
-def kodak(shared: Path, *numbers: int) -> list[np.ndarray]:
-    paths = [shared / "data" / "kodak" / f"kodim{i:02}.png" for i in numbers]
-    if not all(path.is_file() for path in paths):
-        pytest.skip("no Kodak images in the shared folder")
-    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
-
-
 def held_to_files(images, samplings, qualities, options):
     """Exact forward equal to files; smooth forward ≥ 45 dB to it; bits, mean error in percent at qualities 10..95."""
     errors = []
@@ -91,14 +82,14 @@ def held_to_files(images, samplings, qualities, options):
     return 100 * np.mean(errors)
 
 
-def test_kodak_in_part(shared):
-    images = [image[128:384, 128:384] for image in kodak(shared, 1, 5, 13, 23)]
+def test_kodak_in_part(kodak):
+    images = [image[128:384, 128:384] for image in (rgb(kodak[i - 1]) for i in (1, 5, 13, 23))]
     assert held_to_files(images, ("4:4:4", "4:2:0"), (10, 50, 95), [{"gradient": "soft"}]) < 3
 
 
 @pytest.mark.slow
-def test_kodak_whole(shared):
-    images = kodak(shared, *range(1, 25))
+def test_kodak_whole(kodak):
+    images = [rgb(path) for path in kodak]
     samplings = ("4:4:4", "4:2:0", "4:2:2", "4:4:0", "4:1:1")
     assert held_to_files(images, samplings, (1, 10, 35, 75, 95), [{"gradient": "soft"}]) < 3
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import astronaut
 from PIL import Image
 
 import jpegjax
@@ -17,7 +18,7 @@ from jpegjax.jpeg import codec, targets
 
 
 def photo() -> np.ndarray:
-    return pytest.importorskip("skimage.data").astronaut()[20:276, 60:380]
+    return astronaut()[20:276, 60:380]
 
 
 def grey() -> np.ndarray:

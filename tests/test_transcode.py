@@ -88,8 +88,8 @@ def test_bytes_are_jpegtrans(sampling: str, progressive: bool) -> None:
 
 
 @pytest.mark.needs("jpegtran")
-def test_whole_photographs_are_jpegtrans(shared: Path) -> None:
-    kodak = sorted((shared / "data" / "kodak").glob("*.png"))
+def test_whole_photographs_are_jpegtrans(request: pytest.FixtureRequest) -> None:
+    kodak = sorted((request.getfixturevalue("shared") / "data" / "kodak").glob("*.png"))
     paths = kodak or photographs()
     if not paths:
         pytest.skip("no photographs: neither Kodak's nor scikit-image's")

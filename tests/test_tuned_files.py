@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from oracles import pillow, pillow_pixels, psnr
+from pictures import astronaut
 from PIL import Image
 
 import jpegjax
@@ -27,7 +28,7 @@ TUNES = ("psnr", "ms-ssim", "ssimulacra2", True)
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:
-    return pytest.importorskip("skimage.data").astronaut()
+    return astronaut()
 
 
 def measured(tune: str | bool, image: np.ndarray, data: bytes) -> float:
