@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from machine import ROOT, commit, describe
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from process import start_up
 from reports import RESULTS, flags, save
 from rounds import Race

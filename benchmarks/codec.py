@@ -20,7 +20,7 @@ import numpy as np
 from machine import describe
 from ours import MODES, stage_calls, xla_calls
 from peers import decoders, encoders, over, pillow_decode
-from pictures import pictures, pixels_of, tiled
+from photographs import pictures, pixels_of, tiled
 from PIL import Image
 from process import cold_start, peak_memory
 from reports import RESULTS, flags, save

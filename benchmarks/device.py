@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from machine import describe
 from peers import PILLOW_SAMPLING, pillow_decode, pillow_encode
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from reports import RESULTS, flags, save
 from rounds import Race, race
 

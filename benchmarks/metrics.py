@@ -25,7 +25,7 @@ from unittest.mock import MagicMock
 import numpy as np
 from machine import describe
 from peers import pillow_decode, pillow_encode
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from PIL import Image
 from reports import RESULTS, flags, save
 from rounds import Race, race

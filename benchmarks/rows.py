@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from ours import MODES, TUNES, stage_calls, xla_calls
 from peers import over
-from pictures import pixels_of, tiled
+from photographs import pixels_of, tiled
 from PIL import Image
 from rounds import one_core, timed
 

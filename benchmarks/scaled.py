@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from machine import describe
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from PIL import Image
 from reports import RESULTS, flags, save
 from rounds import processor_seconds, race

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from kornia.enhance import jpeg_codec_differentiable
 from machine import describe
-from pictures import synthetic
+from photographs import synthetic
 from reports import RESULTS, save
 from rounds import race, timed
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from machine import describe
-from pictures import pictures
+from photographs import pictures
 from reports import RESULTS, flags, save
 from rounds import Race, processor_seconds, race
 

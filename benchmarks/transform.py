@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from machine import describe
 from ours import xla_calls
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from reports import RESULTS, flags, save
 from rounds import processor_seconds, race, timed
 

@@ -20,7 +20,7 @@ import numpy as np
 from machine import describe
 from ours import TUNES
 from peers import over, pillow_encode
-from pictures import pictures, pixels_of
+from photographs import pictures, pixels_of
 from reports import RESULTS, flags, save
 from rounds import Race, one_core, race
 

@@ -50,6 +50,6 @@ def spent(function: Callable, *given: object, **options: object) -> float:
 
 
 def growth(function: Callable, small: object, large: object) -> float:
-    """How many times the CPU time of `small` the first call takes for `large`; a quarter of a unit is the least."""
-    first, second = (cpu_seconds(function, given, enough=float("inf")) for given in (small, large))
+    """How many times the CPU time of `small` a call takes for `large`; a quarter of a unit is the least."""
+    first, second = (cpu_seconds(function, given) for given in (small, large))
     return second / max(first, unit() / 4)
