@@ -25,7 +25,7 @@ from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
 from ...kernels.quant import quantiser, step_bytes
 from ...options import EncodeOptions
-from ...run.memory import Pointers, address, kept, scratch, scratch_parts
+from ...run.memory import Pointers, address, borrow, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import Frame
@@ -120,7 +120,7 @@ def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) ->
     if frame.precision != 8:
         return twelve_bit.transform(image, frame, qtables)
     layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
-    planes = [np.empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
+    planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
         Pointers(planes).addresses,
