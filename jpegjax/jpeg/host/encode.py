@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -112,15 +112,18 @@ def _picture(image: np.ndarray, frame: Frame) -> Picture:
     return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
-def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
+def transform(
+    image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], empty: Callable[..., np.ndarray] = np.empty
+) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
     image: C-contiguous uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. qtables: per component uint16 [64].
+    empty: where planes of 8-bit images come from, `np.empty` or `borrow`.
     """
     if frame.precision != 8:
         return twelve_bit.transform(image, frame, qtables)
     layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
-    planes = [borrow((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
+    planes = [empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
         Pointers(planes).addresses,
@@ -155,7 +158,7 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
     if fitted or options.scans is not None or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1):
-        return files.encode_image(transform(image, frame, qtables), frame, qtables, options)
+        return files.encode_image(transform(image, frame, qtables, borrow), frame, qtables, options)
     steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)
