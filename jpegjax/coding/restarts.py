@@ -172,11 +172,12 @@ def scan_warnings(state: np.ndarray) -> list[tuple[str, int, int]]:
     return sorted(told, key=lambda damage: damage[2])
 
 
-def scan_notes(state: np.ndarray) -> list[tuple[str, int]]:
-    """`scan_warnings` for a reader of them: (message, byte offset), how often it happened in words."""
+def scan_notes(state: np.ndarray, but: int | None = None) -> list[tuple[str, int]]:
+    """`scan_warnings` for a reader of them: (message, byte offset), how often it happened in words; without kind `but`."""
     return [
         (message if times == 1 else f"{message} ({times} times)", offset)
         for message, times, offset in scan_warnings(state)
+        if but is None or message != WARNINGS[but]
     ]
 
 

@@ -1,6 +1,6 @@
 """From file to file without loss: other geometry, other entropy coding, the same coefficients (jpegtran).
 
-bytes ──▶ entropy.decode_image ──▶ planes ──▶ blocks.turn_planes ──▶ planes ──▶ carried head + entropy.body ──▶ bytes
+bytes ──▶ files.decode_image ──▶ planes ──▶ turns.turn_planes ──▶ planes ──▶ carried head + files.body ──▶ bytes
 """
 
 from __future__ import annotations

@@ -361,7 +361,7 @@ class ScanDecoder:
     def decode(self, scan: Scan, position: int) -> SegmentReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
 
-        Damaged data never raise: see `segments`. Coefficients wrap to int16 like libjpeg's.
+        Damaged data never raise: see `restarts`. Coefficients wrap to int16 like libjpeg's.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
         if scan.components not in self._geometry:

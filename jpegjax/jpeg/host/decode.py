@@ -14,12 +14,11 @@ import numpy as np
 from ...coding.sequential.decode import (
     DECODE_SCRATCH,
     ENDED,
-    WARNINGS,
     decode_state,
     decode_tables,
     finish_decode,
     restart_segments,
-    scan_warnings,
+    scan_notes,
 )
 from ...container import Reader, parse_header
 from ...errors import LimitExceeded, UnsupportedJpeg
@@ -87,7 +86,7 @@ def _picture_of_scan(
     if interval and (len(parts) > 1 or row0 * wide >= interval):
         offsets = restart_segments(octets, reader.position, interval, high * wide)
 
-    def decode(view: View, start: int, first: int, end: int) -> list[tuple[str, int, int]]:
+    def decode(view: View, start: int, first: int, end: int) -> list[tuple[str, int]]:
         """Warnings of MCU rows first..end-1 of the window, decoded from the restart segment on that row `start` is in."""
         segment, position = 0, reader.position
         if offsets is not None:
@@ -100,17 +99,17 @@ def _picture_of_scan(
         decode_window(mcu, row0, first, end, view.left, coding, steps.addresses, view.strips, picture)
         if end < rows or window.row1 == high:
             finish_decode(state)
-            return scan_warnings(state)
+            return scan_notes(state)
         # the rest of the scan is not needed, though it may have been read ahead
-        return [note for note in scan_warnings(state) if note[0] != WARNINGS[ENDED]]
+        return scan_notes(state, but=ENDED)
 
     found = None
     if len(parts) > 1 and offsets is not None:
         found = run_parallel(lambda part: decode(view_of(window, options.mode, options.upsample), *part), parts)
     if found is None or any(found):
         found = [decode(view, 0, 0, rows)]
-    for message, count, offset in found[0]:
-        reader.warn(message if count == 1 else f"{message} ({count} times)", offset)
+    for message, offset in found[0]:
+        reader.warn(message, offset)
     return pixels
 
 
