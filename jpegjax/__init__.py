@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
+from .errors import CorruptJpeg, CorruptStream, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
 from .options import Limits
 from .types import Coefficients, ColorSpace, Component, Frame, Process
 
@@ -35,6 +35,7 @@ __all__ = [
     "ColorSpace",
     "Component",
     "CorruptJpeg",
+    "CorruptStream",
     "Frame",
     "JpegError",
     "JpegWarning",

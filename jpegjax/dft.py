@@ -28,7 +28,7 @@ import numpy as np
 from . import ops
 from .coding.spectrum import MAX_LEVEL, decode_spectrum, encode_spectrum
 from .container.box import Box, read_box, write_box
-from .errors import CorruptJpeg, JpegError, LimitExceeded, UnsupportedJpeg
+from .errors import CorruptStream, JpegError, LimitExceeded, UnsupportedJpeg
 from .options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
 from .run.devices import Devices, local_devices
 from .run.engines import pick
@@ -236,15 +236,15 @@ def _open(data: Any, limits: Limits) -> tuple[_Plan, list[np.ndarray], np.ndarra
     if box.kind != KIND:
         raise UnsupportedJpeg(f"a box of kind {box.kind!r}, not {KIND!r}", 5)
     if box.channels not in (1, 3):
-        raise CorruptJpeg(f"{box.channels} channels; a DFT file has 1 or 3", 0)
+        raise CorruptStream(f"{box.channels} channels; a DFT file has 1 or 3", 0)
     layout = struct.Struct(f">BB{box.channels}f")
     if len(box.params) != layout.size or len(box.payloads) != box.channels:
-        raise CorruptJpeg(f"{len(box.params)} bytes of parameters and {len(box.payloads)} payloads do not fit", 0)
+        raise CorruptStream(f"{len(box.params)} bytes of parameters and {len(box.payloads)} payloads do not fit", 0)
     block, halved, *steps = layout.unpack(box.params)
     if block == 1 or block % 2 or block > MAX_BLOCK or halved > (box.channels == 3):
-        raise CorruptJpeg(f"blocks of {block} and sampling {halved} are none of this codec's", 0)
+        raise CorruptStream(f"blocks of {block} and sampling {halved} are none of this codec's", 0)
     if not all(STEPS[0] <= step <= 2 * STEPS[1] for step in steps):
-        raise CorruptJpeg(f"quantiser steps {steps}", 0)
+        raise CorruptStream(f"quantiser steps {steps}", 0)
     plan = _Plan(box.height, box.width, box.channels, block or None, bool(halved))
     samples = sum(math.prod(shape) for shape in plan.shapes)
     if limits.memory is not None and _NBYTES * samples > limits.memory:
@@ -259,7 +259,7 @@ def decode(data: Any, *, limits: Limits = Limits(), engine: str = "auto", device
     data: bytes or a buffer; a list of them gives a list. limits: pixels, pixels_per_byte and memory count.
     engine, device: as for `encode`; where a device is named the pixels stay there as jax.Array.
 
-    Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded, all JpegError; in a list the first error, with a note of its index.
+    Raises CorruptStream, UnsupportedJpeg or LimitExceeded, all JpegError; in a list the first error, with a note of its index.
     """
     if not isinstance(limits, Limits):
         raise TypeError(f"limits={limits!r}: must be a jpegjax.Limits")

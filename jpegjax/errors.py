@@ -1,8 +1,8 @@
-"""What can go wrong with a JPEG file, as types."""
+"""What can go wrong with a file, as types."""
 
 from __future__ import annotations
 
-__all__ = ["CorruptJpeg", "JpegError", "JpegWarning", "LimitExceeded", "UnsupportedJpeg"]
+__all__ = ["CorruptJpeg", "CorruptStream", "JpegError", "JpegWarning", "LimitExceeded", "UnsupportedJpeg"]
 
 
 class JpegError(ValueError):
@@ -26,6 +26,10 @@ class JpegError(ValueError):
 
 class CorruptJpeg(JpegError):
     """The file breaks the standard so that no picture can be saved from it."""
+
+
+class CorruptStream(JpegError):
+    """A file of one of this library's own formats (DFT, learned) that is damaged, cut, or made by a model that is not here."""
 
 
 class UnsupportedJpeg(JpegError):

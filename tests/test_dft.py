@@ -23,7 +23,7 @@ from oracles import psnr
 from pictures import waves
 from PIL import Image
 
-from jpegjax import CorruptJpeg, JpegError, LimitExceeded, Limits, UnsupportedJpeg, dft, ops
+from jpegjax import CorruptStream, JpegError, LimitExceeded, Limits, UnsupportedJpeg, dft, ops
 from jpegjax.coding.spectrum import decode_spectrum, encode_spectrum
 from jpegjax.container.box import Box, read_box, write_box
 
@@ -155,19 +155,19 @@ def _claim(height: int, width: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "kind", "message"),
     [
-        (b"", CorruptJpeg, "no jpegjax box"),
-        (b"\xff\xd8\xff\xe0", CorruptJpeg, "no jpegjax box"),
-        (b"\x8aJXJ", CorruptJpeg, "ends inside"),
-        (b"\x8aJXJ\x02", CorruptJpeg, "ends inside"),
+        (b"", CorruptStream, "no jpegjax box"),
+        (b"\xff\xd8\xff\xe0", CorruptStream, "no jpegjax box"),
+        (b"\x8aJXJ", CorruptStream, "ends inside"),
+        (b"\x8aJXJ\x02", CorruptStream, "ends inside"),
         (_sealed(b"\x8aJXJ\x02"), UnsupportedJpeg, "version 2"),
-        (_sealed(b"\x8aJXJ\x01\xff"), CorruptJpeg, "ends inside the box's kind"),
+        (_sealed(b"\x8aJXJ\x01\xff"), CorruptStream, "ends inside the box's kind"),
         (_claim(65535, 65535), LimitExceeded, "Limits.pixels is"),
         (_claim(60000, 4000), LimitExceeded, "pixels_per_byte"),
         (write_box(Box("vq", 1, 1, 1, b"", ())), UnsupportedJpeg, "kind 'vq'"),
-        (write_box(Box("dft", 1, 1, 2, b"", ())), CorruptJpeg, "2 channels"),
-        (write_box(Box("dft", 1, 1, 1, b"", (b"",))), CorruptJpeg, "parameters"),
-        (write_box(Box("dft", 1, 1, 1, struct.pack(">BBf", 7, 0, 8), (b"",))), CorruptJpeg, "blocks of 7"),
-        (write_box(Box("dft", 1, 1, 1, struct.pack(">BBf", 8, 0, np.nan), (b"",))), CorruptJpeg, "steps"),
+        (write_box(Box("dft", 1, 1, 2, b"", ())), CorruptStream, "2 channels"),
+        (write_box(Box("dft", 1, 1, 1, b"", (b"",))), CorruptStream, "parameters"),
+        (write_box(Box("dft", 1, 1, 1, struct.pack(">BBf", 7, 0, 8), (b"",))), CorruptStream, "blocks of 7"),
+        (write_box(Box("dft", 1, 1, 1, struct.pack(">BBf", 8, 0, np.nan), (b"",))), CorruptStream, "steps"),
     ],
 )
 def test_bad_files_are_named(data, kind, message):
@@ -207,7 +207,7 @@ def test_damaged_files_end_in_pixels_or_an_error():
         if draw.random() < 0.2:
             del data[draw.randrange(8, len(data)) :]
         if bytes(data) != files[i % 2]:
-            with pytest.raises((CorruptJpeg, UnsupportedJpeg)):
+            with pytest.raises((CorruptStream, UnsupportedJpeg)):
                 dft.decode(bytes(data))
         sealed = _sealed(data[:-4])
         levels = opened(sealed)
@@ -220,7 +220,7 @@ def test_damaged_files_end_in_pixels_or_an_error():
         assert all(abs(q.astype(np.int64)).max() <= 1 << 30 for q in levels)
         if i % 20 == 1:
             assert dft.decode(sealed, limits=Limits(pixels=1 << 16)).dtype == np.uint8
-    assert outcomes["levels"] > 100 and outcomes["CorruptJpeg"] > 20
+    assert outcomes["levels"] > 100 and outcomes["CorruptStream"] > 20
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_bad_settings_are_named(arguments, kind, message):
 
 def test_the_first_bad_file_of_a_list_is_noted():
     good = dft.encode(waves(8, 8))
-    with pytest.raises(CorruptJpeg) as caught:
+    with pytest.raises(CorruptStream) as caught:
         dft.decode([good, good[:-1]])
     assert caught.value.__notes__ == ["in data[1]"]
     assert dft.encode([]) == [] and dft.decode([]) == []

@@ -59,7 +59,7 @@ INNER = {
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""
 
 PUBLIC = {
-    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
+    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "Frame", "JpegError", "JpegWarning", "LimitExceeded",
     "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread", "imwrite", "info", "read_coefficients",
     "simulate", "transcode", "write_coefficients",
 }  # fmt: skip

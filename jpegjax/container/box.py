@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
+from ..errors import CorruptStream, LimitExceeded, UnsupportedJpeg
 from ..options import MAX_SIDE, Limits
 
 __all__ = ["Box", "read_box", "write_box"]
@@ -75,7 +75,7 @@ class _Cursor:
 
     def take(self, count: int, what: str) -> memoryview:
         if count > self.end - self.at:
-            raise CorruptJpeg(f"the file ends inside the box's {what}", self.at)
+            raise CorruptStream(f"the file ends inside the box's {what}", self.at)
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -86,12 +86,12 @@ class _Cursor:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
-        raise CorruptJpeg(f"the box's {what} is no number", self.at)
+        raise CorruptStream(f"the box's {what} is no number", self.at)
 
     def span(self, what: str, low: int, high: int) -> int:
         at, value = self.at, self.varint(what)
         if not low <= value <= high:
-            raise CorruptJpeg(f"the box's {what} is {value}; must be {low}..{high}", at)
+            raise CorruptStream(f"the box's {what} is {value}; must be {low}..{high}", at)
         return value
 
 
@@ -108,22 +108,22 @@ def _check_pixels(height: int, width: int, nbytes: int, limits: Limits, at: int)
 def read_box(data: bytes | memoryview, limits: Limits = Limits()) -> Box:
     """The box in a file: inverse of `write_box`; payloads are views of `data`.
 
-    Raises CorruptJpeg (no box, damaged, or its checksum fails), UnsupportedJpeg (another version), LimitExceeded
+    Raises CorruptStream (no box, damaged, or its checksum fails), UnsupportedJpeg (another version), LimitExceeded
     (limits.pixels, limits.pixels_per_byte), with the byte offset. Nothing is allocated for what a header claims.
     """
     cursor = _Cursor(memoryview(data).cast("B"))
     if bytes(cursor.data[:4]) != MAGIC:
-        raise CorruptJpeg("the file is no jpegjax box: it must begin with 8A 4A 58 4A", 0)
+        raise CorruptStream("the file is no jpegjax box: it must begin with 8A 4A 58 4A", 0)
     cursor.take(4, "magic")
     version = cursor.take(1, "version")[0]
     if version != VERSION:
         raise UnsupportedJpeg(f"a box of version {version}; this library reads version {VERSION}", 4)
     stored = int.from_bytes(cursor.data[cursor.end :], "big")
     if zlib.crc32(cursor.data[: cursor.end]) != stored:
-        raise CorruptJpeg("the box's checksum does not match: the file is damaged or cut", cursor.end)
+        raise CorruptStream("the box's checksum does not match: the file is damaged or cut", cursor.end)
     kind = bytes(cursor.take(cursor.take(1, "kind")[0], "kind"))
     if not kind.isascii():
-        raise CorruptJpeg(f"the box's kind {kind!r} is not ASCII", 6)
+        raise CorruptStream(f"the box's kind {kind!r} is not ASCII", 6)
     at = cursor.at
     height, width = (cursor.span(side, 1, MAX_SIDE) for side in ("height", "width"))
     channels = cursor.span("channels", 1, 255)
@@ -133,5 +133,5 @@ def read_box(data: bytes | memoryview, limits: Limits = Limits()) -> Box:
     lengths = [cursor.varint("payload lengths") for _ in range(count)]
     payloads = tuple([cursor.take(length, "payloads") for length in lengths])
     if any(cursor.data[cursor.at : cursor.end]):
-        raise CorruptJpeg("bytes behind the box's payloads that are not zero", cursor.at)
+        raise CorruptStream("bytes behind the box's payloads that are not zero", cursor.at)
     return Box(kind.decode(), height, width, channels, params, payloads)
