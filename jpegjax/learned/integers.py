@@ -1,0 +1,75 @@
+"""Networks whose every number is an integer, so that all machines agree on every result.
+
+Weights are integers within ±127 (128ths), activations 0..255 (32nds), ReLU and clip alone between layers. Integers stand in
+float32 and no sum reaches 2^24, so a sum is exact in any order, fused or not, on any device; `checked` holds exported
+weights to that. Training runs the same functions on weights that are rounded with a straight-through gradient, so what
+ships is what was trained (facts of integer networks for entropy models: Ballé et al. 2019, "Integer networks for data
+compression with latent-variable models").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from .layers import Knots, depthwise
+from .quantise import round_through
+
+__all__ = ["ACTIVATION", "WEIGHT", "IntegerDense", "IntegerDepthwise", "activate", "magnitude"]
+
+WEIGHT, ACTIVATION = 128, 32
+"""What 1.0 is as a weight and as an activation; sums have the unit 1 / (WEIGHT · ACTIVATION)."""
+EXACT = 1 << 24
+_MAGNITUDES = np.minimum(np.rint(ACTIVATION * np.log2(1 + np.arange(256))), 255).astype(np.float32)
+
+
+def _through(x: jax.Array, exact: jax.Array) -> jax.Array:
+    """`exact`, with the gradient of x."""
+    return x + jax.lax.stop_gradient(exact - x)
+
+
+def activate(sums: jax.Array) -> jax.Array:
+    """Activations 0..255 of sums: rounded half up, clipped; the gradient passes where nothing is clipped."""
+    x = sums * (1 / WEIGHT)
+    return jnp.clip(_through(x, jnp.floor(x + 0.5)), 0, 255)
+
+
+def magnitude(symbols: jax.Array) -> jax.Array:
+    """Activation of a symbol's size: 32 log2(1 + |s|), by an integer table; differentiable almost everywhere."""
+    size = jnp.minimum(jnp.abs(symbols), 255)
+    exact = jnp.asarray(_MAGNITUDES)[jax.lax.stop_gradient(size).astype(jnp.int32)]
+    return _through(jnp.minimum(ACTIVATION * jnp.log2(1 + size), 255), exact)
+
+
+class IntegerDense(nnx.Module):
+    """Sums of a 1×1 layer: activations [N, H, W, inputs] → [N, H, W, outputs], with biases by quality.
+
+    The product takes the highest precision: inputs and weights have 8 bits, but sums need float32's 24.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, rngs: nnx.Rngs, gain: float = 1.0,
+        start: Callable[[np.ndarray], np.ndarray] = np.zeros_like, pace: float = 1.0,
+    ) -> None:  # fmt: skip
+        limit = gain * (3 / inputs) ** 0.5
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), (inputs, outputs), jnp.float32, -limit, limit))
+        self.bias = Knots(outputs, start, pace)
+
+    def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
+        weights = round_through(jnp.clip(self.kernel[...] * WEIGHT, -127, 127))
+        bias = round_through(self.bias(quality) * (WEIGHT * ACTIVATION))
+        return jnp.matmul(x, weights, precision="highest") + bias
+
+
+class IntegerDepthwise(nnx.Module):
+    """Sums of a 3×3 depthwise layer, zeros beyond the border; it starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        self.kernel = nnx.Param(jnp.zeros((9, channels)).at[4].set(0.9))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return depthwise(x, round_through(jnp.clip(self.kernel[...] * WEIGHT, -127, 127)))
