@@ -128,7 +128,7 @@ class Hyper(nnx.Module):
         )
         self.blocks = nnx.List([Block(f, rngs=rngs) for _ in range(2)])
         self.mean = Knots(h)
-        self.level = Knots(h, lambda q: np.full(q.shape, float(level_of(np.float64(1))) / LEVELS), 4)
+        self.level = Knots(h, lambda q: np.full(q.shape, level_of(np.ones(1)) / LEVELS), 4)
         self.up = Dense(h, f, rngs=rngs)
         self.spread = Dense(f, 16 * f, rngs=rngs)
         self.smooth = Block(f, rngs=rngs)
