@@ -6,7 +6,7 @@
 
 Words are of 16 bits, lowest byte first. A single state is as short as its value; words are behind it where the stream
 has more than 4 bytes, and it then has the 3 or 4 bytes that leave whole words. Lanes begin and end at 2**16, a single
-one at 0. So a stream is 1 to 2 bytes longer than what its symbols cost, with lanes 2 to 4 bytes a lane.
+one at 0. So a stream is some 2 bytes longer than what its symbols cost, and 2 to 4 bytes a lane with several.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def encode(parts: Sequence[Part], tables: Tables, *, lanes: int | None = None) -
             131072 on: they are faster and cost some bytes.
 
     Returns:
-        The stream: as long as `Tables.bits` says, and 1 to 2 bytes more, or 2 to 4 a lane. None for skipped symbols alone.
+        The stream: as long as `Tables.bits` says, and some 2 bytes more, or 2 to 4 a lane. None for skipped symbols alone.
 
     Raises:
         TypeError: arrays of other types or dimensions.
@@ -241,7 +241,13 @@ class Decoder:
         return out
 
     def finish(self) -> None:
-        """After the last part: CorruptStream, with the offset, unless the stream ends where it must; finds nearly all damage."""
+        """After the last part: whether the stream ends where it must.
+
+        That finds nearly all damage, but not that all bytes are gone: an empty stream is whole, one of likely symbols.
+
+        Raises:
+            CorruptStream: with the offset in bytes.
+        """
         left = len(self._data) - self._at
         if left:
             raise CorruptStream(f"a rANS stream has {left} bytes behind its last symbol", self._offset + self._at)
