@@ -19,7 +19,7 @@ from flax import nnx
 from .layers import Knots, depthwise
 from .quantise import round_through
 
-__all__ = ["ACTIVATION", "WEIGHT", "IntegerDense", "IntegerDepthwise", "activate", "magnitude"]
+__all__ = ["ACTIVATION", "EXACT", "WEIGHT", "IntegerDense", "IntegerDepthwise", "Rows", "activate", "magnitude"]
 
 WEIGHT, ACTIVATION = 128, 32
 """What 1.0 is as a weight and as an activation; sums have the unit 1 / (WEIGHT · ACTIVATION)."""
@@ -45,6 +45,20 @@ def magnitude(symbols: jax.Array) -> jax.Array:
     return _through(jnp.minimum(ACTIVATION * jnp.log2(1 + size), 255), exact)
 
 
+class Rows(nnx.Module):
+    """What `Knots` becomes when a model is exported: a vector for each quality 1..100, looked up, so that it is exact.
+
+    Args:
+        rows: float32 [100, C].
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.table = nnx.Param(jnp.asarray(rows))
+
+    def __call__(self, quality: jax.Array) -> jax.Array:
+        return self.table[...][quality.astype(jnp.int32) - 1][:, None, None, :]
+
+
 class IntegerDense(nnx.Module):
     """Sums of a 1×1 layer: activations [N, H, W, inputs] → [N, H, W, outputs], with biases by quality.
 
@@ -57,7 +71,7 @@ class IntegerDense(nnx.Module):
     ) -> None:  # fmt: skip
         limit = gain * (3 / inputs) ** 0.5
         self.kernel = nnx.Param(jax.random.uniform(rngs.params(), (inputs, outputs), jnp.float32, -limit, limit))
-        self.bias = Knots(outputs, start, pace)
+        self.bias: Knots | Rows = Knots(outputs, start, pace)
 
     def __call__(self, x: jax.Array, quality: jax.Array) -> jax.Array:
         weights = round_through(jnp.clip(self.kernel[...] * WEIGHT, -127, 127))

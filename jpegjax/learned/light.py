@@ -16,7 +16,7 @@ is integers (`integers`): symbols are round(y − mean), tables have no mean, so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,8 @@ from flax import nnx
 
 from ..ops.color import FORWARD, INVERSE
 from .density import SCALES, gaussian_bits, level_of, scale_of
-from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, activate, magnitude
+from .parts import SKIP, indexes_of
+from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
 from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
 from .quantise import add_noise, round_through
 
@@ -128,7 +129,7 @@ class Hyper(nnx.Module):
         )
         self.blocks = nnx.List([Block(f, rngs=rngs) for _ in range(2)])
         self.mean = Knots(h)
-        self.level = Knots(h, lambda q: np.full(q.shape, level_of(np.ones(1)) / LEVELS), 4)
+        self.level: Knots | Rows = Knots(h, lambda q: np.full(q.shape, level_of(np.ones(1)) / LEVELS), 4)
         self.up = Dense(h, f, rngs=rngs)
         self.spread = Dense(f, 16 * f, rngs=rngs)
         self.smooth = Block(f, rngs=rngs)
@@ -195,11 +196,14 @@ class Prior(nnx.Module):
 
 
 class Light(nnx.Module):
-    """The model. quality: float32 [N], 1..100, everywhere."""
+    """The model. quality: [N], 1..100, everywhere: real numbers in training, integers of an exported model."""
+
+    pitches, parts, margin = (64, 16), (0, 1, 1), 128
 
     def __init__(self, size: LightSize = LightSize(), *, rngs: nnx.Rngs) -> None:
         c, y = size.width, size.latents
         self.size = size
+        self.channels = size.hyper, y
         merge = _merge(y)
         self.front = Dense(192, 192, rngs=rngs, weights=_front())
         self.merge = Dense(768, y, rngs=rngs, weights=merge)
@@ -232,9 +236,10 @@ class Light(nnx.Module):
 
     def synthesise(self, y: jax.Array, quality: jax.Array) -> jax.Array:
         """Pixels [N, H, W, 3], about 0..1, of y."""
-        v = y * jnp.exp(self.ungain(quality))
-        x = self.deep_block(self.deep(4 * v) * jnp.exp(self.deep_scale(quality)))
-        x = depth_to_space(self.up(x), 2) * jnp.exp(self.up_scale(quality))
+        kind = y.dtype
+        v = y * jnp.exp(self.ungain(quality)).astype(kind)
+        x = self.deep_block(self.deep(4 * v) * jnp.exp(self.deep_scale(quality)).astype(kind))
+        x = depth_to_space(self.up(x), 2) * jnp.exp(self.up_scale(quality)).astype(kind)
         for block in self.decoder:
             x = block(x)
         d = depth_to_space(self.split(v), 2) + self.out(x)
@@ -260,6 +265,43 @@ class Light(nnx.Module):
         residual = y - mean
         total += jnp.sum(gaussian_bits(add_noise(residual, key_y), scale_of(clip_level(level))), (1, 2, 3))
         return Trained(self.synthesise(round_through(residual) + mean, quality), total)
+
+    # What `codec` calls, once the model is exported. Maps are z's and y's; symbols are integers in float32.
+
+    def floats(self, pixels: jax.Array, quality: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """z without its mean, and y, of pixels uint8 [N, H, W, 3]."""
+        y = self.analyse(pixels.astype(jnp.float32) * (1 / 255), quality)
+        return self.hyper.analyse(y) - self.hyper.mean(quality), y
+
+    def indexes(self, part: int, symbols: tuple[jax.Array, jax.Array], quality: jax.Array) -> jax.Array:
+        """Tables of a part's symbols, uint8, SKIP for what it does not hold: z, then y's first half, then the other."""
+        z, y = symbols
+        if part == 0:
+            return jnp.broadcast_to(indexes_of(self.hyper.levels(quality)), z.shape)
+        first, features = first_half(y.shape), self.hyper.integer_features(z, quality)
+        if part == 1:
+            return jnp.where(first == 1, indexes_of(self.prior.level(features, quality)), SKIP)
+        return jnp.where(first == 1, SKIP, indexes_of(self.prior.level(features, quality, y * first)))
+
+    def means(self, part: int, symbols: tuple[jax.Array, jax.Array], quality: jax.Array, kind: Any) -> jax.Array:
+        """What is taken off the floats of a part; in the second half, the first half's too. kind: dtype of the sums."""
+        z, y = symbols
+        if part == 0:
+            return jnp.zeros_like(z)
+        step = jnp.exp(self.ungain(quality)).astype(kind)
+        features = self.hyper.features((z + self.hyper.mean(quality)).astype(kind))
+        mean = self.prior.mean(features) / step
+        if part == 1:
+            return mean
+        first = first_half(y.shape).astype(kind)
+        known = (y.astype(kind) + mean) * first * step
+        return jnp.where(first == 1, mean, self.prior.mean(features, known) / step)
+
+    def pixels(self, symbols: tuple[jax.Array, jax.Array], quality: jax.Array, kind: Any) -> jax.Array:
+        """Pixels uint8 [N, H, W, 3] of all symbols. kind: float32 or bfloat16."""
+        y = symbols[1].astype(kind) + self.means(2, symbols, quality, kind)
+        x = self.synthesise(y, quality).astype(jnp.float32)
+        return jnp.clip(jnp.round(x * 255), 0, 255).astype(jnp.uint8)
 
 
 def first_half(shape: tuple[int, ...]) -> jax.Array:

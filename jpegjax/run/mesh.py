@@ -29,23 +29,29 @@ def mapped(
     devices: Devices,
     *static: Any,
     split: bool = False,
+    whole: bool = False,
     donate: tuple[int, ...] = (),
 ) -> Mapped:
     """function(*static, …) as one program over the devices: its arrays, in and out, have an axis of one part a device in front.
 
     The last few hundred programs are kept, by function, devices and static arguments, all hashable. split: there is no
     such axis; each device gets, and gives, its share of the first axis of what the function takes and gives.
-    donate: arguments whose memory becomes a result's of as many bytes; others draw a warning.
+    whole: the first argument, a pytree, has no such axis either and goes whole to every device. donate: arguments whose memory becomes a result's of as many bytes; others draw a warning.
     """
     mesh = jax.make_mesh((len(devices),), ("parts",), axis_types=(AxisType.Auto,), devices=devices)
 
-    def body(*args: Any) -> Any:
+    def body(shared: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
         if split:
-            return function(*static, *args)
-        return jax.tree.map(lambda y: y[None], function(*static, *jax.tree.map(lambda x: x[0], args)))
+            return function(*static, *shared, *args)
+        return jax.tree.map(lambda y: y[None], function(*static, *shared, *jax.tree.map(lambda x: x[0], args)))
 
-    over = jax.shard_map(body, mesh=mesh, in_specs=jax.P("parts"), out_specs=jax.P("parts"), check_vma=False)
-    return Mapped(jax.jit(over, donate_argnums=donate), NamedSharding(mesh, jax.P("parts")))
+    specs = jax.P(), jax.P("parts")
+    over = jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=jax.P("parts"), check_vma=False)
+
+    def run(*args: Any) -> Any:
+        return over(args[:whole], args[whole:])
+
+    return Mapped(jax.jit(run, donate_argnums=donate), NamedSharding(mesh, jax.P("parts")))
 
 
 def spread(items: Sequence[Any], sharding: NamedSharding) -> Any:

@@ -1,0 +1,56 @@
+"""What a model shows to the codec: maps of symbols, coded part by part, each under tables that the parts before it choose."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["SKIP", "Maps", "Model", "indexes_of"]
+
+SKIP = 255
+"""Index of a symbol that is not coded, because it is 0 or of another part (`coding.rans.SKIP`)."""
+
+Maps = tuple[jax.Array, ...]
+"""A model's maps, [N, H / pitch, W / pitch, C] each."""
+
+
+class Model(Protocol):
+    """pixels ─▶ floats ─▶ minus means, rounded: symbols of part 0, 1, …, with indexes of their tables ─▶ pixels
+
+    `indexes` is what must not differ between machines by one: integers only. `floats`, `means` and `pixels` may.
+    quality: int32 [N], 1..100.
+
+    Attributes:
+        pitches: Pixels a side to a place of each map; all divide the first.
+        parts: Of each part, the map that it is of.
+        margin: Pixels around a window beyond which nothing changes what is inside.
+    """
+
+    pitches: tuple[int, ...]
+    parts: tuple[int, ...]
+    channels: tuple[int, ...]
+    margin: int
+
+    def floats(self, pixels: jax.Array, quality: jax.Array) -> Maps:
+        """Of pixels uint8 [N, H, W, 3]: the maps before quantisation."""
+        ...
+
+    def indexes(self, part: int, symbols: Any, quality: jax.Array) -> jax.Array:
+        """Tables of a part's symbols, uint8, SKIP for what it does not hold."""
+        ...
+
+    def means(self, part: int, symbols: Any, quality: jax.Array, kind: Any) -> jax.Array:
+        """What is taken off a part's floats before they are rounded."""
+        ...
+
+    def pixels(self, symbols: Any, quality: jax.Array, kind: Any) -> jax.Array:
+        """uint8 [N, H, W, 3] of all symbols, computed in `kind`."""
+        ...
+
+
+def indexes_of(level: jax.Array) -> jax.Array:
+    """Indexes uint8 of levels of the scale grid, rounded half up; SKIP at the lowest, where every symbol is 0."""
+    index = jnp.clip(jnp.floor(level + 0.5), 0, 63)
+    return jnp.where(index == 0, SKIP, index).astype(jnp.uint8)

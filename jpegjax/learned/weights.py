@@ -1,0 +1,200 @@
+"""Trained weights as a file: what steers the entropy coder in integers, all else in float16.
+
+    Light, as trained ──▶ export ──▶ arrays ──▶ write ──▶ one .npz ──▶ load: a model that codes
+
+Integer layers keep int8 kernels and a row of int32 biases for each quality; nothing of them is computed from floats again.
+A file's digest, over names, types, shapes and bytes of all arrays, is what streams name their model by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ..coding.rans import Tables, gaussian_tables
+from .density import scale_grid
+from .integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
+from .layers import Knots
+from .light import LEVELS, Light, LightSize
+
+__all__ = ["Loaded", "available", "export", "load", "named", "read", "write"]
+
+FORMAT = 1
+_QUALITIES = np.arange(1, 101)
+_FOLDER = "models"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that codes.
+
+    Attributes:
+        name: What `--model` and streams call it.
+        digest: First 4 bytes of the SHA-256 of its arrays.
+        graph, state: The module, as `nnx.split` gives it; the state is a pytree of arrays.
+        tables: Of its entropy coder.
+    """
+
+    name: str
+    digest: bytes
+    graph: Any
+    state: Any
+    tables: Tables
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Loaded) and self.digest == other.digest
+
+
+def _modules(model: nnx.Module, kind: Any) -> list[tuple[str, Any]]:
+    """Modules of a kind inside a model, by path."""
+    return [("/".join(map(str, path)), m) for path, m in nnx.iter_modules(model) if isinstance(m, kind)]
+
+
+def _rows(knots: Knots, unit: float) -> np.ndarray:
+    """A vector of integers for each quality 1..100: int32 [100, C]."""
+    values = np.asarray(knots(jnp.asarray(_QUALITIES, jnp.float32)), np.float64)[:, 0, 0, :]
+    return np.rint(values * unit).astype(np.int32)
+
+
+def _check_exact(name: str, kernel: np.ndarray, bias: np.ndarray | int) -> None:
+    """ValueError unless no sum of activations 0..255 can reach 2^24."""
+    largest = 255 * np.abs(kernel.astype(np.int64)).sum(0) + np.abs(bias).max()
+    if largest.max() >= EXACT:
+        raise ValueError(f"{name}: filter {int(largest.argmax())} may reach {int(largest.max())}; below 2^24 sums are exact")
+
+
+def _leaves(model: nnx.Module) -> dict[str, Any]:
+    """Parameters by path."""
+    return {"/".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+
+
+def export(model: Light) -> dict[str, np.ndarray]:
+    """The arrays of a trained model's file.
+
+    Raises:
+        ValueError: Weights are not finite, or an integer sum might not be exact: the filter is named.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, dense in _modules(model, IntegerDense):
+        arrays[f"{name}/bias"] = _rows(dense.bias, WEIGHT * ACTIVATION)
+    arrays["hyper/level"] = _rows(model.hyper.level, LEVELS)
+    for name, layer in _modules(model, (IntegerDense, IntegerDepthwise)):
+        kernel = np.rint(np.clip(np.asarray(layer.kernel[...], np.float32) * WEIGHT, -127, 127)).astype(np.int8)
+        _check_exact(name, kernel, arrays.get(f"{name}/bias", 0))
+        arrays[f"{name}/kernel"] = kernel
+    integers = tuple(arrays)
+    for path, leaf in _leaves(model).items():
+        if not path.startswith(integers):
+            value = np.asarray(leaf[...], np.float32)
+            arrays[path] = value if path.endswith("table") else value.astype(np.float16)
+            if not np.isfinite(arrays[path]).all():
+                raise ValueError(f"{path}: weights are not finite")
+    packed = gaussian_tables(scale_grid()).pack()
+    return arrays | {f"tables/{name}": value for name, value in packed.items()}
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> bytes:
+    """SHA-256 of arrays, in the order of their names."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        value = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {value.dtype.str} {value.shape}".encode())
+        found.update(value.tobytes())
+    return found.digest()
+
+
+def write(path: Path, name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> None:
+    """Stores exported arrays under a name, compressed, with what the model is made of."""
+    about = json.dumps({"format": FORMAT, "name": name, "size": asdict(size)})
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+    path.write_bytes(buffer.getvalue())
+
+
+def read(path: Path) -> tuple[str, LightSize, dict[str, np.ndarray]]:
+    """Inverse of `write`. ValueError for what is no such file, or one of a later format."""
+    try:
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        version = about["format"]
+        name, size = about["name"], LightSize(**about["size"])
+    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not weights of a learned codec ({error})") from None
+    if version != FORMAT:
+        raise ValueError(f"{path}: weights of format {version}; this library reads format {FORMAT}")
+    return name, size, arrays
+
+
+def _shell(size: LightSize) -> Light:
+    """A model without weights, its integer layers with rows by quality in place of knots."""
+    model: Light = nnx.eval_shape(lambda: Light(size, rngs=nnx.Rngs(0)))
+    for _, dense in _modules(model, IntegerDense):
+        dense.bias = Rows(np.zeros((100, dense.bias.table.shape[1]), np.float32))
+    model.hyper.level = Rows(np.zeros((100, size.hyper), np.float32))
+    return model
+
+
+def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
+    """A model that codes, of exported arrays.
+
+    Raises:
+        ValueError: An array is missing, left over, or of another shape than this size has; it is named.
+    """
+    model = _shell(size)
+    rows = {f"{path}/bias" for path, _ in _modules(model, IntegerDense)} | {"hyper/level"}
+    kernels = {f"{path}/kernel" for path, _ in _modules(model, (IntegerDense, IntegerDepthwise))}
+    state = nnx.state(model, nnx.Param)
+    flat, left = nnx.to_flat_state(state), {n for n in arrays if not n.startswith("tables/")}
+    made = []
+    for parts, leaf in flat:
+        path = "/".join(map(str, parts))
+        stored = path.removesuffix("/table") if path.removesuffix("/table") in rows else path
+        unit = LEVELS if stored == "hyper/level" else WEIGHT * ACTIVATION if stored in rows else WEIGHT
+        if stored not in arrays or arrays[stored].shape != leaf.shape:
+            found = f"shape {arrays[stored].shape}" if stored in arrays else "not there"
+            raise ValueError(f"{name}: {stored} is {found}; this model needs shape {leaf.shape}")
+        value = arrays[stored].astype(np.float32)
+        made.append((parts, leaf.replace(jnp.asarray(value / unit if stored in rows | kernels else value))))
+        left.discard(stored)
+    if left:
+        raise ValueError(f"{name}: {', '.join(sorted(left))}: no such weights in this model")
+    nnx.update(model, nnx.from_flat_state(made))
+    graph, state = nnx.split(model)
+    tables = Tables.unpack({n.removeprefix("tables/"): v for n, v in arrays.items() if n.startswith("tables/")})
+    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), tables)
+
+
+def load(path: Path) -> Loaded:
+    """A model that codes, of a file of weights. ValueError as `read` and `build`."""
+    name, size, arrays = read(path)
+    return build(name, size, arrays)
+
+
+def available() -> list[str]:
+    """Names of the models that the package brings."""
+    folder = resources.files(__package__) / _FOLDER
+    return sorted(p.name.removesuffix(".npz") for p in folder.iterdir() if p.name.endswith(".npz"))
+
+
+@cache
+def named(name: str) -> Loaded:
+    """A model of the package. ValueError where there is none of that name."""
+    if name not in available():
+        raise ValueError(f"model={name!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
+    with resources.as_file(resources.files(__package__) / _FOLDER / f"{name}.npz") as path:
+        return load(path)
