@@ -49,4 +49,6 @@ def _decode(data: bytes) -> np.ndarray:
 def codec(name: str) -> Codec:
     """The codec "dft"; nothing has to be installed for it."""
     about = "DFT of blocks or of the whole picture by this library"
-    return Codec(name, about, f"jpegjax {__version__}", _SETTINGS, _encode, _decode, "quality", _GRID, _check)
+    return Codec(
+        name, about, f"jpegjax {__version__}", _SETTINGS, _encode, _decode, "quality", _GRID, _check, suffix=".jxj"
+    )

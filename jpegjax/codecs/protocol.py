@@ -83,7 +83,8 @@ class Codec:
 
     name, about, version: what it is, and of which library and release. settings: the keywords of `encode`.
     sweep: the setting that trades rate for quality, and grid: its values that draw a curve over about 0.1 to 3 bits a
-    pixel of a photograph, from low to high rate; codecs for lossless files have no grid.
+    pixel of a photograph, from low to high rate; codecs for lossless files have no grid. write_many, read_many: the same for
+    lists, where a codec works on many at once. suffix: of its files, where the command line writes them.
     """
 
     name: str
@@ -95,6 +96,9 @@ class Codec:
     sweep: str | None = None
     grid: Sequence[Any] = ()
     check_all: Callable[[Mapping[str, Any]], None] | None = field(default=None, repr=False)
+    write_many: Callable[..., list[bytes]] | None = field(default=None, repr=False)
+    read_many: Callable[[Sequence[bytes]], list[np.ndarray]] | None = field(default=None, repr=False)
+    suffix: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
@@ -127,6 +131,17 @@ class Codec:
         """
         defaults = {name: setting.default for name, setting in self.settings.items()}
         return self.write(image, **(defaults | self.check(settings)))
+
+    def encode_batch(self, images: Sequence[Array], **settings: Any) -> list[bytes]:
+        """Files of several images, sizes as they come; arguments and errors as for `encode`."""
+        if self.write_many is None:
+            return [self.encode(image, **settings) for image in images]
+        defaults = {name: setting.default for name, setting in self.settings.items()}
+        return self.write_many(images, **(defaults | self.check(settings)))
+
+    def decode_batch(self, files: Sequence[bytes]) -> list[np.ndarray]:
+        """Pixels of several files; arguments and errors as for `decode`."""
+        return [self.decode(data) for data in files] if self.read_many is None else self.read_many(files)
 
     def decode(self, data: bytes) -> np.ndarray:
         """Pixels of a file.

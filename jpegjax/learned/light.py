@@ -25,9 +25,9 @@ from flax import nnx
 
 from ..ops.color import FORWARD, INVERSE
 from .density import SCALES, gaussian_bits, level_of, scale_of
-from .parts import SKIP, indexes_of
 from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
 from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
+from .parts import SKIP, indexes_of
 from .quantise import add_noise, round_through
 
 __all__ = ["ALIGN", "Light", "LightSize", "Trained", "rate_weight"]

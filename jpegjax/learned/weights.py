@@ -64,7 +64,7 @@ def _modules(model: nnx.Module, kind: Any) -> list[tuple[str, Any]]:
     return [("/".join(map(str, path)), m) for path, m in nnx.iter_modules(model) if isinstance(m, kind)]
 
 
-def _rows(knots: Knots, unit: float) -> np.ndarray:
+def _rows(knots: Knots | Rows, unit: float) -> np.ndarray:
     """A vector of integers for each quality 1..100: int32 [100, C]."""
     values = np.asarray(knots(jnp.asarray(_QUALITIES, jnp.float32)), np.float64)[:, 0, 0, :]
     return np.rint(values * unit).astype(np.int32)
@@ -74,7 +74,9 @@ def _check_exact(name: str, kernel: np.ndarray, bias: np.ndarray | int) -> None:
     """ValueError unless no sum of activations 0..255 can reach 2^24."""
     largest = 255 * np.abs(kernel.astype(np.int64)).sum(0) + np.abs(bias).max()
     if largest.max() >= EXACT:
-        raise ValueError(f"{name}: filter {int(largest.argmax())} may reach {int(largest.max())}; below 2^24 sums are exact")
+        raise ValueError(
+            f"{name}: filter {int(largest.argmax())} may reach {int(largest.max())}; below 2^24 sums are exact"
+        )
 
 
 def _leaves(model: nnx.Module) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def mapped(
 
     The last few hundred programs are kept, by function, devices and static arguments, all hashable. split: there is no
     such axis; each device gets, and gives, its share of the first axis of what the function takes and gives.
-    whole: the first argument, a pytree, has no such axis either and goes whole to every device. donate: arguments whose memory becomes a result's of as many bytes; others draw a warning.
+    whole: the first argument, a pytree, has no such axis either and goes whole to every device.
+    donate: arguments whose memory becomes a result's of as many bytes; others draw a warning.
     """
     mesh = jax.make_mesh((len(devices),), ("parts",), axis_types=(AxisType.Auto,), devices=devices)
 

@@ -1,0 +1,55 @@
+"""Windows: what of a picture a program sees at a time. They overlap by what networks see, so that there are no seams."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["WINDOW", "Window", "windows"]
+
+WINDOW = 1024
+"""Pixels a side of the largest window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where a program looks, [y, y + h) × [x, x + w) in pixels, and the core of it that is kept, in pixels of the picture."""
+
+    y: int
+    x: int
+    h: int
+    w: int
+    core: tuple[int, int, int, int]  # y0, y1, x0, x1
+
+    def view(self, array: np.ndarray, pitch: int) -> np.ndarray:
+        """What the window sees of a map of that pitch."""
+        y, x = self.y // pitch, self.x // pitch
+        return array[y : y + self.h // pitch, x : x + self.w // pitch]
+
+    def keep(self, whole: np.ndarray, found: np.ndarray, pitch: int) -> None:
+        """Puts the core of a program's result where it belongs."""
+        y0, y1, x0, x1 = (side // pitch for side in self.core)
+        y, x = self.y // pitch, self.x // pitch
+        whole[y0:y1, x0:x1] = found[y0 - y : y1 - y, x0 - x : x1 - x]
+
+
+def _spans(side: int, align: int, margin: int) -> list[tuple[int, int, int, int]]:
+    """(start, length, core start, core end) of windows along a side, a multiple of align; all of one length."""
+    if side <= WINDOW:
+        return [(0, side, 0, side)]
+    inner = WINDOW - 2 * margin
+    count = math.ceil((side - 2 * margin) / inner)
+    starts = [min(k * inner, side - WINDOW) // align * align for k in range(count)]
+    ends = [*(start + margin for start in starts[1:]), side]
+    return [(s, WINDOW, 0 if k == 0 else ends[k - 1], ends[k]) for k, s in enumerate(starts)]
+
+
+def windows(height: int, width: int, align: int, margin: int) -> list[Window]:
+    """Windows of one shape whose cores tile a picture. height, width, margin: multiples of align, in pixels."""
+    return [
+        Window(y, x, h, w, (y0, y1, x0, x1))
+        for y, h, y0, y1 in _spans(height, align, margin)
+        for x, w, x0, x1 in _spans(width, align, margin)
+    ]
