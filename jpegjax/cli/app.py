@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..errors import JpegError
 from ..options import ENGINES, DecodeOptions, EncodeOptions, Metadata, TranscodeOptions, check_choice
 from . import settings
-from .codecs import codecs
-from .compare import compare
 from .flags import (
+    Codec,
     Device,
     Engine,
     Inputs,
     Jobs,
     LimitMemory,
     LimitPixels,
+    Model,
     Optimize,
     Output,
     Overwrite,
@@ -39,7 +35,12 @@ from .flags import (
     Version,
     said,
 )
-from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
+from .paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, in_place, plan, shown
+from .run import run, usage
+from .verbs.codecs import codecs
+from .verbs.compare import compare
+from .verbs.demo import demo
+from .verbs.info import info
 
 __all__ = ["app"]
 
@@ -53,34 +54,16 @@ def _root(version: Version = False) -> None:
     """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, transcode, look inside."""
 
 
-def _usage(error: Exception) -> typer.Exit:
-    print(f"jpegjax: {shown(str(error))}", file=sys.stderr)
-    return typer.Exit(2)
-
-
-def _run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool, cores: int | None) -> int:
-    """Run, show the table (on stderr where stdout carries a picture), list failures; the exit code."""
-    from . import report
-    from .work import run
-
-    if not jobs:
-        return report.failures([], lost)
-    with settings.at_most(cores), report.progress(0 if quiet else len(jobs), work.verb) as tick:
-        rows, totals = run(work, jobs, tick)
-    piped = jobs[0].target is None
-    asked = any(row.verdict or row.notes or row.psnr_db is not None for row in rows)
-    if not quiet and (asked or not piped):
-        report.show(rows, totals, report.console(stderr=piped))
-    return report.failures(rows, lost)
-
-
 @app.command()
 def encode(
+    context: typer.Context,
     inputs: Inputs,
     output: Output = None,
     quality: Annotated[
         str | None, typer.Option("-q", "--quality", help=said("quality", "Two as 75,60. [default: 75]"))
     ] = None,
+    codec: Codec = None,
+    model: Model = None,
     subsampling: Annotated[
         str | None,
         typer.Option("--subsampling", "--sample", help=said("subsampling", "[default: 4:2:0]")),
@@ -127,6 +110,10 @@ def encode(
 ) -> None:
     """Make JPEG files of pictures of any format that Pillow reads."""
     try:
+        if codec is not None or model is not None:
+            from .boxes import encode_boxes
+
+            raise typer.Exit(encode_boxes(context))
         check_choice("--engine", engine, ENGINES)
         if qtables and quality is not None:
             raise UsageError("--qtables and --quality: give one of them")
@@ -184,8 +171,8 @@ def encode(
             limit_pixels=settings.limits(limit_pixels, None).pixels,
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
-        raise _usage(error) from None
-    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))
 
 
 @app.command()
@@ -231,13 +218,14 @@ def decode(
         check_choice("--format", format, _FORMATS)
         from .work import DecodeJob
 
-        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
+        suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         targets = plan(sources, output, f".{format}")
         settings.no_binary_to_terminal(targets)
         work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
-        raise _usage(error) from None
-    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))
 
 
 @app.command()
@@ -313,83 +301,11 @@ def transcode(
         settings.no_binary_to_terminal(targets)
         work = TranscodeJob(options, replace, replace or overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
-        raise _usage(error) from None
-    raise typer.Exit(_run(work, targets, lost, quiet, jobs))
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))
 
 
-@app.command()
-def info(
-    inputs: Inputs,
-    recursive: Recursive = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Say what JPEG files are and what takes their bytes, without decoding them."""
-    from ..container import inspect
-    from . import report
-
-    try:
-        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
-    except UsageError as error:
-        raise _usage(error) from None
-    for source in sources:
-        try:
-            data = source.path.read_bytes() if source.path else sys.stdin.buffer.read()
-            found = inspect(data)
-        except (JpegError, OSError) as error:
-            lost.append((source.name, str(error.strerror if isinstance(error, OSError) else error)))
-            continue
-        if as_json:
-            print(json.dumps({"file": source.name, **found.as_dict()}))
-        else:
-            print(source.name, *(f"  {shown(line)}" for line in str(found).splitlines()), sep="\n")
-    raise typer.Exit(report.failures([], lost))
-
-
-@app.command()
-def demo(
-    folder: Annotated[
-        str | None, typer.Argument(help="Pictures to use. [default: the photographs inside scikit-image]")
-    ] = None,
-    output: Annotated[str | None, typer.Option("-o", "--output", help="Folder to keep the JPEG files in.")] = None,
-    quality: Annotated[int, typer.Option("-q", "--quality", help=said("quality"))] = 75,
-    engine: Annotated[str, typer.Option(help="host, xla, auto, or both.")] = "both",
-) -> None:
-    """Encode and decode photographs and check every byte and pixel against libjpeg-turbo."""
-    from . import oracle, report
-    from .samples import photographs
-    from .work import EncodeJob, pictures, run
-
-    try:
-        check_choice("--engine", engine, (*ENGINES, "both"))
-        options = EncodeOptions(quality=quality)
-        version = oracle.turbo_version()
-        if version is None:
-            raise UsageError("this Pillow was not built with libjpeg-turbo")
-        inputs = [folder] if folder else [str(path) for path in photographs()]
-        if not inputs:
-            raise UsageError('no photographs: install "jpegjax[samples]", or name a folder')
-        suffixes = pictures.picture_suffixes()
-        sources, lost = find(inputs, True, lambda path: path.suffix.lower() in suffixes)
-        jobs = plan(sources, output or "demo/", ".jpg")
-    except (UsageError, ValueError, TypeError) as error:
-        raise _usage(error) from None
-    if not jobs:
-        raise typer.Exit(report.failures([], lost))
-    code, screen = 0, report.console()
-    for number, name in enumerate(("host", "xla") if engine == "both" else (engine,)):
-        work = EncodeJob(
-            options, name, psnr=True, verify=True, keep_icc=True, overwrite=True, discard=output is None or number > 0
-        )
-        with report.progress(len(jobs), f"{name} engine") as tick:
-            rows, totals = run(work, jobs, tick, rehearse=True)
-        report.show(rows, totals, screen)
-        same = sum(not row.failed for row in rows)
-        screen.print(
-            f"{totals.engine}: {same} of {len(rows)} files and their pixels identical to libjpeg-turbo {version}'s\n"
-        )
-        code |= report.failures(rows, lost)
-    raise typer.Exit(code)
-
-
+app.command()(info)
+app.command()(demo)
 app.command()(codecs)
 app.command()(compare)

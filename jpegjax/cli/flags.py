@@ -11,9 +11,9 @@ from .. import __version__
 from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Optimize", "Output", "Overwrite", "Quiet", "Recursive",
-    "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric", "Tune", "Upright", "Version",
-    "said",
+    "Codec", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
+    "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
+    "Tune", "Upright", "Version", "said",
 ]  # fmt: skip
 
 
@@ -60,6 +60,13 @@ TargetBytes = Annotated[int | None, typer.Option(min=1, help=said("target_bytes"
 TargetMetric = Annotated[
     str | None,
     typer.Option(help=said("target_metric", "ssimulacra2=80, psnr=40, ssim=0.98, ms-ssim=0.99 or their like.")),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(help="learned or dft: write .jxj files of that codec in place of JPEG. [--codec learned: -q 50]"),
+]
+Model = Annotated[
+    str | None, typer.Option(help="Weights of --codec learned: a name, or a path to a .npz. [default: light]")
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
 Scans = Annotated[Path | None, typer.Option(help=said("scans", "A file."))]

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown"]
+__all__ = ["BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown"]
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
+BOX_SUFFIX = ".jxj"
+"""Of files in this library's own container."""
 
 
 class UsageError(Exception):

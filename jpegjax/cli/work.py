@@ -18,13 +18,14 @@ import numpy as np
 from ..api.encoding import encode_batch
 from ..bulk.local import batches, in_turns, write_whole
 from ..container import inspect
+from ..container.box import read_box
 from ..errors import JpegError, LimitExceeded
 from ..jpeg import codec
 from ..jpeg.transcode import transcode
 from ..options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
 from ..options.scans import check_script
 from ..run.engines import pick
-from . import oracle, pictures
+from . import boxes, oracle, pictures
 from .paths import Job, shown
 from .report import Row, Totals, announce_compilation
 
@@ -151,6 +152,12 @@ class DecodeJob:
     def measure(self, item: _Item) -> int:
         row = item.row
         item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
+        if boxes.is_box(item.source):
+            if self.options.partial or self.options.mode:
+                raise ValueError("mode, scale and crop are for JPEG files")
+            box = read_box(item.source, self.options.limits)
+            row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
+            return row.pixels
         found = inspect(item.source, self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
         item.profile = found.metadata.icc_profile
@@ -166,9 +173,11 @@ class DecodeJob:
 
     def code(self, items: Sequence[_Item], totals: Totals) -> None:
         start = time.perf_counter()
-        results = codec.decode([item.source for item in items], self.options, self.engine, self.device)
+        boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
+        results = codec.decode([i.source for i in plain], self.options, self.engine, self.device) if plain else []
+        unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed])]
         totals.coding_seconds += time.perf_counter() - start
-        for item, (pixels, found) in zip(items, results, strict=True):
+        for item, (pixels, found) in zip(plain + boxed, results + unpacked, strict=True):
             if isinstance(pixels, Exception):
                 item.row.error = _reason(pixels)
                 continue
@@ -236,7 +245,7 @@ class TranscodeJob:
         return None if self.in_place and item.result == item.source else item.result
 
 
-Work = EncodeJob | DecodeJob | TranscodeJob
+Work = EncodeJob | DecodeJob | TranscodeJob | boxes.BoxJob
 
 _TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
 _ANY = DecodeOptions(limits=Limits(None, None, None, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,14 @@ _GRID = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 def _model(model: str) -> Any:
     from ..learned import weights
 
+    if not isinstance(model, str):
+        raise TypeError(f"model={model!r}: must be a name or a path, as text")
     return weights.load(Path(model)) if model.endswith(".npz") else weights.named(model)
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    if "model" in settings:
+        _model(settings["model"])
 
 
 def _encode_many(images: Sequence[Any], *, quality: int, model: str) -> list[bytes]:
@@ -52,6 +59,6 @@ def codec(name: str) -> Codec:
     }
     about = "variable-rate network by this library"
     return Codec(
-        name, about, f"jpegjax {__version__}", settings, _encode, _decode, "quality", _GRID,
+        name, about, f"jpegjax {__version__}", settings, _encode, _decode, "quality", _GRID, _check,
         write_many=_encode_many, read_many=_decode_many, suffix=".jxj",
     )  # fmt: skip

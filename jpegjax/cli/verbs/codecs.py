@@ -17,8 +17,8 @@ def codecs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """List codecs: library and version, settings with their ranges, and the pip line of what is missing."""
-    from .. import codecs as room
-    from .report import console
+    from ... import codecs as room
+    from ..report import console
 
     unknown = [name for name in names or () if name not in room.names()]
     if unknown:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .paths import UsageError, find, shown
+from ..paths import UsageError, find, shown
 
 __all__ = ["compare"]
 
@@ -43,7 +43,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left, on stderr where that is a terminal."""
     from rich import progress as rich
 
-    from .report import console
+    from ..report import console
 
     screen = console(stderr=True)
     if quiet or not screen.is_terminal:
@@ -70,8 +70,8 @@ def _table(comparison: Any, anchor: str | None, intervals: dict[str, tuple[float
     from rich.table import Table
     from rich.text import Text
 
-    from ..report.score import METRICS
-    from .report import console
+    from ...report.score import METRICS
+    from ..report import console
 
     screen = console()
     means, deltas = comparison.means(), comparison.bd_rates(anchor, intervals)
@@ -134,10 +134,10 @@ def compare(
         intervals = dict(map(_interval, interval or ()))
         matched = _rates(rates)
         formats = [] if plots == "none" else _formats(plots)
-        from .. import codecs as room
-        from .. import report
-        from .pictures import picture_suffixes
-        from .report import console, failures
+        from ... import codecs as room
+        from ... import report
+        from ..pictures import picture_suffixes
+        from ..report import console, failures
 
         curves = report.parse_codecs(codecs) if codecs else None
         if anchor is not None and curves is not None and anchor not in [curve.label for curve in curves]:

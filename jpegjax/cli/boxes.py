@@ -1,0 +1,176 @@
+"""Files of this library's own container, .jxj, on the command line: pictures into them, out of them, and what they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import typer
+
+from .. import codecs
+from ..container.box import MAGIC, read_box
+from ..options import Limits
+from . import oracle, pictures, settings
+from .paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown
+from .report import Totals
+
+__all__ = ["BoxJob", "described", "encode_boxes", "is_box", "names", "unpack"]
+
+_TAKES = {
+    "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
+    "overwrite", "jobs", "limit_pixels", "quiet",
+}  # fmt: skip
+
+
+def names() -> list[str]:
+    """Codecs whose files are boxes."""
+    return [name for name in codecs.names() if name in codecs.available() and codecs.get(name).suffix == BOX_SUFFIX]
+
+
+def is_box(data: bytes) -> bool:
+    """Whether a file is one, as far as its first bytes say."""
+    return data[: len(MAGIC)] == MAGIC
+
+
+def unpack(data: Sequence[bytes]) -> list[np.ndarray | Exception]:
+    """Pixels of boxes, or what is wrong with each; those of one kind in one batch."""
+    kinds = [read_box(x, Limits(None, None, None, None)).kind for x in data]
+    found: list[Any] = [None] * len(data)
+    for kind in dict.fromkeys(kinds):
+        own = [i for i, k in enumerate(kinds) if k == kind]
+        if kind not in names():
+            for i in own:
+                found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(names())}")
+            continue
+        codec = codecs.get(kind)
+        try:
+            pixels: Sequence[Any] = codec.decode_batch([data[i] for i in own])
+        except ValueError:
+            pixels = [_one(codec, data[i]) for i in own]
+        for i, picture in zip(own, pixels, strict=True):
+            found[i] = picture
+    return found
+
+
+def _one(codec: codecs.Codec, data: bytes) -> Any:
+    try:
+        return codec.decode(data)
+    except ValueError as error:
+        return error
+
+
+def described(data: bytes) -> dict[str, Any]:
+    """What `jpegjax info` says of a box. JpegError for a damaged one."""
+    box = read_box(data)
+    found = {
+        "format": "jpegjax box", "codec": box.kind, "width": box.width, "height": box.height,
+        "components": box.channels, "file_nbytes": len(data),
+        "bits_per_pixel": round(8 * len(data) / (box.width * box.height), 4),
+    }  # fmt: skip
+    if box.kind == "learned":
+        from ..learned.streams import read_stream
+
+        header, payload, _ = read_stream(data)
+        found |= {
+            "model": header.model,
+            "digest": header.digest.hex(),
+            "quality": header.quality,
+            "stream_nbytes": len(payload),
+        }
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BoxJob:
+    """What `jpegjax encode --codec` does with every picture."""
+
+    codec: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    background: str | None = None
+    transpose: bool = False
+    gray: bool = False
+    psnr: bool = False
+    overwrite: bool = False
+    limit_pixels: int | None = Limits().pixels
+
+    engine: ClassVar[str] = "xla"
+    device: ClassVar[None] = None
+    verb: ClassVar[str] = "encoded"
+
+    def warm_up(self) -> None:
+        """Programs are compiled as shapes come."""
+
+    def measure(self, item: Any) -> int:
+        width, height = pictures.size_of(item.source)
+        return width * height
+
+    def load(self, item: Any) -> None:
+        item.picture, profile, notes = pictures.load(
+            item.source,
+            background=self.background,
+            transpose=self.transpose,
+            gray=self.gray,
+            limit_pixels=self.limit_pixels,
+            deep=False,
+            rescaled=False,
+        )
+        item.row.height, item.row.width = item.picture.shape[:2]
+        item.row.notes += notes
+        if profile:
+            item.row.notes.append(f"ICC profile left out ({BOX_SUFFIX} files hold none)")
+
+    def code(self, items: Sequence[Any], totals: Totals) -> None:
+        codec, start = codecs.get(self.codec), time.perf_counter()
+        for item, data in zip(items, codec.encode_batch([i.picture for i in items], **self.settings), strict=True):
+            item.result, item.row.nbytes = data, len(data)
+        totals.coding_seconds += time.perf_counter() - start
+        if self.psnr:
+            start = time.perf_counter()
+            for item, pixels in zip(items, codec.decode_batch([item.result for item in items]), strict=True):
+                item.decoded = pixels
+            totals.decoding_seconds += time.perf_counter() - start
+
+    def finish(self, item: Any) -> bytes:
+        if self.psnr:
+            item.row.psnr_db = oracle.psnr_db(item.picture, item.decoded, 255)
+        return item.result
+
+
+def encode_boxes(context: typer.Context) -> int:
+    """`jpegjax encode --codec`: the exit code. UsageError for flags that only JPEG files have."""
+    given = context.params
+    for name in given:
+        if name not in _TAKES and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            raise UsageError(f"--{name.replace('_', '-')} is for JPEG files, not for --codec")
+    name = given["codec"] or "learned"
+    if name not in names():
+        raise UsageError(f"--codec {shown(name)}: must be one of {', '.join(names())}")
+    codec, chosen = codecs.get(name), {}
+    for setting in ("quality", "model"):
+        if given[setting] is not None:
+            if setting not in codec.settings:
+                raise UsageError(f"--{setting}: --codec {name} has no such setting")
+            chosen[setting] = codec.settings[setting].parse(f"--{setting}", given[setting])
+    codec.check(chosen)
+    if given["background"] is not None:
+        pictures.check_color(given["background"])
+    suffixes = pictures.picture_suffixes() | JPEG_SUFFIXES
+    sources, lost = find(given["inputs"], given["recursive"], lambda path: path.suffix.lower() in suffixes)
+    targets = plan(sources, given["output"], BOX_SUFFIX)
+    settings.no_binary_to_terminal(targets)
+    work = BoxJob(
+        name,
+        chosen,
+        background=given["background"],
+        transpose=given["exif_transpose"],
+        gray=given["grayscale"],
+        psnr=given["psnr"],
+        overwrite=given["overwrite"],
+        limit_pixels=settings.limits(given["limit_pixels"], None).pixels,
+    )
+    from .run import run
+
+    return run(work, targets, lost, given["quiet"], given["jobs"])

@@ -1,0 +1,35 @@
+"""How a verb runs its jobs and ends: the table, the list of what failed, the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from . import settings
+from .paths import Job, shown
+
+__all__ = ["run", "usage"]
+
+
+def usage(error: Exception) -> typer.Exit:
+    print(f"jpegjax: {shown(str(error))}", file=sys.stderr)
+    return typer.Exit(2)
+
+
+def run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool, cores: int | None) -> int:
+    """Run, show the table (on stderr where stdout carries a picture), list failures; the exit code."""
+    from . import report
+    from . import work as works
+
+    if not jobs:
+        return report.failures([], lost)
+    with settings.at_most(cores), report.progress(0 if quiet else len(jobs), work.verb) as tick:
+        rows, totals = works.run(work, jobs, tick)
+    piped = jobs[0].target is None
+    asked = any(row.verdict or row.notes or row.psnr_db is not None for row in rows)
+    if not quiet and (asked or not piped):
+        report.show(rows, totals, report.console(stderr=piped))
+    return report.failures(rows, lost)

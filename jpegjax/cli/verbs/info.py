@@ -1,0 +1,48 @@
+"""`jpegjax info`: what files are and what takes their bytes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from ...errors import JpegError
+from ..flags import Inputs, Recursive
+from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, shown
+from ..run import usage
+
+__all__ = ["info"]
+
+
+def info(
+    inputs: Inputs,
+    recursive: Recursive = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Say what JPEG files are and what takes their bytes, without decoding them."""
+    from ...container import inspect
+    from .. import boxes, report
+
+    try:
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES | {BOX_SUFFIX})
+    except UsageError as error:
+        raise usage(error) from None
+    for source in sources:
+        try:
+            data = source.path.read_bytes() if source.path else sys.stdin.buffer.read()
+            if boxes.is_box(data):
+                fields = boxes.described(data)
+                lines = [f"{name.replace('_', ' ')}: {value}" for name, value in fields.items()]
+            else:
+                found = inspect(data)
+                fields, lines = found.as_dict(), str(found).splitlines()
+        except (JpegError, OSError) as error:
+            lost.append((source.name, str(error.strerror if isinstance(error, OSError) else error)))
+            continue
+        if as_json:
+            print(json.dumps({"file": source.name, **fields}))
+        else:
+            print(source.name, *(f"  {shown(line)}" for line in lines), sep="\n")
+    raise typer.Exit(report.failures([], lost))
