@@ -113,7 +113,7 @@ def encode(
         if codec is not None or model is not None:
             from .boxes import encode_boxes
 
-            raise typer.Exit(encode_boxes(context))
+            raise typer.Exit(run(*encode_boxes(context), quiet, jobs))
         check_choice("--engine", engine, ENGINES)
         if qtables and quality is not None:
             raise UsageError("--qtables and --quality: give one of them")

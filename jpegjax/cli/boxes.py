@@ -14,7 +14,7 @@ from .. import codecs
 from ..container.box import MAGIC, read_box
 from ..options import Limits
 from . import oracle, pictures, settings
-from .paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown
+from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, find, plan, shown
 from .report import Totals
 
 __all__ = ["BoxJob", "described", "encode_boxes", "is_box", "names", "unpack"]
@@ -139,8 +139,8 @@ class BoxJob:
         return item.result
 
 
-def encode_boxes(context: typer.Context) -> int:
-    """`jpegjax encode --codec`: the exit code. UsageError for flags that only JPEG files have."""
+def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[str, str]]]:
+    """What `jpegjax encode --codec` is to do: work, jobs, inputs that lead nowhere. UsageError for flags of JPEG files."""
     given = context.params
     for name in given:
         if name not in _TAKES and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
@@ -171,6 +171,4 @@ def encode_boxes(context: typer.Context) -> int:
         overwrite=given["overwrite"],
         limit_pixels=settings.limits(given["limit_pixels"], None).pixels,
     )
-    from .run import run
-
-    return run(work, targets, lost, given["quiet"], given["jobs"])
+    return work, targets, lost
