@@ -5,7 +5,7 @@
 
 A picture's maps are its own, whatever windows they are computed in: these overlap by what the networks see, so there are no
 seams, and large pictures take bounded memory. Programs run over batches of windows of one shape, on all devices; each
-picture has a stream of its own.
+picture has a stream of its own. Both ways take up to 32 bytes of memory a pixel, and some 200 MB for a window's programs.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ import numpy as np
 from flax import nnx
 
 from ..coding import rans
-from ..errors import CorruptStream
+from ..errors import CorruptStream, JpegError, LimitExceeded
 from ..options import Limits
 from ..run.devices import local_devices
 from ..run.threads import run_parallel
 from . import programs as steps
-from .parts import Model
+from .parts import SKIP, Model
 from .streams import Header, read_stream, write_stream
 from .weights import Loaded, available, named
 from .windows import Window, windows
 
-__all__ = ["decode_all", "encode_all"]
+__all__ = ["decode_all", "encode_all", "read_symbols"]
 
 _GROUP = 1 << 24  # pixels of pictures that are worked on together
+_NBYTES = 32  # of working memory for one pixel, both ways
 
 Map = np.ndarray[Any, Any]
 """A picture's map, [H / pitch, W / pitch, C]."""
@@ -61,7 +62,7 @@ class _Picture:
 def _encode_group(
     images: Sequence[np.ndarray], pictures: Sequence[_Picture], run: steps.Programs
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
-    """Of each picture, (symbols, indexes) part by part."""
+    """Of each picture, (symbols, indexes) part by part, those alone that are coded."""
     model: Model = nnx.merge(run.model.graph, run.model.state)
     padded = [
         np.pad(image, ((0, p.padded[0] - p.height), (0, p.padded[1] - p.width), (0, 0)), mode="edge")
@@ -89,7 +90,8 @@ def _encode_group(
             mine = p.coded(symbols[i], pitch)
             kept = p.coded(p.symbols[number], pitch)
             kept += mine
-            parts[i].append((mine.ravel().astype(np.int32), p.coded(indexes[i], pitch).ravel()))
+            index = p.coded(indexes[i], pitch)
+            parts[i].append((mine[index != SKIP].astype(np.int32), index[index != SKIP]))
     return parts
 
 
@@ -97,10 +99,8 @@ def _views(picture: _Picture, window: Window, model: Model) -> tuple[np.ndarray,
     return tuple(window.view(s, pitch) for s, pitch in zip(picture.symbols, model.pitches, strict=True))
 
 
-def _decode_group(
-    pictures: Sequence[_Picture], decoders: Sequence[rans.Decoder], run: steps.Programs, kind: Any
-) -> list[np.ndarray]:
-    """Pixels uint8 [H, W, 3] of each picture."""
+def _read_group(pictures: Sequence[_Picture], decoders: Sequence[rans.Decoder], run: steps.Programs) -> None:
+    """Fills the pictures' maps of symbols from their streams."""
     model: Model = nnx.merge(run.model.graph, run.model.state)
     order = [(i, w) for i, p in enumerate(pictures) for w in p.windows]
     for part, number in enumerate(model.parts):
@@ -112,11 +112,18 @@ def _decode_group(
 
         def read(i: int, indexes: list[Map] = indexes, number: int = number, pitch: int = pitch) -> None:
             kept, index = (pictures[i].coded(a, pitch) for a in (pictures[i].symbols[number], indexes[i]))
-            kept += decoders[i].read(np.ascontiguousarray(index).ravel()).reshape(kept.shape).astype(np.int16)
+            coded = index != SKIP
+            kept[coded] = decoders[i].read(index[coded])
 
         run_parallel(read, range(len(pictures)))
     for decoder in decoders:
         decoder.finish()
+
+
+def _render_group(pictures: Sequence[_Picture], run: steps.Programs, kind: Any) -> list[np.ndarray]:
+    """Pixels uint8 [H, W, 3] of each picture's symbols."""
+    model: Model = nnx.merge(run.model.graph, run.model.state)
+    order = [(i, w) for i, p in enumerate(pictures) for w in p.windows]
     pixels = [np.empty((*p.padded, 3), np.uint8) for p in pictures]
     items = [(pictures[i].quality, w, _views(pictures[i], w, model)) for i, w in order]
     for (i, w), (found,) in zip(order, run.run(steps.pixels, (kind,), items), strict=True):
@@ -190,22 +197,73 @@ def decode_all(
         UnsupportedJpeg: A stream of another version.
         LimitExceeded: Beyond `limits`.
     """
-    read = [read_stream(data, limits) for data in files]
-    wanted = [_find(header, models) for header, _, _ in read]
-    devices, images = local_devices(device), [np.empty(0, np.uint8)] * len(files)
-    for model in dict.fromkeys(wanted):
-        own = [i for i, m in enumerate(wanted) if m == model]
-        shown: Model = nnx.merge(model.graph, model.state)
-        for group in _groups([(read[i][0].height, read[i][0].width) for i in own]):
-            pictures, decoders = [], []
-            for i in (own[k] for k in group):
-                header, payload, offset = read[i]
-                pictures.append(_Picture((header.height, header.width), header.quality, shown))
-                decoders.append(rans.Decoder(payload, model.tables, offset))
-            found = _decode_group(pictures, decoders, steps.Programs(model, devices), jnp.dtype(kind))
-            for i, pixels in zip((own[k] for k in group), found, strict=True):
-                images[i] = pixels if read[i][0].channels == 3 else _grey(pixels)
+    images = [np.empty(0, np.uint8)] * len(files)
+    for own, headers, pictures, run in _read(files, models, device, limits):
+        found = _render_group(pictures, run, jnp.dtype(kind))
+        for i, header, pixels in zip(own, headers, found, strict=True):
+            images[i] = pixels if header.channels == 3 else _grey(pixels)
     return images
+
+
+def read_symbols(
+    files: Sequence[bytes | memoryview], models: Sequence[Loaded] = (), *, device: Any = None, limits: Limits = Limits()
+) -> list[list[np.ndarray]]:
+    """What streams hold, without making pixels of it: integers for networks that look at compressed pictures.
+
+    Args:
+        files, models, device, limits: As for `decode_all`.
+
+    Returns:
+        Of each stream its maps, int16 [H / pitch, W / pitch, C]: z's and y's, the same on every machine.
+
+    Raises:
+        CorruptStream, UnsupportedJpeg, LimitExceeded: As `decode_all`.
+    """
+    maps: list[list[np.ndarray]] = [[] for _ in files]
+    for own, _, pictures, _ in _read(files, models, device, limits):
+        for i, picture in zip(own, pictures, strict=True):
+            maps[i] = picture.symbols
+    return maps
+
+
+def _read(
+    files: Sequence[bytes | memoryview], models: Sequence[Loaded], device: Any, limits: Limits
+) -> Iterator[tuple[list[int], list[Header], list[_Picture], steps.Programs]]:
+    """Streams with their symbols read, in groups of one model: which files these are, headers, pictures, programs."""
+    opened, decoders, wanted = [], [], []
+    for i, data in enumerate(files):
+        try:
+            header, payload, offset = read_stream(data, limits)
+            pixels = header.height * header.width
+            if limits.memory is not None and _NBYTES * pixels > limits.memory:
+                raise LimitExceeded(
+                    f"decoding {header.width}×{header.height} pixels takes {_NBYTES * pixels >> 20} MiB; "
+                    f"Limits.memory is {limits.memory >> 20} MiB"
+                )
+            wanted.append(_find(header, models))
+            decoders.append(rans.Decoder(payload, wanted[-1].tables, offset))
+        except JpegError as error:
+            raise _noted(error, i, files) from None
+        opened.append(header)
+    for model in dict.fromkeys(wanted):
+        mine = [i for i, m in enumerate(wanted) if m == model]
+        run, shown = steps.Programs(model, local_devices(device)), nnx.merge(model.graph, model.state)
+        for group in _groups([(opened[i].height, opened[i].width) for i in mine]):
+            own = [mine[k] for k in group]
+            headers = [opened[i] for i in own]
+            pictures = [_Picture((h.height, h.width), h.quality, shown) for h in headers]
+            try:
+                _read_group(pictures, [decoders[i] for i in own], run)
+            except CorruptStream as error:
+                raise (_noted(error, own[0], files) if len(own) == 1 else error) from None
+            yield own, headers, pictures, run
+
+
+def _noted(error: JpegError, index: int, files: Sequence[Any]) -> JpegError:
+    """The error, with a note of its index in a list."""
+    if len(files) > 1:
+        error.add_note(f"file {index} of {len(files)}")
+    return error
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
