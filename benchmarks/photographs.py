@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jpegjax.cli.samples import photographs
+from jpegjax.cli.paths import photographs
 
 __all__ = ["pictures", "pixels_of", "synthetic", "tiled"]
 

@@ -21,7 +21,7 @@ from oracles import cjpeg, pillow, pillow_pixels
 from pictures import picture, rgb
 
 import jpegjax
-from jpegjax.cli.samples import photographs as bundled
+from jpegjax.cli.paths import photographs as bundled
 
 ENGINES = ("host", "xla")
 QUALITIES = (1, 5, 25, 50, 75, 90, 95, 100)

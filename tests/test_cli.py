@@ -13,7 +13,7 @@ import pytest
 from command_line import COMPILING, Run, photo
 from oracles import pillow
 
-from jpegjax.cli.samples import photographs
+from jpegjax.cli.paths import photographs
 
 
 def test_folder_to_files_identical_to_turbos(run: Run, folder: Path) -> None:

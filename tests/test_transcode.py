@@ -24,7 +24,7 @@ from test_golden import Programs
 
 import jpegjax
 from jpegjax import Coefficients, Component, Frame, JpegError, JpegWarning
-from jpegjax.cli.samples import photographs
+from jpegjax.cli.paths import photographs
 from jpegjax.kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn
 
 SAMPLINGS = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "1x1,2x2,1x1", "L", "CMYK"]

@@ -39,7 +39,8 @@ from .flags import (
     Version,
     said,
 )
-from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, plan, shown
+from .paths import JPEG_SUFFIXES, Job, UsageError, find, in_place, photographs, plan, shown
+from .train import train
 
 __all__ = ["app"]
 
@@ -356,7 +357,6 @@ def demo(
 ) -> None:
     """Encode and decode photographs and check every byte and pixel against libjpeg-turbo."""
     from . import oracle, report
-    from .samples import photographs
     from .work import EncodeJob, pictures, run
 
     try:
@@ -393,3 +393,4 @@ def demo(
 
 app.command()(codecs)
 app.command()(compare)
+app.command()(train)

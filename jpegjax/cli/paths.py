@@ -6,9 +6,10 @@ import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown"]
+__all__ = ["JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "photographs", "plan", "shown"]
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 
@@ -138,3 +139,17 @@ def in_place(sources: Sequence[Source]) -> list[Job]:
         raise UsageError("--in-place: stdin is no file that could be replaced")
     files = {os.path.realpath(source.path): source for source in reversed(sources) if source.path}
     return [Job(source, Path(real)) for real, source in reversed(files.items())]
+
+
+_SAMPLES = (
+    "astronaut.png", "brick.png", "camera.png", "chelsea.png", "clock_motion.png", "coffee.png", "coins.png",
+    "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png",
+    "motorcycle_right.png", "retina.jpg", "rocket.jpg",
+)  # fmt: skip
+
+
+def photographs() -> list[Path]:
+    """The photographs inside scikit-image's wheel, found without importing it; empty where it is not installed."""
+    found = find_spec("skimage")
+    folders = [Path(root, "data") for root in (found.submodule_search_locations or [])] if found else []
+    return [folder / name for folder in folders for name in _SAMPLES if (folder / name).is_file()]
