@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_rules_cut_parameters_moments_and_averages() -> None:
 
 
 def test_loss_falls_and_everything_is_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    scores = iter([3.0, 1.0, 2.0])
+    scores = iter([3.0, 1.0, 2.0, 4.0])
     seen = []
 
     def evaluate(model: Tiny) -> dict[str, float]:
@@ -150,6 +151,8 @@ def test_loss_falls_and_everything_is_written(tmp_path: Path, capfd: pytest.Capt
     assert [(line["step"], line["psnr_db"]) for line in lines(tmp_path, "evaluation")] == [(20, 3), (40, 1), (60, 2)]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["40", "60"], "the best and the newest"
     assert np.asarray(Image.open(tmp_path / "samples" / "00000040-patch.png")).tolist() == [[7] * 4] * 4
+    fit(model, loss, patches(), replace(settings, steps=61), evaluate=evaluate)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["40", "61"], "the best of all runs stays"
     said = capfd.readouterr().err
     assert re.search(r"step 40/60  loss 0\.\d+  root 0\.\d+  \S+ steps/s  \d+ s left", said)
     assert "stopped at step 60 of 60: all steps are done" in said

@@ -7,7 +7,6 @@ data was, what the evaluation said.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from orbax.checkpoint import v1 as ocp
 
 from .config import FitConfig
 from .failures import OtherCheckpoint
-from .shard import names
+from .shard import copied, names
 from .state import joined, parted
 
 __all__ = ["Checkpoints", "restore_weights"]
@@ -40,7 +39,6 @@ class Checkpoints:
             n=1,
             keep_checkpoints_without_metrics=False,
         )
-        logging.getLogger("absl").setLevel(logging.WARNING)
         self._files = ocp.training.Checkpointer(
             (config.folder / FOLDER).absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -67,8 +65,9 @@ class Checkpoints:
         """
         self.wait()
         score = None if self._best is None or evaluation is None else {_SCORE: evaluation[self._best]}
-        copied = jax.jit(lambda t: jax.tree.map(lambda x: x.copy(), t))(_flat(state))
-        self._pending = self._files.save_async(step, copied, metrics=score, custom_metadata=about, force=True)
+        self._pending = self._files.save_async(
+            step, copied(_flat(state)), metrics=score, custom_metadata=about, force=True
+        )
 
     def wait(self) -> None:
         """Until the checkpoint that is being written is complete; raises what went wrong with it."""

@@ -98,7 +98,10 @@ class FitConfig:
     seed: Annotated[int, Option("Of the random keys that the loss gets.", integer(0, _MOST - 1))] = 0
     folder: Annotated[
         Path | None,
-        Option("Run folder of checkpoints, logs and sample pictures; None for none.", lambda _, f: f and Path(f)),
+        Option(
+            "Run folder of checkpoints, logs and sample pictures; None for none.",
+            lambda _, f: None if f is None else Path(f),
+        ),
     ] = None
     checkpoint_every: Annotated[int, Option("Steps from one checkpoint to the next.", integer(1, _MOST))] = 1000
     keep: Annotated[int, Option("Newest checkpoints kept, beside the best.", integer(1, 1000))] = 2

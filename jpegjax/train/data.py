@@ -5,8 +5,10 @@ samples ──shuffle, a new order each time round──▶ sample(index, random
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import grain
@@ -62,8 +64,8 @@ class Samples:
         return iter(groups.to_iter_dataset(grain.ReadOptions(self.threads, max(AHEAD, self.threads))))
 
 
-class Arrays(Samples):
-    """Rows of arrays in memory.
+class Arrays:
+    """Rows of arrays in memory, in random order, each once before any comes again.
 
     Args:
         arrays: Pytree of arrays, NumPy's or memory-mapped, all with one sample a row of their first axis.
@@ -74,19 +76,31 @@ class Arrays(Samples):
     """
 
     def __init__(self, arrays: Any, seed: int = 0) -> None:
-        super().__init__(seed, threads=1)
         lengths = {name: len(leaf) for name, leaf in zip(names(arrays), jax.tree.leaves(arrays), strict=True)}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"arrays: must all have the same number of rows, not {lengths}")
-        self.arrays, self._length = arrays, next(iter(lengths.values()))
+        self.arrays, self.seed, self._length = arrays, seed, next(iter(lengths.values()))
         if not self._length:
             raise ValueError("arrays: there are no rows to train on")
+        self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def __len__(self) -> int:
         return self._length
 
-    def sample(self, index: int, random: np.random.Generator) -> Any:
-        return jax.tree.map(lambda rows: rows[index], self.arrays)
+    def about(self) -> dict[str, Any]:
+        return {"kind": type(self).__name__, "samples": len(self), "seed": self.seed}
+
+    def stream(self, start: int, batch: int, process: int = 0, processes: int = 1) -> Iterator[Any]:
+        count = batch // processes
+        for number in itertools.count(start):
+            first = number * batch + process * count
+            rounds, places = np.divmod(np.arange(first, first + count), len(self))
+            rows = np.concatenate([self._order(int(r))[places[rounds == r]] for r in np.unique(rounds)])
+            yield jax.tree.map(lambda array: array[rows], self.arrays)  # noqa: B023  (used at once)
+
+    def _shuffled(self, round_: int) -> np.ndarray:
+        """The order of one time round."""
+        return np.random.default_rng((self.seed, round_)).permutation(len(self))
 
 
 class Crops(Samples):
@@ -99,7 +113,7 @@ class Crops(Samples):
         store: `Files`, `Pack`, or a part of either.
         size: Side of a crop in pixels.
         seed: Of the order, places and flips.
-        threads: Threads that read and cut; reading compressed files wants one a core.
+        threads: Threads that read and cut; compressed files and fast accelerators want one a core.
 
     Raises:
         ValueError: The store is empty; or, while it runs, none of its pictures can be read.
@@ -126,7 +140,12 @@ class Crops(Samples):
             pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="reflect")
         y, x, flip = random.integers(0, (pixels.shape[0] - size + 1, pixels.shape[1] - size + 1, 2))
         crop = pixels[y : y + size, x : x + size]
-        return {"pixels": np.ascontiguousarray(crop[:, ::-1] if flip else crop)}
+        if not flip:
+            return {"pixels": np.ascontiguousarray(crop)}
+        mirrored = np.empty((size, size, 3), np.uint8)
+        for channel in range(3):  # mirroring bytes is six times as fast as mirroring triples
+            mirrored[..., channel] = crop[:, ::-1, channel]
+        return {"pixels": mirrored}
 
     def _read(self, index: int) -> np.ndarray:
         for tried in range(len(self)):
@@ -136,7 +155,6 @@ class Crops(Samples):
             try:
                 return self.store.read(at)
             except Unreadable as error:
-                if at not in self._unreadable:
-                    self._unreadable.add(at)
-                    warnings.warn(f"{error}; it is left out", stacklevel=2)
+                self._unreadable.add(at)
+                warnings.warn(f"{error}; it is left out", stacklevel=2)
         raise ValueError(f"store: none of the {len(self)} pictures can be read, {self.store.names[0]!r} among them")

@@ -7,6 +7,8 @@ unless a rule cuts it. A program over the mesh is the program of one device: XLA
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -15,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 
 from .config import AXES, FitConfig, Rule
 
-__all__ = ["batch_on", "check_batch", "devices_of", "local_copy", "mesh_of", "names", "placed", "specs"]
+__all__ = ["batch_on", "check_batch", "copied", "devices_of", "local_copy", "mesh_of", "names", "placed", "specs"]
 
 
 def mesh_of(config: FitConfig) -> Mesh:
@@ -136,6 +138,16 @@ def check_batch(batch: Any, rows: int) -> None:
 
 def local_copy(tree: Any, mesh: Mesh) -> Any:
     """A whole copy on this process's first device, whatever the sharding; every process must call."""
-    whole = NamedSharding(mesh, jax.P())
-    copied = jax.jit(lambda t: jax.tree.map(lambda x: x.copy(), t), out_shardings=whole)(tree)
-    return jax.tree.map(lambda x: x.addressable_data(0), copied)
+    return jax.tree.map(lambda x: x.addressable_data(0), _gather(mesh)(tree))
+
+
+@cache
+def _gather(mesh: Mesh) -> Callable[[Any], Any]:
+    """Makes whole copies on all devices of a mesh."""
+    return jax.jit(copied, out_shardings=NamedSharding(mesh, jax.P()))
+
+
+@jax.jit
+def copied(tree: Any) -> Any:
+    """Arrays of their own, sharded alike."""
+    return jax.tree.map(lambda x: x.copy(), tree)

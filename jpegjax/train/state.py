@@ -168,6 +168,7 @@ def weights(state: State) -> Any:
 
 
 def all_finite(state: State) -> jax.Array:
-    """Whether every floating number of the state is finite."""
-    found = [jnp.isfinite(x).all() for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    """Whether all weights, their moments and averages are finite."""
+    trained = jax.tree.leaves((state.params, state.moments, state.average))
+    found = [jnp.isfinite(x).all() for x in trained if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.stack(found).all()
