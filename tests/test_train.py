@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from training import Tiny, config, differ, lines, loss, params, patches
 
+from jpegjax.cli import main
 from jpegjax.train import Arrays, FitConfig, TrainingDiverged, fit, restore_weights, shard
 from jpegjax.train.state import first_state, schedule
 
@@ -364,6 +365,11 @@ def test_verb_runs_a_config(run: Run, tmp_path: Path) -> None:
     assert "defines no function run" in run("train", "empty.py").err
     answer = run("train", "mine.py", "steps=9", "learning_rate=1e30")
     assert answer.code == 1 and "loss or gradient not finite; no checkpoint had been written" in answer.err
+    answer = run("train", "mine.py", "steps=many")
+    assert (answer.code, answer.err) == (1, "jpegjax: steps='many': must be an integer 1..2147483648, not str\n")
+    (tmp_path / "bug.py").write_text("def run():\n    raise ValueError('of the config itself')")
+    with pytest.raises(ValueError, match="of the config itself"):
+        main(["train", "bug.py"])
     assert run("train").code == 0
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .paths import shown
+
 __all__ = ["train"]
 
 
@@ -35,18 +37,32 @@ def train(
         run = configs.load(config).run
         given = _settings(run, settings or ())
     except (OSError, ValueError) as error:
-        typer.echo(f"jpegjax: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise _failed(error, 2) from None
     except ModuleNotFoundError as error:
-        typer.echo(f"jpegjax: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise _failed(error, 1) from None
     try:
         result = run(**given)
     except (TrainingDiverged, OtherCheckpoint, OSError, ModuleNotFoundError) as error:
-        typer.echo(f"jpegjax: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise _failed(error, 1) from None
+    except (ValueError, TypeError) as error:
+        if not _ours(error):
+            raise
+        raise _failed(error, 1) from None
     numbers = result.evaluation or result.numbers
     typer.echo(f"step {result.step}  " + "  ".join(f"{name} {value:.5g}" for name, value in numbers.items()))
+
+
+def _failed(error: Exception, code: int) -> typer.Exit:
+    typer.echo(f"jpegjax: {shown(str(error))}", err=True)
+    return typer.Exit(code)
+
+
+def _ours(error: Exception) -> bool:
+    """Whether this library raised it, and so says what to do; where anything else did, people want the trace."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("jpegjax.")
 
 
 def _settings(run: Callable[..., Any], words: Sequence[str]) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def optimizer(config: FitConfig) -> optax.GradientTransformation:
         weight_decay=config.weight_decay,
         mask=(lambda params: jax.tree.map(lambda x: x.ndim > 1, params)) if config.weight_decay else None,
     )
-    return adam if config.clip is None else optax.chain(optax.clip_by_global_norm(config.clip), adam)
+    clip = optax.identity() if config.clip is None else optax.clip_by_global_norm(config.clip)
+    return optax.chain(clip, adam)
 
 
 def first_state(model: nnx.Module, config: FitConfig) -> tuple[Any, State]:
