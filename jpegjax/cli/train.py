@@ -48,8 +48,8 @@ def train(
         if not _ours(error):
             raise
         raise _failed(error, 1) from None
-    numbers = result.evaluation or result.numbers
-    typer.echo(f"step {result.step}  " + "  ".join(f"{name} {value:.5g}" for name, value in numbers.items()))
+    numbers = result.evaluation or (result.history[-1] if result.history else {})
+    typer.echo("  ".join(f"{name} {value:.6g}" for name, value in {"step": result.step, **numbers}.items()))
 
 
 def _failed(error: Exception, code: int) -> typer.Exit:

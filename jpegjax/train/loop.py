@@ -54,14 +54,15 @@ class FitResult:
         model: The model with the weights to be used, on the first device: their average where one is kept.
         step: Updates done, those before a resumption counted.
         reason: Why it ended: all steps done, max_seconds over, or SIGTERM or an interrupt.
-        numbers: Means of the loss and what it names over the last stretch that was logged.
+        history: What was logged, line by line since `fit` was called: "step", means of "loss" and of what the loss names since
+            the line before, "gradient_norm", "learning_rate", "steps_per_second".
         evaluation: What the last evaluation found.
     """
 
     model: Any
     step: int
     reason: Reason
-    numbers: dict[str, float]
+    history: list[dict[str, float]]
     evaluation: dict[str, float]
 
 
@@ -151,7 +152,7 @@ class _Run:
             self.checkpoints.close()
 
     def train(self) -> FitResult:
-        config, numbers = self.config, dict[str, float]()
+        config, history = self.config, list[dict[str, float]]()
         reason: Reason = "steps"
         self._started()
         with closing(self._batches()) as batches:
@@ -171,7 +172,7 @@ class _Run:
                     clock.begin(self.step)
                 last, better = self.step == config.steps, False
                 if last or self.step % config.log_every == 0:
-                    numbers = self._logged(sums, clock)
+                    history.append(self._logged(sums, clock))
                     sums = zeros
                 evaluated = self.hooks.evaluate is not None and (last or self.step % config.evaluate_every == 0)
                 if evaluated:
@@ -188,7 +189,7 @@ class _Run:
             self.checkpoints.wait()
         self.log.write("end", self.step, {"reason": reason, "seconds": time.monotonic() - self.began})
         self.log.say(f"stopped at step {self.step} of {config.steps}: {_WHY[reason]}")
-        return FitResult(self._model(), self.step, reason, numbers, self.evaluation)
+        return FitResult(self._model(), self.step, reason, history, self.evaluation)
 
     def _started(self) -> None:
         devices = self.mesh.devices.flat
@@ -238,7 +239,7 @@ class _Run:
             f"step {self.step}/{self.config.steps}  {shown}  {speed:.3g} steps/s  "
             + (f"{duration(left)} left" if speed else "")
         )
-        return numbers
+        return {"step": self.step, **numbers}
 
     def _check_finite(self) -> None:
         bad = int(self.state.bad)

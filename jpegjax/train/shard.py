@@ -31,6 +31,10 @@ def mesh_of(config: FitConfig) -> Mesh:
         raise ValueError(
             f"model_parallel={config.model_parallel}: must divide the number of devices, which is {len(devices)}"
         )
+    if jax.process_count() > 1 and jax.local_device_count() % config.model_parallel:
+        raise ValueError(
+            f"model_parallel={config.model_parallel}: must divide a process's own devices, which are {jax.local_device_count()}"
+        )
     shape = len(devices) // config.model_parallel, config.model_parallel
     if config.batch % shape[0]:
         raise ValueError(
