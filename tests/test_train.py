@@ -178,7 +178,7 @@ def test_bfloat16_computes_low_and_keeps_high(tmp_path: Path) -> None:
 
     model = Tiny(nnx.Rngs(0))
     names = list(params(model))
-    done = fit(model, watched, patches(), config(compute="bfloat16", float32="encoder/1", steps=20))
+    done = fit(model, watched, patches(), config(compute="bfloat16", stay_float32="encoder/1", steps=20))
     assert {n for n, kind in seen.items() if kind == jnp.float32} == {"encoder/1/bias", "encoder/1/kernel"}
     assert {kind for n, kind in seen.items() if not n.startswith("encoder/1")} == {jnp.dtype(jnp.bfloat16)}
     assert all(x.dtype == np.float32 for x in params(done.model).values())
@@ -312,8 +312,9 @@ def test_odd_batches_are_errors() -> None:
         ({"warmup": 6}, "warmup=6: must be below steps=6"),
         ({"sharding": (("(", ()),)}, "no regular expression"),
         ({"sharding": (("a", ("rows",)),)}, "'a' names axis 'rows'; there are: data, model, None"),
+        ({"sharding": (("a",),)}, "must be a number of elements or pairs"),
         ({"sharding": 1.5}, "must be a number of elements or pairs"),
-        ({"float32": "x"}, "only compute='bfloat16' has exceptions"),
+        ({"stay_float32": "x"}, "only compute='bfloat16' has exceptions"),
         ({"progress": 1}, "progress=1: must be True or False"),
     ],
 )

@@ -54,9 +54,10 @@ def _rules(name: str, value: Any) -> int | tuple[Rule, ...]:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(integer(1, 1 << 62)(name, value))
     try:
-        rules = tuple((_pattern(name, pattern), tuple(axes)) for pattern, axes in value)
-    except TypeError:
+        pairs = [(pattern, tuple(axes)) for pattern, axes in value]
+    except (TypeError, ValueError):
         raise TypeError(f"{name}={value!r}: must be a number of elements or pairs (pattern, axes)") from None
+    rules = tuple((_pattern(name, pattern), axes) for pattern, axes in pairs)
     for pattern, axes in rules:
         unknown = [axis for axis in axes if axis is not None and axis not in AXES]
         if unknown:
@@ -139,17 +140,17 @@ class FitConfig:
             choice(("float32", "bfloat16")),
         ),
     ] = "float32"
-    float32: Annotated[str, Option("With bfloat16: parameters whose path has this pattern stay float32.", _pattern)] = (
-        ""
-    )
+    stay_float32: Annotated[
+        str, Option("With bfloat16: parameters whose path has this pattern stay float32.", _pattern)
+    ] = ""
     progress: Annotated[bool, Option("Print a line at every step that is logged.", check_flag)] = True
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.warmup >= self.steps and self.schedule == "cosine":
             raise ValueError(f"warmup={self.warmup}: must be below steps={self.steps}")
-        if self.float32 and self.compute == "float32":
-            raise ValueError(f"float32={self.float32!r}: only compute='bfloat16' has exceptions")
+        if self.stay_float32 and self.compute == "float32":
+            raise ValueError(f"stay_float32={self.stay_float32!r}: only compute='bfloat16' has exceptions")
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON can hold them, for the log."""

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol, runtime_checkable
 
@@ -111,18 +111,16 @@ def fit(
     """
     if config.best is not None and evaluate is None:
         raise ValueError(f"best={config.best!r}: needs evaluate, whose numbers it chooses from")
-    with _stop_on_signals() as stopped:
-        run = _Run(model, loss, data, config, _Hooks(evaluate, pictures, stopped))
-        try:
-            return run.train()
-        finally:
-            run.close()
+    with _stop_on_signals() as stopped, ExitStack() as opened:
+        return _Run(model, loss, data, config, _Hooks(evaluate, pictures, stopped), opened).train()
 
 
 class _Run:
-    """One call of `fit`: what stays while it runs."""
+    """One call of `fit`: what stays while it runs. opened: closes what this opens, the last first."""
 
-    def __init__(self, model: nnx.Module, loss: Loss, data: Source, config: FitConfig, hooks: _Hooks) -> None:
+    def __init__(
+        self, model: nnx.Module, loss: Loss, data: Source, config: FitConfig, hooks: _Hooks, opened: ExitStack
+    ) -> None:
         self.began = time.monotonic()
         self.data, self.config, self.hooks = data, config, hooks
         self.first = jax.process_index() == 0
@@ -132,7 +130,7 @@ class _Run:
         shardings = shard.specs(state, shapes, self.mesh, config.sharding)
         self.step, self.saved, self.score = 0, 0, math.inf
         self.evaluation: dict[str, float] = {}
-        self.checkpoints = None if config.folder is None else Checkpoints(config)
+        self.checkpoints = None if config.folder is None else opened.enter_context(closing(Checkpoints(config)))
         latest = None if self.checkpoints is None else self.checkpoints.latest
         if self.checkpoints is None or latest is None:
             self.state: State = shard.placed(state, shardings)
@@ -144,12 +142,9 @@ class _Run:
         self.run = jax.jit(self.next, donate_argnums=0, out_shardings=(shardings, self.whole))
         self.finite = jax.jit(all_finite, out_shardings=self.whole)
         self.rate = schedule(config)
-        self.log = Log(config.folder if self.first else None, self.step, config.progress and self.first)
-
-    def close(self) -> None:
-        self.log.close()
-        if self.checkpoints is not None:
-            self.checkpoints.close()
+        self.log = opened.enter_context(
+            closing(Log(config.folder if self.first else None, self.step, config.progress and self.first))
+        )
 
     def train(self) -> FitResult:
         config, history = self.config, list[dict[str, float]]()

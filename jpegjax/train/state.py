@@ -113,7 +113,7 @@ def make_step(graph: Any, loss: Loss, config: FitConfig) -> Callable[[State, Any
     sums: "loss", "gradient_norm" and what the loss names, float32.
     """
     update = optimizer(config)
-    lower, kept = jnp.dtype(config.compute), re.compile(config.float32) if config.float32 else None
+    lower, kept = jnp.dtype(config.compute), re.compile(config.stay_float32) if config.stay_float32 else None
 
     def computed(params: Any) -> Any:
         if lower == jnp.float32:
@@ -146,7 +146,7 @@ def make_step(graph: Any, loss: Loss, config: FitConfig) -> Callable[[State, Any
         finite = jnp.isfinite(value) & jnp.isfinite(norm)
         bad = jnp.where((state.bad == 0) & ~finite, number, state.bad)
         shown = {**extra, "loss": value, "gradient_norm": norm}
-        sums = {name: x.astype(jnp.float32) + (sums[name] if sums else 0) for name, x in shown.items()}
+        sums = {name: jnp.float32(x) + (sums[name] if sums else 0) for name, x in shown.items()}
         return State(number, params, rest, moments, average, state.key, bad), sums
 
     return step
