@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("flax")
-pytest.importorskip("optax")
+pytest.importorskip("grain")
+pytest.importorskip("orbax.checkpoint")
 
 import jax.numpy as jnp
 from flax import nnx

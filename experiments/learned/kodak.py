@@ -103,7 +103,9 @@ def plot(curves: dict[str, Curve], ours: set[str], path: Path) -> None:
         for name, curve in curves.items():
             if metric in curve:
                 rate, quality = zip(*sorted(decibels(curve, metric)), strict=True)
-                style: dict[str, Any] = {"linewidth": 2.5, "marker": "o"} if name in ours else {"linewidth": 1, "alpha": 0.8}
+                style: dict[str, Any] = (
+                    {"linewidth": 2.5, "marker": "o"} if name in ours else {"linewidth": 1, "alpha": 0.8}
+                )
                 axis.plot(rate, quality, label=name, **style)
         axis.set(xlabel="bits a pixel", ylabel=label, xlim=(0, 1.6), title=f"Kodak, mean of 24: {label}")
         low, high = (24, 42) if metric == "psnr" else (8, 24)
@@ -126,7 +128,10 @@ def main() -> None:
     for name in given.models or weights.available():
         model = weights.load(Path(name)) if name.endswith(".npz") else weights.named(name)
         ours[model.name], seconds = measure(model, pictures)
-        about[model.name] = {"digest": model.digest.hex(), "seconds_a_picture": {k: round(v, 4) for k, v in seconds.items()}}
+        about[model.name] = {
+            "digest": model.digest.hex(),
+            "seconds_a_picture": {k: round(v, 4) for k, v in seconds.items()},
+        }
     curves |= ours
     rates = bd_rates(curves)
     against_vtm = bd_rates(curves, "VTM") if "VTM" in curves else {}

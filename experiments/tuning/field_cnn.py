@@ -15,13 +15,12 @@ ships.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator
+from itertools import count
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from jpegjax import metrics
@@ -32,6 +31,7 @@ from jpegjax.jpeg.tuned.recipe import Recipe
 from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.ops.simulate import coded_pixels, rounded_samples, scaled_dct
 from jpegjax.options import EncodeOptions
+from jpegjax.train import Arrays, FitConfig, fit
 
 __all__ = [
     "FEATURES", "FieldNet", "block_features", "exchange_rates", "loss", "parameter_count", "predict", "prepare",
@@ -186,19 +186,16 @@ def loss(net: FieldNet, batch: dict[str, jax.Array]) -> jax.Array:
     return jnp.mean(jnp.exp2(f) * batch["error"] - math.log(2) * f * batch["loss"])
 
 
-@nnx.jit
-def _step(net: FieldNet, optimizer: nnx.Optimizer, average: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, Any]:
-    found, slopes = nnx.value_and_grad(loss)(net, batch)
-    optimizer.update(net, slopes)
-    blend = jax.tree.map(lambda a, b: 0.99 * a + 0.01 * b, average, nnx.state(net, nnx.Param))
-    return found, blend
+class Drawn(Arrays):
+    """Crops drawn anew for each batch, which is mirrored by chance, upside down and left to right."""
 
-
-@lru_cache(maxsize=4)
-def _rule(rate: float, steps: int) -> optax.GradientTransformation:
-    """One object for the same numbers, so that a second training compiles nothing."""
-    slow = optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=1e-2)
-    return optax.chain(optax.clip_by_global_norm(1.0), slow)
+    def stream(self, start: int, batch: int, process: int = 0, processes: int = 1) -> Iterator[dict[str, np.ndarray]]:
+        mine = slice(process * batch // processes, (process + 1) * batch // processes)
+        for number in count(start):
+            random = np.random.default_rng((self.seed, number))
+            chosen = random.integers(0, len(self), batch)[mine]
+            y, x = 1 - 2 * random.integers(0, 2, 2)
+            yield {name: values[chosen][:, ::y, ::x] for name, values in self.arrays.items()}
 
 
 def train(
@@ -208,13 +205,16 @@ def train(
 
     Loss by step. data: as `loss` takes it, of crops of one size.
     """
-    optimizer = nnx.Optimizer(net, _rule(rate, steps), wrt=nnx.Param)
-    average, random, found = nnx.state(net, nnx.Param), np.random.default_rng(seed), []
-    for _ in range(steps):
-        chosen = random.integers(0, len(data["error"]), batch)
-        y, x = 1 - 2 * random.integers(0, 2, 2)
-        part = {name: jnp.asarray(values[chosen][:, ::y, ::x]) for name, values in data.items()}
-        value, average = _step(net, optimizer, average, part)
-        found.append(float(value))
-    nnx.update(net, average)
-    return found
+    settings = FitConfig(
+        steps=steps,
+        batch=batch,
+        learning_rate=rate,
+        weight_decay=1e-2,
+        ema=0.99,
+        log_every=1,
+        devices=1,
+        progress=False,
+    )
+    done = fit(net, lambda net, part, key: (loss(net, part), {}), Drawn(data, seed), settings)
+    nnx.update(net, nnx.state(done.model, nnx.Param))
+    return [line["loss"] for line in done.history]

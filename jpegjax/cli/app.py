@@ -41,6 +41,7 @@ from .verbs.codecs import codecs
 from .verbs.compare import compare
 from .verbs.demo import demo
 from .verbs.info import info
+from .verbs.train import train
 
 __all__ = ["app"]
 
@@ -309,3 +310,4 @@ app.command()(info)
 app.command()(demo)
 app.command()(codecs)
 app.command()(compare)
+app.command()(train)
