@@ -67,7 +67,7 @@ def measure(model: weights.Loaded, pictures: list[np.ndarray]) -> tuple[Curve, d
             seconds["encode"] += middle - begin
             seconds["decode"] += time.perf_counter() - middle
             rate = 8 * len(data[0]) / (picture.shape[0] * picture.shape[1])
-            found.append((rate, metrics.psnr(picture, decoded), metrics.ms_ssim(picture, decoded)))
+            found.append((rate, metrics.psnr(picture, decoded), metrics.ms_ssim(picture, decoded, channel="rgb")))
         for name, value in zip(points, np.asarray(found, np.float64).mean(0), strict=True):
             points[name].append(float(value))
     return points, {name: value / len(pictures) / len(QUALITIES) for name, value in seconds.items()}

@@ -228,11 +228,11 @@ class Light(nnx.Module):
     def analyse(self, pixels: jax.Array, quality: jax.Array) -> jax.Array:
         """y, [N, H/16, W/16, latents], of pixels [N, H, W, 3] in 0..1."""
         d = self.front(space_to_depth(pixels - 0.5, 8))
-        x = self.stem(4 * d) * jnp.exp(self.stem_scale(quality))
+        x = self.stem(4 * d) * jnp.exp(self.stem_scale(quality)).astype(d.dtype)
         for block in self.encoder:
             x = block(x)
         y = self.merge(space_to_depth(d, 2)) + self.down(space_to_depth(x, 2))
-        return y * jnp.exp(self.gain(quality))
+        return y.astype(jnp.float32) * jnp.exp(self.gain(quality))
 
     def synthesise(self, y: jax.Array, quality: jax.Array) -> jax.Array:
         """Pixels [N, H, W, 3], about 0..1, of y."""
@@ -246,7 +246,10 @@ class Light(nnx.Module):
         return depth_to_space(self.back(d), 8) + 0.5
 
     def __call__(self, pixels: jax.Array, quality: jax.Array, key: jax.Array) -> Trained:
-        """Training: rounding passes gradients for the pixels, noise stands in for it in the bits."""
+        """Training: rounding passes gradients for the pixels, noise stands in for it in the bits.
+
+        Analysis and synthesis compute in the pixels' type, the entropy model in float32.
+        """
         key_z, key_y = jax.random.split(key)
         y = self.analyse(pixels, quality)
         z = self.hyper.analyse(y)
@@ -264,7 +267,8 @@ class Light(nnx.Module):
         level = jnp.where(first, level, self.prior.level(integers, quality, known))
         residual = y - mean
         total += jnp.sum(gaussian_bits(add_noise(residual, key_y), scale_of(clip_level(level))), (1, 2, 3))
-        return Trained(self.synthesise(round_through(residual) + mean, quality), total)
+        decoded = self.synthesise((round_through(residual) + mean).astype(pixels.dtype), quality)
+        return Trained(decoded.astype(jnp.float32), total)
 
     # What `codec` calls, once the model is exported. Maps are z's and y's; symbols are integers in float32.
 

@@ -25,10 +25,10 @@ from flax import nnx
 from ..coding.rans import Tables, gaussian_tables
 from .density import scale_grid
 from .integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
-from .layers import Knots
+from .layers import KNOTS, Knots
 from .light import LEVELS, Light, LightSize
 
-__all__ = ["Loaded", "available", "export", "load", "named", "read", "write"]
+__all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", "trainable", "write"]
 
 FORMAT = 1
 _QUALITIES = np.arange(1, 101)
@@ -181,6 +181,26 @@ def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
     return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), tables)
 
 
+def trainable(path: Path) -> Light:
+    """A model to train on, of a file of weights: inverse of `export`, up to rounding.
+
+    Raises:
+        ValueError: As `read` and `build`.
+    """
+    _, size, arrays = read(path)
+    loaded = build(str(path), size, arrays)
+    model = Light(size, rngs=nnx.Rngs(0))
+    coded = nnx.merge(loaded.graph, loaded.state)
+    near = np.maximum(0, 1 - np.abs((_QUALITIES[:, None] - 1) * ((KNOTS - 1) / 99) - np.arange(KNOTS)))
+    own, paces = _leaves(model), {path: knots.pace for path, knots in _modules(model, Knots)}
+    for name, leaf in _leaves(coded).items():
+        value = np.asarray(leaf[...], np.float64)
+        if value.shape != own[name].shape:
+            value = np.linalg.lstsq(near, value, rcond=None)[0] / paces[name.removesuffix("/table")]
+        own[name][...] = jnp.asarray(value, jnp.float32)
+    return model
+
+
 def load(path: Path) -> Loaded:
     """A model that codes, of a file of weights. ValueError as `read` and `build`."""
     name, size, arrays = read(path)
@@ -193,10 +213,14 @@ def available() -> list[str]:
     return sorted(p.name.removesuffix(".npz") for p in folder.iterdir() if p.name.endswith(".npz"))
 
 
+def file_of(model: str) -> Path:
+    """The file of a model of the package, or the path that it is. ValueError where there is none."""
+    if not model.endswith(".npz") and model not in available():
+        raise ValueError(f"model={model!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
+    return Path(model) if model.endswith(".npz") else Path(str(resources.files(__package__) / _FOLDER / f"{model}.npz"))
+
+
 @cache
 def named(name: str) -> Loaded:
-    """A model of the package. ValueError where there is none of that name."""
-    if name not in available():
-        raise ValueError(f"model={name!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
-    with resources.as_file(resources.files(__package__) / _FOLDER / f"{name}.npz") as path:
-        return load(path)
+    """A model of the package, loaded once. ValueError where there is none of that name."""
+    return load(file_of(name))

@@ -50,6 +50,14 @@ def _pattern(name: str, value: Any) -> str:
     return str(value)
 
 
+def _paces(name: str, value: Any) -> tuple[tuple[str, float], ...]:
+    try:
+        pairs = [(pattern, pace) for pattern, pace in value]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}={value!r}: must be pairs (pattern, share of the learning rate)") from None
+    return tuple((_pattern(name, pattern), _number(0, 1000)(name, pace)) for pattern, pace in pairs)
+
+
 def _rules(name: str, value: Any) -> int | tuple[Rule, ...]:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(integer(1, 1 << 62)(name, value))
@@ -85,6 +93,12 @@ class FitConfig:
     final_rate: Annotated[
         float, Option("Rate at the end of the cosine, as a share 0..1 of the highest.", _number(0, 1))
     ] = 0.0
+    paces: Annotated[
+        tuple[tuple[str, float], ...],
+        Option(
+            "Pairs (pattern, share): parameters whose path has the pattern learn at that share of the rate.", _paces
+        ),
+    ] = ()
     weight_decay: Annotated[
         float, Option("AdamW's decay of parameters of two or more dimensions.", _number(0, math.inf))
     ] = 0.0

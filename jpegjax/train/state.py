@@ -84,7 +84,16 @@ def optimizer(config: FitConfig) -> optax.GradientTransformation:
         mask=(lambda params: jax.tree.map(lambda x: x.ndim > 1, params)) if config.weight_decay else None,
     )
     clip = optax.identity() if config.clip is None else optax.clip_by_global_norm(config.clip)
-    return optax.chain(clip, adam)
+    if not config.paces:
+        return optax.chain(clip, adam)
+    return optax.chain(clip, adam, optax.stateless(lambda changes, _: _paced(changes, config)))
+
+
+def _paced(changes: Any, config: FitConfig) -> Any:
+    """Changes times the share of the rate that each parameter has; the first pattern that its path has counts."""
+    leaves, structure = jax.tree.flatten(changes)
+    shares = [next((s for pattern, s in config.paces if re.search(pattern, path)), 1.0) for path in names(changes)]
+    return jax.tree.unflatten(structure, [x * share for x, share in zip(leaves, shares, strict=True)])
 
 
 def first_state(model: nnx.Module, config: FitConfig) -> tuple[Any, State]:

@@ -1,0 +1,42 @@
+"""The light codec, for squared error.
+
+Command: jpegjax train light folder=runs/light
+Time: about 2 h on two idle CPU cores (0.1 s a step); a model goes on where it stopped, and start=light goes on from the one
+    that ships
+Expect: bd_rate on the validation part, see the model card; on Kodak see experiments/results/learned-kodak.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jpegjax.train import FitConfig, FitResult
+
+
+def run(
+    *,
+    steps: int = 60_000,
+    batch: int = 8,
+    crop: int = 128,
+    learning_rate: float = 1.5e-3,
+    warmup: int = 500,
+    folder: str = "runs/light",
+    data: Any = None,
+    start: str | None = None,
+    max_seconds: float | None = None,
+    devices: int | None = None,
+    compute: Any = "float32",
+    seed: int = 0,
+    evaluate_every: int = 1000,
+) -> FitResult:
+    """Trains; settings as for `FitConfig` and `train_light`."""
+    from jpegjax.train.rate_distortion import train_light
+
+    config = FitConfig(
+        steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, final_rate=0.03, folder=Path(folder),
+        paces=((r"^(front|back|merge|split)/", 0.1),), max_seconds=max_seconds, devices=devices, compute=compute,
+        stay_float32=r"^(hyper|prior|gain|ungain)/" if compute == "bfloat16" else "", seed=seed,
+        evaluate_every=evaluate_every, checkpoint_every=evaluate_every, best="bd_rate",
+    )  # fmt: skip
+    return train_light("light", "mse", config, crop=crop, data=data, start=start)

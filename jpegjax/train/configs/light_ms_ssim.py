@@ -1,0 +1,41 @@
+"""The light codec, for MS-SSIM: fine-tuned from the one for squared error.
+
+Command: jpegjax train light_ms_ssim folder=runs/light-ms-ssim
+Time: about 40 min on two idle CPU cores (0.2 s a step)
+Expect: bd_rate on the validation part, see the model card; on Kodak see experiments/results/learned-kodak.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jpegjax.train import FitConfig, FitResult
+
+
+def run(
+    *,
+    steps: int = 12_000,
+    batch: int = 4,
+    crop: int = 192,
+    learning_rate: float = 5e-4,
+    warmup: int = 200,
+    folder: str = "runs/light-ms-ssim",
+    data: Any = None,
+    start: str | None = "light",
+    max_seconds: float | None = None,
+    devices: int | None = None,
+    compute: Any = "float32",
+    seed: int = 1,
+    evaluate_every: int = 1000,
+) -> FitResult:
+    """Trains; settings as for `FitConfig` and `train_light`."""
+    from jpegjax.train.rate_distortion import train_light
+
+    config = FitConfig(
+        steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, final_rate=0.03, folder=Path(folder),
+        paces=((r"^(front|back|merge|split)/", 0.1),), max_seconds=max_seconds, devices=devices, compute=compute,
+        stay_float32=r"^(hyper|prior|gain|ungain)/" if compute == "bfloat16" else "", seed=seed,
+        evaluate_every=evaluate_every, checkpoint_every=evaluate_every, best="bd_rate",
+    )  # fmt: skip
+    return train_light("light-ms-ssim", "ms-ssim", config, crop=crop, data=data, start=start)
