@@ -27,7 +27,7 @@ from . import programs as steps
 from .parts import SKIP, Model
 from .streams import Header, read_stream, write_stream
 from .weights import Loaded, available, named
-from .windows import Window, windows
+from .windows import Window, padded, windows
 
 __all__ = ["decode_all", "encode_all", "read_symbols"]
 
@@ -45,7 +45,7 @@ class _Picture:
         align = model.pitches[0]
         self.height, self.width = size
         self.quality = quality
-        self.padded = -(-self.height // align) * align, -(-self.width // align) * align
+        self.padded = padded(self.height, align), padded(self.width, align)
         self.windows = windows(*self.padded, align, model.margin)
         self.symbols = [self.empty(m, model, np.int16) for m in range(len(model.pitches))]
 
@@ -64,16 +64,16 @@ def _encode_group(
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     """Of each picture, (symbols, indexes) part by part, those alone that are coded."""
     model: Model = nnx.merge(run.model.graph, run.model.state)
-    padded = [
+    whole = [
         np.pad(image, ((0, p.padded[0] - p.height), (0, p.padded[1] - p.width), (0, 0)), mode="edge")
         for image, p in zip(images, pictures, strict=True)
     ]
     order = [(i, w) for i, p in enumerate(pictures) for w in p.windows]
     floats = [[p.empty(m, model, np.float32) for m in range(len(model.pitches))] for p in pictures]
-    items: list[steps.Item] = [(pictures[i].quality, w, (w.view(padded[i], 1),)) for i, w in order]
+    items: list[steps.Item] = [(pictures[i].quality, w, (w.view(whole[i], 1),)) for i, w in order]
     for (i, w), found in zip(order, run.run(steps.floats, (), items), strict=True):
-        for whole, part, pitch in zip(floats[i], found, model.pitches, strict=True):
-            w.keep(whole, part, pitch)
+        for into, part, pitch in zip(floats[i], found, model.pitches, strict=True):
+            w.keep(into, part, pitch)
     parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in pictures]
     for part, number in enumerate(model.parts):
         pitch = model.pitches[number]

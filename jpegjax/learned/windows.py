@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["WINDOW", "Window", "windows"]
+__all__ = ["WINDOW", "Window", "padded", "windows"]
 
 WINDOW = 1024
 """Pixels a side of the largest window."""
+_SIDES = 64, 128, 192, 256, 384, 512, 768, 1024
+
+
+def padded(side: int, align: int) -> int:
+    """What a picture's side is padded to: one of a few lengths, so that pictures of all sizes share programs; above 1024
+    pixels the next multiple of align. Nothing beyond the picture is coded. Part of the format: it decides what networks see.
+    """
+    return next((s for s in _SIDES if s >= side and s % align == 0), -(-side // align) * align)
 
 
 @dataclass(frozen=True, slots=True)
