@@ -26,10 +26,11 @@ from ..run.threads import run_parallel
 from . import programs as steps
 from .parts import SKIP, Model
 from .streams import Header, read_stream, write_stream
+from .tables import REACH, counted
 from .weights import Loaded, available, named
 from .windows import Window, padded, windows
 
-__all__ = ["decode_all", "encode_all", "read_symbols"]
+__all__ = ["count_symbols", "decode_all", "encode_all", "read_symbols"]
 
 _GROUP = 1 << 24  # pixels of pictures that are worked on together
 _NBYTES = 32  # of working memory for one pixel, both ways
@@ -170,6 +171,29 @@ def encode_all(images: Sequence[np.ndarray], quality: int, model: Loaded, device
             header = Header(height, width, 1 if images[i].ndim == 2 else 3, model.name, model.digest, quality)
             streams[i] = write_stream(header, payload)
     return streams
+
+
+def count_symbols(
+    images: Sequence[np.ndarray], qualities: Sequence[int], model: Loaded, device: Any = None
+) -> np.ndarray:
+    """How often symbols of each size come under each table when pictures are encoded: what `weights.export` fits tables to.
+
+    Args:
+        images: uint8 [H, W, 3] each.
+        qualities: 1..100, all of which are tried.
+        model, device: As for `encode_all`.
+
+    Returns:
+        int64 [tables, REACH + 1].
+    """
+    run, shown = steps.Programs(model, local_devices(device)), nnx.merge(model.graph, model.state)
+    counts = np.zeros((len(model.tables), REACH + 1), np.int64)
+    for quality in qualities:
+        for group in _groups([(image.shape[0], image.shape[1]) for image in images]):
+            pictures = [_Picture((images[i].shape[0], images[i].shape[1]), quality, shown) for i in group]
+            for parts in _encode_group([images[i] for i in group], pictures, run):
+                counted(parts, counts)
+    return counts
 
 
 def decode_all(

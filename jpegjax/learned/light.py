@@ -24,11 +24,11 @@ import numpy as np
 from flax import nnx
 
 from ..ops.color import FORWARD, INVERSE
-from .density import SCALES, gaussian_bits, level_of, scale_of
+from .density import SCALES, level_of, scale_of, trained_bits
 from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
 from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
 from .parts import SKIP, indexes_of
-from .quantise import add_noise, round_through
+from .quantise import round_through
 
 __all__ = ["ALIGN", "Light", "LightSize", "Trained", "rate_weight"]
 
@@ -245,18 +245,18 @@ class Light(nnx.Module):
         d = depth_to_space(self.split(v), 2) + self.out(x)
         return depth_to_space(self.back(d), 8) + 0.5
 
-    def __call__(self, pixels: jax.Array, quality: jax.Array, key: jax.Array) -> Trained:
-        """Training: rounding passes gradients for the pixels, noise stands in for it in the bits.
+    def __call__(self, pixels: jax.Array, quality: jax.Array, key: jax.Array | None = None) -> Trained:
+        """Training: rounding passes gradients for the pixels; bits as `trained_bits` counts them.
 
-        Analysis and synthesis compute in the pixels' type, the entropy model in float32.
+        Analysis and synthesis compute in the pixels' type, the entropy model in float32. Without a key: what coding gives,
+        with the bits of the Gaussians.
         """
-        key_z, key_y = jax.random.split(key)
+        keys = (None, None) if key is None else jax.random.split(key)
         y = self.analyse(pixels, quality)
         z = self.hyper.analyse(y)
         mean = self.hyper.mean(quality)
-        bits = gaussian_bits(add_noise(z - mean, key_z), scale_of(clip_level(self.hyper.levels(quality))))
+        total = jnp.sum(trained_bits(z - mean, scale_of(clip_level(self.hyper.levels(quality))), keys[0]), (1, 2, 3))
         symbols = round_through(z - mean)
-        total = jnp.sum(bits, (1, 2, 3))
         features = self.hyper.features(symbols + mean)
         integers = self.hyper.integer_features(symbols, quality)
         first = first_half(y.shape)
@@ -266,7 +266,7 @@ class Light(nnx.Module):
         mean = jnp.where(first, mean, self.prior.mean(features, (known + mean * first) * step) / step)
         level = jnp.where(first, level, self.prior.level(integers, quality, known))
         residual = y - mean
-        total += jnp.sum(gaussian_bits(add_noise(residual, key_y), scale_of(clip_level(level))), (1, 2, 3))
+        total += jnp.sum(trained_bits(residual, scale_of(clip_level(level)), keys[1]), (1, 2, 3))
         decoded = self.synthesise((round_through(residual) + mean).astype(pixels.dtype), quality)
         return Trained(decoded.astype(jnp.float32), total)
 
@@ -281,11 +281,11 @@ class Light(nnx.Module):
         """Tables of a part's symbols, uint8, SKIP for what it does not hold: z, then y's first half, then the other."""
         z, y = symbols
         if part == 0:
-            return jnp.broadcast_to(indexes_of(self.hyper.levels(quality)), z.shape)
+            return jnp.broadcast_to(indexes_of(self.hyper.levels(quality), part), z.shape)
         first, features = first_half(y.shape), self.hyper.integer_features(z, quality)
         if part == 1:
-            return jnp.where(first == 1, indexes_of(self.prior.level(features, quality)), SKIP)
-        return jnp.where(first == 1, SKIP, indexes_of(self.prior.level(features, quality, y * first)))
+            return jnp.where(first == 1, indexes_of(self.prior.level(features, quality), part), SKIP)
+        return jnp.where(first == 1, SKIP, indexes_of(self.prior.level(features, quality, y * first), part))
 
     def means(self, part: int, symbols: tuple[jax.Array, jax.Array], quality: jax.Array, kind: Any) -> jax.Array:
         """What is taken off the floats of a part; in the second half, the first half's too. kind: dtype of the sums."""

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
+from .density import SCALES
+
 __all__ = ["SKIP", "Maps", "Model", "indexes_of"]
 
 SKIP = 255
@@ -50,7 +52,8 @@ class Model(Protocol):
         ...
 
 
-def indexes_of(level: jax.Array) -> jax.Array:
-    """Indexes uint8 of levels of the scale grid, rounded half up; SKIP at the lowest, where every symbol is 0."""
-    index = jnp.clip(jnp.floor(level + 0.5), 0, 63)
-    return jnp.where(index == 0, SKIP, index).astype(jnp.uint8)
+def indexes_of(level: jax.Array, part: int) -> jax.Array:
+    """Indexes uint8 of levels of the scale grid, rounded half up, among a part's own tables; SKIP at the lowest level, where
+    every symbol is 0."""
+    index = jnp.clip(jnp.floor(level + 0.5), 0, SCALES - 1)
+    return jnp.where(index == 0, SKIP, index - 1 + (SCALES - 1) * part).astype(jnp.uint8)

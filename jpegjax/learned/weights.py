@@ -22,11 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ..coding.rans import Tables, gaussian_tables
-from .density import scale_grid
+from ..coding.rans import Tables
 from .integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .layers import KNOTS, Knots
 from .light import LEVELS, Light, LightSize
+from .tables import LEVELS as LEVELS_OF_A_PART
+from .tables import REACH, fitted
 
 __all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", "trainable", "write"]
 
@@ -84,8 +85,12 @@ def _leaves(model: nnx.Module) -> dict[str, Any]:
     return {"/".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
 
 
-def export(model: Light) -> dict[str, np.ndarray]:
+def export(model: Light, counts: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The arrays of a trained model's file.
+
+    Args:
+        model: As it comes from training.
+        counts: How often symbols of each size came under each table, see `tables.fitted`; default: tables of Gaussians.
 
     Raises:
         ValueError: Weights are not finite, or an integer sum might not be exact: the filter is named.
@@ -105,8 +110,9 @@ def export(model: Light) -> dict[str, np.ndarray]:
             arrays[path] = value if path.endswith("table") else value.astype(np.float16)
             if not np.isfinite(arrays[path]).all():
                 raise ValueError(f"{path}: weights are not finite")
-    packed = gaussian_tables(scale_grid()).pack()
-    return arrays | {f"tables/{name}": value for name, value in packed.items()}
+    if counts is None:
+        counts = np.zeros((LEVELS_OF_A_PART * len(model.parts), REACH + 1), np.int64)
+    return arrays | {f"tables/{name}": value for name, value in fitted(counts).pack().items()}
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from ..learned import weights
+from ..learned.codec import count_symbols
 from ..learned.light import Light, rate_weight
 from ..metrics import bd_rate, ms_ssim
 from .config import FitConfig
@@ -25,11 +26,13 @@ from .data import Crops
 from .loop import FitResult, fit
 from .pictures import Files, Pack, Store, split
 
-__all__ = ["Metric", "evaluation", "rate_distortion", "train_light"]
+__all__ = ["Metric", "evaluation", "rate_distortion", "train_light", "write_weights"]
 
 Metric = Literal["mse", "ms-ssim"]
 QUALITIES = (5, 20, 35, 50, 65, 80, 95)
 """At which the validation part is looked at."""
+FITTED = (1, 15, 30, 45, 60, 75, 90, 100)
+"""At which symbols are counted."""
 SIDE = 256
 """Of its crops."""
 _MIDDLE = 1200.0  # λ whose loss counts as it is
@@ -61,7 +64,7 @@ def rate_distortion(metric: Metric) -> Callable[[Light, Any, jax.Array], tuple[j
     return loss
 
 
-def _held_out(pack: Store, count: int = 24) -> np.ndarray:
+def _middles(pack: Store, count: int) -> np.ndarray:
     """Middles of the first pictures of a store that are large enough, uint8 [N, SIDE, SIDE, 3]."""
     found = []
     for index in range(len(pack.names)):
@@ -72,7 +75,9 @@ def _held_out(pack: Store, count: int = 24) -> np.ndarray:
         if len(found) == count:
             break
     if not found:
-        raise ValueError(f"validation: no picture has {SIDE}×{SIDE} pixels; give more data")
+        raise ValueError(
+            f"data: of {len(pack.names)} pictures in this part, none has {SIDE}×{SIDE} pixels; give more data"
+        )
     return np.stack(found)
 
 
@@ -104,7 +109,7 @@ def _jpeg_curve(pictures: np.ndarray, metric: Metric) -> list[tuple[float, float
 def evaluation(
     pictures: np.ndarray, metric: Metric
 ) -> tuple[Callable[[Light], dict[str, float]], Callable[[Any], Any]]:
-    """(evaluate, pictures) for `fit`: bits by the model's own estimate, BD-rate against JPEG; two pictures at quality 30.
+    """(evaluate, pictures) for `fit`: bits of its symbols under the Gaussians, BD-rate against JPEG; two pictures at quality 30.
 
     pictures: uint8 [N, SIDE, SIDE, 3].
     """
@@ -113,7 +118,7 @@ def evaluation(
     @nnx.jit
     def measure(model: Light, pixels: jax.Array, quality: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         reference = pixels.astype(jnp.float32) / 255
-        found = model(reference, quality, jax.random.key(0))
+        found = model(reference, quality)
         return found.bits / SIDE**2, _score(reference, found.pixels, metric), jnp.clip(found.pixels, 0, 1)
 
     def run(model: Light, quality: float) -> tuple[float, float, np.ndarray]:
@@ -167,13 +172,20 @@ def train_light(
     paths = [data] if isinstance(data, str) else list(data or _shared())
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
-    evaluate, samples = evaluation(_held_out(held), metric)
+    evaluate, samples = evaluation(_middles(held, 24), metric)
     model = Light(rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     result = fit(
         model, rate_distortion(metric), Crops(mine, crop, seed=config.seed), config, evaluate=evaluate, pictures=samples
     )
-    weights.write(config.folder / f"{name}.npz", name, result.model.size, weights.export(result.model))
+    write_weights(config.folder / f"{name}.npz", name, result.model, mine)
     return result
+
+
+def write_weights(path: Path, name: str, model: Light, store: Store, count: int = 96) -> None:
+    """Exports a model, its tables fitted to symbols of the middles of the first `count` large enough pictures of a store."""
+    plain = weights.build(name, model.size, weights.export(model))
+    counts = count_symbols(list(_middles(store, count)), FITTED, plain)
+    weights.write(path, name, model.size, weights.export(model, counts))
 
 
 def _shared() -> list[str]:
