@@ -6,8 +6,9 @@ FOLDER: photographs; without it scikit-image's, or made-up ones. First identity:
 every sampling that Pillow writes, three qualities, on the platform named by --device (JAX's default). Then time, all
 contestants taking turns, warm, medians: encode from host and from device memory, decode to host and to device memory,
 beside Pillow (thread pool) and torchvision's CUDA codecs (nvJPEG, batches; it chooses its own sampling, so the bytes
-written are listed). Last the page programs alone, inputs and outputs on the device. `--small`: seconds, on any machine.
-Peers that are missing are listed as missing.
+written are listed). Then the page programs alone, inputs and outputs on the device. Last the learned codec: streams
+written on the device and on the CPU, read on both, symbol for symbol, and its speed. `--small`: seconds, on any
+machine. Peers that are missing are listed as missing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ import jpegjax
 from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.jpeg.device.programs import SEGMENT, program
 from jpegjax.jpeg.device.specs import decode_spec, encode_spec
+from jpegjax.learned import weights
+from jpegjax.learned.codec import decode_all, encode_all, read_symbols
 from jpegjax.options import EncodeOptions
 from jpegjax.run.threads import cores
 
@@ -59,6 +62,37 @@ def identity(
                 if not np.array_equal(np.asarray(got), pillow_decode(want)):
                     different.append(f"pixels {i} {sampling} q{quality}")
     return {"compared": compared, "different": different}
+
+
+def learned_identity(images: Sequence[np.ndarray], device: Any) -> dict[str, Any]:
+    """Learned streams written on the device and on the CPU and read on both: how many maps of symbols, and which differ."""
+    model, cpu = weights.named("light"), jax.local_devices(backend="cpu")[0]
+    different, compared = [], 0
+    for quality in (10, 50, 90):
+        for writer in (device, cpu):
+            files = encode_all(images, quality, model, device=writer)
+            for i, (here, there) in enumerate(
+                zip(read_symbols(files, device=device), read_symbols(files, device=cpu), strict=True)
+            ):
+                compared += len(here)
+                if not all(map(np.array_equal, here, there)):
+                    different.append(f"picture {i} q{quality} written on {writer.platform}")
+    return {"compared": compared, "different": different}
+
+
+def learned_races(batch: np.ndarray, device: Any, rounds: int) -> list[Race]:
+    """The learned codec at quality 50, from and to host memory, entropy coding on the host included."""
+    model, pixels = weights.named("light"), pixels_of(batch)
+    files = encode_all(list(batch), 50, model, device=device)
+    encoding: Calls = {"jpegjax": lambda: encode_all(list(batch), 50, model, device=device)}
+    decoding: Calls = {
+        "jpegjax": lambda: decode_all(files, device=device),
+        "jpegjax in bfloat16": lambda: decode_all(files, device=device, kind="bfloat16"),
+    }
+    return [
+        race("learned encode", "q50", pixels, encoding, rounds=rounds),
+        race("learned decode", "q50", pixels, decoding, rounds=rounds),
+    ]
 
 
 def torch_codecs() -> tuple[Any, Any, str | None]:
@@ -170,14 +204,16 @@ def main() -> None:
         "missing": {"torchvision nvJPEG": missing} if missing else {},
         "images": {"source": source, "identity": len(images), "batch": list(batch.shape)},
         "identity": identity(images, device, *checked),
+        "learned_identity": learned_identity(images, device),
     }
-    print(f"identity on {report['device']}: {report['identity']}")
+    print(f"identity on {report['device']}: {report['identity']}, learned: {report['learned_identity']}")
     races: list[Race] = []
     with ThreadPoolExecutor(cores()) as pool:
         for sampling in ("4:2:0",) if given.small else ("4:2:0", "4:4:4"):
             races.append(encode_race(batch, sampling, device, pool, given.rounds))
             races.append(decode_race(batch, sampling, device, pool, given.rounds))
     races += page_race(device, page_sizes(device.platform)[: 1 if given.small else None], given.rounds)
+    races += learned_races(batch, device, given.rounds)
     report["results"] = [r.as_dict() for r in races]
     for r in report["results"]:
         print(r["section"], r["case"])
@@ -187,6 +223,8 @@ def main() -> None:
     save(report, given.output or RESULTS / "device.json")
     if report["identity"]["different"]:
         raise SystemExit("not identical to Pillow")
+    if report["learned_identity"]["different"]:
+        raise SystemExit("learned streams do not read the same everywhere")
 
 
 if __name__ == "__main__":

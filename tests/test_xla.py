@@ -223,7 +223,10 @@ def test_the_device_benchmark_runs_small(tmp_path):
     subprocess.run(command, check=True, env=environment)
     report = json.loads(result.read_text())
     assert report["identity"] == {"compared": 3, "different": []}
-    assert {"encode", "decode", "program"} == {r["section"] for r in report["results"]}
+    assert report["learned_identity"] == {"compared": 36, "different": []}
+    assert {"encode", "decode", "program", "learned encode", "learned decode"} == {
+        r["section"] for r in report["results"]
+    }
 
 
 def test_devices_are_named_in_several_ways():

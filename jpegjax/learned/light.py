@@ -30,10 +30,8 @@ from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, 
 from .parts import SKIP, indexes_of
 from .quantise import round_through
 
-__all__ = ["ALIGN", "Light", "LightSize", "Trained", "rate_weight"]
+__all__ = ["STANDARD", "Light", "LightSize", "Trained", "rate_weight"]
 
-ALIGN = 64
-"""Sides of what the model takes are multiples of this many pixels."""
 LEVELS = 8
 """Levels of the scale grid to 1.0 of the integer network's output."""
 _SUMS = WEIGHT * ACTIVATION // LEVELS
@@ -62,6 +60,10 @@ class LightSize:
     encoder: int = 3
     decoder: int = 5
     deep: int = 192
+
+
+STANDARD = LightSize()
+"""Of the models that the package brings."""
 
 
 class Trained(NamedTuple):
@@ -200,7 +202,7 @@ class Light(nnx.Module):
 
     pitches, parts, margin = (64, 16), (0, 1, 1), 128
 
-    def __init__(self, size: LightSize = LightSize(), *, rngs: nnx.Rngs) -> None:
+    def __init__(self, size: LightSize = STANDARD, *, rngs: nnx.Rngs) -> None:
         c, y = size.width, size.latents
         self.size = size
         self.channels = size.hyper, y

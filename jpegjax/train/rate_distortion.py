@@ -19,7 +19,7 @@ from flax import nnx
 
 from ..learned import weights
 from ..learned.codec import count_symbols
-from ..learned.light import Light, rate_weight
+from ..learned.light import STANDARD, Light, LightSize, rate_weight
 from ..metrics import bd_rate, ms_ssim
 from .config import FitConfig
 from .data import Crops
@@ -122,7 +122,10 @@ def evaluation(
         return found.bits / SIDE**2, _score(reference, found.pixels, metric), jnp.clip(found.pixels, 0, 1)
 
     def run(model: Light, quality: float) -> tuple[float, float, np.ndarray]:
-        parts = [measure(model, jnp.asarray(p), jnp.full(len(p), quality)) for p in np.array_split(pictures, 3)]
+        parts = [
+            measure(model, jnp.asarray(p), jnp.full(len(p), quality))
+            for p in np.array_split(pictures, -(-len(pictures) // 8))
+        ]
         bits, score, pixels = (np.concatenate([np.asarray(p[k]) for p in parts]) for k in range(3))
         return float(bits.mean()), float(score.mean()), pixels
 
@@ -150,6 +153,8 @@ def train_light(
     crop: int,
     data: str | Sequence[str] | None = None,
     start: str | None = None,
+    size: LightSize = STANDARD,
+    middles: int = 96,
 ) -> FitResult:
     """Trains the light codec, and writes its weights as NAME.npz into the run folder.
 
@@ -160,6 +165,8 @@ def train_light(
         crop: Pixels a side, a multiple of 64; MS-SSIM needs 192 at least.
         data: Folders, packs (.zip) or pictures. Default: data/train-*.zip of $JPEGJAX_SHARED.
         start: A model of the package, or a path to weights (.npz), to start from; default: the DCT and random weights.
+        size: Of a model that starts so.
+        middles: Pictures that tables are fitted to at the end.
 
     Raises:
         ValueError: No data, a crop that does not fit, no folder.
@@ -173,11 +180,11 @@ def train_light(
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
     evaluate, samples = evaluation(_middles(held, 24), metric)
-    model = Light(rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
+    model = Light(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     result = fit(
         model, rate_distortion(metric), Crops(mine, crop, seed=config.seed), config, evaluate=evaluate, pictures=samples
     )
-    write_weights(config.folder / f"{name}.npz", name, result.model, mine)
+    write_weights(config.folder / f"{name}.npz", name, result.model, mine, middles)
     return result
 
 
