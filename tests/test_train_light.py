@@ -57,10 +57,10 @@ def test_bits_of_training_are_those_of_symbols_and_their_gradient_is_smooth():
     exact = gaussian_bits(jnp.round(residual), scale)
 
     def total(residual: jax.Array, scale: jax.Array, key: jax.Array) -> jax.Array:
-        return jnp.sum(trained_bits(residual, scale, key))
+        return jnp.sum(trained_bits(residual, jnp.round(residual), scale, key))
 
     keys = jax.random.split(jax.random.key(0), 4000)
-    assert np.allclose(trained_bits(residual, scale, keys[0]), exact, atol=1e-5)
+    assert np.allclose(trained_bits(residual, jnp.round(residual), scale, keys[0]), exact, atol=1e-5)
     by_residual, by_scale = (jax.vmap(jax.grad(total, i), (None, None, 0))(residual, scale, keys) for i in (0, 1))
     expected = jax.grad(lambda s: jnp.sum(gaussian_bits(jnp.round(residual), s)))(scale)
     assert np.allclose(by_scale[0], expected, rtol=1e-4)

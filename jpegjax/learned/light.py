@@ -24,7 +24,7 @@ import numpy as np
 from flax import nnx
 
 from ..ops.color import FORWARD, INVERSE
-from .density import SCALES, level_of, scale_of, trained_bits
+from .density import SCALES, dead_zone, level_of, scale_of, trained_bits
 from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
 from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
 from .parts import SKIP, indexes_of
@@ -255,21 +255,20 @@ class Light(nnx.Module):
         """
         keys = (None, None) if key is None else jax.random.split(key)
         y = self.analyse(pixels, quality)
-        z = self.hyper.analyse(y)
-        mean = self.hyper.mean(quality)
-        total = jnp.sum(trained_bits(z - mean, scale_of(clip_level(self.hyper.levels(quality))), keys[0]), (1, 2, 3))
-        symbols = round_through(z - mean)
-        features = self.hyper.features(symbols + mean)
+        z = self.hyper.analyse(y) - self.hyper.mean(quality)
+        symbols, level = round_through(z), clip_level(self.hyper.levels(quality))
+        total = jnp.sum(trained_bits(z, symbols, scale_of(level), keys[0]), (1, 2, 3))
+        features = self.hyper.features(symbols + self.hyper.mean(quality))
         integers = self.hyper.integer_features(symbols, quality)
         first = first_half(y.shape)
         step = jnp.exp(self.ungain(quality))
         mean, level = self.prior.mean(features) / step, self.prior.level(integers, quality)
-        known = round_through(y - mean) * first
+        known = dead_zone(y - mean, level) * first
         mean = jnp.where(first, mean, self.prior.mean(features, (known + mean * first) * step) / step)
-        level = jnp.where(first, level, self.prior.level(integers, quality, known))
-        residual = y - mean
-        total += jnp.sum(trained_bits(residual, scale_of(clip_level(level)), keys[1]), (1, 2, 3))
-        decoded = self.synthesise((round_through(residual) + mean).astype(pixels.dtype), quality)
+        level = clip_level(jnp.where(first, level, self.prior.level(integers, quality, known)))
+        symbols = dead_zone(y - mean, level)
+        total += jnp.sum(trained_bits(y - mean, symbols, scale_of(level), keys[1]), (1, 2, 3))
+        decoded = self.synthesise((symbols + mean).astype(pixels.dtype), quality)
         return Trained(decoded.astype(jnp.float32), total)
 
     # What `codec` calls, once the model is exported. Maps are z's and y's; symbols are integers in float32.

@@ -27,24 +27,31 @@ Item = tuple[int, Window, tuple[np.ndarray, ...]]
 """A quality, a window, and what it sees."""
 
 
-def floats(graph: Any, state: Any, quality: jax.Array, pixels: jax.Array) -> Any:
-    return nnx.merge(graph, state).floats(pixels, quality)
+Whole = tuple[Any, jax.Array]
+"""A model's state, and its tables' thresholds."""
 
 
-def indexes(graph: Any, part: int, state: Any, quality: jax.Array, *symbols: jax.Array) -> jax.Array:
-    return nnx.merge(graph, state).indexes(part, tuple(s.astype(jnp.float32) for s in symbols), quality)
+def floats(graph: Any, whole: Whole, quality: jax.Array, pixels: jax.Array) -> Any:
+    return nnx.merge(graph, whole[0]).floats(pixels, quality)
 
 
-def symbols(graph: Any, part: int, state: Any, quality: jax.Array, floats: jax.Array, *symbols: jax.Array) -> Any:
+def indexes(graph: Any, part: int, whole: Whole, quality: jax.Array, *symbols: jax.Array) -> jax.Array:
+    return nnx.merge(graph, whole[0]).indexes(part, tuple(s.astype(jnp.float32) for s in symbols), quality)
+
+
+def symbols(graph: Any, part: int, whole: Whole, quality: jax.Array, floats: jax.Array, *symbols: jax.Array) -> Any:
     """Indexes uint8, and the symbols int16 that they are of; 0 where nothing is coded."""
-    model, known = nnx.merge(graph, state), tuple(s.astype(jnp.float32) for s in symbols)
+    (state, thresholds), known = whole, tuple(s.astype(jnp.float32) for s in symbols)
+    model = nnx.merge(graph, state)
     indexes = model.indexes(part, known, quality)
-    found = jnp.clip(jnp.round(floats - model.means(part, known, quality, jnp.float32)), -LARGEST, LARGEST)
-    return indexes, jnp.where(indexes == SKIP, 0, found).astype(jnp.int16)
+    residual = floats - model.means(part, known, quality, jnp.float32)
+    size = jnp.abs(residual)
+    size = jnp.where(size < thresholds[indexes], 0, jnp.clip(jnp.round(size), 1, LARGEST))
+    return indexes, jnp.where(indexes == SKIP, 0, jnp.sign(residual) * size).astype(jnp.int16)
 
 
-def pixels(graph: Any, kind: Any, state: Any, quality: jax.Array, *symbols: jax.Array) -> jax.Array:
-    return nnx.merge(graph, state).pixels(tuple(s.astype(jnp.float32) for s in symbols), quality, kind)
+def pixels(graph: Any, kind: Any, whole: Whole, quality: jax.Array, *symbols: jax.Array) -> jax.Array:
+    return nnx.merge(graph, whole[0]).pixels(tuple(s.astype(jnp.float32) for s in symbols), quality, kind)
 
 
 class Programs:
@@ -71,6 +78,6 @@ class Programs:
             run, sharding = mapped(function, used, self.model.graph, *static, split=True, whole=True)
             quality = np.array([q for q, _, _ in full], np.int32)
             arrays = [np.stack(part) for part in zip(*(views for _, _, views in full), strict=True)]
-            result = run(self.model.state, *jax.device_put((quality, *arrays), sharding))
+            result = run((self.model.state, self.model.thresholds), *jax.device_put((quality, *arrays), sharding))
             leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
             yield from (tuple(leaf[i] for leaf in leaves) for i in range(len(batch)))

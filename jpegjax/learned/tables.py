@@ -13,9 +13,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..coding.rans import TOTAL, Tables, tables
-from .density import SCALES, scale_grid
+from .density import SCALES, scale_grid, threshold_of
 
-__all__ = ["LEVELS", "REACH", "counted", "fitted"]
+__all__ = ["LEVELS", "REACH", "counted", "fitted", "thresholds"]
 
 LEVELS = SCALES - 1
 """Tables of a part: the lowest level's symbols are not coded."""
@@ -67,3 +67,18 @@ def fitted(counts: np.ndarray) -> Tables:
     """
     scales = np.tile(scale_grid()[1:], len(counts) // LEVELS)
     return tables([_fit(float(scale), row) for scale, row in zip(scales, counts, strict=True)])
+
+
+def thresholds(made: Tables, first: int) -> np.ndarray:
+    """From which size on a value is coded as ±1 and not as 0, float32 [256] by index: where a bit saved is worth the error.
+
+    first: Tables whose values are rounded to nearest, because what comes after depends on them: z's.
+    """
+    found = np.full(256, 0.5, np.float32)
+    start = 0
+    for number, (low, size) in enumerate(zip(made.first.tolist(), made.sizes.tolist(), strict=True)):
+        if number >= first and low < 0:
+            zero, one = made.frequencies[start - low], made.frequencies[start - low + 1]
+            found[number] = threshold_of(float(zero), float(one))
+        start += size + 1
+    return found

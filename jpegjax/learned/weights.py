@@ -27,7 +27,7 @@ from .integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise,
 from .layers import KNOTS, Knots
 from .light import LEVELS, Light, LightSize
 from .tables import LEVELS as LEVELS_OF_A_PART
-from .tables import REACH, fitted
+from .tables import REACH, fitted, thresholds
 
 __all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", "trainable", "write"]
 
@@ -45,6 +45,7 @@ class Loaded:
         digest: First 4 bytes of the SHA-256 of its arrays.
         graph, state: The module, as `nnx.split` gives it; the state is a pytree of arrays.
         tables: Of its entropy coder.
+        thresholds: float32 [256], by index of a table: sizes below become 0, see `tables.thresholds`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Loaded:
     graph: Any
     state: Any
     tables: Tables
+    thresholds: jax.Array
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -184,7 +186,8 @@ def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
     nnx.update(model, nnx.from_flat_state(made))
     graph, state = nnx.split(model)
     tables = Tables.unpack({n.removeprefix("tables/"): v for n, v in arrays.items() if n.startswith("tables/")})
-    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), tables)
+    cut = jnp.asarray(thresholds(tables, LEVELS_OF_A_PART))
+    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), tables, cut)
 
 
 def trainable(path: Path) -> Light:
