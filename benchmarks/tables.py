@@ -18,6 +18,7 @@ from typing import Any
 from machine import ROOT
 
 BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
+LEARNED = "experiments/results/learned-kodak.json"
 KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
 PEERS = ("Pillow", "simplejpeg")
 TUNED = {"tune=psnr": "psnr", "tune=ms-ssim": "ms-ssim", "tune=ssimulacra2": "ssimulacra2", "tune=True": "all-round"}
@@ -220,10 +221,39 @@ def against(report: Result) -> list[str]:
     return [*table(head, rows), f"Rows slower than 0.97: {slower}.", "", *source(report)]
 
 
+def rans(report: Result) -> list[str]:
+    """Msymbol/s both ways and overhead of each coder, case by case."""
+    rows = [
+        [f"{r['case']}, {r['bits_per_symbol']:.2f} bits: {name}", f"{r['encode_msymbol_per_second'][name]:.0f}",
+         f"{r['decode_msymbol_per_second'][name]:.0f}", f"{100 * r['overhead'][name]:+.2f}".replace("-", "−")]
+        for r in report["results"] for name in r["nbytes"]
+    ]  # fmt: skip
+    return [*table(["one core", "encode, Msymbol/s", "decode, Msymbol/s", "overhead %"], rows), *source(report)]
+
+
+def learned(report: Result) -> list[str]:
+    """BD-rates of learned models and of curves that others published, all against the published JPEG curve."""
+    rates, vtm, ours = report["bd_rate_against_jpeg"], report["bd_rate_against_vtm"], report["curves"]
+    order = sorted(rates, key=lambda name: -rates[name]["psnr"])
+    rows = [
+        [f"**jpegjax {name}**" if name in ours else name]
+        + [percent(found[name].get(metric)) for found, metric in ((rates, "psnr"), (rates, "ms_ssim"), (vtm, "psnr"))]
+        for name in order
+    ]
+    head = ["BD-rate %, Kodak, whole files", "PSNR (RGB)", "MS-SSIM (RGB)", "PSNR, against VTM"]
+    times = "; ".join(
+        f"{name} {1e3 * m['seconds_a_picture']['encode']:.0f} ms to encode and {1e3 * m['seconds_a_picture']['decode']:.0f} ms to decode"
+        for name, m in report["models"].items()
+    )
+    return [*table(head, rows), f"A picture of 768×512 on these cores, programs compiled: {times}.", *source(report)]
+
+
 def front(reports: Reports) -> Iterator[list[str]]:
     """README's tables: one of rate–distortion, one of speed."""
     yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
     yield main_speed(reports["benchmarks/results/codec.json"])
+    if LEARNED in reports:
+        yield learned(reports[LEARNED])
 
 
 def rest(reports: Reports) -> Iterator[list[str]]:
@@ -237,6 +267,7 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         "simulate": ("`simulate`", lambda r: races(r, "a batch of {}, {}×{}".format(*r["batch"]))),
         "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
         "device": ("On a device", lambda r: [*contestants(f"Mpixel/s, {r['device']}", r["results"]), *source(r)]),
+        "rans": ("The entropy coder of learned codecs", rans),
         "against": ("Beside an older checkout", against),
     }
     for name, (title, make) in makers.items():
@@ -271,7 +302,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--allow-changes", action="store_true", help="results of no commit may be shown")
     given = parser.parse_args()
-    files = [ROOT / KODAK, ROOT / VALIDATION, *sorted((ROOT / "benchmarks" / "results").glob("*.json"))]
+    files = [ROOT / KODAK, ROOT / VALIDATION, ROOT / LEARNED, *sorted((ROOT / "benchmarks" / "results").glob("*.json"))]
     reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
     wrong = [] if given.allow_changes else unclean(reports)
     for name, make in PAGES.items():

@@ -16,18 +16,9 @@ import numpy as np
 from .quantise import add_noise
 
 __all__ = [
-    "ERROR",
-    "SCALES",
-    "SCALE_MAX",
-    "SCALE_MIN",
-    "dead_zone",
-    "gaussian_bits",
-    "level_of",
-    "scale_grid",
-    "scale_of",
-    "threshold_of",
-    "trained_bits",
-]
+    "ERROR", "SCALES", "SCALE_MAX", "SCALE_MIN", "dead_zone", "gaussian_bits", "level_of", "scale_grid", "scale_of",
+    "threshold_of", "trained_bits",
+]  # fmt: skip
 
 SCALES, SCALE_MIN, SCALE_MAX = 64, 0.11, 160.0
 ERROR = 14.0

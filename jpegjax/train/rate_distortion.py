@@ -182,7 +182,12 @@ def train_light(
     evaluate, samples = evaluation(_middles(held, 24), metric)
     model = Light(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     result = fit(
-        model, rate_distortion(metric), Crops(mine, crop, seed=config.seed), config, evaluate=evaluate, pictures=samples
+        model,
+        rate_distortion(metric),
+        Crops(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2)),
+        config,
+        evaluate=evaluate,
+        pictures=samples,
     )
     write_weights(config.folder / f"{name}.npz", name, result.model, mine, middles)
     return result
