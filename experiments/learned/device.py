@@ -55,7 +55,7 @@ def main() -> None:
         )  # fmt: skip
         steps = max(int(given.seconds * trial.history[-1]["steps_per_second"] * 0.9), 8)
     begin = time.perf_counter()
-    config = settings(given.out / "light", steps, given.small, given.seconds)
+    config = settings(given.out / "light", steps, given.small, None if given.small else given.seconds)
     result = train_light(
         "light", "mse", config, crop=crop, data=given.data, start=given.start, size=size, middles=middles
     )
