@@ -22,6 +22,7 @@ from .scalars import (
     load_u16,
     load_u32,
     load_u64,
+    mulhi_u64,
     popcount64,
     prefetch,
     shift_right,
@@ -58,7 +59,7 @@ from .vectors import (
 __all__ = [
     "Int", "Vec", "bitcast_mask", "bswap64", "clz64", "constant", "count_trailing_zeros", "ctz64", "has_avx2", "join",
     "kernel", "load", "load_i8", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64",
-    "madd", "maximum", "minimum", "mulhi", "mulhi_u", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch",
+    "madd", "maximum", "minimum", "mulhi", "mulhi_u", "mulhi_u64", "pack_i8", "pack_i16", "pack_u8", "popcount64", "prefetch",
     "select", "shift_right", "store", "store_i16", "store_u8", "store_u32", "store_u64", "unpack_high", "unpack_low",
     "vectorized", "with_sign", "zero",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from .vectors import I1, I8, I32, I64, Int, count_trailing_zeros
 
 __all__ = [
     "bswap64", "clz64", "ctz64", "load_i8", "load_i16", "load_i32", "load_i64", "load_u8", "load_u16", "load_u32", "load_u64",
-    "popcount64", "prefetch", "shift_right", "store_i16", "store_u8", "store_u32", "store_u64", "vectorized",
+    "mulhi_u64", "popcount64", "prefetch", "shift_right", "store_i16", "store_u8", "store_u32", "store_u64", "vectorized",
 ]  # fmt: skip
 
 
@@ -146,6 +146,14 @@ def ctz64(x) -> Int:
 @vectorized
 def clz64(x) -> Int:
     return Int(x.builder, x.builder.ctlz(x.value, ir.Constant(I1, 0)))
+
+
+@vectorized
+def mulhi_u64(x, y) -> Int:
+    """The upper 64 of the 128 bits of an unsigned product."""
+    wide = ir.IntType(128)
+    product = x.builder.mul(x.builder.zext(x.value, wide), x.builder.zext(y.value, wide))
+    return Int(x.builder, x.builder.trunc(x.builder.lshr(product, ir.Constant(wide, 64)), I64))
 
 
 @vectorized
