@@ -1,0 +1,172 @@
+"""Convolutions of the published codecs and their divisive normalisation: maths as functions, and the modules that own weights.
+
+Tensors are [N, H, W, C], kernels [k, k, inputs, outputs], borders are zeros. XLA's own convolution is near a CPU's peak where
+its stride is 1 or 2, but a dilated one multiplies zeros. So the transposed convolution, and with it the gradient of a strided
+one, is a 3×3 convolution that makes the four pixels of each 2×2 cell as channels.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from .layers import depth_to_space
+from .quantise import at_least
+
+__all__ = ["Convolution", "Normalisation", "Transposed", "cells", "convolve", "convolve_transposed", "normalise"]
+
+_NAMES = ("NHWC", "HWIO", "NHWC")
+_PEDESTAL = 2.0**-36
+"""Added before a square root is taken of what must not be negative, so that its gradient stays finite."""
+_LEAST_BETA = 1e-6
+
+
+def _same(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    border = kernel.shape[0] // 2
+    return jax.lax.conv_general_dilated(x, kernel, (stride,) * 2, ((border, border),) * 2, dimension_numbers=_NAMES)
+
+
+def cells(kernel: jax.Array) -> jax.Array:
+    """What a 5×5 transposed convolution of stride 2 does to 2×2 cells: [5, 5, I, O] → [3, 3, I, 2·2·O], correlated.
+
+    Row 2a + p of the result takes row a + t of the input times row p + 2 − 2t of the kernel, t = −1, 0, 1.
+    """
+    inputs, outputs = kernel.shape[2:]
+    pairs = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(3, 2, 3, 2, inputs, outputs)[::-1, :, ::-1]
+    return pairs.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, inputs, 4 * outputs)
+
+
+def _up(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return depth_to_space(_same(x, cells(kernel), 1), 2)
+
+
+def _kernel_gradient(large: jax.Array, small: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Of a convolution of stride 2 that makes `small` from `large`."""
+    (found,) = jax.linear_transpose(lambda k: _same(large, k, 2), kernel)(small)
+    return found
+
+
+def _swapped(kernel: jax.Array) -> jax.Array:
+    return kernel.swapaxes(2, 3)
+
+
+@jax.custom_vjp
+def _halved(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _same(x, kernel, 2)
+
+
+def _halved_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = kept
+    return _up(g, _swapped(kernel)), _kernel_gradient(x, g, kernel)
+
+
+_halved.defvjp(lambda x, kernel: (_same(x, kernel, 2), (x, kernel)), _halved_backward)
+
+
+@jax.custom_vjp
+def _doubled(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _up(x, kernel)
+
+
+def _doubled_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = kept
+    return _same(g, _swapped(kernel), 2), _swapped(_kernel_gradient(g, x, _swapped(kernel)))
+
+
+_doubled.defvjp(lambda x, kernel: (_up(x, kernel), (x, kernel)), _doubled_backward)
+
+
+def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+    """Correlation with half the kernel beyond the border, as torch's `Conv2d(padding=k // 2)` has it.
+
+    Args:
+        x: [N, H, W, inputs].
+        kernel: [k, k, inputs, outputs], of x's type: any odd k with stride 1, 5 with stride 2.
+        stride: 1 or 2.
+
+    Returns:
+        [N, H / stride, W / stride, outputs].
+
+    Raises:
+        ValueError: Stride 2 and a side that is odd, or a kernel of another size.
+    """
+    if stride == 1:
+        return _same(x, kernel, 1)
+    if kernel.shape[0] != 5 or x.shape[1] % 2 or x.shape[2] % 2:
+        raise ValueError(f"stride 2: x must have even sides and the kernel 5×5 taps, not {x.shape} and {kernel.shape}")
+    return _halved(x, kernel)
+
+
+def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Transposed convolution of stride 2, as torch's `ConvTranspose2d(5, stride=2, padding=2, output_padding=1)` has it.
+
+    Args:
+        x: [N, H, W, inputs].
+        kernel: [5, 5, inputs, outputs], of x's type.
+
+    Returns:
+        [N, 2H, 2W, outputs].
+    """
+    return _doubled(x, kernel)
+
+
+def _uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> jax.Array:
+    limit = fan_in**-0.5
+    return jax.random.uniform(rngs.params(), shape, jnp.float32, -limit, limit)
+
+
+class Convolution(nnx.Module):
+    """`convolve` and a bias. Weights begin uniform, as torch's do, with 1 / √(3·inputs·k²) of deviation."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs, size: int = 5, stride: int = 2) -> None:
+        self.kernel = nnx.Param(_uniform(rngs, (size, size, inputs, outputs), size * size * inputs))
+        self.bias = nnx.Param(_uniform(rngs, (outputs,), size * size * inputs))
+        self.stride = stride
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return convolve(x, self.kernel[...].astype(x.dtype), self.stride) + self.bias[...].astype(x.dtype)
+
+
+class Transposed(nnx.Module):
+    """`convolve_transposed` and a bias."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs) -> None:
+        self.kernel = nnx.Param(_uniform(rngs, (5, 5, inputs, outputs), 25 * outputs))
+        self.bias = nnx.Param(_uniform(rngs, (outputs,), 25 * outputs))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return convolve_transposed(x, self.kernel[...].astype(x.dtype)) + self.bias[...].astype(x.dtype)
+
+
+def normalise(x: jax.Array, beta: jax.Array, gamma: jax.Array, *, inverse: bool = False) -> jax.Array:
+    """Generalised divisive normalisation, x_i / √(β_i + Σ_j γ_ji x_j²), or times the root where inverse.
+
+    J. Ballé, V. Laparra and E. P. Simoncelli, "Density modeling of images using a generalized normalization
+    transformation", 2016, arXiv:1511.06281; the inverse: arXiv:1611.01704.
+
+    Args:
+        x: [..., C].
+        beta: [C], positive.
+        gamma: [C, C] of from, to; not negative.
+        inverse: Whether to multiply; it is no exact inverse.
+    """
+    energy = (x * x) @ gamma.astype(x.dtype) + beta.astype(x.dtype)
+    return x * (jnp.sqrt(energy) if inverse else jax.lax.rsqrt(energy))
+
+
+class Normalisation(nnx.Module):
+    """`normalise` whose β ≥ 1e-6 and γ ≥ 0 are squares of what is learned, with a pedestal (Ballé 2018, arXiv:1802.00847).
+
+    At a bound gradients pass only where they lead back inside. It starts with β = 1 and γ = 0.1 times the identity.
+    """
+
+    def __init__(self, channels: int, *, inverse: bool = False) -> None:
+        self.beta = nnx.Param(jnp.sqrt(jnp.ones(channels) + _PEDESTAL))
+        self.gamma = nnx.Param(jnp.sqrt(0.1 * jnp.eye(channels) + _PEDESTAL))
+        self.inverse = inverse
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        beta = at_least(self.beta[...], (_LEAST_BETA + _PEDESTAL) ** 0.5) ** 2 - _PEDESTAL
+        gamma = at_least(self.gamma[...], _PEDESTAL**0.5) ** 2 - _PEDESTAL
+        return normalise(x, beta, gamma, inverse=self.inverse)
