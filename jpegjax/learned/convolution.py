@@ -2,10 +2,13 @@
 
 Tensors are [N, H, W, C], kernels [k, k, inputs, outputs], borders are zeros. XLA's own convolution is near a CPU's peak where
 its stride is 1 or 2, but a dilated one multiplies zeros. So the transposed convolution, and with it the gradient of a strided
-one, is a 3×3 convolution that makes the four pixels of each 2×2 cell as channels.
+one, is made of small convolutions, one for each pixel of 2×2 cells. Forwards alone, the largest layers go in bands of rows
+that stay in the processor's cache (`in_bands`): that is a third faster again.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +17,7 @@ from flax import nnx
 from .layers import depth_to_space
 from .quantise import at_least
 
-__all__ = ["Convolution", "Normalisation", "Transposed", "cells", "convolve", "convolve_transposed", "normalise"]
+__all__ = ["Convolution", "Normalisation", "Transposed", "cells", "convolve", "convolve_transposed", "in_bands", "inner_rows", "normalise"]
 
 _NAMES = ("NHWC", "HWIO", "NHWC")
 _PEDESTAL = 2.0**-36
@@ -22,9 +25,18 @@ _PEDESTAL = 2.0**-36
 _LEAST_BETA = 1e-6
 
 
+_NARROW = 32
+"""Fewer outputs than this are made for all pixels of a cell at once, though a third of the products are by zeros."""
+
+
+def _correlate(x: jax.Array, kernel: jax.Array, stride: int, rows: int, columns: int) -> jax.Array:
+    """With so many rows and columns of zeros beyond each border."""
+    borders = ((rows, rows), (columns, columns))
+    return jax.lax.conv_general_dilated(x, kernel, (stride,) * 2, borders, dimension_numbers=_NAMES)
+
+
 def _same(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    border = kernel.shape[0] // 2
-    return jax.lax.conv_general_dilated(x, kernel, (stride,) * 2, ((border, border),) * 2, dimension_numbers=_NAMES)
+    return _correlate(x, kernel, stride, *(side // 2 for side in kernel.shape[:2]))
 
 
 def cells(kernel: jax.Array) -> jax.Array:
@@ -37,8 +49,18 @@ def cells(kernel: jax.Array) -> jax.Array:
     return pairs.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, inputs, 4 * outputs)
 
 
-def _up(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return depth_to_space(_same(x, cells(kernel), 1), 2)
+def _up(x: jax.Array, kernel: jax.Array, rows: int = 1) -> jax.Array:
+    """The transposed convolution; rows: of zeros beyond the border, 0 where x has its neighbours' rows already."""
+    taps, outputs = cells(kernel), kernel.shape[3]
+    if outputs < _NARROW:
+        return depth_to_space(_correlate(x, taps, 1, rows, 1), 2)
+    x = jnp.pad(x, ((0, 0), (rows, rows), (1, 1), (0, 0)))
+    parts = taps.reshape(3, 3, -1, 2, 2, outputs)
+    made = [
+        jnp.stack([_correlate(x[:, p:, q:], parts[p:, q:, :, p, q], 1, 0, 0) for q in (0, 1)], 3) for p in (0, 1)
+    ]
+    n, height, width = made[0].shape[:3]
+    return jnp.stack(made, 2).reshape(n, 2 * height, 2 * width, outputs)
 
 
 def _kernel_gradient(large: jax.Array, small: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -111,6 +133,31 @@ def convolve_transposed(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _doubled(x, kernel)
 
 
+def in_bands(x: jax.Array, band: int, border: int, stage: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
+    """What a stage makes of a tensor, band of rows by band of rows.
+
+    Args:
+        x: [N, H, W, C].
+        band: Rows of a band; divides H.
+        border: Rows that a stage sees above and below it, zeros beyond x.
+        stage: (rows of x, number of the band's first row) → the rows that belong to the band.
+    """
+    n, height = x.shape[:2]
+    padded = jnp.pad(x, ((0, 0), (border, border), (0, 0), (0, 0)))
+
+    def one(start: jax.Array) -> jax.Array:
+        return stage(jax.lax.dynamic_slice_in_dim(padded, start, band + 2 * border, 1), start)
+
+    made = jax.lax.map(one, jnp.arange(0, height, band))
+    return made.swapaxes(0, 1).reshape(n, made.shape[0] * made.shape[2], *made.shape[3:])
+
+
+def inner_rows(x: jax.Array, first: jax.Array, height: int) -> jax.Array:
+    """x with zeros in the rows that are beyond the border: its rows are number first, first + 1, ... of `height`."""
+    rows = first + jnp.arange(x.shape[1])
+    return jnp.where(((rows >= 0) & (rows < height))[:, None, None], x, 0)
+
+
 def _uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> jax.Array:
     limit = fan_in**-0.5
     return jax.random.uniform(rngs.params(), shape, jnp.float32, -limit, limit)
@@ -127,6 +174,11 @@ class Convolution(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         return convolve(x, self.kernel[...].astype(x.dtype), self.stride) + self.bias[...].astype(x.dtype)
 
+    def within(self, x: jax.Array) -> jax.Array:
+        """Of a band, forwards alone: x has its neighbours' rows, so that there are fewer in the result."""
+        kernel = self.kernel[...].astype(x.dtype)
+        return _correlate(x, kernel, self.stride, 0, kernel.shape[1] // 2) + self.bias[...].astype(x.dtype)
+
 
 class Transposed(nnx.Module):
     """`convolve_transposed` and a bias."""
@@ -137,6 +189,10 @@ class Transposed(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return convolve_transposed(x, self.kernel[...].astype(x.dtype)) + self.bias[...].astype(x.dtype)
+
+    def within(self, x: jax.Array) -> jax.Array:
+        """Of a band, forwards alone: x has a row of its neighbours above and below."""
+        return _up(x, self.kernel[...].astype(x.dtype), 0) + self.bias[...].astype(x.dtype)
 
 
 def normalise(x: jax.Array, beta: jax.Array, gamma: jax.Array, *, inverse: bool = False) -> jax.Array:

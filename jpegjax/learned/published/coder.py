@@ -61,7 +61,7 @@ class Coder:
 
         def encode(weights: Any, pixels: jax.Array) -> tuple[jax.Array, ...]:
             made = nnx.merge(graph, weights)
-            y = made.analysis(pixels)
+            y = made.analysis.in_bands(pixels)
             if not isinstance(made, Hyperprior):
                 return (_symbols(y - medians),)
             coded = _symbols(made.hyper(y) - medians)
@@ -70,7 +70,7 @@ class Coder:
         def decode(weights: Any, coded: jax.Array, residuals: jax.Array | None) -> jax.Array:
             made = nnx.merge(graph, weights)
             y = coded + medians if residuals is None else residuals + means(made, coded)
-            return made.synthesis(y)
+            return made.synthesis.in_bands(y)
 
         self._encode, self._decode = jax.jit(encode), jax.jit(decode)
         self._levels = jax.jit(lambda weights, coded: levels(nnx.merge(graph, weights), coded))

@@ -14,6 +14,7 @@ anywhere, and medians are solved for where CompressAI learns them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ..convolution import Convolution, Normalisation, Transposed, convolve, convolve_transposed
+from ..convolution import Convolution, Normalisation, Transposed, convolve, convolve_transposed, in_bands, inner_rows
 from ..density import SCALE_MIN, FactorisedDensity, gaussian_bits, scale_grid
 from ..integers import ACTIVATION, LARGEST, WEIGHT, IntegerConvolution, activate
 from ..light import Trained
@@ -37,6 +38,8 @@ QUALITIES = range(1, 9)
 _MSE = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800)
 _MS_SSIM = (2.40, 4.58, 8.73, 16.64, 31.73, 60.50, 115.37, 220.00)
 _SMALL, _LARGE = (128, 192), (192, 320)
+_BAND = 16
+"""Rows of the second and of the last but one layer that are made together."""
 _UNIT = WEIGHT * ACTIVATION
 """Units of an integer sum to 1.0 of a scale."""
 
@@ -54,6 +57,17 @@ class Analysis(nnx.Module):
             x = norm(down(x))
         return self.down[-1](x.astype(jnp.float32))
 
+    def in_bands(self, pixels: jax.Array) -> jax.Array:
+        """The same, forwards alone and faster: two layers in bands, so that what is between them stays in cache."""
+        height = pixels.shape[1]
+
+        def stage(x: jax.Array, start: jax.Array) -> jax.Array:
+            inner = self.norms[0](self.down[0].within(x[:, :-3]))
+            return self.down[1].within(inner_rows(inner, start // 2 - 2, height // 2))
+
+        x = self.norms[1](in_bands(pixels, math.gcd(height, 4 * _BAND), 6, stage))
+        return self.down[3](self.norms[2](self.down[2](x)).astype(jnp.float32))
+
 
 class Synthesis(nnx.Module):
     """Pixels from y, [N, H/16, W/16, latents] → float32 [N, H, W, 3]; the last layer is always in float32."""
@@ -67,6 +81,19 @@ class Synthesis(nnx.Module):
         for up, norm in zip(self.up, self.norms, strict=False):
             x = norm(up(x))
         return self.up[-1](x.astype(jnp.float32))
+
+    def in_bands(self, y: jax.Array) -> jax.Array:
+        """The same, forwards alone and faster."""
+        x = y
+        for up, norm in zip(list(self.up)[:2], self.norms, strict=False):
+            x = norm(up(x))
+        height = x.shape[1]
+
+        def stage(x: jax.Array, start: jax.Array) -> jax.Array:
+            inner = self.norms[2](self.up[2].within(x)[:, 1:-1])
+            return self.up[3].within(inner_rows(inner, 2 * start - 1, 2 * height).astype(jnp.float32))
+
+        return in_bands(x, math.gcd(height, _BAND), 2, stage)
 
 
 class HyperAnalysis(nnx.Module):
