@@ -2,13 +2,15 @@
 
 Tensors are [N, H, W, C], kernels [k, k, inputs, outputs], borders are zeros. XLA's own convolution is near a CPU's peak where
 its stride is 1 or 2, but a dilated one multiplies zeros. So the transposed convolution, and with it the gradient of a strided
-one, is made of small convolutions, one for each pixel of 2×2 cells. Forwards alone, the largest layers go in bands of rows
-that stay in the processor's cache (`in_bands`): that is a third faster again.
+one, is made of small convolutions, one for each pixel of 2×2 cells. On a CPU large layers go in pieces that stay in its cache:
+pictures and bands of rows one after the other, with the same result. That is two to three times as fast.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,10 @@ _PEDESTAL = 2.0**-36
 _LEAST_BETA = 1e-6
 
 
+_BAND = 32
+"""Rows of a piece at most."""
+_PIXELS = 2048
+"""Pixels that are normalised together."""
 _NARROW = 32
 """Fewer outputs than this are made for all pixels of a cell at once, though a third of the products are by zeros."""
 
@@ -63,6 +69,15 @@ def _up(x: jax.Array, kernel: jax.Array, rows: int = 1) -> jax.Array:
     return jnp.stack(made, 2).reshape(n, 2 * height, 2 * width, outputs)
 
 
+def _up_in_pieces(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    band = math.gcd(x.shape[1], _BAND)
+    return jax.lax.map(lambda one: in_bands(one[None], band, 1, lambda piece, _: _up(piece, kernel, 0))[0], x)
+
+
+def _doubling(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.platform_dependent(x, kernel, cpu=_up_in_pieces, default=_up)
+
+
 def _kernel_gradient(large: jax.Array, small: jax.Array, kernel: jax.Array) -> jax.Array:
     """Of a convolution of stride 2 that makes `small` from `large`."""
     (found,) = jax.linear_transpose(lambda k: _same(large, k, 2), kernel)(small)
@@ -80,7 +95,7 @@ def _halved(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _halved_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
-    return _up(g, _swapped(kernel)), _kernel_gradient(x, g, kernel)
+    return _doubling(g, _swapped(kernel)), _kernel_gradient(x, g, kernel)
 
 
 _halved.defvjp(lambda x, kernel: (_same(x, kernel, 2), (x, kernel)), _halved_backward)
@@ -88,7 +103,7 @@ _halved.defvjp(lambda x, kernel: (_same(x, kernel, 2), (x, kernel)), _halved_bac
 
 @jax.custom_vjp
 def _doubled(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _up(x, kernel)
+    return _doubling(x, kernel)
 
 
 def _doubled_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -96,7 +111,7 @@ def _doubled_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[
     return _same(g, _swapped(kernel), 2), _swapped(_kernel_gradient(g, x, _swapped(kernel)))
 
 
-_doubled.defvjp(lambda x, kernel: (_up(x, kernel), (x, kernel)), _doubled_backward)
+_doubled.defvjp(lambda x, kernel: (_doubling(x, kernel), (x, kernel)), _doubled_backward)
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
@@ -211,6 +226,62 @@ def normalise(x: jax.Array, beta: jax.Array, gamma: jax.Array, *, inverse: bool 
     return x * (jnp.sqrt(energy) if inverse else jax.lax.rsqrt(energy))
 
 
+def _pixels_together(count: int) -> int:
+    """The largest divisor up to `_PIXELS`; all, where there is none that is worth it."""
+    return next((n for n in range(min(count, _PIXELS), _PIXELS // 8, -1) if count % n == 0), count)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _normalised(x: jax.Array, beta: jax.Array, gamma: jax.Array, inverse: bool) -> jax.Array:
+    """`normalise`, in pieces on a CPU."""
+
+    def whole(x: jax.Array) -> jax.Array:
+        return normalise(x, beta, gamma, inverse=inverse)
+
+    def pieces(x: jax.Array) -> jax.Array:
+        channels = x.shape[-1]
+        together = _pixels_together(x.size // channels)
+        return jax.lax.map(whole, x.reshape(-1, together, channels)).reshape(x.shape)
+
+    return jax.lax.platform_dependent(x, cpu=pieces, default=whole)
+
+
+def _normalised_backward(
+    inverse: bool, kept: tuple[jax.Array, jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def whole(x: jax.Array, g: jax.Array, beta: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
+        """Gradients of a piece; those of β and γ in float32, to be added up."""
+        gamma = gamma.astype(x.dtype)
+        squares = x * x
+        energy = squares @ gamma + beta.astype(x.dtype)
+        scale = jnp.sqrt(energy) if inverse else jax.lax.rsqrt(energy)
+        by_energy = g * x * (scale / energy) * (0.5 if inverse else -0.5)
+        pixels = tuple(range(x.ndim - 1))
+        by_gamma = jnp.tensordot(squares, by_energy, (pixels, pixels), preferred_element_type=jnp.float32)
+        return g * scale + 2 * x * (by_energy @ gamma.T), jnp.sum(by_energy.astype(jnp.float32), pixels), by_gamma
+
+    def pieces(x: jax.Array, g: jax.Array, beta: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
+        channels = x.shape[-1]
+        shape = (-1, _pixels_together(x.size // channels), channels)
+
+        def add(sums: tuple[jax.Array, ...], piece: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], jax.Array]:
+            by_x, *more = whole(*piece, beta, gamma)
+            return tuple(a + b for a, b in zip(sums, more, strict=True)), by_x
+
+        start = jnp.zeros(beta.shape, jnp.float32), jnp.zeros(gamma.shape, jnp.float32)
+        sums, by_x = jax.lax.scan(add, start, (x.reshape(shape), g.reshape(shape)))
+        return by_x.reshape(x.shape), *sums
+
+    x, beta, gamma = kept
+    by_x, by_beta, by_gamma = jax.lax.platform_dependent(x, g, beta, gamma, cpu=pieces, default=whole)
+    return by_x, by_beta.astype(beta.dtype), by_gamma.astype(gamma.dtype)
+
+
+_normalised.defvjp(
+    lambda x, beta, gamma, inverse: (_normalised(x, beta, gamma, inverse), (x, beta, gamma)), _normalised_backward
+)
+
+
 class Normalisation(nnx.Module):
     """`normalise` whose β ≥ 1e-6 and γ ≥ 0 are squares of what is learned, with a pedestal (Ballé 2018, arXiv:1802.00847).
 
@@ -222,7 +293,14 @@ class Normalisation(nnx.Module):
         self.gamma = nnx.Param(jnp.sqrt(0.1 * jnp.eye(channels) + _PEDESTAL))
         self.inverse = inverse
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def positive(self) -> tuple[jax.Array, jax.Array]:
+        """β and γ."""
         beta = at_least(self.beta[...], (_LEAST_BETA + _PEDESTAL) ** 0.5) ** 2 - _PEDESTAL
-        gamma = at_least(self.gamma[...], _PEDESTAL**0.5) ** 2 - _PEDESTAL
-        return normalise(x, beta, gamma, inverse=self.inverse)
+        return beta, at_least(self.gamma[...], _PEDESTAL**0.5) ** 2 - _PEDESTAL
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return _normalised(x, *self.positive(), self.inverse)
+
+    def within(self, x: jax.Array) -> jax.Array:
+        """Of a band, forwards alone."""
+        return normalise(x, *self.positive(), inverse=self.inverse)

@@ -62,7 +62,7 @@ class Analysis(nnx.Module):
         height = pixels.shape[1]
 
         def stage(x: jax.Array, start: jax.Array) -> jax.Array:
-            inner = self.norms[0](self.down[0].within(x[:, :-3]))
+            inner = self.norms[0].within(self.down[0].within(x[:, :-3]))
             return self.down[1].within(inner_rows(inner, start // 2 - 2, height // 2))
 
         x = self.norms[1](in_bands(pixels, math.gcd(height, 4 * _BAND), 6, stage))
@@ -90,7 +90,7 @@ class Synthesis(nnx.Module):
         height = x.shape[1]
 
         def stage(x: jax.Array, start: jax.Array) -> jax.Array:
-            inner = self.norms[2](self.up[2].within(x)[:, 1:-1])
+            inner = self.norms[2].within(self.up[2].within(x)[:, 1:-1])
             return self.up[3].within(inner_rows(inner, 2 * start - 1, 2 * height).astype(jnp.float32))
 
         return in_bands(x, math.gcd(height, _BAND), 2, stage)
