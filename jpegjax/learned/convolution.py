@@ -19,7 +19,17 @@ from flax import nnx
 from .layers import depth_to_space
 from .quantise import at_least
 
-__all__ = ["Convolution", "Normalisation", "Transposed", "cells", "convolve", "convolve_transposed", "in_bands", "inner_rows", "normalise"]
+__all__ = [
+    "Convolution",
+    "Normalisation",
+    "Transposed",
+    "cells",
+    "convolve",
+    "convolve_transposed",
+    "in_bands",
+    "inner_rows",
+    "normalise",
+]
 
 _NAMES = ("NHWC", "HWIO", "NHWC")
 _PEDESTAL = 2.0**-36
@@ -62,9 +72,7 @@ def _up(x: jax.Array, kernel: jax.Array, rows: int = 1) -> jax.Array:
         return depth_to_space(_correlate(x, taps, 1, rows, 1), 2)
     x = jnp.pad(x, ((0, 0), (rows, rows), (1, 1), (0, 0)))
     parts = taps.reshape(3, 3, -1, 2, 2, outputs)
-    made = [
-        jnp.stack([_correlate(x[:, p:, q:], parts[p:, q:, :, p, q], 1, 0, 0) for q in (0, 1)], 3) for p in (0, 1)
-    ]
+    made = [jnp.stack([_correlate(x[:, p:, q:], parts[p:, q:, :, p, q], 1, 0, 0) for q in (0, 1)], 3) for p in (0, 1)]
     n, height, width = made[0].shape[:3]
     return jnp.stack(made, 2).reshape(n, 2 * height, 2 * width, outputs)
 

@@ -13,7 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-__all__ = ["Block", "Dense", "Depthwise", "Knots", "depth_to_space", "depthwise", "hard_swish", "neighbours", "space_to_depth"]
+__all__ = [
+    "Block",
+    "Dense",
+    "Depthwise",
+    "Knots",
+    "depth_to_space",
+    "depthwise",
+    "hard_swish",
+    "neighbours",
+    "space_to_depth",
+]
 
 KNOTS = 13
 """Qualities at which a table by quality is learned; between them it is linear."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from .coder import Coder, export
 from .compressai import load_compressai
-from .models import QUALITIES, Factorized, Hyperprior, MeanScale, Published, factorized, hyperprior, mean_scale, rate_distortion, weight
+from .models import (
+    QUALITIES,
+    Factorized,
+    Hyperprior,
+    MeanScale,
+    Published,
+    factorized,
+    hyperprior,
+    mean_scale,
+    rate_distortion,
+    weight,
+)
 
 __all__ = [
     "QUALITIES", "Coder", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior", "load_compressai",

@@ -67,10 +67,14 @@ def load_compressai(model: Published, arrays: Mapping[str, np.ndarray]) -> None:
     """
     for ours, name, order in _pairs(model):
         if name not in arrays:
-            raise KeyError(f"{name}: not among the arrays; they are of another architecture than {type(model).__name__}")
+            raise KeyError(
+                f"{name}: not among the arrays; they are of another architecture than {type(model).__name__}"
+            )
         theirs = np.asarray(arrays[name], np.float32)
         theirs = theirs.reshape(ours.shape) if order is None and theirs.size == ours.size else theirs
         theirs = theirs if order is None else theirs.transpose(order)
         if theirs.shape != ours.shape:
-            raise ValueError(f"{name}: is {theirs.shape} in our order of axes, but the model has {ours.shape}; size or quality differ")
+            raise ValueError(
+                f"{name}: is {theirs.shape} in our order of axes, but the model has {ours.shape}; size or quality differ"
+            )
         ours[...] = jnp.asarray(theirs)
