@@ -129,7 +129,7 @@ def their_step(model: Any, batch: np.ndarray, weight: float) -> Callable[[], flo
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     return call
 

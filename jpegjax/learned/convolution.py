@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -272,8 +273,8 @@ def _normalised_backward(
         channels = x.shape[-1]
         shape = (-1, _pixels_together(x.size // channels), channels)
 
-        def add(sums: tuple[jax.Array, ...], piece: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], jax.Array]:
-            by_x, *more = whole(*piece, beta, gamma)
+        def add(sums: Any, piece: Any) -> tuple[Any, jax.Array]:
+            by_x, *more = whole(piece[0], piece[1], beta, gamma)
             return tuple(a + b for a, b in zip(sums, more, strict=True)), by_x
 
         start = jnp.zeros(beta.shape, jnp.float32), jnp.zeros(gamma.shape, jnp.float32)

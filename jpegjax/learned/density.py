@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -79,7 +80,7 @@ class FactorisedDensity(nnx.Module):
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         matrices, biases, factors = [], [], []
-        for inputs, outputs in zip(_FILTERS, _FILTERS[1:], strict=False):
+        for inputs, outputs in pairwise(_FILTERS):
             start = math.log(math.expm1(_FIRST_SPREAD ** (-1 / (len(_FILTERS) - 1)) / outputs))
             matrices.append(nnx.Param(jnp.full((channels, outputs, inputs), start)))
             biases.append(nnx.Param(jax.random.uniform(rngs.params(), (channels, outputs), jnp.float32, -0.5, 0.5)))
@@ -87,10 +88,9 @@ class FactorisedDensity(nnx.Module):
         self.matrices, self.biases, self.factors = nnx.List(matrices), nnx.List(biases), nnx.List(factors[:-1])
 
     def _layers(self, xp: Any = jnp) -> list[tuple[Any, ...]]:
-        values = [[p[...] for p in group] for group in (self.matrices, self.biases, self.factors)]
-        if xp is np:
-            values = [[np.asarray(v, np.float64) for v in group] for group in values]
-        matrices, biases, factors = values
+        groups = (self.matrices, self.biases, self.factors)
+        kind = np.float64 if xp is np else jnp.float32
+        matrices, biases, factors = ([xp.asarray(p[...], kind) for p in group] for group in groups)
         return [*zip(matrices, biases, factors, strict=False), (matrices[-1], biases[-1])]
 
     def bits(self, x: jax.Array) -> jax.Array:

@@ -21,7 +21,8 @@ from .layers import Knots, depth_to_space, depthwise, neighbours
 from .quantise import round_through
 
 __all__ = [
-    "ACTIVATION", "LARGEST", "WEIGHT", "IntegerConvolution", "IntegerDense", "IntegerDepthwise", "activate", "check_sums", "magnitude",
+    "ACTIVATION", "LARGEST", "WEIGHT", "IntegerConvolution", "IntegerDense", "IntegerDepthwise", "activate", "check_sums",
+    "magnitude",
 ]  # fmt: skip
 
 WEIGHT, ACTIVATION = 128, 32

@@ -18,6 +18,6 @@ from .models import (
 )
 
 __all__ = [
-    "QUALITIES", "Coder", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior", "load_compressai",
-    "mean_scale", "rate_distortion", "weight",
+    "QUALITIES", "Coder", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior",
+    "load_compressai", "mean_scale", "rate_distortion", "weight",
 ]  # fmt: skip

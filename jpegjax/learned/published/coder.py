@@ -92,7 +92,7 @@ class Coder:
 
     def encode_symbols(self, pixels: np.ndarray | jax.Array, quality: float) -> list[Part]:
         """See `model.Model`. Raises ValueError for sides that do not fit, and for a quality that is not the model's."""
-        self._check(*pixels.shape[1:3], quality)
+        self._check(pixels.shape[1], pixels.shape[2], quality)
         coded, *scaled = (np.asarray(found) for found in self._encode(self._weights, jnp.asarray(pixels)))
         parts = [
             Part(_rows(coded[..., channels], np.int32), self._indexes(coded.shape, channels), stream)

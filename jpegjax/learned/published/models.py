@@ -1,4 +1,4 @@
-"""The published codecs of one rate each: `factorized`, `hyperprior` and `mean-scale`, with the channels that CompressAI gives them.
+"""The published codecs of one rate each: `factorized`, `hyperprior` and `mean-scale`, as wide as CompressAI has them.
 
     pixels ─▶ analysis: 5×5 convolutions of stride 2, GDN ─▶ y ─┬────────────────────────▶ + ─▶ synthesis, its mirror ─▶ pixels
                                                                ├─▶ hyper analysis ─▶ z    ▲
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -30,8 +31,8 @@ from ..light import Trained
 from ..quantise import add_noise, at_least, round_through
 
 __all__ = [
-    "QUALITIES", "Factorized", "Hyperprior", "MeanScale", "Published", "factorized", "hyperprior", "mean_scale", "rate_distortion",
-    "weight",
+    "QUALITIES", "Factorized", "Hyperprior", "MeanScale", "Published", "factorized", "hyperprior", "mean_scale",
+    "rate_distortion", "weight",
 ]  # fmt: skip
 
 QUALITIES = range(1, 9)
@@ -49,7 +50,7 @@ class Analysis(nnx.Module):
 
     def __init__(self, width: int, latents: int, *, rngs: nnx.Rngs) -> None:
         ends = (3, width, width, width, latents)
-        self.down = nnx.List([Convolution(a, b, rngs=rngs) for a, b in zip(ends, ends[1:], strict=False)])
+        self.down = nnx.List([Convolution(a, b, rngs=rngs) for a, b in pairwise(ends)])
         self.norms = nnx.List([Normalisation(width) for _ in range(3)])
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -74,7 +75,7 @@ class Synthesis(nnx.Module):
 
     def __init__(self, width: int, latents: int, *, rngs: nnx.Rngs) -> None:
         ends = (latents, width, width, width, 3)
-        self.up = nnx.List([Transposed(a, b, rngs=rngs) for a, b in zip(ends, ends[1:], strict=False)])
+        self.up = nnx.List([Transposed(a, b, rngs=rngs) for a, b in pairwise(ends)])
         self.norms = nnx.List([Normalisation(width, inverse=True) for _ in range(3)])
 
     def __call__(self, x: jax.Array) -> jax.Array:
