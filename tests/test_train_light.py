@@ -16,7 +16,7 @@ from PIL import Image
 from jpegjax.coding import rans
 from jpegjax.learned import weights
 from jpegjax.learned.codec import count_symbols, decode_all, encode_all
-from jpegjax.learned.density import gaussian_bits, trained_bits
+from jpegjax.learned.layers.density import gaussian_bits, trained_bits
 from jpegjax.learned.light import Light, LightSize
 from jpegjax.learned.tables import LEVELS, REACH, fitted
 from jpegjax.train import FitConfig, configs

@@ -24,11 +24,11 @@ import numpy as np
 from flax import nnx
 
 from ..ops.color import FORWARD, INVERSE
-from .density import SCALES, dead_zone, level_of, scale_of, trained_bits
-from .integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
-from .layers import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
+from .layers.dense import Block, Dense, Depthwise, Knots, depth_to_space, hard_swish, space_to_depth
+from .layers.density import SCALES, dead_zone, level_of, scale_of, trained_bits
+from .layers.integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise, Rows, activate, magnitude
+from .layers.quantise import round_through
 from .parts import SKIP, indexes_of
-from .quantise import round_through
 
 __all__ = ["STANDARD", "Light", "LightSize", "Trained", "rate_weight"]
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from .density import SCALES
+from .layers.density import SCALES
 
 __all__ = ["SKIP", "Maps", "Model", "indexes_of"]
 

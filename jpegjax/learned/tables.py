@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..coding.rans import TOTAL, Tables, tables
-from .density import SCALES, scale_grid, threshold_of
+from .layers.density import SCALES, scale_grid, threshold_of
 
 __all__ = ["LEVELS", "REACH", "counted", "fitted", "thresholds"]
 

@@ -23,8 +23,8 @@ import numpy as np
 from flax import nnx
 
 from ..coding.rans import Tables
-from .integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
-from .layers import KNOTS, Knots
+from .layers.dense import KNOTS, Knots
+from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .light import LEVELS, Light, LightSize
 from .tables import LEVELS as LEVELS_OF_A_PART
 from .tables import REACH, fitted, thresholds

@@ -16,14 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .layers import Knots, depthwise
+from .convolution import cells
+from .dense import Knots, depth_to_space, depthwise, neighbours
 from .quantise import round_through
 
-__all__ = ["ACTIVATION", "EXACT", "WEIGHT", "IntegerDense", "IntegerDepthwise", "Rows", "activate", "magnitude"]
+__all__ = [
+    "ACTIVATION", "EXACT", "LARGEST", "WEIGHT", "IntegerConvolution", "IntegerDense", "IntegerDepthwise", "Rows", "activate",
+    "check_sums", "magnitude",
+]  # fmt: skip
 
 WEIGHT, ACTIVATION = 128, 32
 """What 1.0 is as a weight and as an activation; sums have the unit 1 / (WEIGHT · ACTIVATION)."""
 EXACT = 1 << 24
+LARGEST = 255
+"""The greatest magnitude of an activation."""
 _MAGNITUDES = np.minimum(np.rint(ACTIVATION * np.log2(1 + np.arange(256))), 255).astype(np.float32)
 
 
@@ -87,3 +93,57 @@ class IntegerDepthwise(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return depthwise(x, round_through(jnp.clip(self.kernel[...] * WEIGHT, -127, 127)))
+
+
+class IntegerConvolution(nnx.Module):
+    """Sums of a 3×3 convolution, or of the 5×5 transposed one of stride 2, zeros beyond the border.
+
+    Neighbours side by side and one matrix product: fast convolutions of a device need not be exact.
+
+    Args:
+        inputs, outputs: Channels.
+        rngs: Where weights come from: uniform, of a trained network's size at the start.
+        up: Whether it is the transposed one.
+        unit: What 1.0 is in the input: ACTIVATION, or 1 for symbols.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs, up: bool = False, unit: int = ACTIVATION) -> None:
+        size, fan_in = (5, 25 * outputs) if up else (3, 9 * inputs)
+        limit = fan_in**-0.5
+        shape = (size, size, inputs, outputs)
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -limit, limit))
+        self.bias = nnx.Param(jax.random.uniform(rngs.params(), (outputs,), jnp.float32, -limit, limit))
+        self.up, self.unit = up, unit
+
+    def integers(self) -> tuple[jax.Array, jax.Array]:
+        """(weights as a 3×3 convolution has them, bias of the sums), whole numbers in float32."""
+        weights = round_through(jnp.clip(self.kernel[...] * WEIGHT, -127, 127))
+        bias = round_through(self.bias[...] * (WEIGHT * self.unit))
+        return (cells(weights), jnp.tile(bias, 4)) if self.up else (weights, bias)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Sums, [N, H, W, outputs] or [N, 2H, 2W, outputs], in the unit 1 / (WEIGHT · unit), of x: ±255."""
+        weights, bias = self.integers()
+        columns = jnp.concatenate(neighbours(x), -1)
+        sums = jnp.matmul(columns, weights.reshape(columns.shape[-1], -1), precision="highest") + bias
+        return depth_to_space(sums, 2) if self.up else sums
+
+
+def check_sums(name: str, weights: np.ndarray, bias: np.ndarray) -> None:
+    """Whether no sum of a layer can reach 2^24: float32 holds all below exactly, in any order of terms.
+
+    Args:
+        name: Of the layer, for the message.
+        weights: Whole numbers, [..., outputs].
+        bias: [outputs].
+
+    Raises:
+        ValueError: A sum can; says which and how large.
+    """
+    reach = LARGEST * np.abs(np.asarray(weights, np.float64)).reshape(-1, len(bias)).sum(0) + np.abs(bias)
+    worst = int(np.argmax(reach))
+    if reach[worst] >= EXACT:
+        raise ValueError(
+            f"{name}: output {worst} can reach {reach[worst]:.0f}, but only sums below {EXACT} are exact on every machine; "
+            "train with smaller weights there"
+        )

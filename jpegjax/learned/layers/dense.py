@@ -22,6 +22,7 @@ __all__ = [
     "depth_to_space",
     "depthwise",
     "hard_swish",
+    "neighbours",
     "space_to_depth",
 ]
 
@@ -43,7 +44,7 @@ def depth_to_space(x: jax.Array, n: int) -> jax.Array:
     return x.reshape(b, h, w, n, n, c // (n * n)).transpose(0, 1, 3, 2, 4, 5).reshape(b, h * n, w * n, c // (n * n))
 
 
-def _shifted(x: jax.Array) -> list[jax.Array]:
+def neighbours(x: jax.Array) -> list[jax.Array]:
     """The nine neighbours of every place, zeros beyond the border: views of one padded tensor, row by row."""
     h, w = x.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -52,7 +53,7 @@ def _shifted(x: jax.Array) -> list[jax.Array]:
 
 def _weighted(x: jax.Array, kernel: jax.Array) -> jax.Array:
     total = jnp.zeros_like(x)
-    for tap, view in zip(kernel, _shifted(x), strict=True):
+    for tap, view in zip(kernel, neighbours(x), strict=True):
         total = total + tap * view
     return total
 
@@ -69,7 +70,7 @@ def _depthwise_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tupl
 
 def _depthwise_backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = kept
-    return _weighted(g, kernel[::-1]), jnp.stack([jnp.sum(view * g, (0, 1, 2)) for view in _shifted(x)])
+    return _weighted(g, kernel[::-1]), jnp.stack([jnp.sum(view * g, (0, 1, 2)) for view in neighbours(x)])
 
 
 depthwise.defvjp(_depthwise_forward, _depthwise_backward)

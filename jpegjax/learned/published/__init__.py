@@ -1,0 +1,23 @@
+"""The published codecs: their networks, what codes with them, and CompressAI's weights."""
+
+from __future__ import annotations
+
+from .coder import Coder, export
+from .compressai import load_compressai
+from .models import (
+    QUALITIES,
+    Factorized,
+    Hyperprior,
+    MeanScale,
+    Published,
+    factorized,
+    hyperprior,
+    mean_scale,
+    rate_distortion,
+    weight,
+)
+
+__all__ = [
+    "QUALITIES", "Coder", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior",
+    "load_compressai", "mean_scale", "rate_distortion", "weight",
+]  # fmt: skip
