@@ -241,11 +241,11 @@ def learned(report: Result) -> list[str]:
         for name in order
     ]
     head = ["BD-rate %, Kodak, whole files", "PSNR (RGB)", "MS-SSIM (RGB)", "PSNR, against VTM"]
-    spent = {
-        name: {k: f"{1e3 * v:.0f} ms" for k, v in m["seconds_a_picture"].items()}
-        for name, m in report["models"].items()
-    }
-    times = "; ".join(f"{name} {t['encode']} to encode and {t['decode']} to decode" for name, t in spent.items())
+    spent = {name: {k: f"{1e3 * v:.0f} ms" for k, v in m["seconds"].items()} for name, m in report["models"].items()}
+    times = "; ".join(
+        f"{name} {t['encode']} to encode and {t['decode']} to decode (first call {t['first_encode']} and {t['first_decode']})"
+        for name, t in spent.items()
+    )
     return [*table(head, rows), f"A picture of 768×512 on these cores, programs compiled: {times}.", *source(report)]
 
 

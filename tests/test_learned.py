@@ -452,6 +452,18 @@ def test_batches_of_many_shapes_stay_in_order(small: weights.Loaded):
     assert same(read_symbols(alone, [small]), read_symbols(together, [small]))
 
 
+def test_decoding_is_light(light: weights.Loaded):
+    """At most 50,000 multiply-adds a pixel, as XLA counts them: two operations each, all parts of decoding together."""
+
+    def decode(state: object, z: jax.Array, y: jax.Array, quality: jax.Array) -> object:
+        model, symbols = nnx.merge(light.graph, state), (z, y)
+        return [model.indexes(part, symbols, quality) for part in (1, 2)], model.pixels(symbols, quality, jnp.float32)
+
+    maps = [jnp.zeros((1, 256 // p, 256 // p, c)) for p, c in zip(Light.pitches, (96, 384), strict=True)]
+    found = jax.jit(decode).lower(light.state, *maps, jnp.ones(1, jnp.int32)).compile().cost_analysis()
+    assert 2_000 < found["flops"] / 2 / 256**2 < 50_000
+
+
 def test_box_of_a_stream_is_small(small: weights.Loaded):
     data = encode_all([np.full((64, 64, 3), 128, np.uint8)], 50, small)[0]
     payload = read_box(data).payloads[0]

@@ -25,7 +25,6 @@ def run(
     start: str | None = "light",
     max_seconds: float | None = None,
     devices: int | None = None,
-    compute: Any = "float32",
     seed: int = 1,
     evaluate_every: int = 1000,
 ) -> FitResult:
@@ -34,8 +33,8 @@ def run(
 
     config = FitConfig(
         steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, final_rate=0.03, folder=Path(folder),
-        paces=((r"^(front|back|merge|split)/", 0.1),), max_seconds=max_seconds, devices=devices, compute=compute,
-        stay_float32=r"^(hyper|prior|gain|ungain)/" if compute == "bfloat16" else "", seed=seed,
+        paces=((r"^(front|back|merge|split)/", 0.1),), max_seconds=max_seconds, devices=devices,
+        seed=seed,
         evaluate_every=evaluate_every, checkpoint_every=evaluate_every, best="bd_rate",
     )  # fmt: skip
     return train_light("light-ms-ssim", "ms-ssim", config, crop=crop, data=data, start=start)
