@@ -73,12 +73,12 @@ def described(data: bytes) -> dict[str, Any]:
     if box.kind == "learned":
         from ..learned.streams import read_stream
 
-        header, payload, _ = read_stream(data)
+        header, payloads = read_stream(data)
         found |= {
             "model": header.model,
             "digest": header.digest.hex(),
             "quality": header.quality,
-            "stream_nbytes": len(payload),
+            "stream_nbytes": sum(len(payload) for payload, _ in payloads),
         }
     return found
 

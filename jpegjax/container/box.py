@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import CorruptStream, LimitExceeded, UnsupportedJpeg
 from ..options import MAX_SIDE, Limits
@@ -34,7 +34,7 @@ _MAX_PAYLOADS = 256
 class Box:
     """What a box holds: kind is the codec's name, params and payloads are its own.
 
-    height, width: 1..65535; channels: 1..255.
+    height, width: 1..65535; channels: 1..255. offset: of the first payload in the file that the box was read from.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Box:
     channels: int
     params: bytes
     payloads: tuple[bytes | memoryview, ...]
+    offset: int = field(default=0, compare=False)
 
 
 def _varint(value: int) -> bytes:
@@ -131,7 +132,8 @@ def read_box(data: bytes | memoryview, limits: Limits = Limits()) -> Box:
     params = bytes(cursor.take(cursor.varint("parameters"), "parameters"))
     count = cursor.span("number of payloads", 0, _MAX_PAYLOADS)
     lengths = [cursor.varint("payload lengths") for _ in range(count)]
+    start = cursor.at
     payloads = tuple([cursor.take(length, "payloads") for length in lengths])
     if any(cursor.data[cursor.at : cursor.end]):
         raise CorruptStream("bytes behind the box's payloads that are not zero", cursor.at)
-    return Box(kind.decode(), height, width, channels, params, payloads)
+    return Box(kind.decode(), height, width, channels, params, payloads, start)

@@ -24,10 +24,10 @@ from ..options import Limits
 from ..run.devices import local_devices
 from ..run.threads import run_parallel
 from . import programs as steps
-from .parts import SKIP, Model
+from .parts import SKIP, Loaded, Model
 from .streams import Header, read_stream, write_stream
 from .tables import REACH, counted
-from .weights import Loaded, available, named
+from .weights import available, named
 from .windows import Window, padded, windows
 
 __all__ = ["count_symbols", "decode_all", "encode_all", "read_symbols"]
@@ -100,7 +100,7 @@ def _views(picture: _Picture, window: Window, model: Model) -> tuple[np.ndarray,
     return tuple(window.view(s, pitch) for s, pitch in zip(picture.symbols, model.pitches, strict=True))
 
 
-def _read_group(pictures: Sequence[_Picture], decoders: Sequence[rans.Decoder], run: steps.Programs) -> None:
+def _read_group(pictures: Sequence[_Picture], decoders: Sequence[list[rans.Decoder]], run: steps.Programs) -> None:
     """Fills the pictures' maps of symbols from their streams."""
     model: Model = nnx.merge(run.model.graph, run.model.state)
     order = [(i, w) for i, p in enumerate(pictures) for w in p.windows]
@@ -111,14 +111,19 @@ def _read_group(pictures: Sequence[_Picture], decoders: Sequence[rans.Decoder], 
         for (i, w), (index,) in zip(order, run.run(steps.indexes, (part,), items), strict=True):
             w.keep(indexes[i], index, pitch)
 
-        def read(i: int, indexes: list[Map] = indexes, number: int = number, pitch: int = pitch) -> None:
+        reader = [own[model.streams[part]] for own in decoders]
+
+        def read(
+            i: int, indexes: list[Map] = indexes, number: int = number, pitch: int = pitch, reader: Any = reader
+        ) -> None:
             kept, index = (pictures[i].coded(a, pitch) for a in (pictures[i].symbols[number], indexes[i]))
             coded = index != SKIP
-            kept[coded] = decoders[i].read(index[coded])
+            kept[coded] = reader[i].read(index[coded])
 
         run_parallel(read, range(len(pictures)))
-    for decoder in decoders:
-        decoder.finish()
+    for own in decoders:
+        for decoder in own:
+            decoder.finish()
 
 
 def _render_group(pictures: Sequence[_Picture], run: steps.Programs, kind: Any) -> list[np.ndarray]:
@@ -165,12 +170,19 @@ def encode_all(images: Sequence[np.ndarray], quality: int, model: Loaded, device
         pictures = [_Picture((images[i].shape[0], images[i].shape[1]), quality, shown) for i in group]
         colour = [images[i] if images[i].ndim == 3 else np.repeat(images[i][..., None], 3, -1) for i in group]
         parts = _encode_group(colour, pictures, run)
-        payloads = run_parallel(lambda part: rans.encode(part, model.tables), parts)
-        for i, payload in zip(group, payloads, strict=True):
+        for i, payloads in zip(group, run_parallel(lambda p: _payloads(p, shown, model.tables), parts), strict=True):
             height, width = images[i].shape[:2]
             header = Header(height, width, 1 if images[i].ndim == 2 else 3, model.name, model.digest, quality)
-            streams[i] = write_stream(header, payload)
+            streams[i] = write_stream(header, payloads)
     return streams
+
+
+def _payloads(parts: list[tuple[np.ndarray, np.ndarray]], model: Model, tables: Sequence[rans.Tables]) -> list[bytes]:
+    """The streams of a picture's parts."""
+    return [
+        rans.encode([p for p, own in zip(parts, model.streams, strict=True) if own == stream], one)
+        for stream, one in enumerate(tables)
+    ]
 
 
 def count_symbols(
@@ -187,7 +199,7 @@ def count_symbols(
         int64 [tables, REACH + 1].
     """
     run, shown = steps.Programs(model, local_devices(device)), nnx.merge(model.graph, model.state)
-    counts = np.zeros((len(model.tables), REACH + 1), np.int64)
+    counts = np.zeros((len(model.tables[0]), REACH + 1), np.int64)
     for quality in qualities:
         for group in _groups([(image.shape[0], image.shape[1]) for image in images]):
             pictures = [_Picture((images[i].shape[0], images[i].shape[1]), quality, shown) for i in group]
@@ -257,7 +269,7 @@ def _read(
     opened, decoders, wanted = [], [], []
     for i, data in enumerate(files):
         try:
-            header, payload, offset = read_stream(data, limits)
+            header, payloads = read_stream(data, limits)
             pixels = header.height * header.width
             if limits.memory is not None and _NBYTES * pixels > limits.memory:
                 raise LimitExceeded(
@@ -265,7 +277,10 @@ def _read(
                     f"Limits.memory is {limits.memory >> 20} MiB"
                 )
             wanted.append(_find(header, models))
-            decoders.append(rans.Decoder(payload, wanted[-1].tables, offset))
+            tables = wanted[-1].tables
+            if len(payloads) != len(tables):
+                raise CorruptStream(f"{len(payloads)} payloads; model {header.model} has {len(tables)} streams", 0)
+            decoders.append([rans.Decoder(data, t, at) for (data, at), t in zip(payloads, tables, strict=True)])
         except JpegError as error:
             raise _noted(error, i, files) from None
         opened.append(header)

@@ -200,7 +200,7 @@ class Prior(nnx.Module):
 class Light(nnx.Module):
     """The model. quality: [N], 1..100, everywhere: real numbers in training, integers of an exported model."""
 
-    pitches, parts, margin = (64, 16), (0, 1, 1), 128
+    pitches, parts, streams, margin = (64, 16), (0, 1, 1), (0, 0, 0), 128
 
     def __init__(self, size: LightSize = STANDARD, *, rngs: nnx.Rngs) -> None:
         c, y = size.width, size.latents

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
+from ..coding.rans import SKIP, Tables
 from .layers.density import SCALES
 
-__all__ = ["SKIP", "Maps", "Model", "indexes_of"]
-
-SKIP = 255
-"""Index of a symbol that is not coded, because it is 0 or of another part (`coding.rans.SKIP`)."""
+__all__ = ["SKIP", "Loaded", "Maps", "Model", "indexes_of"]
 
 Maps = tuple[jax.Array, ...]
 """A model's maps, [N, H / pitch, W / pitch, C] each."""
@@ -27,11 +26,14 @@ class Model(Protocol):
     Attributes:
         pitches: Pixels a side to a place of each map; all divide the first.
         parts: Of each part, the map that it is of.
+        streams: Of each part, the stream that it is coded in; each has tables of its own.
+        channels: Of each map.
         margin: Pixels around a window beyond which nothing changes what is inside.
     """
 
     pitches: tuple[int, ...]
     parts: tuple[int, ...]
+    streams: tuple[int, ...]
     channels: tuple[int, ...]
     margin: int
 
@@ -50,6 +52,32 @@ class Model(Protocol):
     def pixels(self, symbols: Any, quality: jax.Array, kind: Any) -> jax.Array:
         """uint8 [N, H, W, 3] of all symbols, computed in `kind`."""
         ...
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that codes.
+
+    Attributes:
+        name: What `--model` and streams call it.
+        digest: 4 bytes of a hash of all its numbers.
+        graph, state: The module, a `Model`, as `nnx.split` gives it; the state is a pytree of arrays.
+        tables: Of its entropy coder, for each stream.
+        thresholds: float32 [streams, 256], by index of a table: sizes below become 0.
+    """
+
+    name: str
+    digest: bytes
+    graph: Any
+    state: Any
+    tables: tuple[Tables, ...]
+    thresholds: jax.Array
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Loaded) and self.digest == other.digest
 
 
 def indexes_of(level: jax.Array, part: int) -> jax.Array:

@@ -14,8 +14,7 @@ from flax import nnx
 from ..coding.rans import LARGEST
 from ..run.devices import Devices
 from ..run.mesh import mapped
-from .parts import SKIP
-from .weights import Loaded
+from .parts import SKIP, Loaded
 from .windows import WINDOW, Window
 
 __all__ = ["Item", "Programs", "floats", "indexes", "pixels", "symbols"]
@@ -28,7 +27,7 @@ Item = tuple[int, Window, tuple[np.ndarray, ...]]
 
 
 Whole = tuple[Any, jax.Array]
-"""A model's state, and its tables' thresholds."""
+"""A model's state, and its thresholds."""
 
 
 def floats(graph: Any, whole: Whole, quality: jax.Array, pixels: jax.Array) -> Any:
@@ -46,7 +45,7 @@ def symbols(graph: Any, part: int, whole: Whole, quality: jax.Array, floats: jax
     indexes = model.indexes(part, known, quality)
     residual = floats - model.means(part, known, quality, jnp.float32)
     size = jnp.abs(residual)
-    size = jnp.where(size < thresholds[indexes], 0, jnp.clip(jnp.round(size), 1, LARGEST))
+    size = jnp.where(size < thresholds[model.streams[part]][indexes], 0, jnp.clip(jnp.round(size), 1, LARGEST))
     return indexes, jnp.where(indexes == SKIP, 0, jnp.sign(residual) * size).astype(jnp.int16)
 
 

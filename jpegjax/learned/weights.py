@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ from ..coding.rans import Tables
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .light import LEVELS, Light, LightSize
+from .parts import Loaded
 from .tables import LEVELS as LEVELS_OF_A_PART
 from .tables import REACH, fitted, thresholds
 
@@ -34,32 +35,6 @@ __all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", 
 FORMAT = 1
 _QUALITIES = np.arange(1, 101)
 _FOLDER = "models"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model that codes.
-
-    Attributes:
-        name: What `--model` and streams call it.
-        digest: First 4 bytes of the SHA-256 of its arrays.
-        graph, state: The module, as `nnx.split` gives it; the state is a pytree of arrays.
-        tables: Of its entropy coder.
-        thresholds: float32 [256], by index of a table: sizes below become 0, see `tables.thresholds`.
-    """
-
-    name: str
-    digest: bytes
-    graph: Any
-    state: Any
-    tables: Tables
-    thresholds: jax.Array
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Loaded) and self.digest == other.digest
 
 
 def _modules(model: nnx.Module, kind: Any) -> list[tuple[str, Any]]:
@@ -186,8 +161,8 @@ def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
     nnx.update(model, nnx.from_flat_state(made))
     graph, state = nnx.split(model)
     tables = Tables.unpack({n.removeprefix("tables/"): v for n, v in arrays.items() if n.startswith("tables/")})
-    cut = jnp.asarray(thresholds(tables, LEVELS_OF_A_PART))
-    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), tables, cut)
+    cut = jnp.asarray(thresholds(tables, LEVELS_OF_A_PART))[None]
+    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), (tables,), cut)
 
 
 def trainable(path: Path) -> Light:
