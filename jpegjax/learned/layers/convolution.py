@@ -43,7 +43,7 @@ _BAND = 32
 _PIXELS = 2048
 """Pixels that are normalised together."""
 _NARROW = 32
-"""Fewer outputs than this are made for all pixels of a cell at once, though a third of the products are by zeros."""
+"""Fewer outputs than this would leave a convolution's registers empty."""
 
 
 def _correlate(x: jax.Array, kernel: jax.Array, stride: int, rows: int, columns: int) -> jax.Array:
@@ -66,12 +66,20 @@ def cells(kernel: jax.Array) -> jax.Array:
     return pairs.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, inputs, 4 * outputs)
 
 
+def _narrow(x: jax.Array, taps: jax.Array) -> jax.Array:
+    """A 3×3 convolution inside x: one product that is nine times as wide as the result, and nine shifted parts of it added."""
+    n, h, w, inputs = x.shape
+    products = (x @ taps.transpose(2, 0, 1, 3).reshape(inputs, -1)).reshape(n, h, w, 9, -1)
+    parts = [products[:, i : h - 2 + i, j : w - 2 + j, 3 * i + j] for i in range(3) for j in range(3)]
+    return jnp.asarray(sum(parts))
+
+
 def _up(x: jax.Array, kernel: jax.Array, rows: int = 1) -> jax.Array:
     """The transposed convolution; rows: of zeros beyond the border, 0 where x has its neighbours' rows already."""
     taps, outputs = cells(kernel), kernel.shape[3]
-    if outputs < _NARROW:
-        return depth_to_space(_correlate(x, taps, 1, rows, 1), 2)
     x = jnp.pad(x, ((0, 0), (rows, rows), (1, 1), (0, 0)))
+    if outputs < _NARROW:
+        return depth_to_space(_narrow(x, taps), 2)
     parts = taps.reshape(3, 3, -1, 2, 2, outputs)
     made = [jnp.stack([_correlate(x[:, p:, q:], parts[p:, q:, :, p, q], 1, 0, 0) for q in (0, 1)], 3) for p in (0, 1)]
     n, height, width = made[0].shape[:3]
@@ -309,7 +317,3 @@ class Normalisation(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return _normalised(x, *self.positive(), self.inverse)
-
-    def within(self, x: jax.Array) -> jax.Array:
-        """Of a band, forwards alone."""
-        return normalise(x, *self.positive(), inverse=self.inverse)

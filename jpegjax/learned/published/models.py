@@ -48,7 +48,7 @@ QUALITIES = range(1, 9)
 _MSE = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800)
 _MS_SSIM = (2.40, 4.58, 8.73, 16.64, 31.73, 60.50, 115.37, 220.00)
 _SMALL, _LARGE = (128, 192), (192, 320)
-_BAND = 16
+_BAND = 8
 """Rows of the second and of the last but one layer that are made together."""
 _UNIT = WEIGHT * ACTIVATION
 """Units of an integer sum to 1.0 of a scale."""
@@ -72,7 +72,7 @@ class Analysis(nnx.Module):
         height = pixels.shape[1]
 
         def stage(x: jax.Array, start: jax.Array) -> jax.Array:
-            inner = self.norms[0].within(self.down[0].within(x[:, :-3]))
+            inner = self.norms[0](self.down[0].within(x[:, :-3]))
             return self.down[1].within(inner_rows(inner, start // 2 - 2, height // 2))
 
         x = self.norms[1](in_bands(pixels, math.gcd(height, 4 * _BAND), 6, stage))
@@ -100,7 +100,7 @@ class Synthesis(nnx.Module):
         height = x.shape[1]
 
         def stage(x: jax.Array, start: jax.Array) -> jax.Array:
-            inner = self.norms[2].within(self.up[2].within(x)[:, 1:-1])
+            inner = self.norms[2](self.up[2].within(x)[:, 1:-1])
             return self.up[3].within(inner_rows(inner, 2 * start - 1, 2 * height).astype(jnp.float32))
 
         return in_bands(x, math.gcd(height, _BAND), 2, stage)
