@@ -5,8 +5,8 @@
 
 `hyperprior` at qualities 3 and 6, the same weights in both: CompressAI's initial ones, the last layers of both sides scaled
 so that y has a standard deviation of 2 and the mean of its scales is near. Step: a batch of 8 crops of 256², Adam, gradients
-clipped, everything to new weights. Encode + decode: 768×512 to bytes and bytes to float pixels, rANS included. Both in
-float32, with their defaults (all cores). First call: ours, with compilation.
+clipped, everything to new weights. Encode + decode: 768×512, uint8 pixels to bytes and back (theirs: float planes), rANS
+included. Both in float32, with their defaults (all cores). First call: ours, with compilation.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from flax import nnx
 from machine import describe
 from photographs import pictures
 from reports import RESULTS, flags, save
-from rounds import Race, processor_seconds, race, timed
+from rounds import Race, processor_seconds, race
 
-from jpegjax.coding.rans import Decoder, encode
 from jpegjax.learned import published
+from jpegjax.learned.codec import decode_all, encode_all
 
 QUALITIES = (3, 6)
 SPREAD = 2.0
@@ -61,34 +61,6 @@ def _planes(pixels: np.ndarray) -> Any:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-
-
-def our_coder(
-    coder: published.Coder, pixels: np.ndarray
-) -> tuple[Callable[[], list[bytes]], Callable[[Any], np.ndarray]]:
-    """Encoding and decoding of one picture."""
-    _, height, width, _ = pixels.shape
-
-    def to_bytes() -> list[bytes]:
-        parts = coder.encode_symbols(pixels, coder.quality)
-        return [
-            encode([(p.symbols[0], p.indexes[0]) for p in parts if p.stream == stream], tables)
-            for stream, tables in enumerate(coder.tables)
-        ]
-
-    def to_pixels(data: list[bytes]) -> np.ndarray:
-        readers = [Decoder(one, tables) for one, tables in zip(data, coder.tables, strict=True)]
-        steps = coder.decode_steps(1, height, width, coder.quality)
-        asked = next(steps)
-        try:
-            while True:
-                asked = steps.send(readers[asked.stream].read(asked.indexes[0])[None])
-        except StopIteration as done:
-            for reader in readers:
-                reader.finish()
-            return np.asarray(done.value)
-
-    return to_bytes, to_pixels
 
 
 def our_step(model: published.Hyperprior, batch: np.ndarray) -> Callable[[], float]:
@@ -139,9 +111,12 @@ def coding(quality: int, picture: np.ndarray, rounds: int) -> Race:
 
     pixels = picture[None].astype(np.float32) / 255
     theirs, ours = pair(quality, pixels)
-    to_bytes, to_pixels = our_coder(published.export(ours), pixels)
+    model = published.export(ours, "hyperprior")
+    start = time.perf_counter()
+    files = encode_all([picture], quality, model)
+    decode_all(files, [model])
+    first = time.perf_counter() - start
     planes = _planes(pixels)
-    first = {"encode": timed(to_bytes), "decode": timed(lambda: to_pixels(to_bytes()))}
 
     def their_pixels() -> tuple[dict[str, Any], np.ndarray]:
         with torch.no_grad():
@@ -149,12 +124,12 @@ def coding(quality: int, picture: np.ndarray, rounds: int) -> Race:
             return found, theirs.decompress(**{k: found[k] for k in ("strings", "shape")})["x_hat"].numpy()
 
     found, made = their_pixels()
-    apart = np.abs(np.clip(to_pixels(to_bytes()), 0, 1) - made.transpose(0, 2, 3, 1)).mean()
-    calls = {"jpegjax": lambda: to_pixels(to_bytes()), "compressai": their_pixels}
+    apart = np.abs(decode_all(files, [model])[0] / 255 - np.clip(made.transpose(0, 2, 3, 1), 0, 1)).mean()
+    calls = {"jpegjax": lambda: decode_all(encode_all([picture], quality, model), [model]), "compressai": their_pixels}
     return race(
         "learned", f"hyperprior {quality}: encode and decode", picture.shape[0] * picture.shape[1], calls, rounds=rounds,
         first_call_seconds=first, mean_difference=float(apart),
-        nbytes={"jpegjax": sum(map(len, to_bytes())), "compressai": sum(len(s[0]) for s in found["strings"])},
+        nbytes={"jpegjax": len(files[0]), "compressai": sum(len(s[0]) for s in found["strings"])},
         cpu_seconds={name: min(processor_seconds(call) for _ in range(3)) for name, call in calls.items()},
     )  # fmt: skip
 

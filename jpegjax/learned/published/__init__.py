@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .coder import Coder, export
+from .coded import Coded, export
 from .compressai import load_compressai
 from .models import (
     QUALITIES,
@@ -18,6 +18,6 @@ from .models import (
 )
 
 __all__ = [
-    "QUALITIES", "Coder", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior",
+    "QUALITIES", "Coded", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior",
     "load_compressai", "mean_scale", "rate_distortion", "weight",
 ]  # fmt: skip
