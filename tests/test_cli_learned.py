@@ -1,0 +1,67 @@
+"""The command line and files of the library's own container: pictures in, pictures out, what they are, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Run, photo
+from oracles import psnr
+from PIL import Image
+
+from jpegjax import codecs
+
+
+def test_a_photo_there_and_back(run: Run, tmp_path: Path):
+    photo(1).save(tmp_path / "photo.png")
+    done = run("encode", "photo.png", "--codec", "learned", "-q", "80", "--psnr")
+    assert done.code == 0 and "photo.png" in done.out.decode() and (tmp_path / "photo.jxj").is_file()
+    assert run("decode", "photo.jxj", "-o", "back.png").code == 0
+    first, back = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("photo.png", "back.png"))
+    assert psnr(first, back) > 20
+    data = (tmp_path / "photo.jxj").read_bytes()
+    assert data == codecs.get("learned").encode(first, quality=80)
+    told = json.loads(run("info", "--json", "photo.jxj").out)
+    assert told["codec"] == "learned" and told["model"] == "light" and told["quality"] == 80
+    assert "model: light" in run("info", "photo.jxj").out.decode()
+
+
+def test_folders_and_both_kinds_of_files(run: Run, folder: Path):
+    assert run("encode", "photos", "-r", "-o", "small", "--codec", "dft", "-q", "50", "--quiet").code == 0
+    assert run("encode", "photos/a.png", "-o", "small/b2.jpg", "--quiet").code == 0
+    done = run("decode", "small", "-r", "-o", "out", "--quiet")
+    assert done.code == 0
+    names = sorted(str(p.relative_to(folder.parent / "out")) for p in (folder.parent / "out").rglob("*.png"))
+    assert names == ["a.png", "b.png", "b2.png", "inner/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tune", "psnr", "--codec", "learned"), "--tune is for JPEG files, not for --codec"),
+        (("--codec", "webp"), "--codec webp: must be one of dft, learned"),
+        (("--codec", "learned", "-q", "0"), "--quality=0: must be an integer 1..100"),
+        (("--codec", "learned", "-q", "high"), "--quality=high: must be a number 1..100"),
+        (("--model", "nobody"), "model='nobody': must be one of light"),
+        (("--codec", "dft", "--model", "light"), "--model: --codec dft has no such setting"),
+    ],
+)
+def test_what_cannot_be_is_said(run: Run, tmp_path: Path, words: tuple[str, ...], message: str):
+    photo(1).save(tmp_path / "photo.png")
+    done = run("encode", "photo.png", *words)
+    assert done.code == 2 and message in done.err and not (tmp_path / "photo.jxj").exists()
+
+
+def test_damaged_files_are_listed(run: Run, tmp_path: Path):
+    photo(1).save(tmp_path / "photo.png")
+    run("encode", "photo.png", "--codec", "dft", "--quiet")
+    data = (tmp_path / "photo.jxj").read_bytes()
+    (tmp_path / "cut.jxj").write_bytes(data[:-9])
+    (tmp_path / "other.jxj").write_bytes(b"nothing")
+    done = run("decode", "cut.jxj", "photo.jxj", "-o", "out/", "--quiet")
+    assert done.code == 1 and "checksum does not match" in done.err and (tmp_path / "out" / "photo.png").is_file()
+    assert run("info", "cut.jxj").code == 1
+    done = run("decode", "photo.jxj", "-o", "x.png", "--scale", "1/2")
+    assert done.code == 1 and "mode, scale and crop are for JPEG files" in done.err
