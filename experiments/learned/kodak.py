@@ -155,7 +155,8 @@ def main() -> None:
     rates = bd_rates(curves)
     against_vtm = bd_rates(curves, "VTM") if "VTM" in curves else {}
     result = {
-        **describe(), "command": shlex.join(["python", "-m", "experiments.learned.kodak", *given.models]), "qualities": QUALITIES, "models": about,
+        **describe(), "command": shlex.join(["python", "-m", "experiments.learned.kodak", *given.models]),
+        "qualities": QUALITIES, "models": about,
         "curves": {n: {k: [round(x, 5) for x in v] for k, v in c.items()} for n, c in ours.items()},
         "bd_rate_against_jpeg": rates, "bd_rate_against_vtm": against_vtm,
     }  # fmt: skip
