@@ -170,7 +170,7 @@ def main() -> None:
             )
     output = given.output or (None if given.quick else RESULTS / "learned.json")
     if output:
-        save({**describe(), "source": source, "races": [made.as_dict() for made in races]}, output)
+        save({**describe(), "source": source, "results": [made.as_dict() for made in races]}, output)
 
 
 def _crop(picture: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:

@@ -268,6 +268,10 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         "simulate": ("`simulate`", lambda r: races(r, "a batch of {}, {}×{}".format(*r["batch"]))),
         "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
         "device": ("On a device", lambda r: [*contestants(f"Mpixel/s, {r['device']}", r["results"]), *source(r)]),
+        "learned": (
+            "Published learned codecs beside CompressAI",
+            lambda r: races(r, "bmshj2018, 8 crops of 256² or one of 768×512"),
+        ),
         "rans": ("The entropy coder of learned codecs", rans),
         "against": ("Beside an older checkout", against),
     }
