@@ -22,8 +22,8 @@ __all__ = [
 
 SCALES, SCALE_MIN, SCALE_MAX = 64, 0.11, 160.0
 ERROR = 14.0
-"""Bits that a squared error of 1 step is worth to the encoder: between a uniform quantiser's 1 / (2 ln 2 · 1/12) · 3 at high
-rates and what is best at low ones, found on validation pictures."""
+"""Bits that the encoder takes a squared error of one step to be worth. λ and the gains that training begins with say 26 (a uniform
+quantiser's step² / 12 at high rates); over all rates this is better, found on validation pictures."""
 _STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
 _LEAST = 1e-30
 

@@ -3,7 +3,7 @@
 Command: jpegjax train light folder=runs/light
 Time: about 2 h on two idle CPU cores (0.1 s a step); a model goes on where it stopped, and start=light goes on from the one
     that ships
-Expect: bd_rate on the validation part, see the model card; on Kodak see experiments/results/learned-kodak.json
+Expect: bd_rate on the validation part below -43.8, what 24,000 steps in pieces gave (learned/models/light.md)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Command: jpegjax train light_ms_ssim folder=runs/light-ms-ssim
 Time: about 40 min on two idle CPU cores (0.2 s a step)
-Expect: bd_rate on the validation part, see the model card; on Kodak see experiments/results/learned-kodak.json
+Expect: bd_rate (in MS-SSIM) on the validation part below -49.9, what 3,800 steps gave (learned/models/light-ms-ssim.md)
 """
 
 from __future__ import annotations
