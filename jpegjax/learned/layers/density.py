@@ -22,7 +22,7 @@ __all__ = [
 
 SCALES, SCALE_MIN, SCALE_MAX = 64, 0.11, 160.0
 ERROR = 14.0
-"""Bits that the encoder takes a squared error of one step to be worth. λ and the gains that training begins with say 26 (a uniform
+"""Bits that the encoder takes a squared error of one step to be worth. λ and the first gains say 26 (a uniform
 quantiser's step² / 12 at high rates); over all rates this is better, found on validation pictures."""
 _STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
 _LEAST = 1e-30
