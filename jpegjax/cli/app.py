@@ -223,6 +223,8 @@ def decode(
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         targets = plan(sources, output, f".{format}")
         settings.no_binary_to_terminal(targets)
+        if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
+            engine = "xla"  # what reads them; the kernels for JPEG are not needed
         work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
