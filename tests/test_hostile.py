@@ -30,11 +30,12 @@ TESTS = Path(__file__).resolve().parent
 
 
 def report(*arguments: str, timeout: float = 1800) -> dict:
-    """What `mutations.py` found in a process of its own, or in a second one: the first may have compiled kernels."""
+    """What `mutations.py` found in a process of its own, or in another one: the first may have compiled kernels, and what
+    the system counts as a process's memory varies with its huge pages."""
     path = os.pathsep.join([str(TESTS.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, str(TESTS / "mutations.py"), *arguments]
     environment = {**os.environ, "PYTHONPATH": path}
-    for _ in range(2):
+    for _ in range(3):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         found = json.loads(done.stdout)
