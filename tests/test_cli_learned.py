@@ -54,6 +54,22 @@ def test_what_cannot_be_is_said(run: Run, tmp_path: Path, words: tuple[str, ...]
     assert done.code == 2 and message in done.err and not (tmp_path / "photo.jxj").exists()
 
 
+def test_weights_of_ones_own(run: Run, tmp_path: Path):
+    from flax import nnx
+
+    from jpegjax.learned import published
+
+    photo(1).save(tmp_path / "photo.png")
+    model = published.Factorized(8, 12, 3, rngs=nnx.Rngs(0))
+    published.save(tmp_path / "own.npz", published.export(model, "own"))
+    assert run("encode", "photo.png", "--model", "own.npz", "-q", "3", "--quiet").code == 0
+    done = run("decode", "photo.jxj", "-o", "back.png")
+    assert done.code == 1 and "the stream is of model own" in done.err
+    assert run("decode", "photo.jxj", "-o", "back.png", "--model", "own.npz", "--quiet").code == 0
+    done = run("decode", "photo.jxj", "-o", "again.png", "--model", "gone")
+    assert done.code == 2 and "model='gone': must be one of light" in done.err
+
+
 def test_damaged_files_are_listed(run: Run, tmp_path: Path):
     photo(1).save(tmp_path / "photo.png")
     run("encode", "photo.png", "--codec", "dft", "--quiet")

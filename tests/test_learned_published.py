@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,11 +12,11 @@ import pytest
 from flax import nnx
 from pictures import waves
 
-from jpegjax import CorruptStream
-from jpegjax.learned import published
+from jpegjax import CorruptStream, codecs
+from jpegjax.learned import published, weights
 from jpegjax.learned.codec import decode_all, encode_all, read_symbols
 from jpegjax.learned.layers.integers import ACTIVATION, WEIGHT
-from jpegjax.learned.published import Published, export, load_compressai, rate_distortion
+from jpegjax.learned.published import Published, export, load_compressai, rate_distortion, save
 
 KINDS = {"factorized": published.Factorized, "hyperprior": published.Hyperprior, "mean-scale": published.MeanScale}
 THEIRS = {
@@ -79,6 +80,26 @@ def test_streams_give_back_symbols_and_pixels(kind: str) -> None:
         assert np.mean(found[None] != np.asarray(jnp.round(wanted))) < 0.001  # sums in another order round otherwise
     for picture, decoded in zip(pictures, decode_all(files, [loaded]), strict=True):
         assert decoded.shape == picture.shape
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_go_through_a_file(kind: str, tmp_path: Path) -> None:
+    """The same digest, hence the same streams; through the codec by its path."""
+    loaded, path = export(small(kind), kind), tmp_path / "own.npz"
+    save(path, loaded)
+    again = weights.load(path)
+    assert again == loaded and again.name == kind
+    data = codecs.get("learned").encode(waves(40, 40), quality=3, model=str(path))
+    assert same(read_symbols([data], [loaded])[0], read_symbols([data], [again])[0])
+    with np.load(path) as stored:
+        arrays = dict(stored) | {"medians": np.zeros(3, np.float32)}
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=r"own\.npz: not weights of a published codec"):
+        weights.load(path)
+
+
+def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(map(np.array_equal, first, second))
 
 
 def test_many_channels_take_several_streams() -> None:

@@ -183,6 +183,7 @@ def decode(
     format: Annotated[
         str | None, typer.Option("-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png]")
     ] = None,
+    model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
     scale: Scale = "1",
@@ -217,6 +218,10 @@ def decode(
             named = Path(output).suffix.lower().lstrip(".") if output else ""
             format = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
         check_choice("--format", format, _FORMATS)
+        if model is not None:
+            from ..learned import weights
+
+            weights.load(weights.file_of(model))
         from .work import DecodeJob
 
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
@@ -225,7 +230,7 @@ def decode(
         settings.no_binary_to_terminal(targets)
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
             engine = "xla"  # what reads them; the kernels for JPEG are not needed
-        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite)
+        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite, model)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -35,8 +35,8 @@ def is_box(data: bytes) -> bool:
     return data[: len(MAGIC)] == MAGIC
 
 
-def unpack(data: Sequence[bytes]) -> list[np.ndarray | Exception]:
-    """Pixels of boxes, or what is wrong with each; those of one kind in one batch."""
+def unpack(data: Sequence[bytes], model: str | None = None) -> list[np.ndarray | Exception]:
+    """Pixels of boxes, or what is wrong with each; those of one kind in one batch. model: a path to weights of learned ones."""
     kinds = [read_box(x, Limits(None, None, None, None)).kind for x in data]
     found: list[Any] = [None] * len(data)
     for kind in dict.fromkeys(kinds):
@@ -45,19 +45,28 @@ def unpack(data: Sequence[bytes]) -> list[np.ndarray | Exception]:
             for i in own:
                 found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(names())}")
             continue
-        codec = codecs.get(kind)
+        decode = codecs.get(kind).decode_batch if model is None or kind != "learned" else _reader(model)
         try:
-            pixels: Sequence[Any] = codec.decode_batch([data[i] for i in own])
+            pixels: Sequence[Any] = decode([data[i] for i in own])
         except ValueError:
-            pixels = [_one(codec, data[i]) for i in own]
+            pixels = [_one(decode, data[i]) for i in own]
         for i, picture in zip(own, pixels, strict=True):
             found[i] = picture
     return found
 
 
-def _one(codec: codecs.Codec, data: bytes) -> Any:
+def _reader(model: str) -> Callable[[Sequence[bytes]], list[np.ndarray]]:
+    """Decodes learned streams of a model, or of those of the package."""
+    from ..learned import weights
+    from ..learned.codec import decode_all
+
+    loaded = weights.load(weights.file_of(model))
+    return lambda files: decode_all(files, [loaded])
+
+
+def _one(decode: Callable[[Sequence[bytes]], list[np.ndarray]], data: bytes) -> Any:
     try:
-        return codec.decode(data)
+        return decode([data])[0]
     except ValueError as error:
         return error
 

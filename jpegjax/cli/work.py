@@ -133,7 +133,7 @@ class EncodeJob:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`."""
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: weights of learned streams."""
 
     options: DecodeOptions
     format: str = "png"
@@ -141,6 +141,7 @@ class DecodeJob:
     device: Any = None
     transpose: bool = False
     overwrite: bool = False
+    model: str | None = None
 
     verb: ClassVar[str] = "decoded"
 
@@ -175,7 +176,7 @@ class DecodeJob:
         start = time.perf_counter()
         boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
         results = codec.decode([i.source for i in plain], self.options, self.engine, self.device) if plain else []
-        unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed])]
+        unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed], self.model)]
         totals.coding_seconds += time.perf_counter() - start
         for item, (pixels, found) in zip(plain + boxed, results + unpacked, strict=True):
             if isinstance(pixels, Exception):

@@ -27,6 +27,7 @@ from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .light import LEVELS, Light, LightSize
 from .parts import Loaded
+from .published import saved
 from .tables import LEVELS as LEVELS_OF_A_PART
 from .tables import REACH, fitted, thresholds
 
@@ -186,7 +187,9 @@ def trainable(path: Path) -> Light:
 
 
 def load(path: Path) -> Loaded:
-    """A model that codes, of a file of weights. ValueError as `read` and `build`."""
+    """A model that codes, of a file of weights, `published.save`'s too. ValueError as `read` and `build`."""
+    if saved.is_saved(path):
+        return saved.load(path)
     name, size, arrays = read(path)
     return build(name, size, arrays)
 

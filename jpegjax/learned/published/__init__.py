@@ -16,8 +16,9 @@ from .models import (
     rate_distortion,
     weight,
 )
+from .saved import save
 
 __all__ = [
     "QUALITIES", "Coded", "Factorized", "Hyperprior", "MeanScale", "Published", "export", "factorized", "hyperprior",
-    "load_compressai", "mean_scale", "rate_distortion", "weight",
+    "load_compressai", "mean_scale", "rate_distortion", "save", "weight",
 ]  # fmt: skip

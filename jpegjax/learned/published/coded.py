@@ -7,6 +7,7 @@ grid. Values are rounded about medians and means, without a dead zone, as publis
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from ..layers.integers import check_sums
 from ..parts import Loaded
 from .models import Hyperprior, Published
 
-__all__ = ["Coded", "export"]
+__all__ = ["Coded", "assemble", "export"]
 
 _MOST = 255
 """Tables of one stream."""
@@ -98,7 +99,12 @@ def export(model: Published, name: str) -> Loaded:
     made: list[Tables] = [tables(pmfs[start : start + _MOST]) for start in range(0, len(pmfs), _MOST)]
     if isinstance(model, Hyperprior):
         made.append(gaussian_tables(scale_grid()))
-    graph, state = nnx.split(Coded(model, medians))
+    return assemble(name, Coded(model, medians), made)
+
+
+def assemble(name: str, coded: Coded, made: Sequence[Tables]) -> Loaded:
+    """A model and its tables, with their digest."""
+    graph, state = nnx.split(coded)
     digest = hashlib.sha256()
     for leaf in (*jax.tree.leaves(state), *(a for one in made for a in one.pack().values())):
         digest.update(np.ascontiguousarray(leaf).tobytes())
