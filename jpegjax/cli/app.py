@@ -218,10 +218,11 @@ def decode(
             named = Path(output).suffix.lower().lstrip(".") if output else ""
             format = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
         check_choice("--format", format, _FORMATS)
+        loaded = None
         if model is not None:
             from ..learned import weights
 
-            weights.load(weights.file_of(model))
+            loaded = weights.load(weights.file_of(model))
         from .work import DecodeJob
 
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
@@ -230,7 +231,7 @@ def decode(
         settings.no_binary_to_terminal(targets)
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
             engine = "xla"  # what reads them; the kernels for JPEG are not needed
-        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite, model)
+        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))

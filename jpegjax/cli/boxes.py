@@ -17,7 +17,7 @@ from . import oracle, pictures, settings
 from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, find, plan, shown
 from .report import Totals
 
-__all__ = ["BoxJob", "described", "encode_boxes", "is_box", "names", "unpack"]
+__all__ = ["NAMES", "BoxJob", "described", "encode_boxes", "is_box", "unpack"]
 
 _TAKES = {
     "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
@@ -25,9 +25,8 @@ _TAKES = {
 }  # fmt: skip
 
 
-def names() -> list[str]:
-    """Codecs whose files are boxes."""
-    return [name for name in codecs.names() if name in codecs.available() and codecs.get(name).suffix == BOX_SUFFIX]
+NAMES = ("dft", "learned")
+"""Codecs whose files are boxes. They come with the package: no other codec's library is loaded to know them."""
 
 
 def is_box(data: bytes) -> bool:
@@ -35,15 +34,15 @@ def is_box(data: bytes) -> bool:
     return data[: len(MAGIC)] == MAGIC
 
 
-def unpack(data: Sequence[bytes], model: str | None = None) -> list[np.ndarray | Exception]:
-    """Pixels of boxes, or what is wrong with each; those of one kind in one batch. model: a path to weights of learned ones."""
+def unpack(data: Sequence[bytes], model: Any = None) -> list[np.ndarray | Exception]:
+    """Pixels of boxes, or what is wrong with each; those of one kind in one batch. model: of learned ones, if one's own."""
     kinds = [read_box(x, Limits(None, None, None, None)).kind for x in data]
     found: list[Any] = [None] * len(data)
     for kind in dict.fromkeys(kinds):
         own = [i for i, k in enumerate(kinds) if k == kind]
-        if kind not in names():
+        if kind not in NAMES:
             for i in own:
-                found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(names())}")
+                found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(NAMES)}")
             continue
         decode = codecs.get(kind).decode_batch if model is None or kind != "learned" else _reader(model)
         try:
@@ -55,13 +54,11 @@ def unpack(data: Sequence[bytes], model: str | None = None) -> list[np.ndarray |
     return found
 
 
-def _reader(model: str) -> Callable[[Sequence[bytes]], list[np.ndarray]]:
+def _reader(model: Any) -> Callable[[Sequence[bytes]], list[np.ndarray]]:
     """Decodes learned streams of a model, or of those of the package."""
-    from ..learned import weights
     from ..learned.codec import decode_all
 
-    loaded = weights.load(weights.file_of(model))
-    return lambda files: decode_all(files, [loaded])
+    return lambda files: decode_all(files, [model])
 
 
 def _one(decode: Callable[[Sequence[bytes]], list[np.ndarray]], data: bytes) -> Any:
@@ -155,8 +152,8 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
         if name not in _TAKES and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
             raise UsageError(f"--{name.replace('_', '-')} is for JPEG files, not for --codec")
     name = given["codec"] or "learned"
-    if name not in names():
-        raise UsageError(f"--codec {shown(name)}: must be one of {', '.join(names())}")
+    if name not in NAMES:
+        raise UsageError(f"--codec {shown(name)}: must be one of {', '.join(NAMES)}")
     codec, chosen = codecs.get(name), {}
     for setting in ("quality", "model"):
         if given[setting] is not None:

@@ -133,7 +133,7 @@ class EncodeJob:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: weights of learned streams."""
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of learned streams, one's own."""
 
     options: DecodeOptions
     format: str = "png"
@@ -141,7 +141,7 @@ class DecodeJob:
     device: Any = None
     transpose: bool = False
     overwrite: bool = False
-    model: str | None = None
+    model: Any = None
 
     verb: ClassVar[str] = "decoded"
 

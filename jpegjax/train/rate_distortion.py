@@ -26,7 +26,7 @@ from .data import Crops
 from .loop import FitResult, fit
 from .pictures import Files, Pack, Store, split
 
-__all__ = ["Metric", "evaluation", "rate_distortion", "train_light", "write_weights"]
+__all__ = ["Metric", "evaluation", "light_config", "rate_distortion", "train_light", "write_weights"]
 
 Metric = Literal["mse", "ms-ssim"]
 QUALITIES = (5, 20, 35, 50, 65, 80, 95)
@@ -143,6 +143,14 @@ def evaluation(
         return {f"{i}": np.concatenate([pictures[i], decoded[i]], 1) for i in range(2)}
 
     return evaluate, samples
+
+
+def light_config(*, folder: str, evaluate_every: int, **given: Any) -> FitConfig:
+    """What trainings of the light codec share; given: more of `FitConfig`'s fields."""
+    return FitConfig(
+        folder=Path(folder), evaluate_every=evaluate_every, checkpoint_every=evaluate_every, best="bd_rate", final_rate=0.03,
+        paces=((r"^(front|back|merge|split)/", 0.1),), **given,
+    )  # fmt: skip
 
 
 def train_light(

@@ -8,10 +8,9 @@ Expect: bd_rate on the validation part below -43.8, what 24,000 steps in pieces 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from jpegjax.train import FitConfig, FitResult
+from jpegjax.train import FitResult
 
 
 def run(
@@ -30,12 +29,10 @@ def run(
     evaluate_every: int = 1000,
 ) -> FitResult:
     """Trains; settings as for `FitConfig` and `train_light`."""
-    from jpegjax.train.rate_distortion import train_light
+    from jpegjax.train.rate_distortion import light_config, train_light
 
-    config = FitConfig(
-        steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, final_rate=0.03, folder=Path(folder),
-        paces=((r"^(front|back|merge|split)/", 0.1),), max_seconds=max_seconds, devices=devices,
-        seed=seed,
-        evaluate_every=evaluate_every, checkpoint_every=evaluate_every, best="bd_rate",
+    config = light_config(
+        folder=folder, evaluate_every=evaluate_every, steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup,
+        max_seconds=max_seconds, devices=devices, seed=seed,
     )  # fmt: skip
     return train_light("light", "mse", config, crop=crop, data=data, start=start)
