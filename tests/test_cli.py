@@ -163,12 +163,13 @@ def test_odd_names_and_odd_targets(run: Run) -> None:
 
 
 def test_batches_are_bounded_and_keep_the_order(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jpegjax.cli import work
+    from jpegjax.cli.work import flow
+    from jpegjax.jpeg import codec
 
     sizes: list[int] = []
-    coded = work.codec.encode
-    monkeypatch.setattr(work, "_BATCH_PIXELS", 3 * 50 * 35)
-    monkeypatch.setattr(work.codec, "encode", lambda batch, *rest: sizes.append(len(batch)) or coded(batch, *rest))
+    coded = codec.encode
+    monkeypatch.setattr(flow, "_BATCH_PIXELS", 3 * 50 * 35)
+    monkeypatch.setattr(codec, "encode", lambda batch, *rest: sizes.append(len(batch)) or coded(batch, *rest))
     photos = tmp_path / "photos"
     photos.mkdir()
     for i in range(8):
@@ -190,12 +191,10 @@ def test_demo_checks_real_photographs(run: Run) -> None:
 
 
 def test_demo_reports_a_difference(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jpegjax.cli import work
+    from jpegjax.jpeg import codec
 
-    coded = work.codec.encode
-    monkeypatch.setattr(
-        work.codec, "encode", lambda batch, *rest: [d[:-2] + b"\0\xff\xd9" for d in coded(batch, *rest)]
-    )
+    coded = codec.encode
+    monkeypatch.setattr(codec, "encode", lambda batch, *rest: [d[:-2] + b"\0\xff\xd9" for d in coded(batch, *rest)])
     answer = run("demo", folder, "--engine", "host")
     assert answer.code == 1 and "differs from libjpeg-turbo: bytes differ from offset" in answer.err
 

@@ -1,0 +1,94 @@
+"""`jpegjax decode`: pictures of JPEG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...options import ENGINES, DecodeOptions, check_choice
+from .. import settings
+from ..flags import (
+    Device,
+    Engine,
+    Inputs,
+    Jobs,
+    LimitMemory,
+    LimitPixels,
+    Output,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Region,
+    Scale,
+    Strict,
+    Upright,
+    said,
+)
+from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown
+from ..run import run, usage
+
+__all__ = ["decode"]
+
+_FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
+
+
+def decode(
+    inputs: Inputs,
+    output: Output = None,
+    format: Annotated[
+        str | None, typer.Option("-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png]")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
+    mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
+    grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
+    scale: Scale = "1",
+    crop: Region = None,
+    upsample: Annotated[str, typer.Option(help=said("upsample", kind=DecodeOptions))] = "fancy",
+    exif_transpose: Upright = False,
+    strict: Strict = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    engine: Engine = "auto",
+    device: Device = None,
+    jobs: Jobs = None,
+    limit_pixels: LimitPixels = None,
+    limit_memory: LimitMemory = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn JPEG files into pictures."""
+    try:
+        check_choice("--engine", engine, ENGINES)
+        if grayscale and mode not in (None, "L"):
+            raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
+        options = DecodeOptions(
+            mode="L" if grayscale else mode,
+            scale=scale,
+            crop=settings.region(crop),
+            upsample=upsample,
+            apply_exif_orientation=exif_transpose,
+            strict=strict,
+            limits=settings.limits(limit_pixels, limit_memory),
+        )
+        if format is None:
+            named = Path(output).suffix.lower().lstrip(".") if output else ""
+            format = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
+        check_choice("--format", format, _FORMATS)
+        loaded = None
+        if model is not None:
+            from ...learned import weights
+
+            loaded = weights.load(weights.file_of(model))
+        from ..work import DecodeJob
+
+        suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
+        targets = plan(sources, output, f".{format}")
+        settings.no_binary_to_terminal(targets)
+        if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
+            engine = "xla"  # what reads them; the kernels for JPEG are not needed
+        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded)
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))

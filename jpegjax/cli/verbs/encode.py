@@ -1,0 +1,156 @@
+"""`jpegjax encode`: JPEG files of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...options import ENGINES, EncodeOptions, Metadata, check_choice
+from .. import settings
+from ..flags import (
+    Codec,
+    Device,
+    Engine,
+    Inputs,
+    Jobs,
+    LimitPixels,
+    Model,
+    Optimize,
+    Output,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Restart,
+    Scans,
+    TargetBytes,
+    TargetMetric,
+    Tune,
+    Upright,
+    said,
+)
+from ..paths import JPEG_SUFFIXES, UsageError, find, plan
+from ..run import run, usage
+
+__all__ = ["encode"]
+
+
+def encode(
+    context: typer.Context,
+    inputs: Inputs,
+    output: Output = None,
+    quality: Annotated[
+        str | None, typer.Option("-q", "--quality", help=said("quality", "Two as 75,60. [default: 75]"))
+    ] = None,
+    codec: Codec = None,
+    model: Model = None,
+    subsampling: Annotated[
+        str | None,
+        typer.Option("--subsampling", "--sample", help=said("subsampling", "[default: 4:2:0]")),
+    ] = None,
+    optimize: Optimize = False,
+    tune: Tune = None,
+    target_bytes: TargetBytes = None,
+    target_metric: TargetMetric = None,
+    progressive: Annotated[
+        bool | None,
+        typer.Option("--progressive/--baseline", help=said("progressive", "[default: baseline; tuned, the smaller]")),
+    ] = None,
+    scans: Scans = None,
+    precision: Annotated[
+        int | None, typer.Option(help=said("precision", "Pictures are scaled to 12. [default: 8]"))
+    ] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help=said("lossless", "16-bit grey stays so."))] = False,
+    predictor: Annotated[int | None, typer.Option(help=said("predictor"))] = None,
+    point_transform: Annotated[int, typer.Option(help=said("point_transform"))] = 0,
+    restart: Restart = None,
+    grayscale: Annotated[
+        bool, typer.Option("--grayscale", "--greyscale", help="Grey files of colour pictures.")
+    ] = False,
+    qtables: Annotated[Path | None, typer.Option(help=said("qtables", "A file as for cjpeg."))] = None,
+    comment: Annotated[str | None, typer.Option(help=said("comment", kind=Metadata))] = None,
+    icc: Annotated[
+        str | None, typer.Option(help=said("icc_profile", "A file, or 'keep' for each input's own.", Metadata))
+    ] = None,
+    background: Annotated[
+        str | None, typer.Option(help="Colour under transparent pixels; without it they are refused.")
+    ] = None,
+    exif_transpose: Upright = False,
+    psnr: Annotated[bool, typer.Option("--psnr", help="Decode again and report PSNR.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare bytes and decoded pixels with libjpeg-turbo's.")
+    ] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    engine: Engine = "auto",
+    device: Device = None,
+    jobs: Jobs = None,
+    limit_pixels: LimitPixels = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make JPEG files of pictures of any format that Pillow reads."""
+    try:
+        if codec is not None or model is not None:
+            from ..boxes import encode_boxes
+
+            raise typer.Exit(run(*encode_boxes(context), quiet, jobs))
+        check_choice("--engine", engine, ENGINES)
+        if qtables and quality is not None:
+            raise UsageError("--qtables and --quality: give one of them")
+        if lossless and quality is not None:
+            raise UsageError("--lossless and --quality: give one of them")
+        options = EncodeOptions(
+            quality=settings.quality(quality),
+            subsampling=subsampling,
+            qtables=settings.qtables(qtables),
+            optimize=optimize,
+            progressive=progressive,
+            scans=settings.scans(scans),
+            tune=True if tune == "all" else tune,
+            target_bytes=target_bytes,
+            target_metric=settings.target_metric(target_metric),
+            metadata=Metadata(
+                icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None, comment=comment
+            ),
+            restart=settings.restart(restart),
+            precision=precision,
+            lossless=lossless,
+            predictor=predictor,
+            point_transform=point_transform,
+        )
+        from .. import oracle, pictures
+        from ..work import EncodeJob
+
+        if background is not None:
+            pictures.check_color(background)
+        if verify and options.precision == 12:
+            raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
+        if verify and (scans or tune or target_bytes or target_metric):
+            raise UsageError(
+                f"--verify: Pillow knows no {'scan scripts' if scans else '--tune' if tune else 'targets'}"
+            )
+        if verify and oracle.turbo_version() is None:
+            raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
+        suffixes = pictures.picture_suffixes()
+        if output is None:
+            suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
+        targets = plan(sources, output, ".jpg")
+        settings.no_binary_to_terminal(targets)
+        work = EncodeJob(
+            options,
+            engine=engine,
+            device=settings.device(device, engine),
+            background=background,
+            transpose=exif_transpose,
+            gray=grayscale,
+            keep_icc=icc == "keep",
+            psnr=psnr,
+            verify=verify,
+            overwrite=overwrite,
+            limit_pixels=settings.limits(limit_pixels, None).pixels,
+        )
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))

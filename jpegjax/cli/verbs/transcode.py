@@ -1,0 +1,105 @@
+"""`jpegjax transcode`: JPEG files of JPEG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...options import TranscodeOptions
+from .. import settings
+from ..flags import (
+    Inputs,
+    Jobs,
+    LimitMemory,
+    LimitPixels,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Restart,
+    Scans,
+    Strict,
+    Upright,
+    said,
+)
+from ..paths import JPEG_SUFFIXES, UsageError, find, in_place, plan
+from ..run import run, usage
+
+__all__ = ["transcode"]
+
+
+def transcode(
+    inputs: Inputs,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--in-place", help="Replace each input, at once and as a whole; damaged ones stay.")
+    ] = False,
+    rotate: Annotated[int, typer.Option(help=said("rotate", kind=TranscodeOptions))] = 0,
+    flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
+    transpose: Annotated[bool, typer.Option("--transpose", help="Mirror about the main diagonal.")] = False,
+    transverse: Annotated[bool, typer.Option("--transverse", help="Mirror about the other diagonal.")] = False,
+    crop: Annotated[str | None, typer.Option(help=said("crop", "Written WxH+X+Y.", TranscodeOptions))] = None,
+    trim: Annotated[bool, typer.Option("--trim", help=said("trim", kind=TranscodeOptions))] = False,
+    perfect: Annotated[bool, typer.Option("--perfect", help=said("perfect", kind=TranscodeOptions))] = False,
+    grayscale: Annotated[
+        bool, typer.Option("--grayscale", "--greyscale", help=said("grayscale", kind=TranscodeOptions))
+    ] = False,
+    optimize: Annotated[bool, typer.Option("--optimize/--no-optimize", help=said("optimize"))] = True,
+    progressive: Annotated[
+        bool | None, typer.Option("--progressive/--baseline", help=said("progressive", kind=TranscodeOptions))
+    ] = None,
+    arithmetic: Annotated[bool, typer.Option("--arithmetic", help=said("arithmetic"))] = False,
+    scans: Scans = None,
+    restart: Restart = None,
+    copy: Annotated[str, typer.Option(help=said("keep", "With commas between.", TranscodeOptions))] = "all",
+    icc: Annotated[Path | None, typer.Option(help=said("icc_profile", kind=TranscodeOptions))] = None,
+    strip_all: Annotated[bool, typer.Option("-s", "--strip-all", help="Short for --copy none.")] = False,
+    exif_transpose: Upright = False,
+    strict: Strict = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    jobs: Jobs = None,
+    limit_pixels: LimitPixels = None,
+    limit_memory: LimitMemory = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make JPEG files of JPEG files without loss: turn, crop, optimise, strip; byte-identical to jpegtran's."""
+    try:
+        asked = ((flip, flip is not None), ("transpose", transpose), ("transverse", transverse))
+        mirrors = [name for name, on in asked if on]
+        if len(mirrors) > 1:
+            raise UsageError("--flip, --transpose, --transverse: give one of them")
+        if replace and output is not None:
+            raise UsageError("--in-place and -o: give one of them")
+        options = TranscodeOptions(
+            rotate=rotate,
+            flip=mirrors[0] if mirrors else None,
+            crop=settings.crop(crop),
+            trim=trim,
+            perfect=perfect,
+            grayscale=grayscale,
+            optimize=optimize,
+            progressive=progressive,
+            arithmetic=arithmetic,
+            scans=settings.scans(scans),
+            keep=settings.copied(copy, strip_all),
+            icc_profile=settings.file_bytes("--icc", icc) if icc else None,
+            apply_exif_orientation=exif_transpose,
+            strict=strict,
+            restart=settings.restart(restart),
+            limits=settings.limits(limit_pixels, limit_memory),
+        )
+        from ..work import TranscodeJob
+
+        sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
+        if output is None and not replace and any(source.path for source in sources):
+            raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
+        targets = in_place(sources) if replace else plan(sources, output, ".jpg")
+        settings.no_binary_to_terminal(targets)
+        work = TranscodeJob(options, replace, replace or overwrite)
+    except (UsageError, ValueError, TypeError, NotImplementedError) as error:
+        raise usage(error) from None
+    raise typer.Exit(run(work, targets, lost, quiet, jobs))

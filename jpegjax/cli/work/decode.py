@@ -1,0 +1,88 @@
+"""What `jpegjax decode` does with files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...container import inspect
+from ...container.box import read_box
+from ...jpeg import codec
+from ...options import DecodeOptions, EncodeOptions
+from .. import boxes, pictures
+from ..report import Totals
+from .item import TINY, Item, reason
+
+__all__ = ["DecodeJob"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of learned streams, one's own."""
+
+    options: DecodeOptions
+    format: str = "png"
+    engine: str = "auto"
+    device: Any = None
+    transpose: bool = False
+    overwrite: bool = False
+    model: Any = None
+
+    verb: ClassVar[str] = "decoded"
+
+    def warm_up(self) -> None:
+        tiny = codec.encode(TINY, EncodeOptions(), self.engine, self.device)
+        options = self.options if self.options.crop is None else replace(self.options, crop=(0, 0, 1, 1))
+        codec.decode(tiny, options, self.engine, self.device)
+
+    def measure(self, item: Item) -> int:
+        row = item.row
+        item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
+        if boxes.is_box(item.source):
+            if self.options.partial or self.options.mode:
+                raise ValueError("mode, scale and crop are for JPEG files")
+            box = read_box(item.source, self.options.limits)
+            row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
+            return row.pixels
+        found = inspect(item.source, self.options.limits)
+        row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
+        item.profile = found.metadata.icc_profile
+        orientation = found.metadata.orientation or 1
+        if self.transpose:
+            item.orientation = orientation
+        elif orientation != 1:
+            row.notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
+        return int(row.pixels * max(1, self.options.scale**2))
+
+    def load(self, item: Item) -> None:
+        """`measure` has read the file already."""
+
+    def code(self, items: Sequence[Item], totals: Totals) -> None:
+        start = time.perf_counter()
+        boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
+        results = codec.decode([i.source for i in plain], self.options, self.engine, self.device) if plain else []
+        unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed], self.model)]
+        totals.coding_seconds += time.perf_counter() - start
+        for item, (pixels, found) in zip(plain + boxed, results + unpacked, strict=True):
+            if isinstance(pixels, Exception):
+                item.row.error = reason(pixels)
+                continue
+            item.result = pixels
+            if self.options.partial:
+                item.row.notes.append(self._part(*pixels.shape[:2]))
+            item.row.notes += [f"{message} (byte offset {offset})" for message, offset in found]
+
+    def _part(self, height: int, width: int) -> str:
+        """What was decoded: "scale 1/2, crop 62×62+71+71: 62×62 pixels"."""
+        x, y, w, h = self.options.crop or (0, 0, 0, 0)
+        scale = [] if self.options.scale == 1 else [f"scale {self.options.scale}"]
+        crop = [] if self.options.crop is None else [f"crop {w}×{h}+{x}+{y}"]
+        return f"{', '.join(scale + crop)}: {width}×{height} pixels"
+
+    def finish(self, item: Item) -> bytes | memoryview:
+        return pictures.save(np.asarray(item.result), self.format, item.profile, item.orientation)

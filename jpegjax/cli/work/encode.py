@@ -1,0 +1,104 @@
+"""What `jpegjax encode` does with pictures."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...api.encoding import encode_batch
+from ...errors import JpegError
+from ...jpeg import codec
+from ...options import EncodeOptions, Limits
+from ...options.scans import check_script
+from .. import oracle, pictures
+from ..report import Totals
+from .item import ANY, TINY, Item
+
+__all__ = ["EncodeJob"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeJob:
+    """What `jpegjax encode` does with every picture. discard: code and check, but write nothing."""
+
+    options: EncodeOptions
+    engine: str = "auto"
+    device: Any = None
+    background: str | None = None
+    transpose: bool = False
+    gray: bool = False
+    keep_icc: bool = False
+    psnr: bool = False
+    verify: bool = False
+    overwrite: bool = False
+    discard: bool = False
+    limit_pixels: int | None = Limits().pixels
+
+    verb: ClassVar[str] = "encoded"
+
+    def warm_up(self) -> None:
+        plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
+        files = codec.encode(TINY, plain, self.engine, self.device)
+        if self.psnr or self.verify:
+            codec.decode(files, ANY, self.engine, self.device)
+
+    def measure(self, item: Item) -> int:
+        width, height = pictures.size_of(item.source)
+        return width * height
+
+    def load(self, item: Item) -> None:
+        item.picture, profile, notes = pictures.load(
+            item.source,
+            background=self.background,
+            transpose=self.transpose,
+            gray=self.gray,
+            limit_pixels=self.limit_pixels,
+            deep=self.options.lossless or self.options.precision == 12,
+            rescaled=self.options.precision == 12 and not self.options.lossless,
+        )
+        if self.options.scans is not None:
+            check_script(self.options.scans, codec.plan(item.picture.shape, self.options)[0])
+        item.row.height, item.row.width = item.picture.shape[:2]
+        item.row.notes += notes
+        if profile and self.keep_icc:
+            item.profile = profile
+        elif profile and not self.options.metadata.icc_profile:
+            item.row.notes.append("ICC profile left out (--icc keep)")
+
+    def settings(self, profile: bytes | None) -> EncodeOptions:
+        if not profile:
+            return self.options
+        return replace(self.options, metadata=replace(self.options.metadata, icc_profile=profile))
+
+    def code(self, items: Sequence[Item], totals: Totals) -> None:
+        start = time.perf_counter()
+        for profile, group in itertools.groupby(items, key=lambda item: item.profile):
+            same = list(group)
+            files = encode_batch([i.picture for i in same], self.settings(profile), self.engine, self.device)
+            for item, data in zip(same, files, strict=True):
+                item.result, item.row.nbytes = data, len(data)
+        totals.coding_seconds += time.perf_counter() - start
+        if self.psnr or self.verify:
+            start = time.perf_counter()
+            decoded = codec.decode([item.result for item in items], ANY, self.engine, self.device)
+            totals.decoding_seconds += time.perf_counter() - start
+            for item, (pixels, _) in zip(items, decoded, strict=True):
+                item.decoded = pixels if isinstance(pixels, JpegError) else np.asarray(pixels)
+
+    def finish(self, item: Item) -> bytes | None:
+        row = item.row
+        if isinstance(item.decoded, JpegError):
+            row.verdict, row.ok = f"does not decode: {item.decoded}", False
+        elif self.verify:
+            settings = self.settings(item.profile)
+            row.verdict, row.ok = oracle.compare(item.picture, item.result, item.decoded, settings)
+        if self.psnr and row.ok:
+            deep = item.picture.dtype == np.uint16
+            peak = (1 << (self.options.precision or 16)) - 1 if deep else 255
+            row.psnr_db = oracle.psnr_db(item.picture, item.decoded, peak)
+        return None if self.discard else item.result

@@ -1,0 +1,113 @@
+"""Many files through the engine: read, code, write, in batches that bound memory."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from ...bulk.local import batches, in_turns, write_whole
+from ...run.engines import pick
+from .. import boxes, pictures
+from ..paths import Job, shown
+from ..report import Row, Totals, announce_compilation
+from .decode import DecodeJob
+from .encode import EncodeJob
+from .item import Item, reason
+from .transcode import TranscodeJob
+
+__all__ = ["run"]
+
+_BATCH_PIXELS = 32_000_000
+_BATCH_FILES = 256
+
+Work = EncodeJob | DecodeJob | TranscodeJob | boxes.BoxJob
+
+
+def _exists(target: Path | None) -> str:
+    return f"{shown(target or '')} exists; --overwrite replaces it"
+
+
+def _open(work: Work, job: Job) -> tuple[Item, int]:
+    """(item, pixels that its header claims); an item with an error claims none."""
+    item = Item(job, Row(job.source.name), job.source.path or b"")
+    try:
+        if job.target is not None and job.target.is_file() and not work.overwrite:
+            raise FileExistsError(_exists(job.target))
+        if job.source.path is None:
+            item.source = sys.stdin.buffer.read()
+        return item, work.measure(item)
+    except Exception as error:  # readers of foreign formats raise whatever they like
+        item.row.error = reason(error)
+        return item, 0
+
+
+def _load(work: Work, item: Item) -> None:
+    if item.row.error is None:
+        try:
+            work.load(item)
+        except Exception as error:  # as in _open
+            item.row.error = reason(error)
+
+
+def _finish(work: Work, item: Item) -> Row:
+    if item.row.error is None:
+        try:
+            content = work.finish(item)
+            if content is not None and item.job.target is not None:
+                write_whole(item.job.target, content, work.overwrite)
+            elif content is not None:
+                sys.stdout.buffer.write(content)
+                sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except FileExistsError:
+            item.row.error = _exists(item.job.target)
+        except (OSError, pictures.Refused) as error:
+            item.row.error = reason(error)
+    return item.row
+
+
+def run(
+    work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, rehearse: bool = False
+) -> tuple[list[Row], Totals]:
+    """Rows in the order of jobs. One batch at a time is read, coded and written, each step on all cores.
+
+    The steps take turns so that the reported speed is that of coding alone. The host engine is loaded and, the first
+    time, compiled before the clock starts; xla compiles on the clock, as shapes come, unless it may rehearse the first
+    batch.
+    """
+    totals = Totals(work.verb, pick(work.engine, work.device))
+    totals.with_compilation = totals.engine == "xla" and not rehearse
+    rows: list[Row] = []
+    rehearsal_seconds = 0.0
+
+    def code(batch: Sequence[Item]) -> None:
+        nonlocal rehearsal_seconds
+        good = [item for item in batch if item.row.error is None]
+        if not good:
+            return
+        first = not rows and totals.engine == "xla"
+        with announce_compilation("xla") if first else contextlib.nullcontext():
+            if first and rehearse:
+                before = time.perf_counter()
+                work.code(good, Totals(work.verb, totals.engine))
+                rehearsal_seconds = time.perf_counter() - before
+            work.code(good, totals)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
+        if totals.engine == "host":
+            with announce_compilation("host"):
+                work.warm_up()
+        start = time.perf_counter()
+        groups = batches((_open(work, job) for job in jobs), _BATCH_PIXELS, _BATCH_FILES)
+        for row in in_turns(groups, partial(_load, work), code, partial(_finish, work)):
+            rows.append(row)
+            tick()
+        totals.all_seconds = time.perf_counter() - start - rehearsal_seconds
+    return rows, totals

@@ -1,0 +1,40 @@
+"""A file on its way, and what the verbs' work shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import LimitExceeded
+from ...options import DecodeOptions, Limits
+from ..paths import Job
+from ..report import Row
+
+__all__ = ["ANY", "TINY", "Item", "reason"]
+
+TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
+ANY = DecodeOptions(limits=Limits(None, None, None, None))
+
+
+@dataclass(slots=True)
+class Item:
+    """A file on its way: where from, what was read, what came of it, and its row."""
+
+    job: Job
+    row: Row
+    source: Any  # path, or the content
+    picture: Any = None
+    profile: bytes | None = None
+    orientation: int = 1
+    result: Any = None
+    decoded: Any = None
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, LimitExceeded):
+        return f"{error}; here: --limit-pixels, --limit-memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
