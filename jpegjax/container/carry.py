@@ -45,10 +45,12 @@ def _patched(exif: bytes, orientation: int | None, size: tuple[int, int] | None)
     if order is None or len(tiff) < 8:
         return exif
     (first,) = struct.unpack_from(order + "I", tiff, 4)
+    followed = False  # one sub-directory only: a hostile file may point at thousands that overlap
     for tag, kind, at in list(_entries(tiff, order, first)):
         if tag == ORIENTATION and orientation is not None:
             struct.pack_into(order + {1: "B", 4: "I"}.get(kind, "H"), tiff, at + 8, orientation)
-        elif tag == _EXIF_IFD and size is not None:
+        elif tag == _EXIF_IFD and size is not None and not followed:
+            followed = True
             (inner,) = struct.unpack_from(order + "I", tiff, at + 8)
             for name, _, there in list(_entries(tiff, order, inner)):
                 if name in (_PIXEL_X, _PIXEL_Y):
