@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from ..run.writing import write_file
 from ..types import Array, Device
 from .decoding import decode
 from .encoding import encode
@@ -46,22 +46,18 @@ def imread(path: Source, **options: Any) -> Any:
 def imwrite(path: str | os.PathLike[str], image: Array, **options: Unpack[EncodeKeywords]) -> None:
     """Write one image as a JPEG file, which is replaced as a whole or not at all.
 
+    Links are followed; a file that is replaced hands down mode, owner and attributes. Devices, pipes and files of several
+    hard links are written through.
+
     Args:
         path: Where the file shall lie.
         image: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as `encode` takes it.
         options: As for `encode`.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written; it names the path.
         TypeError: Several images are given; other errors as for `encode`.
     """
     if isinstance(image, (list, tuple)) or getattr(image, "ndim", 2) == 4:
         raise TypeError("image: imwrite takes one image; encode takes batches")
-    content = encode(image, **options)
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(path, encode(image, **options))

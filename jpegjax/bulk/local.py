@@ -5,14 +5,13 @@ items ──▶ batches ──▶ load, all at once ──▶ code, the batch �
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from ..run.threads import cores
+from ..run.writing import write_file
 
 __all__ = ["batches", "in_turns", "write_whole"]
 
@@ -50,22 +49,14 @@ def in_turns(
             yield from pool.map(finish, batch)
 
 
-def write_whole(target: Path, content: bytes | memoryview, overwrite: bool = True) -> None:
-    """Write a file as a whole or not at all. FileExistsError where it exists and may not be replaced.
-
-    What is no regular file (a pipe, /dev/null) is written to, never replaced. A file's permissions outlive it.
-    """
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
-        return
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists")
+def write_whole(
+    target: Path,
+    content: bytes | memoryview,
+    overwrite: bool = True,
+    *,
+    times: tuple[int, int] | None = None,
+    durable: bool = False,
+) -> None:
+    """`run.writing.write_file`, the target's folder made where there is none."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        if target.exists():
-            shutil.copymode(target, partial)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(target, content, overwrite=overwrite, times=times, durable=durable)

@@ -23,6 +23,7 @@ import numpy as np
 from flax import nnx
 
 from ..coding.rans import Tables
+from ..run.writing import write_file
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .light import LEVELS, Light, LightSize
@@ -108,7 +109,7 @@ def write(path: Path, name: str, size: LightSize, arrays: dict[str, np.ndarray])
     about = json.dumps({"format": FORMAT, "name": name, "size": asdict(size)})
     buffer = io.BytesIO()
     np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-    path.write_bytes(buffer.getvalue())
+    write_file(path, buffer.getvalue())
 
 
 def read(path: Path) -> tuple[str, LightSize, dict[str, np.ndarray]]:

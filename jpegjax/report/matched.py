@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..bulk.journal import plain, row_key
+from ..bulk.local import write_whole
 from .measured import Comparison, Picture
 from .plan import Curve
 from .score import measure
@@ -93,9 +94,7 @@ class _Found:
         """Note one value, at once: on slow codecs the search takes a while."""
         with self._lock:
             self.values[key] = value
-            partial = self.path.with_name(".matched.json.part")
-            partial.write_text(json.dumps(self.values, indent=1, default=plain) + "\n")
-            os.replace(partial, self.path)
+            write_whole(self.path, (json.dumps(self.values, indent=1, default=plain) + "\n").encode())
 
 
 def slider_pictures(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..bulk.local import write_whole
 from .curves import Point
 from .measured import Comparison
 from .score import METRICS, column
@@ -48,7 +50,10 @@ def draw(comparison: Comparison, folder: Path, formats: Sequence[str]) -> list[P
             figure = _figure(Figure, title, curves, comparison)
             for format in formats:
                 path = folder / f"{stem}.{format}"
-                figure.savefig(path, dpi=150, metadata={"Date": None} if format == "svg" else None)
+                drawn = io.BytesIO()
+                about = {"Date": None} if format == "svg" else None
+                figure.savefig(drawn, format=format, dpi=150, metadata=about)
+                write_whole(path, drawn.getbuffer())
                 written.append(path)
     return written
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..run.writing import write_file
 
 __all__ = ["Clock", "Log", "duration", "write_pictures"]
 
@@ -123,9 +124,7 @@ def _cut(path: Path, step: int) -> None:
                 kept.append(line)
         except (ValueError, KeyError, TypeError):
             continue
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text("".join(kept), encoding="utf-8")
-    os.replace(fresh, path)
+    write_file(path, "".join(kept).encode())
 
 
 class _Events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from ...coding.rans import Tables
+from ...run.writing import write_file
 from ..parts import Loaded
 from .coded import Coded, assemble
 from .models import Factorized, Hyperprior, MeanScale, Published
@@ -36,8 +38,9 @@ def save(path: Path, model: Loaded) -> None:
     arrays = {"/".join(map(str, parts)): np.asarray(leaf[...]) for parts, leaf in _leaves(coded)}
     for number, one in enumerate(model.tables):
         arrays |= {f"tables/{number}/{name}": value for name, value in one.pack().items()}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **{_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}, **arrays)  # type: ignore[arg-type]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{_ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}, **arrays)  # type: ignore[arg-type]
+    write_file(path, buffer.getbuffer())
 
 
 def is_saved(path: Path) -> bool:
