@@ -322,8 +322,8 @@ def test_doors_have_the_promised_signatures() -> None:
         "precision", "lossless", "predictor", "point_transform", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
-        "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables", "engine",
-        "device",
+        "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables",
+        "color", "engine", "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):
         first, *rest = inspect.signature(door).parameters.values()

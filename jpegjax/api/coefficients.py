@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..errors import JpegError
-from ..options import DecodeOptions, EncodeOptions, Limits, Metadata, Restart
-from ..types import Coefficients, Scan, register_pytree
+from ..options import Color, DecodeOptions, EncodeOptions, Limits, Metadata, Restart
+from ..types import Coefficients, ColorSpace, Scan, register_pytree
 from .inputs import Many, S, Source, as_files, as_tables, warn
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ def read_coefficients(data: Source, **options: Unpack[ReadKeywords]) -> Coeffici
 @overload
 def read_coefficients(data: Many[S], **options: Unpack[ReadKeywords]) -> list[Coefficients]: ...
 def read_coefficients(
-    data: Source | Many[S], *, strict: bool = False, limits: Limits = Limits(), tables: Source | None = None
+    data: Source | Many[S],
+    *,
+    strict: bool = False,
+    limits: Limits = Limits(),
+    tables: Source | None = None,
+    color: Color | ColorSpace | None = None,
 ) -> Coefficients | list[Coefficients]:
     """Quantised DCT coefficients of JPEG files, without decoding to pixels.
 
@@ -30,6 +35,7 @@ def read_coefficients(
         strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
         limits: What a file may cost at most. See `Limits`.
         tables: Abbreviated stream of tables for files without them. As for `decode`.
+        color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. As for `decode`.
 
     Returns:
         `Coefficients` of N = 1 for one file, a list of them for several. Planes are NumPy int16 [1, rows, columns, 8, 8] in
@@ -42,7 +48,7 @@ def read_coefficients(
         TypeError: An argument is of the wrong type.
     """
     register_pytree()
-    options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables))
+    options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables), color=color)
     files, single = as_files(data)
     from ..jpeg import codec
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..container import JpegInfo, inspect
-from ..options import ENGINES, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
-from ..types import Device
+from ..options import ENGINES, Color, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
+from ..types import ColorSpace, Device
 from .inputs import Many, S, Source, as_bytes, as_files, as_tables, warn
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def decode(
     strict: bool = False,
     limits: Limits = Limits(),
     tables: Source | None = None,
+    color: Color | ColorSpace | None = None,
     engine: Engine = "auto",
     device: Device | None = None,
 ) -> Any:
@@ -58,6 +59,9 @@ def decode(
             warnings are JpegWarning.
         limits: What a file may cost at most. Bounds on pixels, scans and memory, see `Limits`.
         tables: Abbreviated stream of tables for files without them. Quantisation and Huffman tables alone (T.81 B.5).
+        color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. Such as a stream out of a
+            PDF whose /ColorTransform says so; or as `info(data).color` has it. By default what libjpeg takes them for by
+            JFIF, Adobe's marker and the components' identifiers; lossless ones are RGB unless Adobe's marker denies it.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
             device is named. The pixels are the same.
         device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; the pixels then stay there as jax.Array.
@@ -85,6 +89,7 @@ def decode(
         strict=strict,
         limits=limits,
         tables=as_tables(tables),
+        color=color,
     )
     check_choice("engine", engine, ENGINES)
     files, single = as_files(data)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from ..options import Engine, Flip, Kind, Limits, Mode, Rotation, TargetMetric, Tune, Upsample
-from ..types import Device, Scan
+from ..options import Color, Engine, Flip, Kind, Limits, Mode, Rotation, TargetMetric, Tune, Upsample
+from ..types import ColorSpace, Device, Scan
 from .inputs import Source
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class ReadKeywords(TypedDict, total=False):
     strict: bool
     limits: Limits
     tables: Source | None
+    color: Color | ColorSpace | None
 
 
 class DecodeKeywords(ReadKeywords, total=False):

@@ -131,12 +131,15 @@ def find_lines(data: bytes | memoryview, start: int, at: int) -> tuple[int, int]
 
 
 def guess_color(frame: Frame, jfif: bool, adobe: int | None) -> tuple[ColorSpace, str | None]:
-    """(colour space, warning or None) by libjpeg's rules. adobe: transform flag of an Adobe marker, None without."""
+    """(colour space, warning or None) by libjpeg's rules. adobe: transform flag of an Adobe marker, None without.
+
+    Lossless files differ in one thing: JFIF makes no YCbCr of them, which libjpeg assumes and then cannot decode.
+    """
     ids = tuple(c.id for c in frame.components)
     if len(ids) == 1:
         return ColorSpace.GRAY, None
     if len(ids) == 3:
-        if jfif:
+        if jfif and not frame.process.lossless:
             return ColorSpace.YCBCR, None
         if adobe is not None:
             if adobe == 0:

@@ -6,8 +6,11 @@ import os
 import re
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
+from ..errors import UnsupportedJpeg
 from ..options import Limits
+from ..types import ColorSpace
 from .markers import SOS
 from .parse import DEFAULT_LIMITS, Reader
 
@@ -15,6 +18,9 @@ __all__ = ["parse_header"]
 
 _CACHE_ENTRIES = 128
 _CACHED_HEADER = 8192
+_COMPONENTS = {
+    ColorSpace.GRAY: 1, ColorSpace.YCBCR: 3, ColorSpace.RGB: 3, ColorSpace.CMYK: 4, ColorSpace.YCCK: 4,
+}  # fmt: skip
 _SOS = re.compile(bytes((0xFF, SOS)))
 _cache: OrderedDict[tuple[bytes, Limits, bool, bytes | None], Reader] = OrderedDict()
 _cache_lock = threading.Lock()
@@ -40,15 +46,31 @@ def _header_end(data: bytes | memoryview) -> int:
 
 
 def parse_header(
-    data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, strict: bool = False, tables: bytes | None = None
+    data: bytes | memoryview,
+    limits: Limits = DEFAULT_LIMITS,
+    strict: bool = False,
+    tables: bytes | None = None,
+    color: ColorSpace | None = None,
 ) -> Reader:
     """A Reader behind the first scan header, which is its `scan`. Raises like `Reader`, takes `tables` like it.
 
+    color: what the components are, whatever the file says; UnsupportedJpeg where it has not as many.
     Headers seen lately (128 of at most 8 KB) are not parsed again: files of one encoder differ in little but size.
     Thread-safe; the Reader is the caller's own.
     """
-    if not isinstance(data, bytes):
-        data = memoryview(data).cast("B")
+    reader = _parsed(data if isinstance(data, bytes) else memoryview(data).cast("B"), limits, strict, tables)
+    if color is None:
+        return reader
+    frame = reader.require_frame()
+    count, wanted = len(frame.components), _COMPONENTS[color]
+    if count != wanted:
+        message = f"color={color.value!r} takes {wanted} components; the file has {count}"
+        raise UnsupportedJpeg(message, reader.frame_offset)
+    reader.frame = replace(frame, color=color)
+    return reader
+
+
+def _parsed(data: bytes | memoryview, limits: Limits, strict: bool, tables: bytes | None) -> Reader:
     end = _header_end(data)
     if end:
         key = (bytes(data[:end]), limits, strict, tables)

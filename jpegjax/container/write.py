@@ -104,15 +104,17 @@ def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_
         Lossless frames have none.
     metadata: to embed; its dpi is the JFIF density, its exif the APP1 body as it stands ("Exif\\0\\0" first).
     Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
-    A baseline frame with a step above 255 becomes extended sequential. ValueError where something does not fit.
+    A frame of 8 bits is baseline, or with a step above 255 extended sequential. ValueError where something does not fit.
     """
     return opening(frame.color, metadata) + frame_header(frame, qtables)
 
 
 def frame_header(frame: Frame, qtables: Sequence[np.ndarray]) -> bytes:
-    """DQT and SOFn, which stand behind all metadata."""
+    """DQT and SOFn, which stand behind all metadata. Like libjpeg's: 8 bits in Huffman codes are SOF1 for large steps alone."""
     parts = []
     process = frame.process
+    if process is Process.EXTENDED and frame.precision == 8:
+        process = Process.BASELINE
     for slot, table in ({} if process.lossless else _used_tables(frame, qtables)).items():
         parts.append(_dqt(slot, table.tobytes()))
         if process is Process.BASELINE and parts[-1][4] >> 4:

@@ -133,7 +133,7 @@ def decode(
     from .host import decode_image, picture_planes
 
     def opener(data: bytes | memoryview) -> tuple[Any, Notes]:
-        reader = parse_header(data, options.limits, options.strict, options.tables)
+        reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
         if options.partial or reader.require_frame().process.lossless:
             return decode_image(data, options)
         return _flat(picture_planes(data, options))
@@ -187,7 +187,7 @@ def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tu
     """(Coefficients or the JpegError, warnings) of each file."""
 
     def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
-        reader = parse_header(data, options.limits, options.strict, options.tables)
+        reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
         if reader.require_frame().process.lossless:
             raise UnsupportedJpeg(
                 "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset

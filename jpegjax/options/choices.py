@@ -2,9 +2,11 @@
 
 from typing import Literal, get_args
 
+from ..types import ColorSpace
+
 __all__ = [
-    "ENGINES", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES", "UPSAMPLES",
-    "Engine", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
+    "COLORS", "ENGINES", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES",
+    "UPSAMPLES", "Color", "Engine", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -14,6 +16,16 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 Mode = Literal["L", "RGB", "CMYK"]
 """What a file is decoded to; None as the file is."""
 MODES: tuple[Mode | None, ...] = (None, *get_args(Mode))
+
+Color = Literal["grey", "YCbCr", "RGB", "CMYK", "YCCK"]
+"""What the components of a file are."""
+COLORS: dict[Color, ColorSpace] = {
+    "grey": ColorSpace.GRAY,
+    "YCbCr": ColorSpace.YCBCR,
+    "RGB": ColorSpace.RGB,
+    "CMYK": ColorSpace.CMYK,
+    "YCCK": ColorSpace.YCCK,
+}
 
 Upsample = Literal["fancy", "nearest"]
 """How chroma grows: libjpeg's triangle filter, or repeated (djpeg -nosmooth)."""

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from .checks import Option, check_options, choice
 from .choices import MODES, UPSAMPLES
 from .groups import DEFAULT_LIMITS, Limits
-from .parse import parse_region, parse_scale
+from .parse import parse_color, parse_region, parse_scale
 
-__all__ = ["STRICT", "UPRIGHT", "DecodeOptions", "Within"]
+__all__ = ["CLAIMED", "STRICT", "UPRIGHT", "DecodeOptions", "Within"]
 
 # Sentences of what `transcode` has too.
+CLAIMED = "What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK."
 STRICT = "Damage is an error, rather than a warning beside what can be saved."
 UPRIGHT = "Turn the picture upright as its EXIF orientation says."
 
@@ -29,7 +30,7 @@ Within = Annotated[Limits, Option("What a file may cost at most.", _check_limits
 class DecodeOptions:
     """How files are read. `api.decode` tells it at length; here each value is in the one form that the engines read.
 
-    scale: a Fraction k/8, or 1.
+    scale: a Fraction k/8, or 1. color: a ColorSpace, or None for what the file says.
     """
 
     mode: Annotated[
@@ -49,6 +50,7 @@ class DecodeOptions:
     strict: Annotated[bool, Option(STRICT)] = False
     limits: Within = DEFAULT_LIMITS
     tables: Annotated[bytes | None, Option("Abbreviated stream of tables for files without them.")] = None
+    color: Annotated[Any, Option(CLAIMED, lambda _, c: parse_color(c))] = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..types import ColorSpace
 from .checks import check_choice, check_int
-from .choices import KINDS, MAX_SIDE, SUBSAMPLING, TARGET_METRICS, TUNES, Kind, Tune
+from .choices import COLORS, KINDS, MAX_SIDE, SUBSAMPLING, TARGET_METRICS, TUNES, Kind, Tune
 
 __all__ = [
-    "parse_crop", "parse_keep", "parse_qtables", "parse_quality", "parse_region", "parse_scale", "parse_subsampling",
-    "parse_target_metric", "parse_tune",
+    "parse_color", "parse_crop", "parse_keep", "parse_qtables", "parse_quality", "parse_region", "parse_scale",
+    "parse_subsampling", "parse_target_metric", "parse_tune",
 ]  # fmt: skip
 
 
@@ -132,6 +133,19 @@ def parse_tune(value: Any) -> Tune | None:
     if not isinstance(value, (str, bool, np.bool_, type(None))):
         raise TypeError(f"tune={value!r}: must be one of {', '.join(map(repr, TUNES))}")
     return check_choice("tune", value, TUNES) or None
+
+
+def parse_color(value: Any) -> ColorSpace | None:
+    """What components are, by a name in any case ("gray" is "grey"), or as `JpegInfo.color` has it."""
+    if value is None or (isinstance(value, ColorSpace) and value is not ColorSpace.UNKNOWN):
+        return value
+    if not isinstance(value, (str, ColorSpace)):
+        raise TypeError(f"color={value!r}: must be one of {', '.join(map(repr, COLORS))}")
+    known = {name.lower(): color for name, color in COLORS.items()} | {"gray": ColorSpace.GRAY}
+    name = str(getattr(value, "value", value)).lower()
+    if name not in known:
+        raise ValueError(f"color={value!r}: must be one of {', '.join(map(repr, COLORS))}")
+    return known[name]
 
 
 def parse_keep(value: Any) -> tuple[Kind, ...]:

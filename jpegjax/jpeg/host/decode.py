@@ -44,7 +44,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     behind a region's last MCU row, nor before the restart marker that decoding started at. ValueError for a region that
     does not fit.
     """
-    reader = parse_header(data, options.limits, options.strict, options.tables)
+    reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
     with _refusals_at(reader):
         frame, scan = reader.require_frame(), reader.scan
         assert scan is not None
@@ -115,7 +115,7 @@ def _picture_of_scan(
 
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], Notes]:
     """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
-    reader = parse_header(data, options.limits, options.strict, options.tables)
+    reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
     with _refusals_at(reader):
         frame = reader.require_frame()
         whole(frame).upsampling(used_of(frame, options.mode), False)
