@@ -76,6 +76,7 @@ def test_the_answer_for_a_photograph_reads_like_this() -> None:
         "restart markers every 3 MCUs",
         f"1 scan: components 1 2 3, coefficients 0–63, {len(data) - 650} bytes at 628",
         "300×300 dpi",
+        f"behind: unknown, 6 bytes at {len(data) - 6}",
         "comment: a comment",
     ])  # fmt: skip
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..options import SUBSAMPLING, Limits
+from ..options.gain_map import GainMapMetadata
 from ..types import ColorSpace, Component, Frame, Process
+from .behind import Picture, Trailer, find_behind
 from .metadata import Metadata
 from .parse import DEFAULT_LIMITS, PROCESS_NAMES, Reader
 from .parts import PartSizes, ScanPart, TablePart, walk
@@ -95,7 +97,9 @@ class JpegInfo:
     order; None where the first scan's header comes without it. quality: the nearest IJG quality 1..100, and
     quality_exact whether its tables are the file's own; None for lossless files. restart_interval: MCUs, 0 for none.
     scans, huffman_tables, conditioning: every scan and every definition of a table in the file, in order; sizes: bytes of
-    each part. header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole. warnings: (message, byte offset).
+    each part. pictures: all that the file holds, number 0 first, as `decode(picture=...)` counts them; trailers: what else
+    stands behind the first one. header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole. warnings:
+    (message, byte offset).
     """
 
     width: int
@@ -114,9 +118,16 @@ class JpegInfo:
     conditioning: tuple[TablePart, ...]
     metadata: Metadata
     sizes: PartSizes
+    pictures: tuple[Picture, ...]
+    trailers: tuple[Trailer, ...]
     header_nbytes: int
     file_nbytes: int
     warnings: tuple[tuple[str, int], ...]
+
+    @property
+    def gain_map(self) -> GainMapMetadata | None:
+        """What the file's first gain map says of itself, or None."""
+        return next((p.gain_map for p in self.pictures if p.gain_map is not None), None)
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain JSON types; EXIF, ICC and XMP as their lengths in bytes, comments as text."""
@@ -150,6 +161,8 @@ class JpegInfo:
             "dpi": None if m.dpi is None else list(m.dpi),
             "adobe_transform": m.adobe_transform,
             "sizes": self.sizes.as_dict(),
+            "pictures": [picture.as_dict() for picture in self.pictures],
+            "trailers": [trailer.as_dict() for trailer in self.trailers],
             "header_nbytes": self.header_nbytes,
             "file_nbytes": self.file_nbytes,
             "warnings": [{"message": message, "offset": offset} for message, offset in self.warnings],
@@ -189,6 +202,10 @@ class JpegInfo:
                 lines.append(f"{name.upper()}: {d[f'{name}_nbytes']:,} bytes{orientation}")
         if m.dpi is not None:
             lines.append(f"{m.dpi[0]:g}×{m.dpi[1]:g} dpi")
+        if len(self.pictures) > 1:
+            told = [f"  {i}: {picture}" for i, picture in enumerate(self.pictures[:_SHOWN_SCANS])]
+            lines += [f"{len(self.pictures)} pictures:", *told]
+        lines += [f"behind: {trailer}" for trailer in self.trailers[:_SHOWN_SCANS]]
         lines += [f"comment: {ascii(c) if not c.isprintable() else c}" for c in d["comments"]]
         lines += [f"warning: {message} (byte offset {offset})" for message, offset in self.warnings]
         return "\n".join(lines)
@@ -221,6 +238,7 @@ def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: b
     estimate = None if frame.process.lossless else estimate_quality(frame, qtables)
     metadata = reader.metadata
     layout = walk(reader.data, frame, limits, reader.position)
+    behind = find_behind(reader.data)
     return JpegInfo(
         width=frame.width,
         height=frame.height,
@@ -238,7 +256,9 @@ def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: b
         conditioning=tuple(layout.conditioning),
         metadata=metadata,
         sizes=layout.sizes,
+        pictures=tuple(behind.pictures),
+        trailers=tuple(behind.trailers),
         header_nbytes=reader.scan_header_end(),
         file_nbytes=reader.size,
-        warnings=(*reader.warnings, *metadata.warnings, *layout.warnings),
+        warnings=(*reader.warnings, *metadata.warnings, *layout.warnings, *behind.warnings),
     )

@@ -1,0 +1,7 @@
+"""Pictures, gain maps, videos and trailers behind the first picture: MPF, GContainer, hdrgm, ISO 21496-1."""
+
+from __future__ import annotations
+
+from .find import Behind, Picture, Trailer, find_behind, picture_span
+
+__all__ = ["Behind", "Picture", "Trailer", "find_behind", "picture_span"]
