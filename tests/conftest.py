@@ -30,12 +30,13 @@ def shared() -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """The command line in an empty folder; stdin's content as `given`."""
-    from jpegjax.cli import main
+    """The command line in an empty folder, as at a terminal; stdin's content as `given`, stdout `redirected` or not."""
+    from jpegjax.cli import main, pipes
 
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object, given: bytes = b"") -> Answer:
+    def call(*arguments: object, given: bytes = b"", redirected: bool = False) -> Answer:
+        monkeypatch.setattr(pipes, "redirected", lambda: redirected)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
         with pytest.raises(SystemExit) as left:
             main([str(a) for a in arguments])

@@ -25,11 +25,11 @@ def photos(tmp_path: Path) -> Path:
 
 def test_folder_with_jpegtrans_flags(run: Run, photos: Path) -> None:
     answer = run("transcode", photos, "-r", "-o", "out", "-rotate", "90", "-trim", "-progressive", "-copy", "none")
-    assert answer.code == 0 and answer.err == ""
+    assert answer.code == 0 and answer.out == b""
     wanted = {"rotate": 90, "trim": True, "progressive": True, "keep": "none"}
     for made, path in (("a.jpg", "a.jpg"), ("b.jpg", "b.jpeg"), ("inner/c.jpg", "inner/c.jpg")):
         assert Path("out", made).read_bytes() == jpegjax.transcode(photos / path, **wanted)
-    table = answer.out.decode()
+    table = answer.err
     assert "saved" in table and "32×67" in table and "3 files" in table and "transcoded at" in table
 
 
@@ -97,7 +97,7 @@ def test_table_notes_and_failures(run: Run, photos: Path) -> None:
     answer = run("transcode", photos, "-o", "out", "-perfect", "-rotate", "180", "--strip-all")
     assert answer.code == 1 and "pass trim=True" in answer.err
     answer = run("transcode", photos, "-o", "out", "--strip-all")
-    assert answer.code == 0 and b"EXIF orientation 6 left out and not applied" in answer.out
+    assert answer.code == 0 and "EXIF orientation 6 left out and not applied" in answer.err
     again = run("transcode", photos, "-o", "out")
     assert again.code == 1 and "a.jpg exists; --overwrite replaces it" in again.err
 

@@ -275,9 +275,9 @@ def test_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     assert cli("decode", source, "-scale", "1/2", "-crop", "20x10+7+9", "-o", target) == 0
     with Image.open(target) as image:
         np.testing.assert_array_equal(np.asarray(image), jpegjax.decode(source, scale=0.5, crop=(7, 9, 20, 10)))
-    assert "scale 1/2, crop 20×10+7+9: 20×10 pixels" in capfd.readouterr().out
+    assert "scale 1/2, crop 20×10+7+9: 20×10 pixels" in capfd.readouterr().err
     assert cli("decode", source, "--scale", "3/8", "-o", target, "--overwrite") == 0
-    assert "scale 3/8: 30×23 pixels" in capfd.readouterr().out
+    assert "scale 3/8: 30×23 pixels" in capfd.readouterr().err
     assert cli("decode", source, "--crop", "200x1+0+0", "-o", target, "--overwrite") == 1
     assert "does not fit in the picture of 80×60 pixels" in capfd.readouterr().err
     for flag, value in [("--scale", "1/3"), ("--crop", "20"), ("--crop", "axb+1+1"), ("--crop", "+5+5")]:

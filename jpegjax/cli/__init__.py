@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["main"]
 
@@ -27,11 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .app import app
 
     words = [_CJPEG.get(word, word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    code: Any = 1
     try:
-        app(words or ["--help"], prog_name="jpegjax")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        try:
+            app(words or ["--help"], prog_name="jpegjax")
+        except SystemExit as left:
+            code = left.code
+        sys.stdout.flush()
+    except OSError as error:  # what is printed cannot be: a full disk, a reader that has left
+        code = code or 1
+        if not isinstance(error, BrokenPipeError):
+            print(f"jpegjax: {error.filename or 'stdout'}: {error.strerror or error}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter says it again
+    sys.exit(code)

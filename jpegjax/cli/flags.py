@@ -29,11 +29,17 @@ def _version(asked: bool) -> None:
 
 
 Inputs = Annotated[
-    list[str], typer.Argument(help="Files, folders, globs in quotes, or - for stdin.", show_default=False)
+    list[str] | None,
+    typer.Argument(help="Files, folders, globs in quotes, or - for stdin. [default: stdin]", show_default=False),
 ]
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout. [default: beside each input]"),
+    typer.Option(
+        "-o",
+        "--output",
+        "--outfile",
+        help="File, folder, or - for stdout. [default: beside each input; stdout for one, redirected]",
+    ),
 ]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders inside folders.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown"]
+from . import pipes
+
+__all__ = [
+    "BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown", "to_stdout",
+]  # fmt: skip
 
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 BOX_SUFFIX = ".jxj"
@@ -26,6 +30,7 @@ class Source:
     path: Path | None
     relative: Path
     listed: bool = False  # found in a folder or by a glob, not named itself
+    alone: bool = False  # named itself, and nothing else was
 
     @property
     def name(self) -> str:
@@ -61,12 +66,17 @@ def _matches(pattern: str) -> Iterator[Source]:
 
 
 def find(
-    inputs: Sequence[str], recursive: bool, accept: Callable[[Path], bool]
+    inputs: Sequence[str] | None, recursive: bool, accept: Callable[[Path], bool]
 ) -> tuple[list[Source], list[tuple[str, str]]]:
     """(inputs, each once and in order; arguments that lead nowhere, each with the reason).
 
-    accept: which files of a folder count; files named on the command line and matches of globs always do.
+    inputs: None or none for stdin, unless that is a terminal (UsageError). accept: which files of a folder count; files
+    named on the command line and matches of globs always do.
     """
+    if not inputs:
+        if pipes.typed():
+            raise UsageError("no input: name files or folders, or pipe a picture in")
+        inputs = ["-"]
     found: dict[str, Source] = {}
     lost: list[tuple[str, str]] = []
     for word in inputs:
@@ -79,7 +89,7 @@ def find(
             here = [Source(p, p.relative_to(path), True) for p in _walk(path, recursive) if accept(p)]
             reason = "no image files in this folder" + ("" if recursive else " (-r looks into folders inside)")
         elif path.exists():
-            here, reason = [Source(path, Path(path.name))], ""
+            here, reason = [Source(path, Path(path.name), alone=len(inputs) == 1)], ""
         elif glob.has_magic(word):
             here, reason = list(_matches(word)), "no file matches"
         else:
@@ -100,13 +110,21 @@ def _is_folder(output: str, sources: Sequence[Source]) -> bool:
     )
 
 
+def to_stdout(sources: Sequence[Source], output: str | None) -> bool:
+    """Whether outputs go to stdout: asked by "-", or where nothing was asked, of stdin's picture, and of the only input that
+    was named where stdout is redirected."""
+    if output is None and len(sources) == 1:
+        return sources[0].path is None or (sources[0].alone and pipes.redirected())
+    return output == "-"
+
+
 def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job]:
     """Where each output goes. UsageError where two would be one file, one is an input, or stdout takes several.
 
-    output: None beside each input (stdin to stdout), "-" stdout, a file for a single input, else a folder that keeps
-    the relative folders of what was found by a folder or glob.
+    output: None beside each input, or as `to_stdout` says, "-" stdout, a file for a single input, else a folder that
+    keeps the relative folders of what was found by a folder or glob.
     """
-    if output == "-":
+    if to_stdout(sources, output):
         if len(sources) > 1:
             raise UsageError(f"-o - takes one input, not {len(sources)}")
         return [Job(source, None) for source in sources]
@@ -117,7 +135,7 @@ def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job
     elif output is not None:
         jobs = [Job(s, Path(output)) for s in sources]
     else:
-        jobs = [Job(s, s.path.with_suffix(suffix) if s.path else None) for s in sources]
+        jobs = [Job(s, s.path.with_suffix(suffix)) for s in sources if s.path]
 
     taken: dict[str, Source] = {}
     inputs = {os.path.realpath(s.path): s for s in sources if s.path}

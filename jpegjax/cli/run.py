@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from . import settings
+from . import pipes, settings
 from .paths import Job, shown
 
 __all__ = ["run", "usage"]
@@ -20,7 +20,8 @@ def usage(error: Exception) -> typer.Exit:
 
 
 def run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool, cores: int | None) -> int:
-    """Run, show the table (on stderr where stdout carries a picture), list failures; the exit code."""
+    """Run, show the table, list failures, both on stderr; the exit code. One picture on stdout has a table if there is more to
+    say of it than its size."""
     from . import report
     from . import work as works
 
@@ -29,7 +30,9 @@ def run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool
     with settings.at_most(cores), report.progress(0 if quiet else len(jobs), work.verb) as tick:
         rows, totals = works.run(work, jobs, tick)
     piped = jobs[0].target is None
+    if piped and not quiet and not rows[0].failed and pipes.lost_on_a_device():
+        print("jpegjax: the picture went to stdout, a device that keeps nothing; -o FILE writes one", file=sys.stderr)
     asked = any(row.verdict or row.notes or row.psnr_db is not None for row in rows)
     if not quiet and (asked or not piped):
-        report.show(rows, totals, report.console(stderr=piped))
+        report.show(rows, totals, report.console(stderr=True))
     return report.failures(rows, lost)

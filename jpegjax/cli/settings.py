@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options import Limits, Restart
+from . import pipes
 from .paths import Job, UsageError, shown
 
 __all__ = [
@@ -105,8 +106,12 @@ def file_bytes(flag: str, path: Path) -> bytes:
 
 
 def no_binary_to_terminal(jobs: Sequence[Job]) -> None:
-    """UsageError where a picture would go to stdout and that is a terminal."""
-    if any(job.target is None for job in jobs) and sys.stdout.isatty():
+    """UsageError where a picture would go to stdout and that is a terminal, or closed."""
+    if all(job.target is not None for job in jobs):
+        return
+    if pipes.stdout_is_closed():
+        raise UsageError("stdout is closed: give -o FILE")
+    if sys.stdout.isatty():
         raise UsageError("a picture on the terminal helps nobody: redirect stdout or give -o FILE")
 
 

@@ -26,7 +26,7 @@ from ..flags import (
     Upright,
     said,
 )
-from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown
+from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown, to_stdout
 from ..run import run, usage
 
 __all__ = ["decode"]
@@ -34,11 +34,20 @@ __all__ = ["decode"]
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
 
 
+def _format_of(output: str | None) -> str:
+    """What -o's suffix says, png where it says nothing."""
+    named = Path(output).suffix.lower().lstrip(".") if output else ""
+    return {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
+
+
 def decode(
-    inputs: Inputs,
+    inputs: Inputs = None,
     output: Output = None,
     format: Annotated[
-        str | None, typer.Option("-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png]")
+        str | None,
+        typer.Option(
+            "-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png; ppm to stdout]"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
@@ -71,10 +80,8 @@ def decode(
             strict=strict,
             limits=settings.limits(limit_pixels, limit_memory),
         )
-        if format is None:
-            named = Path(output).suffix.lower().lstrip(".") if output else ""
-            format = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
-        check_choice("--format", format, _FORMATS)
+        if format is not None:
+            check_choice("--format", format, _FORMATS)
         loaded = None
         if model is not None:
             from ...learned import weights
@@ -84,6 +91,8 @@ def decode(
 
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
+        if format is None:
+            format = "ppm" if to_stdout(sources, output) else _format_of(output)
         targets = plan(sources, output, f".{format}")
         settings.no_binary_to_terminal(targets)
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):

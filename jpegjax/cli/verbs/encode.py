@@ -38,7 +38,7 @@ __all__ = ["encode"]
 
 def encode(
     context: typer.Context,
-    inputs: Inputs,
+    inputs: Inputs = None,
     output: Output = None,
     quality: Annotated[
         str | None, typer.Option("-q", "--quality", help=said("quality", "Two as 75,60. [default: 75]"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
@@ -17,13 +16,13 @@ __all__ = ["info"]
 
 
 def info(
-    inputs: Inputs,
+    inputs: Inputs = None,
     recursive: Recursive = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Say what JPEG files are and what takes their bytes, without decoding them."""
     from ...container import inspect
-    from .. import boxes, report
+    from .. import boxes, pipes, report
 
     try:
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES | {BOX_SUFFIX})
@@ -31,7 +30,7 @@ def info(
         raise usage(error) from None
     for source in sources:
         try:
-            data = source.path.read_bytes() if source.path else sys.stdin.buffer.read()
+            data = source.path.read_bytes() if source.path else pipes.read_stdin()
             if boxes.is_box(data):
                 fields = boxes.described(data)
                 lines = [f"{name.replace('_', ' ')}: {value}" for name, value in fields.items()]

@@ -23,16 +23,22 @@ from ..flags import (
     Upright,
     said,
 )
-from ..paths import JPEG_SUFFIXES, UsageError, find, in_place, plan
+from ..paths import JPEG_SUFFIXES, UsageError, find, in_place, plan, to_stdout
 from ..run import run, usage
 
 __all__ = ["transcode"]
 
 
 def transcode(
-    inputs: Inputs,
+    inputs: Inputs = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", "--outfile", help="File, folder, or - for stdout.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            "--outfile",
+            help="File, folder, or - for stdout. [default: stdout for one input, redirected]",
+        ),
     ] = None,
     replace: Annotated[
         bool, typer.Option("--in-place", help="Replace each input, at once and as a whole; damaged ones stay.")
@@ -95,7 +101,7 @@ def transcode(
         from ..work import TranscodeJob
 
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
-        if output is None and not replace and any(source.path for source in sources):
+        if output is None and not replace and sources and not to_stdout(sources, None):
             raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
         targets = in_place(sources) if replace else plan(sources, output, ".jpg")
         settings.no_binary_to_terminal(targets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from ...bulk.local import batches, in_turns, write_whole
 from ...run.engines import pick
-from .. import boxes, pictures
+from .. import boxes, pictures, pipes
 from ..paths import Job, shown
 from ..report import Row, Totals, announce_compilation
 from .decode import DecodeJob
@@ -39,7 +38,7 @@ def _open(work: Work, job: Job) -> tuple[Item, int]:
         if job.target is not None and job.target.is_file() and not work.overwrite:
             raise FileExistsError(_exists(job.target))
         if job.source.path is None:
-            item.source = sys.stdin.buffer.read()
+            item.source = pipes.read_stdin()
         return item, work.measure(item)
     except Exception as error:  # readers of foreign formats raise whatever they like
         item.row.error = reason(error)
@@ -61,13 +60,14 @@ def _finish(work: Work, item: Item) -> Row:
             if content is not None and item.job.target is not None:
                 write_whole(item.job.target, content, work.overwrite)
             elif content is not None:
-                sys.stdout.buffer.write(content)
-                sys.stdout.buffer.flush()
+                pipes.write_stdout(content)
         except BrokenPipeError:
             raise
         except FileExistsError:
             item.row.error = _exists(item.job.target)
-        except (OSError, pictures.Refused) as error:
+        except OSError as error:
+            item.row.error = f"{shown(item.job.target or 'stdout')}: {reason(error)}"
+        except pictures.Refused as error:
             item.row.error = reason(error)
     return item.row
 
