@@ -43,5 +43,7 @@ def read_stdin() -> bytes:
 
 def write_stdout(content: bytes | memoryview) -> None:
     """OSError as writing goes: BrokenPipeError where the reader has left."""
-    sys.stdout.buffer.write(content)
+    left = memoryview(content).cast("B")
+    while left:  # unbuffered (PYTHONUNBUFFERED), a write may stop early without an error
+        left = left[sys.stdout.buffer.write(left) or 0 :]
     sys.stdout.buffer.flush()

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import LimitExceeded
 from .paths import shown
 
-__all__ = ["Row", "Totals", "announce_compilation", "console", "failures", "progress", "show"]
+__all__ = ["Row", "Totals", "announce_compilation", "console", "failures", "progress", "reason", "show"]
 
 _LONGEST_TABLE = 100
 
@@ -95,6 +96,18 @@ def announce_compilation(engine: str, after_seconds: float = 4.0) -> Iterator[No
         yield
     finally:
         timer.cancel()
+
+
+def reason(error: BaseException) -> str:
+    """Why a file failed, as people read it; an error that nobody foresaw has its name before it."""
+    if isinstance(error, LimitExceeded):
+        return f"{error}; here: --limit-pixels, --limit-memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said, name = str(error), type(error).__name__
+    if said and isinstance(error, (ValueError, OSError, ImportError, SyntaxError)):
+        return said
+    return f"{name}: {said}" if said else name
 
 
 def _bpp(nbytes: int, pixels: int) -> str:

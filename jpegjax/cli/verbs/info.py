@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ...errors import JpegError
 from ..flags import Inputs, Recursive
 from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, shown
 from ..run import usage
@@ -28,6 +27,7 @@ def info(
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES | {BOX_SUFFIX})
     except UsageError as error:
         raise usage(error) from None
+    rows = []
     for source in sources:
         try:
             data = source.path.read_bytes() if source.path else pipes.read_stdin()
@@ -37,11 +37,12 @@ def info(
             else:
                 found = inspect(data)
                 fields, lines = found.as_dict(), str(found).splitlines()
-        except (JpegError, OSError) as error:
-            lost.append((source.name, str(error.strerror if isinstance(error, OSError) else error)))
+        except Exception as error:  # a file fails by itself, whatever it holds
+            rows.append(report.Row(source.name, error=report.reason(error)))
             continue
+        rows.append(report.Row(source.name))
         if as_json:
             print(json.dumps({"file": source.name, **fields}))
         else:
             print(source.name, *(f"  {shown(line)}" for line in lines), sep="\n")
-    raise typer.Exit(report.failures([], lost))
+    raise typer.Exit(report.failures(rows, lost))

@@ -15,8 +15,8 @@ from ...container.box import read_box
 from ...jpeg import codec
 from ...options import DecodeOptions, EncodeOptions
 from .. import boxes, pictures
-from ..report import Totals
-from .item import TINY, Item, reason
+from ..report import Totals, reason
+from .item import TINY, Item
 
 __all__ = ["DecodeJob"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ...bulk.local import batches, in_turns, write_whole
 from ...run.engines import pick
-from .. import boxes, pictures, pipes
+from .. import boxes, pipes
 from ..paths import Job, shown
-from ..report import Row, Totals, announce_compilation
+from ..report import Row, Totals, announce_compilation, reason
 from .decode import DecodeJob
 from .encode import EncodeJob
-from .item import Item, reason
+from .item import Item
 from .transcode import TranscodeJob
 
 __all__ = ["run"]
@@ -53,6 +53,19 @@ def _load(work: Work, item: Item) -> None:
             item.row.error = reason(error)
 
 
+def _code(work: Work, items: Sequence[Item], totals: Totals) -> None:
+    """Codes a batch. Where that fails as a whole, each that has no result yet alone, so that one takes no other along."""
+    try:
+        work.code(items, totals)
+    except Exception as error:  # a target out of reach, memory that is short
+        if len(items) == 1:
+            items[0].row.error = reason(error)
+            return
+        for item in items:
+            if item.result is None and item.row.error is None:
+                _code(work, [item], totals)
+
+
 def _finish(work: Work, item: Item) -> Row:
     if item.row.error is None:
         try:
@@ -65,10 +78,10 @@ def _finish(work: Work, item: Item) -> Row:
             raise
         except FileExistsError:
             item.row.error = _exists(item.job.target)
-        except OSError as error:
-            item.row.error = f"{shown(item.job.target or 'stdout')}: {reason(error)}"
-        except pictures.Refused as error:
+        except Exception as error:
             item.row.error = reason(error)
+            if isinstance(error, OSError):
+                item.row.error = f"{shown(item.job.target or 'stdout')}: {item.row.error}"
     return item.row
 
 
@@ -95,9 +108,9 @@ def run(
         with announce_compilation("xla") if first else contextlib.nullcontext():
             if first and rehearse:
                 before = time.perf_counter()
-                work.code(good, Totals(work.verb, totals.engine))
+                _code(work, good, Totals(work.verb, totals.engine))
                 rehearsal_seconds = time.perf_counter() - before
-            work.code(good, totals)
+            _code(work, good, totals)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import LimitExceeded
 from ...options import DecodeOptions, Limits
 from ..paths import Job
 from ..report import Row
 
-__all__ = ["ANY", "TINY", "Item", "reason"]
+__all__ = ["ANY", "TINY", "Item"]
 
 TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
 ANY = DecodeOptions(limits=Limits(None, None, None, None))
@@ -30,11 +29,3 @@ class Item:
     orientation: int = 1
     result: Any = None
     decoded: Any = None
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, LimitExceeded):
-        return f"{error}; here: --limit-pixels, --limit-memory"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

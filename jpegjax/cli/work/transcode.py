@@ -12,8 +12,8 @@ from ...container import inspect
 from ...jpeg import codec
 from ...jpeg.transcode import transcode
 from ...options import EncodeOptions, TranscodeOptions
-from ..report import Totals
-from .item import ANY, TINY, Item, reason
+from ..report import Totals, reason
+from .item import ANY, TINY, Item
 
 __all__ = ["TranscodeJob"]
 
