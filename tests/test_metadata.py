@@ -236,7 +236,7 @@ def test_the_file_that_has_damaged_exif_is_named() -> None:
     plain, data = pillow(RGB), pillow(RGB, exif=b"Exif\0\0")
     with pytest.raises(CorruptJpeg) as raised:
         jpegjax.decode([plain, data], apply_exif_orientation=True, strict=True)
-    assert raised.value.__notes__ == ["in data[1]"]
+    assert str(raised.value).startswith("item 1: ")
 
 
 @pytest.mark.parametrize("code", [0xE0, 0xE1, 0xE2, 0xEE, 0xFE])

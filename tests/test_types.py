@@ -42,6 +42,11 @@ def calls(file: BinaryIO, coefficients: jpegjax.Coefficients, held: jax.Array) -
     assert_type(jpegjax.decode([Path("a.jpg")], upsample="nearest"), list[npt.NDArray[Any]])
     assert_type(jpegjax.decode(file, device="gpu"), jax.Array)
     assert_type(jpegjax.decode((b"", b""), device="cpu"), list[jax.Array])
+    assert_type(jpegjax.encode([image], errors="return"), list[bytes | Exception])
+    assert_type(jpegjax.decode(["a.jpg"], errors="return"), list[npt.NDArray[Any] | Exception])
+    assert_type(jpegjax.decode("a.jpg", device="gpu", errors="return"), jax.Array | Exception)
+    assert_type(jpegjax.transcode(["a.jpg"], errors="return"), list[bytes | Exception])
+    assert_type(jpegjax.read_coefficients("a.jpg", errors="return"), jpegjax.Coefficients | Exception)
     assert_type(jpegjax.imread("a.jpg", crop=(0, 0, 8, 8)), npt.NDArray[Any])
     assert_type(jpegjax.read_coefficients("a.jpg"), jpegjax.Coefficients)
     assert_type(jpegjax.read_coefficients(["a.jpg"], strict=True), list[jpegjax.Coefficients])
@@ -64,6 +69,7 @@ WRONG = [
     "jpegjax.encode(image, qualty=75)",
     'jpegjax.decode(b"", mode="rgb")',
     'jpegjax.decode(b"", upsample="cubic")',
+    'jpegjax.decode([b""], errors="ignore")',
     'jpegjax.transcode(b"", rotate=45)',
     'jpegjax.imwrite("a.jpg", image, quality="high")',
     'jpegjax.simulate(image, 75, forward="fast")',

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..errors import JpegError
-from ..options import Color, DecodeOptions, EncodeOptions, Limits, Metadata, Restart
+from ..options import ERRORS, Color, DecodeOptions, EncodeOptions, Errors, Limits, Metadata, Restart, check_choice
 from ..types import Coefficients, ColorSpace, Scan, register_pytree
-from .inputs import Many, S, Source, as_files, as_tables, warn
+from .inputs import Many, S, Source, as_files, as_tables, on_good, settled
 
 if TYPE_CHECKING:
     from .keywords import ReadKeywords, WriteKeywords
@@ -17,9 +16,21 @@ __all__ = ["read_coefficients", "write_coefficients"]
 
 
 @overload
-def read_coefficients(data: Source, **options: Unpack[ReadKeywords]) -> Coefficients: ...
+def read_coefficients(
+    data: Source, *, errors: Literal["raise"] = "raise", **options: Unpack[ReadKeywords]
+) -> Coefficients: ...
 @overload
-def read_coefficients(data: Many[S], **options: Unpack[ReadKeywords]) -> list[Coefficients]: ...
+def read_coefficients(
+    data: Many[S], *, errors: Literal["raise"] = "raise", **options: Unpack[ReadKeywords]
+) -> list[Coefficients]: ...
+@overload
+def read_coefficients(
+    data: Source, *, errors: Literal["return"], **options: Unpack[ReadKeywords]
+) -> Coefficients | Exception: ...
+@overload
+def read_coefficients(
+    data: Many[S], *, errors: Literal["return"], **options: Unpack[ReadKeywords]
+) -> list[Coefficients | Exception]: ...
 def read_coefficients(
     data: Source | Many[S],
     *,
@@ -27,7 +38,8 @@ def read_coefficients(
     limits: Limits = Limits(),
     tables: Source | None = None,
     color: Color | ColorSpace | None = None,
-) -> Coefficients | list[Coefficients]:
+    errors: Errors = "raise",
+) -> Any:
     """Quantised DCT coefficients of JPEG files, without decoding to pixels.
 
     Args:
@@ -36,6 +48,7 @@ def read_coefficients(
         limits: What a file may cost at most. See `Limits`.
         tables: Abbreviated stream of tables for files without them. As for `decode`.
         color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. As for `decode`.
+        errors: What becomes of errors that files meet: raise the first, or return each in its place. As for `decode`.
 
     Returns:
         `Coefficients` of N = 1 for one file, a list of them for several. Planes are NumPy int16 [1, rows, columns, 8, 8] in
@@ -49,24 +62,30 @@ def read_coefficients(
     """
     register_pytree()
     options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables), color=color)
-    files, single = as_files(data)
+    check_choice("errors", errors, ERRORS)
+    files, single = as_files(data, errors)
     from ..jpeg import codec
 
-    out = []
-    for i, (found, noted) in enumerate(codec.read(files, options)):
-        if isinstance(found, JpegError):
-            if not single:
-                found.add_note(f"in data[{i}]")
-            raise found
-        warn(noted, single, i)
-        out.append(found)
+    out = settled(on_good(lambda good: codec.read(good, options), files), single, errors)
     return out[0] if single else out
 
 
 @overload
-def write_coefficients(coefficients: Coefficients, **options: Unpack[WriteKeywords]) -> bytes: ...
+def write_coefficients(
+    coefficients: Coefficients, *, errors: Literal["raise"] = "raise", **options: Unpack[WriteKeywords]
+) -> bytes: ...
 @overload
-def write_coefficients(coefficients: Sequence[Coefficients], **options: Unpack[WriteKeywords]) -> list[bytes]: ...
+def write_coefficients(
+    coefficients: Sequence[Coefficients], *, errors: Literal["raise"] = "raise", **options: Unpack[WriteKeywords]
+) -> list[bytes]: ...
+@overload
+def write_coefficients(
+    coefficients: Coefficients, *, errors: Literal["return"], **options: Unpack[WriteKeywords]
+) -> bytes | Exception: ...
+@overload
+def write_coefficients(
+    coefficients: Sequence[Coefficients], *, errors: Literal["return"], **options: Unpack[WriteKeywords]
+) -> list[bytes | Exception]: ...
 def write_coefficients(
     coefficients: Coefficients | Sequence[Coefficients],
     *,
@@ -81,7 +100,8 @@ def write_coefficients(
     xmp: bytes | None = None,
     comment: bytes | str | None = None,
     dpi: tuple[int, int] | None = None,
-) -> bytes | list[bytes]:
+    errors: Errors = "raise",
+) -> Any:
     """JPEG files of quantised coefficients: the inverse of `read_coefficients`.
 
     Args:
@@ -99,6 +119,8 @@ def write_coefficients(
         xmp: XMP packet to embed.
         comment: Comment to embed; text as UTF-8.
         dpi: Dots an inch (x, y) to embed, 1..65535.
+        errors: What becomes of errors that images meet: raise the first, or return each in place of its file. Either way
+            the message says which file of the list it was to be.
 
     Returns:
         The bytes of a file for N = 1, a list of them for more images or a list.
@@ -116,18 +138,30 @@ def write_coefficients(
     if not single and not isinstance(coefficients, (list, tuple)):
         raise TypeError(f"coefficients: must be jpegjax.Coefficients or a list, not {type(coefficients).__name__}")
     items: Iterable[Any] = [coefficients] if isinstance(coefficients, Coefficients) else coefficients
-    one_by_one = []
+    check_choice("errors", errors, ERRORS)
+    one_by_one: list[Coefficients | Exception] = []
     for i, c in enumerate(items):
-        name = "coefficients" if single else f"coefficients[{i}]"
-        if not isinstance(c, Coefficients):
-            raise TypeError(f"{name}: must be jpegjax.Coefficients, not {type(c).__name__}")
-        if not c.planes or any(getattr(p, "ndim", 0) != 5 for p in c.planes):
-            raise ValueError(f"{name}: planes must be arrays [N, rows, columns, 8, 8], one for each component")
-        for k in c.frame.components:
-            if not (0 <= k.id <= 255 and 1 <= k.h <= 4 and 1 <= k.v <= 4 and 0 <= k.tq <= 3):
-                raise ValueError(f"{name}: {k}; identifiers are 0..255, factors 1..4, tables 0..3")
-        one_by_one += [c[n] for n in range(c.batch)]
+        try:
+            _check_form(c, "coefficients" if single else f"coefficients[{i}]")
+        except (TypeError, ValueError) as error:
+            if errors == "raise":
+                raise
+            one_by_one.append(error)
+        else:
+            one_by_one += [c[n] for n in range(c.batch)]
     from ..jpeg import codec
 
-    files = codec.write(one_by_one, options)
-    return files[0] if single and len(files) == 1 else files
+    results = on_good(lambda good: [(f, ()) for f in codec.write(good, options, errors == "raise")], one_by_one)
+    single = single and len(results) == 1
+    files = settled(results, single, errors)
+    return files[0] if single else files
+
+
+def _check_form(c: Any, name: str) -> None:
+    if not isinstance(c, Coefficients):
+        raise TypeError(f"{name}: must be jpegjax.Coefficients, not {type(c).__name__}")
+    if not c.planes or any(getattr(p, "ndim", 0) != 5 for p in c.planes):
+        raise ValueError(f"{name}: planes must be arrays [N, rows, columns, 8, 8], one for each component")
+    for k in c.frame.components:
+        if not (0 <= k.id <= 255 and 1 <= k.h <= 4 and 1 <= k.v <= 4 and 0 <= k.tq <= 3):
+            raise ValueError(f"{name}: {k}; identifiers are 0..255, factors 1..4, tables 0..3")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..container import JpegInfo, inspect
-from ..options import ENGINES, Color, DecodeOptions, Engine, Limits, Mode, Upsample, check_choice
+from ..options import ENGINES, ERRORS, Color, DecodeOptions, Engine, Errors, Limits, Mode, Upsample, check_choice
 from ..types import ColorSpace, Device
-from .inputs import Many, S, Source, as_bytes, as_files, as_tables, warn
+from .inputs import Many, S, Source, as_bytes, as_files, as_tables, on_good, settled
 
 if TYPE_CHECKING:
     import jax
@@ -20,13 +20,37 @@ __all__ = ["decode", "info"]
 
 
 @overload
-def decode(data: Source, *, device: None = None, **options: Unpack[DecodeKeywords]) -> npt.NDArray[Any]: ...
+def decode(
+    data: Source, *, device: None = None, errors: Literal["raise"] = "raise", **options: Unpack[DecodeKeywords]
+) -> npt.NDArray[Any]: ...
 @overload
-def decode(data: Many[S], *, device: None = None, **options: Unpack[DecodeKeywords]) -> list[npt.NDArray[Any]]: ...
+def decode(
+    data: Many[S], *, device: None = None, errors: Literal["raise"] = "raise", **options: Unpack[DecodeKeywords]
+) -> list[npt.NDArray[Any]]: ...
 @overload
-def decode(data: Source, *, device: Device, **options: Unpack[DecodeKeywords]) -> jax.Array: ...
+def decode(
+    data: Source, *, device: Device, errors: Literal["raise"] = "raise", **options: Unpack[DecodeKeywords]
+) -> jax.Array: ...
 @overload
-def decode(data: Many[S], *, device: Device, **options: Unpack[DecodeKeywords]) -> list[jax.Array]: ...
+def decode(
+    data: Many[S], *, device: Device, errors: Literal["raise"] = "raise", **options: Unpack[DecodeKeywords]
+) -> list[jax.Array]: ...
+@overload
+def decode(
+    data: Source, *, device: None = None, errors: Literal["return"], **options: Unpack[DecodeKeywords]
+) -> npt.NDArray[Any] | Exception: ...
+@overload
+def decode(
+    data: Many[S], *, device: None = None, errors: Literal["return"], **options: Unpack[DecodeKeywords]
+) -> list[npt.NDArray[Any] | Exception]: ...
+@overload
+def decode(
+    data: Source, *, device: Device, errors: Literal["return"], **options: Unpack[DecodeKeywords]
+) -> jax.Array | Exception: ...
+@overload
+def decode(
+    data: Many[S], *, device: Device, errors: Literal["return"], **options: Unpack[DecodeKeywords]
+) -> list[jax.Array | Exception]: ...
 def decode(
     data: Source | Many[S],
     *,
@@ -39,6 +63,7 @@ def decode(
     limits: Limits = Limits(),
     tables: Source | None = None,
     color: Color | ColorSpace | None = None,
+    errors: Errors = "raise",
     engine: Engine = "auto",
     device: Device | None = None,
 ) -> Any:
@@ -62,6 +87,8 @@ def decode(
         color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. Such as a stream out of a
             PDF whose /ColorTransform says so; or as `info(data).color` has it. By default what libjpeg takes them for by
             JFIF, Adobe's marker and the components' identifiers; lossless ones are RGB unless Adobe's marker denies it.
+        errors: What becomes of errors that files meet: raise the first, or return each in place of its picture. Either way
+            the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
             device is named. The pixels are the same.
         device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; the pixels then stay there as jax.Array.
@@ -92,22 +119,15 @@ def decode(
         color=color,
     )
     check_choice("engine", engine, ENGINES)
-    files, single = as_files(data)
+    check_choice("errors", errors, ERRORS)
+    files, single = as_files(data, errors)
     from ..jpeg import codec
     from ..jpeg.upright import upright
 
-    results = codec.decode(files, options, engine, device)
-    images = []
-    for i, (pixels, found) in enumerate(results):
-        if apply_exif_orientation and not isinstance(pixels, Exception):
-            pixels, damaged = upright(pixels, files[i], options)
-            found = [*found, *damaged]
-        if isinstance(pixels, Exception):
-            if not single:
-                pixels.add_note(f"in data[{i}]")
-            raise pixels
-        warn(found, single, i)
-        images.append(pixels)
+    results = on_good(lambda good: codec.decode(good, options, engine, device), files)
+    if apply_exif_orientation:
+        results = [upright(*result, file, options) for result, file in zip(results, files, strict=True)]
+    images = settled(results, single, errors)
     return images[0] if single else images
 
 

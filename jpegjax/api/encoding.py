@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..options import ENGINES, EncodeOptions, Engine, Metadata, Restart, TargetMetric, Tune, check_choice
+from ..options import (
+    ENGINES,
+    ERRORS,
+    EncodeOptions,
+    Engine,
+    Errors,
+    Metadata,
+    Restart,
+    TargetMetric,
+    Tune,
+    check_choice,
+)
 from ..types import Array, Device, Scan
-from .inputs import as_images
+from .inputs import Result, as_images, on_good, settled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .keywords import EncodeKeywords
 
-__all__ = ["encode", "encode_batch"]
+__all__ = ["encode", "encode_batch", "encode_each"]
 
 
 @overload
-def encode(images: Array, **options: Unpack[EncodeKeywords]) -> bytes: ...
+def encode(images: Array, *, errors: Literal["raise"] = "raise", **options: Unpack[EncodeKeywords]) -> bytes: ...
 @overload
-def encode(images: Sequence[Array], **options: Unpack[EncodeKeywords]) -> list[bytes]: ...
+def encode(
+    images: Sequence[Array], *, errors: Literal["raise"] = "raise", **options: Unpack[EncodeKeywords]
+) -> list[bytes]: ...
+@overload
+def encode(images: Array, *, errors: Literal["return"], **options: Unpack[EncodeKeywords]) -> bytes | Exception: ...
+@overload
+def encode(
+    images: Sequence[Array], *, errors: Literal["return"], **options: Unpack[EncodeKeywords]
+) -> list[bytes | Exception]: ...
 def encode(
     images: Array | Sequence[Array],
     *,
@@ -45,9 +64,10 @@ def encode(
     lossless: bool = False,
     predictor: int | None = None,
     point_transform: int = 0,
+    errors: Errors = "raise",
     engine: Engine = "auto",
     device: Device | None = None,
-) -> bytes | list[bytes]:
+) -> Any:
     """JPEG files of images, byte-identical to libjpeg-turbo's (cjpeg, Pillow) with the same settings.
 
     Args:
@@ -93,6 +113,8 @@ def encode(
         predictor: Predictor 1..7 of lossless files, by default the best for each. As T.81 table H.1 numbers them; the best
             is found by every 2nd to 8th row in pictures above 2^18 samples.
         point_transform: Low bits 0..15 that lossless files drop. Fewer than precision.
+        errors: What becomes of errors that pictures meet: raise the first, or return each in place of its file. Either way
+            the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
             device is named. The files are the same.
         device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; all local devices by default.
@@ -124,15 +146,27 @@ def encode(
         point_transform=point_transform,
     )
     check_choice("engine", engine, ENGINES)
-    batch, single = as_images(images, options.precision, options.lossless)
-    files = encode_batch(batch, options, engine, device)
+    check_choice("errors", errors, ERRORS)
+    batch, single = as_images(images, options.precision, options.lossless, errors)
+    results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
+    files = settled(results, single, errors)
     return files[0] if single else files
 
 
-def encode_batch(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], by options that are read already."""
+def encode_each(
+    images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False
+) -> list[Result]:
+    """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], by options that are read already.
+
+    What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None.
+    """
     if options.target_bytes is None and options.target_metric is None:
         from ..jpeg.codec import encode as run
     else:
         from ..jpeg.targets import encode as run
-    return run(images, options, engine, device)
+    return [(file, ()) for file in run(images, options, engine, device, stop)]
+
+
+def encode_batch(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
+    """`encode_each` whose first error is raised."""
+    return settled(encode_each(images, options, engine, device, True), len(images) == 1, "raise")

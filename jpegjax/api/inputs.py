@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..errors import JpegWarning
-from ..options import MAX_SIDE
+from ..errors import JpegError, JpegWarning
+from ..options import MAX_SIDE, Errors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "warn"]
+__all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "on_good", "settled"]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[np.uint8] | str | os.PathLike[str] | BinaryIO"
 """A file: its bytes, a buffer or uint8 [nbytes] of them, a path, or a file opened in binary mode."""
@@ -24,6 +24,9 @@ Source: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[np.uint8] | st
 S = TypeVar("S", bound=Source)
 Many: TypeAlias = "list[S] | tuple[S, ...]"
 """Several files."""
+
+Result: TypeAlias = "tuple[Any, Sequence[tuple[str, int]]]"
+"""What was made of an item, or the error that it met; (message, byte offset) of what was damaged."""
 
 
 def _is_jax(x: Any) -> bool:
@@ -59,17 +62,31 @@ def _image(x: Any, name: str, precision: int | None, lossless: bool) -> Any:
     return x if _is_jax(x) else np.ascontiguousarray(x)
 
 
-def as_images(images: Any, precision: int | None, lossless: bool) -> tuple[list[Any], bool]:
-    """(images, whether the caller gave a single one)."""
+def _read(function: Callable[..., Any], errors: Errors, *arguments: Any) -> Any:
+    """What the function gives, or where errors are returned what it met."""
+    try:
+        return function(*arguments)
+    except (OSError, TypeError, ValueError) as error:
+        if errors == "raise":
+            raise
+        return error
+
+
+def as_images(images: Any, precision: int | None, lossless: bool, errors: Errors = "raise") -> tuple[list[Any], bool]:
+    """(images, whether the caller gave a single one); where errors are returned, one in place of each that is no image."""
+
+    def several(items: Sequence[Any]) -> list[Any]:
+        return [_read(_image, errors, x, f"images[{i}]", precision, lossless) for i, x in enumerate(items)]
+
     if isinstance(images, (list, tuple)):
-        return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
+        return several(images), False
     if getattr(images, "ndim", None) == 4:
         if images.shape[3] not in (1, 3, 4):
             raise ValueError(
                 f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]"
             )
-        return [_image(x, f"images[{i}]", precision, lossless) for i, x in enumerate(images)], False
-    return [_image(images, "images", precision, lossless)], True
+        return several(images), False
+    return [_read(_image, errors, images, "images", precision, lossless)], True
 
 
 def as_bytes(data: Any, name: str) -> bytes | memoryview:
@@ -95,13 +112,46 @@ def as_tables(tables: Any) -> bytes | None:
     return None if tables is None else bytes(as_bytes(tables, "tables"))
 
 
-def as_files(data: Any) -> tuple[list[bytes | memoryview], bool]:
+def as_files(data: Any, errors: Errors = "raise") -> tuple[list[Any], bool]:
+    """(files, whether the caller gave a single one); where errors are returned, one in place of each that is no file."""
     if isinstance(data, (list, tuple)):
-        return [as_bytes(d, f"data[{i}]") for i, d in enumerate(data)], False
-    return [as_bytes(data, "data")], True
+        return [_read(as_bytes, errors, d, f"data[{i}]") for i, d in enumerate(data)], False
+    return [_read(as_bytes, errors, data, "data")], True
 
 
-def warn(found: Sequence[tuple[str, int]], single: bool, index: int) -> None:
-    for message, offset in found:
-        where = "" if single else f"data[{index}]: "
-        warnings.warn(f"{where}{message} (byte offset {offset})", JpegWarning, stacklevel=3)
+def on_good(run: Callable[[list[Any]], Iterable[Result]], items: Sequence[Any]) -> list[Result]:
+    """run(items) with items that are errors left out of the call, and in their places in what it gives."""
+    results = iter(run([item for item in items if not isinstance(item, Exception)]))
+    return [(item, ()) if isinstance(item, Exception) else next(results) for item in items]
+
+
+def _numbered(error: Exception, index: int) -> None:
+    """Let an error's message say which item of a list it is about, if it does not yet."""
+    text = error.args[0] if error.args else None
+    if not isinstance(text, str):
+        error.add_note(f"item {index}")
+    elif not text.startswith(("images[", "data[", "coefficients[")):
+        error.args = (f"item {index}: {text}", *error.args[1:])
+        if isinstance(error, JpegError):
+            error.message = f"item {index}: {error.message}"
+
+
+def settled(results: Iterable[Result], single: bool, errors: Errors) -> list[Any]:
+    """What a door hands back of results; warns of what was damaged.
+
+    The first error is raised, or each stays in its place, without the frames that would keep arrays alive.
+    """
+    out = []
+    for i, (value, found) in enumerate(results):
+        if isinstance(value, Exception):
+            if not single:
+                _numbered(value, i)
+            if errors == "raise":
+                raise value
+            value.__context__ = value.__cause__ = None
+            value = value.with_traceback(None)
+        for message, offset in found:
+            where = "" if single else f"data[{i}]: "
+            warnings.warn(f"{where}{message} (byte offset {offset})", JpegWarning, stacklevel=3)
+        out.append(value)
+    return out

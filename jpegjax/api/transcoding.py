@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..options import Flip, Kind, Limits, Restart, Rotation, TranscodeOptions
+from ..options import ERRORS, Errors, Flip, Kind, Limits, Restart, Rotation, TranscodeOptions, check_choice
 from ..types import Scan
-from .inputs import Many, S, Source, as_files, warn
+from .inputs import Many, S, Source, as_files, on_good, settled
 
 if TYPE_CHECKING:
     from .keywords import TranscodeKeywords
@@ -16,9 +16,19 @@ __all__ = ["transcode"]
 
 
 @overload
-def transcode(data: Source, **options: Unpack[TranscodeKeywords]) -> bytes: ...
+def transcode(data: Source, *, errors: Literal["raise"] = "raise", **options: Unpack[TranscodeKeywords]) -> bytes: ...
 @overload
-def transcode(data: Many[S], **options: Unpack[TranscodeKeywords]) -> list[bytes]: ...
+def transcode(
+    data: Many[S], *, errors: Literal["raise"] = "raise", **options: Unpack[TranscodeKeywords]
+) -> list[bytes]: ...
+@overload
+def transcode(
+    data: Source, *, errors: Literal["return"], **options: Unpack[TranscodeKeywords]
+) -> bytes | Exception: ...
+@overload
+def transcode(
+    data: Many[S], *, errors: Literal["return"], **options: Unpack[TranscodeKeywords]
+) -> list[bytes | Exception]: ...
 def transcode(
     data: Source | Many[S],
     *,
@@ -39,7 +49,8 @@ def transcode(
     apply_exif_orientation: bool = False,
     strict: bool = False,
     limits: Limits = Limits(),
-) -> bytes | list[bytes]:
+    errors: Errors = "raise",
+) -> Any:
     """JPEG files made of JPEG files without loss, byte-identical to jpegtran's: the quantised coefficients stay.
 
     What is applied of the EXIF orientation, rotate, flip and crop is carried out in this order, the turns as one. What
@@ -71,6 +82,8 @@ def transcode(
         apply_exif_orientation: Turn the picture upright as its EXIF orientation says. The orientation is then set to 1.
         strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
         limits: What a file may cost at most. See `Limits`.
+        errors: What becomes of errors that files meet: raise the first, or return each in place of the new file. As for
+            `decode`.
 
     Returns:
         The bytes of a file for one file, a list of them for several.
@@ -91,13 +104,7 @@ def transcode(
         restart=Restart(rows=restart_rows, blocks=restart_blocks), apply_exif_orientation=apply_exif_orientation,
         strict=strict, limits=limits,
     )  # fmt: skip
-    sources, single = as_files(data)
-    files = []
-    for i, (file, found) in enumerate(run(sources, options)):
-        if isinstance(file, ValueError):
-            if not single:
-                file.add_note(f"in data[{i}]")
-            raise file
-        warn(found, single, i)
-        files.append(file)
+    check_choice("errors", errors, ERRORS)
+    sources, single = as_files(data, errors)
+    files = settled(on_good(lambda good: run(good, options), sources), single, errors)
     return files[0] if single else files

@@ -48,53 +48,80 @@ def plan(shape: Sequence[int], options: EncodeOptions) -> Plan:
     return frame, tuple([tables[k.tq] for k in frame.components])
 
 
-def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX; lossless ones are the host's on every engine."""
+def _attempted(function: Callable[[Any], bytes], stop: bool = False) -> Callable[[Any], Any]:
+    """The function, but what it refuses is an error in place of its result. stop: after one, later calls do nothing."""
+    failed: list[bool] = []
+
+    def run(item: Any) -> bytes | Exception | None:
+        if stop and failed:
+            return None
+        try:
+            return function(item)
+        except (TypeError, ValueError) as error:
+            failed.append(True)
+            return error
+
+    return run
+
+
+def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
+    """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, or what each met in place of its file.
+
+    Lossless ones are the host's on every engine. stop: once one has failed, others may be left out, as None.
+    """
     if options.lossless:
         pick(engine, device)
-        return run_parallel(lambda image: _encode_lossless(np.asarray(image), options), images)
+        return run_parallel(_attempted(lambda image: _encode_lossless(np.asarray(image), options), stop), images)
     if options.tune:
         from .tuned.plan import chosen_recipe
 
-        return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device)
-    return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device)
+        return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device, stop)
+    return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device, stop)
 
 
 def encode_planned(
-    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any
-) -> list[bytes]:
+    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any, stop: bool = False
+) -> list[Any]:
     """Plain files of images as for `encode`, each by its `plan`."""
     if pick(engine, device) == "host":
         from .host import encode_image
 
         pairs = list(zip(images, plans, strict=True))
-        return run_parallel(lambda pair: encode_image(np.ascontiguousarray(pair[0]), *pair[1], options), pairs)
+        one = _attempted(lambda p: encode_image(np.ascontiguousarray(p[0]), p[1][0], p[1][1], options), stop)
+        return run_parallel(one, pairs)
     from .device import transform_batch
 
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
+    coded = _attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))
     for i, planes in transform_batch(images, frames, tables, device=device):
-        pending[i] = submit(entropy.encode_image, planes, frames[i], tables[i], options)
+        pending[i] = submit(coded, (planes, frames[i], tables[i]))
     return [p.result() for p in pending]
 
 
 def encode_recipes(
-    images: Sequence[Any], recipes: Sequence[Recipe], options: EncodeOptions, engine: str, device: Any
-) -> list[bytes]:
+    images: Sequence[Any],
+    recipes: Sequence[Recipe],
+    options: EncodeOptions,
+    engine: str,
+    device: Any,
+    stop: bool = False,
+) -> list[Any]:
     """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
     from .tuned.encode import encode_tuned, write_tuned
     from .tuned.plan import tuned_frame
 
     if pick(engine, device) == "host":
         pairs = list(zip(images, recipes, strict=True))
-        return run_parallel(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), pairs)
+        return run_parallel(_attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)
     from .tuned.device import quantise_batch
 
     shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
     frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
     pending: list[Any] = [None] * len(images)
+    coded = _attempted(lambda p: write_tuned(p[0], p[1], p[2], options))
     for i, planes in quantise_batch(images, frames, recipes, device):
-        pending[i] = submit(write_tuned, planes, frames[i], recipes[i], options)
+        pending[i] = submit(coded, (planes, frames[i], recipes[i]))
     return [p.result() for p in pending]
 
 
@@ -223,8 +250,8 @@ def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]
     return planes, frame, tables
 
 
-def write(items: Sequence[Coefficients], options: EncodeOptions) -> list[bytes]:
-    """Files of coefficients, each a batch of one."""
+def write(items: Sequence[Coefficients], options: EncodeOptions, stop: bool = False) -> list[Any]:
+    """Files of coefficients, each a batch of one, or what they met; stop as for `encode`."""
 
     def one(c: Coefficients) -> bytes:
         planes, frame, tables = _checked(c)
@@ -234,4 +261,4 @@ def write(items: Sequence[Coefficients], options: EncodeOptions) -> list[bytes]:
             frame = Frame(frame.height, frame.width, frame.components, process, frame.precision, frame.color)
         return entropy.encode_image(planes, frame, tables, options)
 
-    return run_parallel(one, items)
+    return run_parallel(_attempted(one, stop), items)

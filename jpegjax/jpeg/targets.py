@@ -206,6 +206,14 @@ class _Picture:
         self.values: dict[tuple[int, int], float] = {}
         self.best: tuple[bool, int, bytes] | None = None  # not good enough, what to have least of, the file
         self.reference: Any = None
+        self.error: Exception | None = None  # what ended the search
+
+    def take(self, result: bytes | Exception) -> None:
+        """What became of the file that was wanted."""
+        if isinstance(result, Exception):
+            self.error, self.wanted = result, None
+        else:
+            self.answer(result)
 
     def answer(self, data: bytes) -> None:
         assert self.wanted is not None
@@ -248,7 +256,7 @@ class _Picture:
         return float(function(self.reference, decoded, peak))
 
 
-def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
+def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any) -> list[Any]:
     """The files that pictures want next."""
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
@@ -264,38 +272,43 @@ def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, d
     return codec.encode_recipes(images, recipes, options, engine, device)
 
 
-def _refuse(picture: _Picture, index: int | None, engine: str, device: Any) -> None:
+def _refusal(picture: _Picture, engine: str, device: Any) -> Exception:
     """ValueError that says what can be reached."""
     ends: list[float] = []
     plain = replace(picture.options, target_bytes=None, target_metric=None)
     for step in (_FIRST, _LAST):
         picture.wanted = step, 0
         (data,) = _encode([picture], plain, engine, device)
+        if isinstance(data, Exception):
+            return data
         ends.append(len(data) if picture.options.target_metric is None else picture.metric(data))
     name = "target_bytes" if picture.options.target_metric is None else "target_metric"
     value = getattr(picture.options, name)
-    where = "" if index is None else f"images[{index}]: "
     low, high = (f"{x:,}" if isinstance(x, int) else f"{x:.4g}" for x in ends)
-    raise ValueError(f"{where}{name}={value!r}: out of reach; qualities 1 to 100 give {low} to {high}")
+    return ValueError(f"{name}={value!r}: out of reach; qualities 1 to 100 give {low} to {high}")
 
 
-def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:
-    """Files of images as `codec.encode` makes them, with options.target_bytes or target_metric reached by each alone.
+def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
+    """Files of images as `codec.encode` makes them, options.target_bytes or target_metric reached by each alone, or errors.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
     target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, or 0.1 dB of
     -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
-    where no quality reaches the target, or all exceed it, with the range that can be reached.
+    where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as for `codec.encode`.
     """
     plain = replace(options, target_bytes=None, target_metric=None)
-    for i, image in enumerate(images):
-        if options.target_metric is not None and image.ndim == 3 and image.shape[2] == 4:
-            raise ValueError(f"images[{i}]: target_metric: no metric takes CMYK")
     pictures = [_Picture(image, options) for image in images]
+    for picture in pictures:
+        if options.target_metric is not None and picture.image.ndim == 3 and picture.image.shape[2] == 4:
+            picture.take(ValueError("target_metric: no metric takes CMYK"))
     while active := [picture for picture in pictures if picture.wanted is not None]:
+        if stop and any(picture.error for picture in pictures):
+            break
         for picture, data in zip(active, _encode(active, plain, engine, device), strict=True):
-            picture.answer(data)
-    for i, picture in enumerate(pictures):
-        if picture.impossible:
-            _refuse(picture, i if len(images) > 1 else None, engine, device)
-    return [picture.best[2] for picture in pictures if picture.best is not None]
+            picture.take(data)
+    for picture in pictures:
+        if stop and any(picture.error for picture in pictures):
+            break
+        if picture.error is None and picture.impossible:
+            picture.error = _refusal(picture, engine, device)
+    return [picture.error or (picture.best and picture.best[2]) for picture in pictures]

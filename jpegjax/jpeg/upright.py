@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,16 @@ from ..options import DecodeOptions
 __all__ = ["upright"]
 
 
-def upright(pixels: Any, data: bytes | memoryview, options: DecodeOptions) -> tuple[Any, list[tuple[str, int]]]:
-    """(pixels [H, W, ...] of `data`, NumPy or JAX, turned by its EXIF orientation; warnings where that is damaged).
+Notes = Sequence[tuple[str, int]]
 
-    Damaged EXIF turns nothing; with options.strict the pixels are a CorruptJpeg instead.
+
+def upright(pixels: Any, found: Notes, data: bytes | memoryview, options: DecodeOptions) -> tuple[Any, Notes]:
+    """(pixels [H, W, ...] of `data`, NumPy or JAX, turned by its EXIF orientation; `found`, and warnings where EXIF is damaged).
+
+    Damaged EXIF turns nothing; with options.strict the pixels are a CorruptJpeg instead. Pixels that are an error stay one.
     """
+    if isinstance(pixels, Exception):
+        return pixels, found
     metadata = parse_header(data, options.limits, options.strict, options.tables).metadata
     damaged = [note for note in metadata.warnings if note[0].startswith("EXIF")]
     if damaged and options.strict:
@@ -29,4 +35,4 @@ def upright(pixels: Any, data: bytes | memoryview, options: DecodeOptions) -> tu
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels) if isinstance(pixels, np.ndarray) else pixels, damaged
+    return np.ascontiguousarray(pixels) if isinstance(pixels, np.ndarray) else pixels, [*found, *damaged]

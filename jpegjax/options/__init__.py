@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .choices import (
     ENGINES,
+    ERRORS,
     FLIPS,
     KINDS,
     MAX_SIDE,
@@ -25,6 +26,7 @@ from .choices import (
     TUNES,
     Color,
     Engine,
+    Errors,
     Flip,
     Kind,
     Mode,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LIMITS",
     "ENGINES",
+    "ERRORS",
     "FLIPS",
     "KINDS",
     "MAX_SIDE",
@@ -56,6 +59,7 @@ __all__ = [
     "DecodeOptions",
     "EncodeOptions",
     "Engine",
+    "Errors",
     "Flip",
     "Kind",
     "Limits",

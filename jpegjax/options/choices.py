@@ -5,8 +5,8 @@ from typing import Literal, get_args
 from ..types import ColorSpace
 
 __all__ = [
-    "COLORS", "ENGINES", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES",
-    "UPSAMPLES", "Color", "Engine", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
+    "COLORS", "ENGINES", "ERRORS", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES",
+    "UPSAMPLES", "Color", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -43,6 +43,10 @@ TARGET_METRICS: dict[str, tuple[int, int]] = {
     "ms-ssim": (0, 1),
 }
 """Metrics that a file can be made to reach, each with the range of its values."""
+
+Errors = Literal["raise", "return"]
+"""What becomes of errors that single items of a list meet: the first is raised, or each takes the place of its result."""
+ERRORS: tuple[Errors, ...] = get_args(Errors)
 
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
