@@ -29,8 +29,7 @@ def test_lossless_there_and_back(run: Run) -> None:
     assert "16-bit lossless, gray" in run("info", "out/g.jpg").out.decode()
     deep = jpegjax.encode(np.stack([grey] * 3, 2), lossless=True)
     Path("deep.jpg").write_bytes(deep)
-    refused = run("decode", "deep.jpg")
-    assert refused.code == 1 and "more than 8 bits: say --format npy" in refused.err
+    assert run("decode", "deep.jpg").code == 0
     assert run("decode", "deep.jpg", "-f", "npy").code == 0
     assert np.array_equal(np.load("deep.npy")[..., 1], grey)
 
@@ -111,7 +110,10 @@ def test_modes_are_converted_or_refused_by_name(run: Run, tmp_path: Path) -> Non
     folder = tmp_path / "modes"
     folder.mkdir()
     for mode in ("1", "L", "P", "RGB", "RGBA", "LA"):
-        photo().convert(mode).save(folder / f"{mode}.png")
+        picture = photo().convert(mode)
+        if mode in ("RGBA", "LA"):
+            picture.putalpha(128)
+        picture.save(folder / f"{mode}.png")
     photo().convert("CMYK").save(folder / "CMYK.tif")
     Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(folder / "deep.png")
     answer = run("encode", folder, "-o", "out")

@@ -21,7 +21,7 @@ __all__ = ["NAMES", "BoxJob", "described", "encode_boxes", "is_box", "unpack"]
 
 _TAKES = {
     "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
-    "overwrite", "jobs", "limit_pixels", "quiet",
+    "overwrite", "jobs", "limit_pixels", "quiet", "depth",
 }  # fmt: skip
 
 
@@ -101,6 +101,7 @@ class BoxJob:
     psnr: bool = False
     overwrite: bool = False
     limit_pixels: int | None = Limits().pixels
+    depth: int | None = None
 
     engine: ClassVar[str] = "xla"
     device: ClassVar[None] = None
@@ -114,18 +115,18 @@ class BoxJob:
         return width * height
 
     def load(self, item: Any) -> None:
-        item.picture, profile, notes = pictures.load(
+        loaded = pictures.load(
             item.source,
             background=self.background,
             transpose=self.transpose,
             gray=self.gray,
             limit_pixels=self.limit_pixels,
-            deep=False,
-            rescaled=False,
+            depth=self.depth,
         )
+        item.picture = loaded.pixels
         item.row.height, item.row.width = item.picture.shape[:2]
-        item.row.notes += notes
-        if profile:
+        item.row.notes += loaded.notes
+        if loaded.icc_profile:
             item.row.notes.append(f"ICC profile left out ({BOX_SUFFIX} files hold none)")
 
     def code(self, items: Sequence[Any], totals: Totals) -> None:
@@ -176,5 +177,6 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
         psnr=given["psnr"],
         overwrite=given["overwrite"],
         limit_pixels=settings.limits(given["limit_pixels"], None).pixels,
+        depth=given["depth"],
     )
     return work, targets, lost

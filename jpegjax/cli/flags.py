@@ -11,7 +11,7 @@ from .. import __version__
 from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Codec", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
+    "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
     "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
     "Tune", "Upright", "Version", "said",
 ]  # fmt: skip
@@ -56,6 +56,9 @@ Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at mo
 Upright = Annotated[bool, typer.Option("--exif-transpose", help=said("apply_exif_orientation", kind=DecodeOptions))]
 Scale = Annotated[str, typer.Option(help=said("scale", kind=DecodeOptions))]
 Region = Annotated[str | None, typer.Option(help=said("crop", "Written WxH+X+Y.", DecodeOptions))]
+Depth = Annotated[
+    int | None, typer.Option(min=8, max=8, help="8: make 8 bits a sample of deeper pictures, which is said.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help=said("strict", kind=DecodeOptions))]
 Optimize = Annotated[bool, typer.Option("--optimize", help=said("optimize"))]
 Tune = Annotated[

@@ -10,6 +10,7 @@ import typer
 from ...options import ENGINES, DecodeOptions, check_choice
 from .. import settings
 from ..flags import (
+    Depth,
     Device,
     Engine,
     Inputs,
@@ -52,6 +53,7 @@ def decode(
     model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
+    depth: Depth = None,
     scale: Scale = "1",
     crop: Region = None,
     upsample: Annotated[str, typer.Option(help=said("upsample", kind=DecodeOptions))] = "fancy",
@@ -97,7 +99,9 @@ def decode(
         settings.no_binary_to_terminal(targets)
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
             engine = "xla"  # what reads them; the kernels for JPEG are not needed
-        work = DecodeJob(options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded)
+        work = DecodeJob(
+            options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded, depth
+        )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))

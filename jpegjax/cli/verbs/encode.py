@@ -11,6 +11,7 @@ from ...options import ENGINES, EncodeOptions, Metadata, check_choice
 from .. import settings
 from ..flags import (
     Codec,
+    Depth,
     Device,
     Engine,
     Inputs,
@@ -59,9 +60,10 @@ def encode(
     ] = None,
     scans: Scans = None,
     precision: Annotated[
-        int | None, typer.Option(help=said("precision", "Pictures are scaled to 12. [default: 8]"))
+        int | None, typer.Option(help=said("precision", "Pictures are scaled to it. [default: 8]"))
     ] = None,
-    lossless: Annotated[bool, typer.Option("--lossless", help=said("lossless", "16-bit grey stays so."))] = False,
+    lossless: Annotated[bool, typer.Option("--lossless", help=said("lossless", "16 bits stay so."))] = False,
+    depth: Depth = None,
     predictor: Annotated[int | None, typer.Option(help=said("predictor"))] = None,
     point_transform: Annotated[int, typer.Option(help=said("point_transform"))] = 0,
     restart: Restart = None,
@@ -100,6 +102,8 @@ def encode(
             raise UsageError("--qtables and --quality: give one of them")
         if lossless and quality is not None:
             raise UsageError("--lossless and --quality: give one of them")
+        if depth is not None and precision not in (None, depth):
+            raise UsageError(f"--depth {depth} and --precision {precision}: give one of them")
         options = EncodeOptions(
             quality=settings.quality(quality),
             subsampling=subsampling,
@@ -150,6 +154,7 @@ def encode(
             verify=verify,
             overwrite=overwrite,
             limit_pixels=settings.limits(limit_pixels, None).pixels,
+            depth=depth,
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None

@@ -32,6 +32,7 @@ class DecodeJob:
     transpose: bool = False
     overwrite: bool = False
     model: Any = None
+    depth: int | None = None
 
     verb: ClassVar[str] = "decoded"
 
@@ -51,7 +52,7 @@ class DecodeJob:
             return row.pixels
         found = inspect(item.source, self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
-        item.profile = found.metadata.icc_profile
+        item.profile, item.bits = found.metadata.icc_profile, found.precision
         orientation = found.metadata.orientation or 1
         if self.transpose:
             item.orientation = orientation
@@ -85,4 +86,8 @@ class DecodeJob:
         return f"{', '.join(scale + crop)}: {width}×{height} pixels"
 
     def finish(self, item: Item) -> bytes | memoryview:
-        return pictures.save(np.asarray(item.result), self.format, item.profile, item.orientation)
+        pixels, bits = np.asarray(item.result), item.bits
+        if self.depth is not None and bits > self.depth:
+            pixels, bits = pictures.scaled(pixels, (1 << bits) - 1, (1 << self.depth) - 1), self.depth
+            item.row.notes.append(f"{item.bits} bits a sample became {bits}")
+        return pictures.save(pixels, self.format, bits=bits, orientation=item.orientation, icc_profile=item.profile)

@@ -38,6 +38,7 @@ class EncodeJob:
     overwrite: bool = False
     discard: bool = False
     limit_pixels: int | None = Limits().pixels
+    depth: int | None = None
 
     verb: ClassVar[str] = "encoded"
 
@@ -52,34 +53,39 @@ class EncodeJob:
         return width * height
 
     def load(self, item: Item) -> None:
-        item.picture, profile, notes = pictures.load(
+        loaded = pictures.load(
             item.source,
             background=self.background,
             transpose=self.transpose,
             gray=self.gray,
             limit_pixels=self.limit_pixels,
-            deep=self.options.lossless or self.options.precision == 12,
-            rescaled=self.options.precision == 12 and not self.options.lossless,
+            precision=self.options.precision,
+            lossless=self.options.lossless,
+            depth=self.depth,
         )
+        item.picture, item.bits, profile = loaded.pixels, loaded.bits, loaded.icc_profile
         if self.options.scans is not None:
             check_script(self.options.scans, codec.plan(item.picture.shape, self.options)[0])
         item.row.height, item.row.width = item.picture.shape[:2]
-        item.row.notes += notes
+        item.row.notes += loaded.notes
         if profile and self.keep_icc:
             item.profile = profile
         elif profile and not self.options.metadata.icc_profile:
             item.row.notes.append("ICC profile left out (--icc keep)")
 
-    def settings(self, profile: bytes | None) -> EncodeOptions:
-        if not profile:
-            return self.options
-        return replace(self.options, metadata=replace(self.options.metadata, icc_profile=profile))
+    def settings(self, item: Item) -> EncodeOptions:
+        options = self.options
+        if item.profile:
+            options = replace(options, metadata=replace(options.metadata, icc_profile=item.profile))
+        if item.bits % 8 and options.precision is None:
+            options = replace(options, precision=item.bits)  # otherwise the dtype tells
+        return options
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
         start = time.perf_counter()
-        for profile, group in itertools.groupby(items, key=lambda item: item.profile):
+        for settings, group in itertools.groupby(items, key=self.settings):
             same = list(group)
-            files = encode_batch([i.picture for i in same], self.settings(profile), self.engine, self.device)
+            files = encode_batch([i.picture for i in same], settings, self.engine, self.device)
             for item, data in zip(same, files, strict=True):
                 item.result, item.row.nbytes = data, len(data)
         totals.coding_seconds += time.perf_counter() - start
@@ -95,10 +101,7 @@ class EncodeJob:
         if isinstance(item.decoded, JpegError):
             row.verdict, row.ok = f"does not decode: {item.decoded}", False
         elif self.verify:
-            settings = self.settings(item.profile)
-            row.verdict, row.ok = oracle.compare(item.picture, item.result, item.decoded, settings)
+            row.verdict, row.ok = oracle.compare(item.picture, item.result, item.decoded, self.settings(item))
         if self.psnr and row.ok:
-            deep = item.picture.dtype == np.uint16
-            peak = (1 << (self.options.precision or 16)) - 1 if deep else 255
-            row.psnr_db = oracle.psnr_db(item.picture, item.decoded, peak)
+            row.psnr_db = oracle.psnr_db(item.picture, item.decoded, (1 << item.bits) - 1)
         return None if self.discard else item.result

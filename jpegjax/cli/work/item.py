@@ -26,6 +26,7 @@ class Item:
     source: Any  # path, or the content
     picture: Any = None
     profile: bytes | None = None
+    bits: int = 8
     orientation: int = 1
     result: Any = None
     decoded: Any = None
