@@ -27,7 +27,7 @@ def test_folder_with_jpegtrans_flags(run: Run, photos: Path) -> None:
     answer = run("transcode", photos, "-r", "-o", "out", "-rotate", "90", "-trim", "-progressive", "-copy", "none")
     assert answer.code == 0 and answer.out == b""
     wanted = {"rotate": 90, "trim": True, "progressive": True, "keep": "none"}
-    for made, path in (("a.jpg", "a.jpg"), ("b.jpg", "b.jpeg"), ("inner/c.jpg", "inner/c.jpg")):
+    for made, path in (("a.jpg", "a.jpg"), ("b.jpeg", "b.jpeg"), ("inner/c.jpg", "inner/c.jpg")):
         assert Path("out", made).read_bytes() == jpegjax.transcode(photos / path, **wanted)
     table = answer.err
     assert "saved" in table and "32×67" in table and "3 files" in table and "transcoded at" in table

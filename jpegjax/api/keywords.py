@@ -18,7 +18,6 @@ __all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "TranscodeKeyword
 
 class _Coding(TypedDict, total=False):
     optimize: bool
-    arithmetic: bool
     scans: str | Sequence[Scan] | None
     restart_rows: int
     restart_blocks: int
@@ -39,6 +38,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     subsampling: str | Sequence[tuple[int, int]] | None
     qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None
     progressive: bool | None
+    arithmetic: bool
     tune: Tune | None
     target_bytes: int | None
     target_metric: tuple[TargetMetric, float] | None
@@ -54,6 +54,7 @@ class WriteKeywords(_Coding, _Embedded, total=False):
     """Of `write_coefficients`."""
 
     progressive: bool
+    arithmetic: bool
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -86,6 +87,7 @@ class TranscodeKeywords(_Coding, total=False):
     perfect: bool
     grayscale: bool
     progressive: bool | None
+    arithmetic: bool | None
     keep: Literal["all", "none"] | Kind | Sequence[Kind]
     icc_profile: bytes | None
     apply_exif_orientation: bool

@@ -40,7 +40,7 @@ def transcode(
     grayscale: bool = False,
     optimize: bool = True,
     progressive: bool | None = None,
-    arithmetic: bool = False,
+    arithmetic: bool | None = False,
     scans: str | Sequence[Scan] | None = None,
     restart_rows: int = 0,
     restart_blocks: int = 0,
@@ -70,7 +70,7 @@ def transcode(
         grayscale: Luma alone. Of YCbCr files.
         optimize: Huffman tables fitted to each file. Otherwise Annex K's.
         progressive: Progressive scans, by default as each file is.
-        arithmetic: Arithmetic coding in place of Huffman's.
+        arithmetic: Arithmetic coding in place of Huffman's; None for what each file has.
         scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`; one that leaves out
             bits makes a file without them.
         restart_rows: Restart marker every so many MCU rows, 0 for none. The file's own go.

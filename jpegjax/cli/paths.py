@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import pipes
@@ -39,10 +39,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its output goes; None for stdout."""
+    """One input and where its output goes, None for stdout. error: why it goes nowhere."""
 
     source: Source
     target: Path | None
+    error: str | None = None
 
 
 def shown(path: Path | str) -> str:
@@ -118,11 +119,21 @@ def to_stdout(sources: Sequence[Source], output: str | None) -> bool:
     return output == "-"
 
 
-def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job]:
-    """Where each output goes. UsageError where two would be one file, one is an input, or stdout takes several.
+def _identity(path: Path) -> tuple[int, int] | str:
+    """The same for all names of one file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    return status.st_dev, status.st_ino
+
+
+def plan(sources: Sequence[Source], output: str | None, suffix: str | None) -> list[Job]:
+    """Where each output goes. Those that would be one file, or an input, fail; UsageError where stdout takes several.
 
     output: None beside each input, or as `to_stdout` says, "-" stdout, a file for a single input, else a folder that
-    keeps the relative folders of what was found by a folder or glob.
+    keeps the relative folders of what was found by a folder or glob. suffix: of outputs that get a name here; None keeps
+    the input's own.
     """
     if to_stdout(sources, output):
         if len(sources) > 1:
@@ -131,30 +142,48 @@ def plan(sources: Sequence[Source], output: str | None, suffix: str) -> list[Job
     if output is not None and _is_folder(output, sources):
         if Path(output).exists() and not Path(output).is_dir():
             raise UsageError(f"-o {shown(output)}: is a file; several outputs need a folder")
-        jobs = [Job(s, Path(output) / s.relative.with_suffix(suffix)) for s in sources]
+        jobs = [Job(s, Path(output) / _renamed(s.relative, suffix if s.path else suffix or ".jpg")) for s in sources]
     elif output is not None:
         jobs = [Job(s, Path(output)) for s in sources]
     else:
-        jobs = [Job(s, s.path.with_suffix(suffix)) for s in sources if s.path]
+        jobs = [Job(s, _renamed(s.path, suffix)) for s in sources if s.path]
+    return _apart(jobs)
 
-    taken: dict[str, Source] = {}
-    inputs = {os.path.realpath(s.path): s for s in sources if s.path}
-    for job in jobs:
-        if job.target is None:
-            continue
-        key = os.path.normcase(os.path.realpath(job.target))
-        if key in taken:
-            both = f"{taken[key].name} and {job.source.name}"
-            raise UsageError(f"{both} would both become {shown(job.target)}; give their folders, or one -o each")
+
+def _renamed(path: Path, suffix: str | None) -> Path:
+    return path if suffix is None else path.with_suffix(suffix)
+
+
+def _apart(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with an error where two have one target or one has an input's."""
+    inputs = {_identity(job.source.path): job.source for job in jobs if job.source.path}
+    together: dict[tuple[int, int] | str, list[Source]] = {}
+    keys = [None if job.target is None or _is_device(job.target) else _identity(job.target) for job in jobs]
+    for job, key in zip(jobs, keys, strict=True):
+        if key is not None:
+            together.setdefault(key, []).append(job.source)
+    planned = []
+    for job, key in zip(jobs, keys, strict=True):
+        error = None
+        others = [source.name for source in together.get(key, ()) if source is not job.source] if key else []
         if key in inputs:
-            raise UsageError(f"{job.source.name} would replace the input {inputs[key].name}; give -o")
-        taken[key] = job.source
-    return jobs
+            error = f"would replace the input {inputs[key].name}; give -o"
+        elif others:
+            error = f"{others[0]} would become {shown(job.target or '')} too; give their folders, or one -o each"
+        planned.append(replace(job, error=error))
+    return planned
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def in_place(sources: Sequence[Source]) -> list[Job]:
-    """Each input as its own output, links followed and each file once. UsageError for stdin."""
+    """Each input as its own output, each file once whatever its names. UsageError for stdin."""
     if any(source.path is None for source in sources):
         raise UsageError("--in-place: stdin is no file that could be replaced")
-    files = {os.path.realpath(source.path): source for source in reversed(sources) if source.path}
-    return [Job(source, Path(real)) for real, source in reversed(files.items())]
+    files = {_identity(source.path): source for source in reversed(sources) if source.path}
+    return [
+        Job(source, source.path, None if source.path and source.path.is_file() else "no file that could be replaced")
+        for source in reversed(files.values())
+    ]

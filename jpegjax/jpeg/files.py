@@ -171,6 +171,14 @@ def write_scans(
     return _write_plain(planes, frame, script)
 
 
+def _identified(frame: Frame) -> Frame:
+    """The frame with components numbered anew where identifiers repeat: scans that hold some of them need one each."""
+    components = frame.components
+    if len({k.id for k in components}) == len(components):
+        return frame
+    return replace(frame, components=tuple([replace(k, id=i) for i, k in enumerate(components, 1)]))
+
+
 def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """`encode_image` without what stands before the first DQT: SOI and metadata."""
     if options.arithmetic:
@@ -184,11 +192,13 @@ def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarra
     for c, plane in enumerate(planes):
         if plane.shape != (*frame.blocks(c), 8, 8):
             raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
-    start = frame_header(frame, qtables)
     if options.scans is not None:
         script = check_script(options.scans, frame)
     else:
         script = default_script(frame) if options.progressive else sequential_script(frame)
+    if len(script) > 1:
+        frame = _identified(frame)
+    start = frame_header(frame, qtables)
     if options.restart.rows or options.restart.blocks:
         script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
@@ -300,7 +310,8 @@ def decode_image(
     data: the whole file. reader: `container.parse_header`'s, behind the first scan header, if the caller has it.
     planes: per component int16 [rows, columns, 8, 8] in natural order, C-contiguous, real blocks only; with `smooth`,
     as a decoder that shows unfinished progressive pictures should transform them. warnings: (message, byte offset);
-    with `strict` the first one is a CorruptJpeg instead. A component without a scan is all zeros, its table all ones.
+    with `strict` the first one is a CorruptJpeg instead. A component without a scan is all zeros, and takes the table of
+    one that has a scan, since its own may be none.
     Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded; no data end otherwise.
     """
     if reader is None:
@@ -340,5 +351,18 @@ def decode_image(
         result = smooth_planes(planes, frame, reader.qtables, tracker.progress(reader.scans))
     else:
         result = [plane[: frame.blocks(c)[0]] for c, plane in enumerate(planes)]
-    reader.qtables = [np.ones(64, np.uint16) if table is None else table for table in reader.qtables]
+    _lend_tables(reader)
     return reader, result, reader.warnings
+
+
+def _lend_tables(reader: Reader) -> None:
+    """Components that no scan named get the table and its selector of the first that one did."""
+    frame, first = reader.require_frame(), next(c for c, table in enumerate(reader.qtables) if table is not None)
+    missing = [table is None for table in reader.qtables]
+    if any(missing):
+        tq = frame.components[first].tq
+        lent = [replace(k, tq=tq) if lacks else k for k, lacks in zip(frame.components, missing, strict=True)]
+        reader.frame = replace(frame, components=tuple(lent))
+        reader.qtables = [
+            reader.qtables[first] if lacks else t for t, lacks in zip(reader.qtables, missing, strict=True)
+        ]

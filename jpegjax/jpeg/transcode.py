@@ -79,7 +79,9 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
-        coded = entropy.body(planes, frame, tables, options.coding(source.process.progressive))
+        coded = entropy.body(
+            planes, frame, tables, options.coding(source.process.progressive, source.process.arithmetic)
+        )
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
     return head + coded, notes

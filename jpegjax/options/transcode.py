@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from .checks import Option, check_flag, check_options, choice
 from .choices import FLIPS, ROTATIONS
 from .decode import STRICT, UPRIGHT, Within
-from .encode import Arithmetic, EncodeOptions, Optimize, Scans
+from .encode import EncodeOptions, Optimize, Scans
 from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
 from .parse import parse_crop, parse_keep
 
@@ -33,7 +33,9 @@ class TranscodeOptions:
     grayscale: Annotated[bool, Option("Luma alone.", check_flag)] = False
     optimize: Optimize = True
     progressive: Annotated[bool | None, Option("Progressive scans, by default as each file is.")] = None
-    arithmetic: Arithmetic = False
+    arithmetic: Annotated[
+        bool | None, Option("Arithmetic coding in place of Huffman's; None for what each file has.")
+    ] = False
     scans: Scans = None
     restart: Restart = NO_RESTART
     keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
@@ -50,12 +52,12 @@ class TranscodeOptions:
         object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
         self.coding(False)  # checks what goes to the encoder
 
-    def coding(self, progressive: bool) -> EncodeOptions:
-        """The entropy coding that was asked for; progressive: of the file, where nothing was asked."""
+    def coding(self, progressive: bool, arithmetic: bool = False) -> EncodeOptions:
+        """The entropy coding that was asked for; progressive, arithmetic: of the file, where nothing was asked."""
         return EncodeOptions(
             optimize=self.optimize,
             progressive=progressive if self.progressive is None else self.progressive,
-            arithmetic=self.arithmetic,
+            arithmetic=arithmetic if self.arithmetic is None else self.arithmetic,
             scans=self.scans,
             restart=self.restart,
             metadata=Metadata(icc_profile=self.icc_profile),

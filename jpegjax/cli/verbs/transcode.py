@@ -41,7 +41,12 @@ def transcode(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--in-place", help="Replace each input, at once and as a whole; damaged ones stay.")
+        bool,
+        typer.Option("--in-place", help="Replace each input, at once; damaged ones stay, and those that would grow."),
+    ] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="--in-place: even by a larger file.")] = False,
+    preserve: Annotated[
+        bool, typer.Option("-p", "--preserve", help="Outputs have their input's access and modification times.")
     ] = False,
     rotate: Annotated[int, typer.Option(help=said("rotate", kind=TranscodeOptions))] = 0,
     flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
@@ -57,7 +62,12 @@ def transcode(
     progressive: Annotated[
         bool | None, typer.Option("--progressive/--baseline", help=said("progressive", kind=TranscodeOptions))
     ] = None,
-    arithmetic: Annotated[bool, typer.Option("--arithmetic", help=said("arithmetic"))] = False,
+    arithmetic: Annotated[
+        bool | None,
+        typer.Option(
+            "--arithmetic/--huffman", help="How to code. [default: Huffman, or as each file is with --in-place]"
+        ),
+    ] = None,
     scans: Scans = None,
     restart: Restart = None,
     copy: Annotated[str, typer.Option(help=said("keep", "With commas between.", TranscodeOptions))] = "all",
@@ -89,7 +99,7 @@ def transcode(
             grayscale=grayscale,
             optimize=optimize,
             progressive=progressive,
-            arithmetic=arithmetic,
+            arithmetic=arithmetic or (None if replace and arithmetic is None else False),
             scans=settings.scans(scans),
             keep=settings.copied(copy, strip_all),
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
@@ -103,9 +113,9 @@ def transcode(
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
         if output is None and not replace and sources and not to_stdout(sources, None):
             raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
-        targets = in_place(sources) if replace else plan(sources, output, ".jpg")
+        targets = in_place(sources) if replace else plan(sources, output, None)
         settings.no_binary_to_terminal(targets)
-        work = TranscodeJob(options, replace, replace or overwrite)
+        work = TranscodeJob(options, replace, replace or overwrite, force, preserve)
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))

@@ -35,6 +35,8 @@ def _open(work: Work, job: Job) -> tuple[Item, int]:
     """(item, pixels that its header claims); an item with an error claims none."""
     item = Item(job, Row(job.source.name), job.source.path or b"")
     try:
+        if job.error is not None:
+            raise ValueError(job.error)
         if job.target is not None and job.target.is_file() and not work.overwrite:
             raise FileExistsError(_exists(job.target))
         if job.source.path is None:
@@ -71,7 +73,7 @@ def _finish(work: Work, item: Item) -> Row:
         try:
             content = work.finish(item)
             if content is not None and item.job.target is not None:
-                write_whole(item.job.target, content, work.overwrite)
+                write_whole(item.job.target, content, work.overwrite, times=item.times, durable=item.durable)
             elif content is not None:
                 pipes.write_stdout(content)
         except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ ANY = DecodeOptions(limits=Limits(None, None, None, None))
 
 @dataclass(slots=True)
 class Item:
-    """A file on its way: where from, what was read, what came of it, and its row."""
+    """A file on its way: where from, what was read, what came of it, and its row.
+
+    before: the source file when it was read, where it is to be replaced. times, durable: as `write_whole` takes them.
+    """
 
     job: Job
     row: Row
@@ -30,3 +34,7 @@ class Item:
     orientation: int = 1
     result: Any = None
     decoded: Any = None
+    found: Any = None
+    before: os.stat_result | None = None
+    times: tuple[int, int] | None = None
+    durable: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,14 +18,22 @@ from .item import ANY, TINY, Item
 
 __all__ = ["TranscodeJob"]
 
+_KINDS = ("comments", "exif", "icc", "xmp", "other")
+
 
 @dataclass(frozen=True, slots=True)
 class TranscodeJob:
-    """What `jpegjax transcode` does with every file. in_place: damaged files are left alone, as are those that stay."""
+    """What `jpegjax transcode` does with every file.
+
+    in_place: damaged files are left alone, as are those that would lose what follows the picture, or grow for nothing.
+    force: write those that grow. preserve: outputs have their input's times.
+    """
 
     options: TranscodeOptions
     in_place: bool = False
     overwrite: bool = False
+    force: bool = False
+    preserve: bool = False
 
     engine: ClassVar[str] = "host"
     device: ClassVar[None] = None
@@ -34,10 +43,23 @@ class TranscodeJob:
         transcode(codec.encode(TINY, EncodeOptions(), "host", None), replace(self.options, crop=None, perfect=False))
 
     def measure(self, item: Item) -> int:
-        row = item.row
-        item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
-        found = inspect(item.source, self.options.limits)
+        row, path = item.row, item.source
+        if isinstance(path, Path):
+            status = os.stat(path)
+            item.source = path.read_bytes()
+            item.times = (status.st_atime_ns, status.st_mtime_ns) if self.preserve else None
+            item.before, item.durable = (status, True) if self.in_place else (None, False)
+        item.found = found = inspect(item.source, self.options.limits)
         row.width, row.height, row.source_nbytes = found.width, found.height, found.file_nbytes
+        trailing = found.sizes.trailing
+        if trailing and self.in_place:
+            raise ValueError(
+                f"{trailing} bytes behind the picture would be lost, so not replaced; -o writes without them"
+            )
+        if trailing:
+            row.notes.append(f"{trailing} bytes behind the picture left out")
+        if found.process.arithmetic and self.options.arithmetic is False:
+            row.notes.append("arithmetic coding turned into Huffman's (--arithmetic keeps it)")
         orientation = found.metadata.orientation or 1
         if orientation != 1 and not self.options.apply_exif_orientation and "exif" not in self.options.keep:
             row.notes.append(f"EXIF orientation {orientation} left out and not applied (--exif-transpose)")
@@ -63,4 +85,34 @@ class TranscodeJob:
     def finish(self, item: Item) -> bytes | None:
         found = inspect(item.result, ANY.limits)
         item.row.width, item.row.height = found.width, found.height
-        return None if self.in_place and item.result == item.source else item.result
+        return self._replacement(item) if self.in_place else item.result
+
+    def _replacement(self, item: Item) -> bytes | None:
+        """What takes the input's place; None where it stays."""
+        row, grown = item.row, len(item.result) - len(item.source)
+        if item.result == item.source:
+            return None
+        if grown >= 0 and not self.force and not self._other_content(item):
+            row.notes.append(f"stays as it is: {grown} bytes more if coded so (--force)" if grown else "stays as it is")
+            row.nbytes, row.width, row.height = len(item.source), item.found.width, item.found.height
+            return None
+        if grown > 0:
+            row.notes.append(f"{grown} bytes larger than before")
+        if item.before is not None and _changed(item.before, item.job.target):
+            row.error = "changed while it was transcoded, so not replaced"
+            return None
+        return item.result
+
+    def _other_content(self, item: Item) -> bool:
+        """Whether the picture or its metadata were to become others, rather than the same in fewer bytes."""
+        options, found = self.options, item.found
+        turned = options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
+        stripped = any(getattr(found.sizes, kind) for kind in _KINDS if kind not in options.keep)
+        asked = (options.rotate, options.flip, options.crop, options.icc_profile)
+        gray = options.grayscale and len(found.components) > 1
+        return bool(turned or stripped or gray or any(asked))
+
+
+def _changed(before: os.stat_result, path: Path | None) -> bool:
+    after = os.stat(path or "")
+    return any(getattr(before, n) != getattr(after, n) for n in ("st_dev", "st_ino", "st_size", "st_mtime_ns"))
