@@ -20,6 +20,8 @@ from .tiff import read_tiff
 __all__ = ["Loaded", "check_color", "load", "picture_suffixes", "size_of"]
 
 _ORIENTATION = 0x0112
+_TURNED = ("TIFF", "HEIF", "JXL")
+"""Formats whose readers turn a picture as they load it: Pillow's of TIFF, pillow-heif, pillow-jxl-plugin. All others leave it."""
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -168,8 +170,8 @@ def load(
         samples = _luma(samples)
     samples, bits = fitted(samples, raster.largest, precision, lossless, depth, notes)
     if orientation != 1:
-        if picture.format == "TIFF":
-            notes.append(f"TIFF orientation {orientation} applied")  # Pillow's reader turns these, and no others
+        if picture.format in _TURNED:
+            notes.append(f"{picture.format} orientation {orientation} applied by its reader")
         elif transpose:
             samples = turned(samples, orientation)
         else:
