@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from effort import spent
 from pictures import picture
-from streams import pillow_file
+from streams import icc_profile, pillow_file
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegError, JpegWarning
@@ -58,7 +58,9 @@ def seeds() -> tuple[bytes, ...]:
         files += [jpegjax.encode(picture(40, 33), quality=30, restart_blocks=2, **kind)]
         files += [jpegjax.encode(picture(33, 70, 1), quality=90, restart_rows=1, **kind)]
     files += [pillow_file("RGB", (16, 16), optimize=True, keep_rgb=True), pillow_file("L", (1, 1))]
-    files += [jpegjax.encode(picture(9, 9), qtables=np.full(64, 700), exif=EXIF, icc_profile=bytes(40), comment=b"c")]
+    files += [
+        jpegjax.encode(picture(9, 9), qtables=np.full(64, 700), exif=EXIF, icc_profile=icc_profile(140), comment=b"c")
+    ]
     files += [_apart(jpegjax.encode(picture(25, 34), subsampling=s)) for s in ("4:4:4", "4:2:0")]
     files += [jpegjax.encode(picture(20, 27), arithmetic=True, progressive=p, restart_rows=1) for p in (False, True)]
     files += [jpegjax.encode(picture(20, 27, n), lossless=True) for n in (1, 3)]

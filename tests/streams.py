@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 
 import numpy as np
 from PIL import Image
@@ -11,9 +12,27 @@ from PIL import Image
 from jpegjax import Limits
 from jpegjax.container import Reader
 
-__all__ = ["BASE", "SOF", "SOS", "UNLIMITED", "entropy_end", "patched", "pillow_file", "scans", "with_metadata"]
+__all__ = [
+    "BASE",
+    "SOF",
+    "SOS",
+    "UNLIMITED",
+    "entropy_end",
+    "icc_profile",
+    "patched",
+    "pillow_file",
+    "scans",
+    "with_metadata",
+    "with_segments",
+]
 
 UNLIMITED = Limits(None, None, None, None)
+
+
+def icc_profile(nbytes: int) -> bytes:
+    """What passes for an ICC profile: noise, but for the signature in its header of 128 bytes."""
+    noise = np.random.default_rng(nbytes).bytes(nbytes)
+    return noise[:36] + b"acsp" + noise[40:]
 
 
 def pillow_file(mode: str = "RGB", size: tuple[int, int] = (40, 24), **options) -> bytes:
@@ -22,6 +41,12 @@ def pillow_file(mode: str = "RGB", size: tuple[int, int] = (40, 24), **options) 
     out = io.BytesIO()
     Image.fromarray(bands[mode], mode if mode == "CMYK" else None).save(out, "JPEG", **options)
     return out.getvalue()
+
+
+def with_segments(data: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """data with (marker, body) segments behind the JFIF marker."""
+    parts = [struct.pack(">BBH", 0xFF, code, len(body) + 2) + body for code, body in segments]
+    return data[:20] + b"".join(parts) + data[20:]
 
 
 def with_metadata(jfif: bool, orientation: int = 6, size: tuple[int, int] = (67, 45)) -> bytes:

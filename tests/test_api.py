@@ -14,6 +14,7 @@ import pytest
 from oracles import pillow, pillow_pixels
 from pictures import picture
 from PIL import Image
+from streams import icc_profile
 
 import jpegjax
 
@@ -40,7 +41,7 @@ SETTINGS = [
     ({"restart_rows": 1}, {"restart_marker_rows": 1}),
     ({"restart_blocks": 3}, {"restart_marker_blocks": 3}),
     ({"comment": "köln", "dpi": (72, 300)}, {"comment": "köln".encode()}),
-    ({"icc_profile": bytes(70_000)}, {}),
+    ({"icc_profile": icc_profile(70_000)}, {}),
     ({"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", "xmp": b"<x/>"}, {}),
     ({"qtables": [np.arange(1, 65).reshape(8, 8), np.full((8, 8), 200)]}, {"quality": -1}),
 ]

@@ -10,6 +10,7 @@ import pytest
 from command_line import Run, opened, photo
 from oracles import pillow
 from PIL import Image
+from streams import icc_profile
 
 import jpegjax
 from jpegjax.cli.oracle import turbo_decode
@@ -43,14 +44,14 @@ def test_lossless_there_and_back(run: Run) -> None:
         (["-restart", "1"], {"restart_marker_rows": 1}),
         (["-restart", "3B"], {"restart_marker_blocks": 3}),
         (["--comment", "grün"], {"comment": "grün".encode()}),
-        (["--icc", "profile"], {"icc_profile": bytes(range(200))}),
+        (["--icc", "profile"], {"icc_profile": icc_profile(200)}),
         (["-qtables", "tables"], {"qtables": [list(range(1, 65)), [7] * 64], "quality": -1}),
     ],
     ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
 )
 def test_flags_are_cjpegs(run: Run, flags: list[str], settings: dict) -> None:
     photo().save("x.png")
-    Path("profile").write_bytes(bytes(range(200)))
+    Path("profile").write_bytes(icc_profile(200))
     Path("tables").write_text("# luma\n" + " ".join(map(str, range(1, 65))) + "\n# chroma\n" + "7 " * 64)
     assert run("encode", "x.png", "-outfile", "y.jpg", *flags, "--verify").code == 0
     assert Path("y.jpg").read_bytes() == pillow(photo(), **settings)
@@ -86,24 +87,24 @@ def test_decode_formats_hold_turbos_pixels(run: Run, suffix: str) -> None:
 def test_decode_names_its_format_by_suffix_keeps_icc_and_turns(run: Run) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Path("x.jpg").write_bytes(pillow(photo(), exif=exif, icc_profile=b"profile"))
+    Path("x.jpg").write_bytes(pillow(photo(), exif=exif, icc_profile=icc_profile(200)))
     flat = run("decode", "x.jpg", "-o", "y.bmp")
     assert opened("y.bmp").size == (50, 35) and "EXIF orientation 6 not applied" in flat.err
     assert run("decode", "x.jpg", "-o", "z.png", "--exif-transpose", "-nosmooth").code == 0
     assert opened("z.png").size == (35, 50)
-    assert opened("z.png").info["icc_profile"] == b"profile"
+    assert opened("z.png").info["icc_profile"] == icc_profile(200)
 
 
 def test_orientation_and_icc_of_inputs(run: Run) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    photo().save("x.png", exif=exif, icc_profile=b"profile")
+    photo().save("x.png", exif=exif, icc_profile=icc_profile(200))
     noted = run("encode", "x.png", "-o", "flat.jpg").err
     assert "EXIF orientation 6 not applied" in noted and "ICC profile left out" in noted
     assert opened("flat.jpg").size == (50, 35)
     assert run("encode", "x.png", "-o", "up.jpg", "--exif-transpose", "--icc", "keep", "--verify").code == 0
     upright = photo().transpose(Image.Transpose.ROTATE_270)
-    assert Path("up.jpg").read_bytes() == pillow(upright, icc_profile=b"profile")
+    assert Path("up.jpg").read_bytes() == pillow(upright, icc_profile=icc_profile(200))
 
 
 def test_modes_are_converted_or_refused_by_name(run: Run, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Run
 from pictures import picture
-from streams import with_metadata
+from streams import icc_profile, with_metadata
 from test_transcode import source
 
 import jpegjax
@@ -46,14 +46,14 @@ def test_folder_with_jpegtrans_flags(run: Run, photos: Path) -> None:
         (["--all-progressive", "--strip-all"], {"progressive": True, "keep": "none"}),
         (["--all-normal", "--copy", "exif,icc"], {"progressive": False, "keep": ["exif", "icc"]}),
         (["--exif-transpose"], {"apply_exif_orientation": True}),
-        (["-icc", "p.icc"], {"icc_profile": b"profile"}),
+        (["-icc", "p.icc"], {"icc_profile": icc_profile(200)}),
     ],
     ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
 )
 def test_flags_are_options(run: Run, flags: list[str], options: dict) -> None:
     data = with_metadata(True)
     Path("x.jpg").write_bytes(data)
-    Path("p.icc").write_bytes(b"profile")
+    Path("p.icc").write_bytes(icc_profile(200))
     assert run("transcode", "x.jpg", "-outfile", "y.jpg", *flags).code == 0
     assert Path("y.jpg").read_bytes() == jpegjax.transcode(data, **options)
     assert Path("x.jpg").read_bytes() == data

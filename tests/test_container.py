@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from streams import BASE, SOF, SOS, UNLIMITED, patched, pillow_file, scans
+from streams import BASE, SOF, SOS, UNLIMITED, icc_profile, patched, pillow_file, scans
 
 from jpegjax import CorruptJpeg, JpegError, Process, UnsupportedJpeg
 from jpegjax.annex_k import (
@@ -38,11 +38,17 @@ PILLOW_OPTIONS = [
     {"mode": "CMYK", "dpi": (30, 31)},
     {"comment": b"a comment"},
     {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"},
-    {"icc_profile": b"profile"},
-    {"icc_profile": bytes(range(256)) * 600},
+    {"icc_profile": icc_profile(150)},
+    {"icc_profile": icc_profile(153_600)},
     {"dpi": (300, 150)},
     {"xmp": b"<x:xmpmeta/>"},
-    {"comment": "é".encode(), "exif": b"Exif\0\0abc", "icc_profile": b"icc", "xmp": b"<x>", "dpi": (96, 96)},
+    {
+        "comment": "é".encode(),
+        "exif": b"Exif\0\0II*\0",
+        "icc_profile": icc_profile(128),
+        "xmp": b"<x>",
+        "dpi": (96, 96),
+    },
     {"qtables": [list(range(1, 65)), [5] * 64, [6] * 64]},
 ]
 
@@ -110,7 +116,13 @@ def test_progressive_script():
 def test_metadata_comes_back():
     exif = Image.Exif()
     exif[0x0112] = 6
-    given = {"exif": exif.tobytes(), "icc_profile": b"i" * 70_000, "xmp": b"<x/>", "comment": b"c", "dpi": (72, 36)}
+    given = {
+        "exif": exif.tobytes(),
+        "icc_profile": icc_profile(70_000),
+        "xmp": b"<x/>",
+        "comment": b"c",
+        "dpi": (72, 36),
+    }
     m = inspect(pillow_file(**given)).metadata
     assert (m.exif, m.icc_profile, m.xmp, m.comments, m.dpi) == (*list(given.values())[:3], (b"c",), (72, 36))
     assert m.orientation == 6 and m.warnings == ()
@@ -282,8 +294,9 @@ def test_inspect_takes_nothing_but_headers():
 @pytest.mark.parametrize("kind", ["comment", "exif", "xmp"])
 def test_what_does_not_fit_a_segment_is_refused(kind):
     reader = parse_header(BASE)
+    start = {"comment": b"", "exif": b"II*\0", "xmp": b"<"}[kind]
     with pytest.raises(ValueError, match=f"{kind}: .* holds at most 65533"):
-        header(reader.frame, reader.qtables, Metadata(**{kind: bytes(65_534)}))
+        header(reader.frame, reader.qtables, Metadata(**{kind: start + bytes(65_534)}))
 
 
 def test_rgb_takes_no_dpi():

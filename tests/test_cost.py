@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from jpegjax.container import carry
+from jpegjax.container.metadata import exif
 
 
 def exif_of(*entries: tuple[int, int, int, int], order: str = "<") -> bytes:
@@ -15,10 +15,10 @@ def exif_of(*entries: tuple[int, int, int, int], order: str = "<") -> bytes:
 
 def test_directories_that_point_at_themselves_are_walked_once(monkeypatch):
     visited = []
-    walk = carry._entries
-    monkeypatch.setattr(carry, "_entries", lambda *a: (visited.append(entry) or entry for entry in walk(*a)))
+    walk = exif.directory
+    monkeypatch.setattr(exif, "directory", lambda *a: (visited.append(entry) or entry for entry in walk(*a)))
     for order in "<>":
         for step in (0, 12, 5):  # one directory, neighbours, overlapping ones
             body = exif_of(*((0x8769, 4, 1, 8 + step * i) for i in range(5000)), order=order)
-            carry._patched(body, 1, (7, 9))
+            exif.resized_exif(exif.upright_exif(body), 7, 9)
     assert len(visited) <= 6 * 2 * 5200

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from effort import LIMIT, spent
-from streams import pillow_file
+from streams import icc_profile, pillow_file
 
 import jpegjax
 from jpegjax import Coefficients, ColorSpace, Component, Frame, JpegError, JpegWarning, LimitExceeded, Limits, Process
@@ -199,11 +199,14 @@ REFUSED = [
     ({"restart_blocks": 65_536}, ValueError, r"restart_blocks=65536: must be 0..65535"),
     ({"comment": "\ud800"}, ValueError, r"comment: not valid Unicode"),
     ({"comment": bytes(65_534)}, ValueError, r"comment: 65534 bytes .* at most 65533"),
-    ({"exif": bytes(65_534)}, ValueError, r"exif: 65534 bytes"),
-    ({"xmp": bytes(65_505)}, ValueError, r"xmp: 65534 bytes with its prefix"),
-    ({"icc_profile": bytes(255 * 65_519 + 1)}, ValueError, r"icc_profile: 16707346 bytes; at most 16707345"),
+    ({"exif": b"II*\0" + bytes(65_524)}, ValueError, r"exif: 65534 bytes"),
+    ({"icc_profile": icc_profile(255 * 65_519 + 1)}, ValueError, r"icc_profile: 16707346 bytes; at most 16707345"),
     ({"dpi": (72,)}, ValueError, r"dpi=\(72,\): must be a pair"),
-    ({"dpi": (72.5, 72)}, TypeError, r"dpi\[0\]=72.5"),
+    ({"dpi": (72, "72")}, TypeError, r"dpi\[1\]='72': must be a number 1..65535, not str"),
+    ({"dpi": (72, True)}, TypeError, r"dpi\[1\]=True"),
+    ({"dpi": (0.5, 72)}, ValueError, r"dpi\[0\]=0.5: must be 1..65535 when rounded"),
+    ({"dpi": (72, 65_535.5)}, ValueError, r"dpi\[1\]=65535.5: must be 1..65535"),
+    ({"dpi": (float("nan"), 72)}, ValueError, r"dpi\[0\]=nan: must be 1..65535"),
     ({"device": "abacus"}, ValueError, r"device='abacus'"),
     ({"device": 5}, TypeError, r"device=5: must be None"),
 ]

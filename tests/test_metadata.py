@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from oracles import pillow
 from PIL import Image, ImageOps
+from streams import icc_profile, with_segments
 
 import jpegjax
 from jpegjax import CorruptJpeg, JpegWarning
@@ -21,7 +22,7 @@ PART = 65_519
 
 RGB = np.random.default_rng(3).integers(0, 256, (21, 34, 3), np.uint8)
 PICTURES = {"L": RGB[..., 0].copy(), "RGB": RGB}
-ICC_SIZES = [1, 128, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 1 << 20]
+ICC_SIZES = [128, 129, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 1 << 20]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>\xc3\xa9</a></x:xmpmeta>'
 
 
@@ -29,10 +30,6 @@ def pillow_info(data: bytes) -> dict[str, Any]:
     with Image.open(io.BytesIO(data)) as picture:
         picture.load()
         return dict(picture.info)
-
-
-def profile(nbytes: int) -> bytes:
-    return np.random.default_rng(nbytes).bytes(nbytes)
 
 
 def oriented(orientation: int, **more: Any) -> bytes:
@@ -47,12 +44,6 @@ def oriented(orientation: int, **more: Any) -> bytes:
 def upright(data: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as picture:
         return np.asarray(ImageOps.exif_transpose(picture))
-
-
-def with_segments(data: bytes, *segments: tuple[int, bytes]) -> bytes:
-    """data with (marker, body) segments behind the JFIF marker."""
-    parts = [struct.pack(">BBH", 0xFF, code, len(body) + 2) + body for code, body in segments]
-    return data[:20] + b"".join(parts) + data[20:]
 
 
 def icc_chunks(*numbers: tuple[int, int], part: bytes = b"abc") -> list[tuple[int, bytes]]:
@@ -93,7 +84,7 @@ def test_orientation_does_not_lift_limits() -> None:
 
 @pytest.mark.parametrize("nbytes", ICC_SIZES)
 def test_icc_profiles_of_many_segments(nbytes: int) -> None:
-    icc = profile(nbytes)
+    icc = icc_profile(nbytes)
     theirs, ours = pillow(RGB, icc_profile=icc), jpegjax.encode(RGB, icc_profile=icc)
     assert ours == theirs and pillow_info(ours)["icc_profile"] == icc
     found = jpegjax.info(theirs)
@@ -102,7 +93,7 @@ def test_icc_profiles_of_many_segments(nbytes: int) -> None:
 
 
 def test_an_icc_profile_has_255_segments_at_most() -> None:
-    longest = bytes(255 * PART)
+    longest = icc_profile(255 * PART)
     assert jpegjax.info(jpegjax.encode(RGB, icc_profile=longest)).metadata.icc_profile == longest
     with pytest.raises(ValueError, match=r"icc_profile: .* fit in 255 segments"):
         jpegjax.encode(RGB, icc_profile=longest + b"x")
@@ -114,13 +105,13 @@ def test_an_icc_profile_has_255_segments_at_most() -> None:
         {"exif": oriented(1, t270="described", t306="2024:01:02 03:04:05")},
         {"exif": b"Exif\0\0" + b"MM\0*\0\0\0\x08\0\0\0\0\0\0"},
         {"xmp": XMP},
-        {"xmp": bytes(65_533 - 29)},
+        {"xmp": b"<" + b" " * 65_501},
         {"comment": b"bytes \xff\xd8\0"},
         {"comment": "é, ∂ and a line\nbelow"},
         {"comment": "c" * 65_533},
         {"dpi": (1, 65_535)},
         {"dpi": (300, 300)},
-        {"exif": oriented(3), "icc_profile": profile(70_000), "xmp": XMP, "comment": b"all of it", "dpi": (72, 96)},
+        {"exif": oriented(3), "icc_profile": icc_profile(70_000), "xmp": XMP, "comment": b"all of it", "dpi": (72, 96)},
     ],
     ids=lambda given: "-".join(given) + f"-{len(str(given))}",
 )
@@ -173,7 +164,6 @@ def test_shuffled_icc_segments_are_put_in_order() -> None:
 
 ICC_DAMAGE = {
     "missing": [(1, 3), (3, 3)],
-    "doubled": [(1, 2), (1, 2), (2, 2)],
     "counts differ": [(1, 2), (2, 3)],
     "number 0": [(0, 1)],
     "count 0": [(1, 0)],
@@ -207,8 +197,6 @@ def broken_exif() -> dict[str, bytes]:
         "no TIFF": b"Exif\0\0" + b"nonsense" * 4,
         "directory far away": patched(4, "I", 0xFFFF_FFF0),
         "no end of entries": patched(8, "H", 0xFFFF).replace(b"\1\x12", b"\1\x13").replace(b"\x12\1", b"\x13\1"),
-        "orientation 0": patched(entry + 8, "H", 0),
-        "orientation 9": patched(entry + 8, "H", 9),
         "orientation is text": patched(entry + 2, "H", 2),
         "orientation many times": patched(entry + 4, "I", 70_000),
     }

@@ -10,7 +10,7 @@ import pytest
 from oracles import jpegtran
 from pictures import picture
 from PIL import Image
-from streams import pillow_file, with_metadata
+from streams import icc_profile, pillow_file, with_metadata
 
 import jpegjax
 from jpegjax import JpegWarning
@@ -53,8 +53,8 @@ def test_kinds_are_kept_in_order_as_they_are() -> None:
             wanted = [s for s in before[1:] if s[1].startswith(tuple(prefixes[k] for k in keep))]
             exif_first = bool(wanted) and wanted[0][1].startswith(b"Exif")
             assert kept == wanted if exif_first else kept == [before[0], *wanted]
-    profile = jpegjax.transcode(data, icc_profile=b"mine", keep=["icc", "comments"])
-    assert segments(profile)[1:] == [(0xFE, b"hello"), (0xE2, b"ICC_PROFILE\0\1\1mine")]
+    profile = jpegjax.transcode(data, icc_profile=icc_profile(128), keep=["icc", "comments"])
+    assert segments(profile)[1:] == [(0xFE, b"hello"), (0xE2, b"ICC_PROFILE\0\1\1" + icc_profile(128))]
 
 
 def test_colour_stays_what_it_was() -> None:

@@ -11,6 +11,7 @@ import pytest
 from oracles import pillow, pillow_pixels, psnr
 from pictures import astronaut
 from PIL import Image
+from streams import icc_profile
 
 import jpegjax
 from jpegjax.jpeg import files as entropy
@@ -96,12 +97,12 @@ def test_options_reach_the_file(photo) -> None:
         restart_rows=1,
         comment="tuned",
         dpi=(300, 300),
-        icc_profile=b"profile",
+        icc_profile=icc_profile(200),
         xmp=b"<x/>",
     )
     picture = Image.open(io.BytesIO(data))
     assert picture.info["comment"] == b"tuned" and picture.info["dpi"] == (300, 300)
-    assert picture.info["icc_profile"] == b"profile"
+    assert picture.info["icc_profile"] == icc_profile(200)
     assert data.count(b"\xff\xd0") > 1
     assert (jpegjax.decode(data, strict=True) == np.asarray(picture)).all()
     luma, chroma = load_recipe("psnr", 80).steps[0], load_recipe("psnr", 60).steps[1:]

@@ -99,7 +99,7 @@ def write_coefficients(
     exif: bytes | None = None,
     xmp: bytes | None = None,
     comment: bytes | str | None = None,
-    dpi: tuple[int, int] | None = None,
+    dpi: tuple[float, float] | None = None,
     errors: Errors = "raise",
 ) -> Any:
     """JPEG files of quantised coefficients: the inverse of `read_coefficients`.
@@ -114,11 +114,12 @@ def write_coefficients(
         scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`.
         restart_rows: Restart marker every so many MCU rows, 0 for none.
         restart_blocks: Restart marker every so many MCUs, 0 for none.
-        icc_profile: ICC profile to embed.
-        exif: EXIF to embed, with its leading b"Exif\\0\\0".
-        xmp: XMP packet to embed.
+        icc_profile: ICC profile to embed. At least its header of 128 bytes.
+        exif: EXIF to embed, with or without its leading b"Exif\\0\\0". TIFF data, such as Pillow's image.info["exif"] or
+            image.getexif().tobytes().
+        xmp: XMP packet to embed. XML, with or without the prefix that it has in files.
         comment: Comment to embed; text as UTF-8.
-        dpi: Dots an inch (x, y) to embed, 1..65535.
+        dpi: Dots an inch (x, y) to embed, 1..65535. JFIF holds integers; others are rounded as Pillow does, halves to even.
         errors: What becomes of errors that images meet: raise the first, or return each in place of its file. Either way
             the message says which file of the list it was to be.
 

@@ -59,7 +59,7 @@ def encode(
     exif: bytes | None = None,
     xmp: bytes | None = None,
     comment: bytes | str | None = None,
-    dpi: tuple[int, int] | None = None,
+    dpi: tuple[float, float] | None = None,
     precision: int | None = None,
     lossless: bool = False,
     predictor: int | None = None,
@@ -99,11 +99,12 @@ def encode(
             "ms-ssim" as `jpegjax.metrics` has them; found within 0.3 of SSIMULACRA2, 0.05 dB of PSNR and 0.1 dB of
             -10·log10(1 - SSIM). Both targets encode each image at most eight times; without tune by Annex K's tables at
             fractional qualities.
-        icc_profile: ICC profile to embed.
-        exif: EXIF to embed, with its leading b"Exif\\0\\0".
-        xmp: XMP packet to embed.
+        icc_profile: ICC profile to embed. At least its header of 128 bytes.
+        exif: EXIF to embed, with or without its leading b"Exif\\0\\0". TIFF data, such as Pillow's image.info["exif"] or
+            image.getexif().tobytes().
+        xmp: XMP packet to embed. XML, with or without the prefix that it has in files.
         comment: Comment to embed; text as UTF-8.
-        dpi: Dots an inch (x, y) to embed, 1..65535.
+        dpi: Dots an inch (x, y) to embed, 1..65535. JFIF holds integers; others are rounded as Pillow does, halves to even.
         precision: Bits a sample: 8 or 12, lossless 2..16. 8 unless given. With 12, images are uint16 0..4095, files
             extended sequential or progressive, Huffman tables always fitted, and quality's steps not held to 255 (cjpeg
             -precision 12).

@@ -28,7 +28,7 @@ class _Embedded(TypedDict, total=False):
     exif: bytes | None
     xmp: bytes | None
     comment: bytes | str | None
-    dpi: tuple[int, int] | None
+    dpi: tuple[float, float] | None
 
 
 class EncodeKeywords(_Coding, _Embedded, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .cache import parse_header
 from .inspect import JpegInfo, estimate_quality, inspect, subsampling_name
-from .metadata import Metadata, read_metadata, read_orientation
+from .metadata import Metadata, orientation_of, read_metadata
 from .parse import Reader
 from .write import EOI, SOI, dac, dht, dri, header, sos
 
@@ -20,9 +20,9 @@ __all__ = [
     "estimate_quality",
     "header",
     "inspect",
+    "orientation_of",
     "parse_header",
     "read_metadata",
-    "read_orientation",
     "sos",
     "subsampling_name",
 ]

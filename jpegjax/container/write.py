@@ -84,14 +84,14 @@ def opening(color: ColorSpace, metadata: Metadata = NO_METADATA) -> bytes:
         raise ValueError(f"dpi={dpi!r}: the JFIF marker that carries it makes decoders read RGB as YCbCr")
     parts = [SOI]
     if dpi is not None or color in (ColorSpace.GRAY, ColorSpace.YCBCR):
-        parts.append(jfif_segment(density=(1, *dpi)) if dpi else jfif_segment())
+        parts.append(jfif_segment(density=(1, int(dpi[0]), int(dpi[1]))) if dpi else jfif_segment())
     parts.append(adobe_segment(color))
     if metadata.exif:
-        parts.append(segment(APP1, bytes(metadata.exif), "exif"))
+        parts.append(segment(APP1, metadata.exif, "exif"))
     if metadata.xmp:
-        parts.append(segment(APP1, XMP_PREFIX + bytes(metadata.xmp), "xmp"))
+        parts.append(segment(APP1, XMP_PREFIX + metadata.xmp, "xmp"))
     if metadata.icc_profile:
-        parts.append(icc_segments(bytes(metadata.icc_profile)))
+        parts.append(icc_segments(metadata.icc_profile))
     if metadata.comment:
         parts.append(segment(COM, bytes(metadata.comment), "comment"))
     return b"".join(parts)
@@ -102,7 +102,7 @@ def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_
 
     qtables: per component uint16 [64] or [8, 8] in natural order, steps 1..65535; components of one selector share one.
         Lossless frames have none.
-    metadata: to embed; its dpi is the JFIF density, its exif the APP1 body as it stands ("Exif\\0\\0" first).
+    metadata: to embed; its dpi is the JFIF density, its exif an APP1 body, its xmp a packet.
     Grey and YCbCr carry a JFIF 1.01 marker, RGB, CMYK and YCCK an Adobe one, CMYK and YCCK both where dpi is given.
     A frame of 8 bits is baseline, or with a step above 255 extended sequential. ValueError where something does not fit.
     """

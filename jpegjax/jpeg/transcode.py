@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..container import parse_header
-from ..container.carry import carried_head, carried_orientation
+from ..container import orientation_of, parse_header
+from ..container.carry import carried_head
 from ..errors import CorruptJpeg, UnsupportedJpeg
 from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, lay_out, turn_planes
 from ..options import TranscodeOptions
@@ -51,12 +51,15 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
     reader = parse_header(data, options.limits, options.strict)
     if reader.frame is not None and reader.frame.process.lossless:
         raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
-    reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
-    frame, turn, upright = reader.require_frame(), ROTATIONS[options.rotate].then(FLIPS[options.flip]), None
     if options.apply_exif_orientation:
-        orientation, trouble = carried_orientation(reader.data, reader.segments)
-        turn, upright = EXIF_TURNS[orientation].then(turn), 1
-        notes = [*notes, trouble] if trouble else notes
+        orientation, damaged = orientation_of(reader.data, reader.segments)
+        if damaged and options.strict:
+            raise CorruptJpeg(*damaged[0])
+    reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
+    frame, turn = reader.require_frame(), ROTATIONS[options.rotate].then(FLIPS[options.flip])
+    if options.apply_exif_orientation:
+        turn = EXIF_TURNS[orientation].then(turn)
+        notes = [*notes, *damaged]
     source = frame
     if options.grayscale:
         frame = _gray(frame)
@@ -73,7 +76,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
         frame,
         options.keep,
         resized=(frame.width, frame.height) != (source.width, source.height),
-        orientation=upright,
+        upright=options.apply_exif_orientation,
         icc_profile=options.icc_profile,
     )
     if options.scans is not None:

@@ -1,4 +1,4 @@
-"""Decoded pixels turned upright as their file's EXIF says."""
+"""Decoded pixels turned upright as their file's EXIF, or else its XMP, says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..container import parse_header
+from ..container import orientation_of, parse_header
 from ..errors import CorruptJpeg
 from ..options import DecodeOptions
 
@@ -18,17 +18,17 @@ Notes = Sequence[tuple[str, int]]
 
 
 def upright(pixels: Any, found: Notes, data: bytes | memoryview, options: DecodeOptions) -> tuple[Any, Notes]:
-    """(pixels [H, W, ...] of `data`, NumPy or JAX, turned by its EXIF orientation; `found`, and warnings where EXIF is damaged).
+    """(pixels [H, W, ...] of `data`, NumPy or JAX, turned by its orientation; `found`, and warnings where it is damaged).
 
-    Damaged EXIF turns nothing; with options.strict the pixels are a CorruptJpeg instead. Pixels that are an error stay one.
+    Where damaged EXIF or XMP hides it nothing is turned; with options.strict the pixels are a CorruptJpeg instead. Pixels
+    that are an error stay one.
     """
     if isinstance(pixels, Exception):
         return pixels, found
-    metadata = parse_header(data, options.limits, options.strict, options.tables).metadata
-    damaged = [note for note in metadata.warnings if note[0].startswith("EXIF")]
+    reader = parse_header(data, options.limits, options.strict, options.tables)
+    orientation, damaged = orientation_of(reader.data, reader.segments)
     if damaged and options.strict:
         return CorruptJpeg(*damaged[0]), []
-    orientation = metadata.orientation or 1
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,7 +1,11 @@
 """Options that go together wherever they go: limits, restarts, metadata to embed."""
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any
+
+import numpy as np
 
 from .checks import Option, check_bytes, check_int, check_options, integer
 from .choices import MAX_SIDE
@@ -9,6 +13,9 @@ from .choices import MAX_SIDE
 __all__ = ["DEFAULT_LIMITS", "NO_METADATA", "NO_RESTART", "Limits", "Metadata", "Restart"]
 
 _LARGEST = 1 << 62
+_ICC_HEADER = 128
+EXIF_PREFIX = b"Exif\0\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def _limit(name: str, value: Any) -> int | None:
@@ -77,23 +84,63 @@ def _comment(name: str, value: Any) -> Any:
     return check_bytes(name, value)
 
 
+def _exif(name: str, value: Any) -> bytes:
+    """EXIF with its prefix, which may be missing: Pillow and others hand it out either way."""
+    tiff = bytes(check_bytes(name, value)).removeprefix(EXIF_PREFIX)
+    if value and not tiff.startswith((b"II*\0", b"MM\0*")):
+        raise ValueError(f"{name}: must be TIFF data, b'II*\\0…' or b'MM\\0*…', with or without b'Exif\\0\\0' before it "
+                         f"(Exif 2.32, 4.5.2); {_start(tiff)}")  # fmt: skip
+    return EXIF_PREFIX + tiff if value else b""
+
+
+def _xmp(name: str, value: Any) -> bytes:
+    """An XMP packet without the prefix that it may come with."""
+    packet = bytes(check_bytes(name, value)).removeprefix(XMP_PREFIX)
+    if value and not packet.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):
+        raise ValueError(f"{name}: must be an XMP packet, which is XML and begins with '<', with or without "
+                         f"{XMP_PREFIX!r} before it (XMP part 1); {_start(packet)}")  # fmt: skip
+    return packet
+
+
+def _icc(name: str, value: Any) -> bytes:
+    profile = bytes(check_bytes(name, value))
+    if value and (len(profile) < _ICC_HEADER or profile[36:40] != b"acsp"):
+        raise ValueError(f"{name}: must be an ICC profile, {_ICC_HEADER} bytes of header at least and 'acsp' at byte 36 "
+                         f"(ICC.1 7.2); these {len(profile)} bytes have {profile[36:40]!r} there")  # fmt: skip
+    return profile
+
+
+def _start(value: bytes) -> str:
+    return f"these {len(value)} bytes begin with {value[:8]!r}"
+
+
 def _dpi(name: str, value: Any) -> tuple[int, int]:
     try:
         x, y = value
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}={value!r}: must be a pair (x, y) of integers") from None
-    return check_int(f"{name}[0]", x, 1, 65_535), check_int(f"{name}[1]", y, 1, 65_535)
+        raise type(error)(f"{name}={value!r}: must be a pair (x, y) of numbers 1..65535") from None
+    return _dots(f"{name}[0]", x), _dots(f"{name}[1]", y)
+
+
+def _dots(name: str, value: Any) -> int:
+    """A density as JFIF holds it, rounded to the nearest integer (halves to even) as Pillow does."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}: must be a number 1..65535, not {type(value).__name__}")
+    dots = float(value)
+    if not math.isfinite(dots) or not 1 <= round(dots) <= 65_535:
+        raise ValueError(f"{name}={value!r}: must be 1..65535 when rounded")
+    return round(dots)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What is embedded beside the picture. False where there is nothing."""
 
-    icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", check_bytes)] = None
-    exif: Annotated[bytes | None, Option('EXIF to embed, with its leading b"Exif\\0\\0".', check_bytes)] = None
-    xmp: Annotated[bytes | None, Option("XMP packet to embed.", check_bytes)] = None
+    icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", _icc)] = None
+    exif: Annotated[bytes | None, Option('EXIF to embed, with or without its leading b"Exif\\0\\0".', _exif)] = None
+    xmp: Annotated[bytes | None, Option("XMP packet to embed.", _xmp)] = None
     comment: Annotated[Any, Option("Comment to embed; text as UTF-8.", _comment)] = None
-    dpi: Annotated[tuple[int, int] | None, Option("Dots an inch (x, y) to embed, 1..65535.", _dpi)] = None
+    dpi: Annotated[tuple[float, float] | None, Option("Dots an inch (x, y) to embed, 1..65535.", _dpi)] = None
 
     def __post_init__(self) -> None:
         check_options(self)

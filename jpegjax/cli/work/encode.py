@@ -70,6 +70,11 @@ class EncodeJob:
         item.row.notes += loaded.notes
         if profile and self.keep_icc:
             item.profile = profile
+            try:
+                self.settings(item)
+            except ValueError as error:
+                item.profile = None
+                item.row.notes.append(f"left out: {error}")
         elif profile and not self.options.metadata.icc_profile:
             item.row.notes.append("ICC profile left out (--icc keep)")
 

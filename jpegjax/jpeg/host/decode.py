@@ -20,7 +20,7 @@ from ...coding.sequential.decode import (
     restart_segments,
     scan_notes,
 )
-from ...container import Reader, parse_header
+from ...container import Reader, orientation_of, parse_header
 from ...errors import LimitExceeded, UnsupportedJpeg
 from ...options import DecodeOptions
 from ...run.memory import borrow, scratch
@@ -49,7 +49,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
         frame, scan = reader.require_frame(), reader.scan
         assert scan is not None
         turned = options.apply_exif_orientation and options.crop is not None
-        orientation = (reader.metadata.orientation or 1) if turned else 1
+        orientation = orientation_of(reader.data, reader.segments)[0] if turned else 1
         if frame.process.lossless:
             if options.eighths != 8:
                 raise UnsupportedJpeg("lossless files hold no DCT coefficients to scale by; pass scale=1")

@@ -1,0 +1,23 @@
+"""What stands beside the picture, in APPn and COM segments: EXIF, XMP, ICC profiles, density, comments."""
+
+from __future__ import annotations
+
+from .exif import ORIENTATION, read_orientation, resized_exif, upright_exif
+from .kinds import (
+    ADOBE_PREFIX,
+    EXIF_PREFIX,
+    ICC_PREFIX,
+    JFIF_PREFIX,
+    XMP_PREFIX,
+    is_adobe,
+    is_jfif,
+    segment_kind,
+)
+from .read import Metadata, orientation_of, read_metadata
+from .xmp import read_xmp_orientation, upright_xmp
+
+__all__ = [
+    "ADOBE_PREFIX", "EXIF_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "ORIENTATION", "XMP_PREFIX", "Metadata", "is_adobe",
+    "is_jfif", "orientation_of", "read_metadata", "read_orientation", "read_xmp_orientation", "resized_exif",
+    "segment_kind", "upright_exif", "upright_xmp",
+]  # fmt: skip
