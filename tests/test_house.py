@@ -46,6 +46,7 @@ MAY_IMPORT = {
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 
 INNER = {
+    "jpeg.behind": set(),
     "jpeg.files": {"jpeg.lossless"},
     "jpeg.lossless": set(),
     "jpeg.simulate": set(),
@@ -54,7 +55,7 @@ INNER = {
     "jpeg.device": set(),
     "jpeg.tuned": {"jpeg.files", "jpeg.host!", "jpeg.device!"},
     "jpeg.transcode": {"jpeg.files"},
-    "jpeg.codec": {"jpeg.files", "jpeg.lossless", "jpeg.host!", "jpeg.device!", "jpeg.tuned"},
+    "jpeg.codec": {"jpeg.behind", "jpeg.files", "jpeg.lossless", "jpeg.host!", "jpeg.device!", "jpeg.tuned"},
 }
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""
 

@@ -38,6 +38,7 @@ def read_coefficients(
     limits: Limits = Limits(),
     tables: Source | None = None,
     color: Color | ColorSpace | None = None,
+    picture: int = 0,
     errors: Errors = "raise",
 ) -> Any:
     """Quantised DCT coefficients of JPEG files, without decoding to pixels.
@@ -48,6 +49,7 @@ def read_coefficients(
         limits: What a file may cost at most. See `Limits`.
         tables: Abbreviated stream of tables for files without them. As for `decode`.
         color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. As for `decode`.
+        picture: Which picture of a file: 0 the first, from 1 on those behind it. As for `decode`.
         errors: What becomes of errors that files meet: raise the first, or return each in its place. As for `decode`.
 
     Returns:
@@ -56,12 +58,13 @@ def read_coefficients(
 
     Raises:
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
+        JpegError: The file has no such picture.
         UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode.
         LimitExceeded: The file would cost more than limits allow.
         TypeError: An argument is of the wrong type.
     """
     register_pytree()
-    options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables), color=color)
+    options = DecodeOptions(strict=strict, limits=limits, tables=as_tables(tables), color=color, picture=picture)
     check_choice("errors", errors, ERRORS)
     files, single = as_files(data, errors)
     from ..jpeg import codec

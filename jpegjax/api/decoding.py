@@ -6,7 +6,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..container import JpegInfo, inspect
-from ..options import ENGINES, ERRORS, Color, DecodeOptions, Engine, Errors, Limits, Mode, Upsample, check_choice
+from ..container.behind import chosen
+from ..options import (
+    ENGINES,
+    ERRORS,
+    Color,
+    DecodeOptions,
+    Engine,
+    Errors,
+    Limits,
+    Mode,
+    Upsample,
+    check_choice,
+    check_int,
+)
 from ..types import ColorSpace, Device
 from .inputs import Many, S, Source, as_bytes, as_files, as_tables, on_good, settled
 
@@ -63,6 +76,7 @@ def decode(
     limits: Limits = Limits(),
     tables: Source | None = None,
     color: Color | ColorSpace | None = None,
+    picture: int = 0,
     errors: Errors = "raise",
     engine: Engine = "auto",
     device: Device | None = None,
@@ -87,6 +101,8 @@ def decode(
         color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. Such as a stream out of a
             PDF whose /ColorTransform says so; or as `info(data).color` has it. By default what libjpeg takes them for by
             JFIF, Adobe's marker and the components' identifiers; lossless ones are RGB unless Adobe's marker denies it.
+        picture: Which picture of a file: 0 the first, from 1 on those behind it. They are those that `info` lists: of MPF, gain
+            maps, and JPEG files that only follow. Turned upright by its own EXIF, or else by the first one's.
         errors: What becomes of errors that files meet: raise the first, or return each in place of its picture. Either way
             the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
@@ -101,6 +117,7 @@ def decode(
     Raises:
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged. As all JpegErrors it says at which
             byte, and for lists in which file.
+        JpegError: The file has no such picture.
         UnsupportedJpeg: The file is of a process or layout that this library does not decode, or has no such mode or
             scale.
         LimitExceeded: The file would cost more than limits allow.
@@ -117,6 +134,7 @@ def decode(
         limits=limits,
         tables=as_tables(tables),
         color=color,
+        picture=picture,
     )
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
@@ -131,22 +149,26 @@ def decode(
     return images[0] if single else images
 
 
-def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None) -> JpegInfo:
+def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None, picture: int = 0) -> JpegInfo:
     """What a file's markers say, without decoding its image data.
 
     Args:
         data: A file: its bytes, a buffer, a path, or a file opened in binary mode.
         limits: What a file may cost at most. See `Limits`.
         tables: Abbreviated stream of tables for files without them. As for `decode`.
+        picture: Which picture of a file: 0 the first, from 1 on those behind it. Offsets then count from its own start.
 
     Returns:
-        Size, process, sampling, tables, an estimate of the quality, scans, metadata, and how many bytes each part takes.
+        Size, process, sampling, tables, an estimate of the quality, scans, metadata, and how many bytes each part takes; all
+        pictures of the file, gain maps with their metadata, and what else stands behind the first one.
         Damage behind the first scan header is a warning in it. `str` of it is for people, `as_dict()` for JSON.
 
     Raises:
         CorruptJpeg: There is no picture in the file.
+        JpegError: The file has no such picture.
         UnsupportedJpeg: The file is of a process or layout that this library does not decode.
         LimitExceeded: The file claims more than limits allow.
         TypeError: An argument is of the wrong type.
     """
-    return inspect(as_bytes(data, "data"), limits, as_tables(tables))
+    number = check_int("picture", picture, 0, 1 << 16)
+    return inspect(chosen(as_bytes(data, "data"), number)[0], limits, as_tables(tables))

@@ -64,6 +64,7 @@ class ReadKeywords(TypedDict, total=False):
     limits: Limits
     tables: Source | None
     color: Color | ColorSpace | None
+    picture: int
 
 
 class DecodeKeywords(ReadKeywords, total=False):

@@ -16,6 +16,7 @@ from ..run.engines import pick
 from ..run.threads import run_parallel, submit
 from ..types import Coefficients, Frame, Process
 from . import files as entropy
+from .behind import of_pictures
 from .lossless import encode_lossless
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def decode(
 
     Scaled pictures and regions are the host's work on either engine.
     """
+    if options.picture:
+        return of_pictures(lambda chosen, these: decode(chosen, these, engine, device), files, options)
     if pick(engine, device) == "host":
         from .host import decode_image
 
@@ -212,6 +215,8 @@ def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
 
 def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
     """(Coefficients or the JpegError, warnings) of each file."""
+    if options.picture:
+        return of_pictures(read, files, options)
 
     def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
         reader = parse_header(data, options.limits, options.strict, options.tables, options.color)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..container import orientation_of, parse_header
+from ..container.behind import chosen
 from ..errors import CorruptJpeg
 from ..options import DecodeOptions
 
@@ -25,8 +26,10 @@ def upright(pixels: Any, found: Notes, data: bytes | memoryview, options: Decode
     """
     if isinstance(pixels, Exception):
         return pixels, found
+    data, base = chosen(data, options.picture, upright=True)
     reader = parse_header(data, options.limits, options.strict, options.tables)
-    orientation, damaged = orientation_of(reader.data, reader.segments)
+    orientation, notes = orientation_of(reader.data, reader.segments)
+    damaged = [(note, at + base) for note, at in notes]
     if damaged and options.strict:
         return CorruptJpeg(*damaged[0]), []
     if orientation >= 5:

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from .checks import Option, check_options, choice
+from .checks import Option, check_options, choice, integer
 from .choices import MODES, UPSAMPLES
 from .groups import DEFAULT_LIMITS, Limits
 from .parse import parse_color, parse_region, parse_scale
 
-__all__ = ["CLAIMED", "STRICT", "UPRIGHT", "DecodeOptions", "Within"]
+__all__ = ["CLAIMED", "PICTURE", "STRICT", "UPRIGHT", "DecodeOptions", "Within"]
 
 # Sentences of what `transcode` has too.
 CLAIMED = "What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK."
 STRICT = "Damage is an error, rather than a warning beside what can be saved."
+PICTURE = "Which picture of a file: 0 the first, from 1 on those behind it."
 UPRIGHT = "Turn the picture upright as its EXIF orientation says."
 
 
@@ -51,6 +52,7 @@ class DecodeOptions:
     limits: Within = DEFAULT_LIMITS
     tables: Annotated[bytes | None, Option("Abbreviated stream of tables for files without them.")] = None
     color: Annotated[Any, Option(CLAIMED, lambda _, c: parse_color(c))] = None
+    picture: Annotated[int, Option(PICTURE, integer(0, 1 << 16))] = 0
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .find import Behind, Picture, Trailer, find_behind, picture_span
+from .chosen import chosen
+from .find import Behind, Picture, Trailer, find_behind
 
-__all__ = ["Behind", "Picture", "Trailer", "find_behind", "picture_span"]
+__all__ = ["Behind", "Picture", "Trailer", "chosen", "find_behind"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ...errors import CorruptJpeg
+from ...errors import CorruptJpeg, JpegError
 from ...options.gain_map import GainMapMetadata
 from ..markers import APP1, APP2
 from ..metadata import XMP_PREFIX
@@ -20,7 +20,7 @@ from .gain_map import ISO_PREFIX, read_iso, read_properties
 from .index import MPF_PREFIX, Entry, read_index
 from .xmp import CAMERA, GOOGLE, HDRGM, Packet, read_packet
 
-__all__ = ["Behind", "Picture", "Trailer", "find_behind", "picture_span"]
+__all__ = ["Behind", "Picture", "Trailer", "find_behind"]
 
 _SOI = b"\xff\xd8\xff"
 _SAMSUNG_VIDEO = re.compile(rb"MotionPhoto_Data")
@@ -108,6 +108,14 @@ class Behind:
     def warn(self, message: str, at: int) -> None:
         if len(self.warnings) < _MAX_NOTES:
             self.warnings.append((message, at))
+
+    def picture(self, number: int) -> Picture:
+        """Picture `number`; JpegError where there are fewer."""
+        count = len(self.pictures)
+        if number >= count:
+            held = "1 picture, number 0" if count == 1 else f"{count} pictures, numbers 0..{count - 1}"
+            raise JpegError(f"picture={number}: the file holds {held}")
+        return self.pictures[number]
 
     @property
     def parts(self) -> list[Picture | Trailer]:
@@ -357,14 +365,3 @@ def _number(found: Behind, order: list[tuple[int, Claim]]) -> None:
         if claim.item >= 0:
             found.item_places[claim.item] = place[n]
     found.pictures = [found.pictures[0], *(found.pictures[n] for n in numbers)]
-
-
-def picture_span(data: bytes | memoryview, number: int) -> Picture:
-    """Where picture `number` of a file lies; CorruptJpeg where it has fewer."""
-    pictures = find_behind(data).pictures
-    if number >= len(pictures):
-        count = (
-            "1 picture, number 0" if len(pictures) == 1 else f"{len(pictures)} pictures, numbers 0..{len(pictures) - 1}"
-        )
-        raise CorruptJpeg(f"picture={number}: the file holds {count}")
-    return pictures[number]
