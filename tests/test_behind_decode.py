@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from behind_files import EXTENDED_FTYP, jpeg, mpo, segment, ultra_hdr, with_segments
+from command_line import Run, opened
 from PIL import Image
 
 import jpegjax
@@ -87,3 +88,14 @@ def test_pictures_behind_stand_upright_with_the_first(orientation: int) -> None:
     own = with_segments(gain_map, exif(3))
     got = jpegjax.decode(ultra_hdr("iso", first, own), picture=1, apply_exif_orientation=True)
     assert np.array_equal(got, jpegjax.decode(gain_map)[::-1, ::-1])
+
+
+def test_the_command_line_decodes_any_picture(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(ultra_hdr("both", with_segments(FILES[0], exif(6)), FILES[3]))
+    assert run("decode", "a.jpg", "-o", "b.png", "--picture", 1).code == 0
+    assert np.array_equal(np.asarray(opened("b.png")), jpegjax.decode(FILES[3]))
+    assert run("decode", "a.jpg", "-o", "c.png", "--picture", 1, "--exif-transpose").code == 0
+    assert opened("c.png").size == (48, 64)
+    failed = run("decode", "a.jpg", "-o", "d.png", "--picture", 2)
+    assert failed.code == 1 and "the file holds 2 pictures" in failed.err and not (tmp_path / "d.png").exists()
+    assert run("decode", "a.jpg", "-o", "d.png", "--picture", "x").code == 2

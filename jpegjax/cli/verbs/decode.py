@@ -54,6 +54,7 @@ def decode(
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
     depth: Depth = None,
+    picture: Annotated[int, typer.Option(help=said("picture", kind=DecodeOptions))] = 0,
     scale: Scale = "1",
     crop: Region = None,
     upsample: Annotated[str, typer.Option(help=said("upsample", kind=DecodeOptions))] = "fancy",
@@ -75,6 +76,7 @@ def decode(
             raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
         options = DecodeOptions(
             mode="L" if grayscale else mode,
+            picture=picture,
             scale=scale,
             crop=settings.region(crop),
             upsample=upsample,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...container import inspect
+from ...container.behind import chosen
 from ...container.box import read_box
 from ...jpeg import codec
 from ...options import DecodeOptions, EncodeOptions
@@ -38,19 +39,20 @@ class DecodeJob:
 
     def warm_up(self) -> None:
         tiny = codec.encode(TINY, EncodeOptions(), self.engine, self.device)
-        options = self.options if self.options.crop is None else replace(self.options, crop=(0, 0, 1, 1))
+        crop = None if self.options.crop is None else (0, 0, 1, 1)
+        options = replace(self.options, crop=crop, picture=0)
         codec.decode(tiny, options, self.engine, self.device)
 
     def measure(self, item: Item) -> int:
         row = item.row
         item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
         if boxes.is_box(item.source):
-            if self.options.partial or self.options.mode:
-                raise ValueError("mode, scale and crop are for JPEG files")
+            if self.options.partial or self.options.mode or self.options.picture:
+                raise ValueError("mode, picture, scale and crop are for JPEG files")
             box = read_box(item.source, self.options.limits)
             row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
             return row.pixels
-        found = inspect(item.source, self.options.limits)
+        found = inspect(chosen(item.source, self.options.picture, self.transpose)[0], self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
         item.profile, item.bits = found.metadata.icc_profile, found.precision
         orientation = found.metadata.orientation or 1
