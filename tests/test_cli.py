@@ -96,7 +96,7 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
         (["encode", "x.png", "--qtables", "x.png", "-q", "3"], "give one of them"),
         (["encode", "-", "x.png"], "must be the only input"),
         (["encode", "x.png", "y.png", "-o", "x.png"], "is a file"),
-        (["encode", "x.png", "--lossless", "-q", "3"], "give one of them"),
+        (["encode", "x.png", "--lossless", "--progressive"], "progressive: lossless files have none"),
         (["encode", "x.png", "--predictor", "4"], "predictor=4: only lossless"),
         (["decode", "x.png", "--mode", "HSV"], "mode='HSV': must be one of"),
         (["decode", "x.png", "-f", "gif"], "--format='gif'"),

@@ -11,24 +11,15 @@ from typing import Any
 
 __all__ = ["main"]
 
-# Spelling of cjpeg, djpeg, jpegtran and jpegoptim for what this program has, so that their command lines run unchanged.
-_CJPEG = {
-    "-outfile": "--output", "-quality": "--quality", "-sample": "--subsampling", "-optimize": "--optimize",
-    "-optimise": "--optimize", "-progressive": "--progressive", "-restart": "--restart", "-grayscale": "--grayscale",
-    "-greyscale": "--grayscale", "-qtables": "--qtables", "-icc": "--icc", "-nosmooth": "--upsample=nearest",
-    "-bmp": "--format=bmp", "-pnm": "--format=ppm", "-strict": "--strict", "-rgb": "--mode=RGB",
-    "-arithmetic": "--arithmetic", "-copy": "--copy", "-crop": "--crop", "-flip": "--flip", "-perfect": "--perfect",
-    "-rotate": "--rotate", "-transpose": "--transpose", "-transverse": "--transverse", "-trim": "--trim",
-    "-precision": "--precision", "-scale": "--scale", "-scans": "--scans",
-    "--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all",
-}  # fmt: skip
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 when all went well, 1 when a file failed, 2 for wrong usage."""
-    from .app import app
+    from typer.main import get_command
 
-    words = [_CJPEG.get(word, word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    from .app import app
+    from .paths import UsageError
+    from .words import spelled
+
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -37,9 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code: Any = 1
     try:
         try:
-            app(words or ["--help"], prog_name="jpegjax")
+            command: Any = get_command(app)
+            words = spelled(sys.argv[1:] if arguments is None else arguments, command.commands)
+            command(words, prog_name="jpegjax")
         except SystemExit as left:
             code = left.code
+        except UsageError as error:
+            print(f"jpegjax: {error}", file=sys.stderr)
+            code = 2
         sys.stdout.flush()
     except OSError as error:  # what is printed cannot be: a full disk, a reader that has left
         code = code or 1

@@ -11,7 +11,7 @@ from .. import __version__
 from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
+    "Arithmetic", "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
     "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
     "Tune", "Upright", "Version", "said",
 ]  # fmt: skip
@@ -61,6 +61,7 @@ Depth = Annotated[
 ]
 Strict = Annotated[bool, typer.Option("--strict", help=said("strict", kind=DecodeOptions))]
 Optimize = Annotated[bool, typer.Option("--optimize", help=said("optimize"))]
+Arithmetic = Annotated[bool, typer.Option("--arithmetic", help=said("arithmetic"))]
 Tune = Annotated[
     str | None,
     typer.Option(help=said("tune", "psnr, ms-ssim, ssimulacra2 or all.")),

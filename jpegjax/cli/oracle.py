@@ -28,7 +28,7 @@ def _picture(image: np.ndarray) -> Image.Image:
 
 def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
-    if options.lossless:
+    if options.lossless or options.arithmetic:
         return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
     if image.ndim == 3 and (image.shape[2] == 3 or options.subsampling):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .paths import Job, UsageError, shown
 
 __all__ = [
     "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality", "region",
-    "restart", "scans", "target_metric",
+    "restart", "say_ignored", "scans", "target_metric",
 ]  # fmt: skip
 
 
@@ -113,6 +113,13 @@ def no_binary_to_terminal(jobs: Sequence[Job]) -> None:
         raise UsageError("stdout is closed: give -o FILE")
     if sys.stdout.isatty():
         raise UsageError("a picture on the terminal helps nobody: redirect stdout or give -o FILE")
+
+
+def say_ignored(why: str, given: Mapping[str, Any], quiet: bool) -> None:
+    """Say on stderr which of the flags that were given mean nothing."""
+    names = [name for name, value in given.items() if value]
+    if names and not quiet:
+        print(f"jpegjax: {why}: {', '.join(names)} not used", file=sys.stderr)
 
 
 def limits(pixels: int | None, memory: int | None) -> Limits:

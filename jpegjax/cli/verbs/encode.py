@@ -10,6 +10,7 @@ import typer
 from ...options import ENGINES, EncodeOptions, Metadata, check_choice
 from .. import settings
 from ..flags import (
+    Arithmetic,
     Codec,
     Depth,
     Device,
@@ -58,6 +59,7 @@ def encode(
         bool | None,
         typer.Option("--progressive/--baseline", help=said("progressive", "[default: baseline; tuned, the smaller]")),
     ] = None,
+    arithmetic: Arithmetic = False,
     scans: Scans = None,
     precision: Annotated[
         int | None, typer.Option(help=said("precision", "Pictures are scaled to it. [default: 8]"))
@@ -98,18 +100,22 @@ def encode(
 
             raise typer.Exit(run(*encode_boxes(context), quiet, jobs))
         check_choice("--engine", engine, ENGINES)
-        if qtables and quality is not None:
+        if qtables and quality is not None and not lossless:
             raise UsageError("--qtables and --quality: give one of them")
-        if lossless and quality is not None:
-            raise UsageError("--lossless and --quality: give one of them")
         if depth is not None and precision not in (None, depth):
             raise UsageError(f"--depth {depth} and --precision {precision}: give one of them")
+        if lossless:
+            given = {"--quality": quality, "--subsampling": subsampling, "--qtables": qtables, "--optimize": optimize}
+            settings.say_ignored("--lossless keeps every sample", given, quiet)
+            quality = subsampling = qtables = None
+            optimize = False
         options = EncodeOptions(
             quality=settings.quality(quality),
             subsampling=subsampling,
             qtables=settings.qtables(qtables),
             optimize=optimize,
             progressive=progressive,
+            arithmetic=arithmetic,
             scans=settings.scans(scans),
             tune=True if tune == "all" else tune,
             target_bytes=target_bytes,
