@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from command_line import Run, photo
 from oracles import cjpeg, djpeg, jpegtran, pillow, pnm, program
+from typer.main import get_command
 
 import jpegjax
+from jpegjax.cli.app import app
 
 PICTURE = np.asarray(photo(5, (40, 24)))
 JPEG = pillow(PICTURE, quality=80)
-ICC = bytes(range(150))
+ICC = bytes(36) + b"acsp" + bytes(range(120))
 SCRIPT = "0 1 2: 0 63 0 0;\n"
 
 
@@ -60,7 +62,10 @@ JPEGTRAN = [
     Switch("outfile", 4, "y.jpg"), Switch("report", 3), Switch("strict", 2), Switch("verbose", 1), Switch("debug", 2),
     Switch("scans", 1, "script"),
 ]  # fmt: skip
-SHORT = {"encode": {"-o", "-q", "-r"}, "decode": {"-o", "-f", "-r"}, "transcode": {"-o", "-r", "-s"}}
+SHORT = {
+    verb: {word for option in command.params for word in getattr(option, "opts", ()) if re.fullmatch("-[a-zA-Z]", word)}
+    for verb, command in get_command(app).commands.items()
+}
 """Letters that are flags of this program's own: they win over abbreviations of one letter."""
 SWITCHES = {"encode": CJPEG, "decode": DJPEG, "transcode": JPEGTRAN}
 THEIRS = {"encode": "cjpeg", "decode": "djpeg", "transcode": "jpegtran"}

@@ -11,8 +11,8 @@ from .. import __version__
 from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Arithmetic", "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize", "Output",
-    "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
+    "Arithmetic", "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize",
+    "Output", "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
     "Tune", "Upright", "Version", "said",
 ]  # fmt: skip
 
