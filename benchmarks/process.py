@@ -59,7 +59,7 @@ jpegjax.decode(jpegjax.encode(image[:64, :64], **settings))
 extra_encode, data = measured(lambda: jpegjax.encode(image, **settings))
 raw = image.nbytes
 del image
-limits = jpegjax.Limits(None, None, None, None)
+limits = jpegjax.Limits(None, None, None, None, None)
 extra_decode, pixels = measured(lambda: jpegjax.decode(data, limits=limits))
 assert pixels.nbytes == raw
 print(json.dumps({"raw": raw, "encode": extra_encode, "decode": extra_decode, "file": len(data)}))

@@ -26,7 +26,7 @@ __all__ = [
     "with_segments",
 ]
 
-UNLIMITED = Limits(None, None, None, None)
+UNLIMITED = Limits(None, None, None, None, None)
 
 
 def icc_profile(nbytes: int) -> bytes:

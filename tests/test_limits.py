@@ -145,7 +145,7 @@ data = sys.stdin.buffer.read()
 jpegjax.read_coefficients(bytes.fromhex(sys.argv[1]))
 before = peak_nbytes()
 for function in (jpegjax.decode, jpegjax.read_coefficients, jpegjax.info):
-    for limits in (jpegjax.Limits(), jpegjax.Limits(pixels=None), jpegjax.Limits(None, None, 1 << 30, None)):
+    for limits in (jpegjax.Limits(), jpegjax.Limits(pixels=None), jpegjax.Limits(None, None, 1 << 30, None, None)):
         try:
             function(data, limits=limits)
         except jpegjax.LimitExceeded as error:
@@ -179,11 +179,11 @@ def test_each_limit_is_kept_and_can_be_lifted(engine, progressive):
         if name != "memory":
             with pytest.raises(LimitExceeded, match=name):
                 jpegjax.read_coefficients(data, limits=Limits(**{name: value}))
-    wide = jpegjax.decode(data, limits=Limits(None, None, None, None), engine=engine)
+    wide = jpegjax.decode(data, limits=Limits(None, None, None, None, None), engine=engine)
     assert np.array_equal(wide, jpegjax.decode(data, limits=Limits(60_000, 10, 1 << 20, 10), engine=engine))
 
 
-@pytest.mark.parametrize("name", ["pixels", "scans", "memory", "pixels_per_byte"])
+@pytest.mark.parametrize("name", ["pixels", "scans", "memory", "pixels_per_byte", "steps_per_byte"])
 def test_limits_are_whole_numbers(name):
     for value, kind in ((-1, ValueError), (1.5, TypeError), ("9", TypeError), (True, TypeError)):
         with pytest.raises(kind, match=f"{name}="):

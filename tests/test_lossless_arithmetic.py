@@ -45,7 +45,7 @@ def _lossless_rows(given_, parameters, places, classes, wide, out, back):
     decoder = start_decode(start, stop)
     for y in range(len(given_)):
         at = np.int64(back.ctypes.data) + y * row
-        decoder, valid = decode_lossless_arithmetic(decoder, stop, parameters, places, classes, wide, at)
+        decoder, valid, _ = decode_lossless_arithmetic(decoder, stop, parameters, places, classes, wide, at)
         if not valid:
             return np.int64(-1)
     return stop - start

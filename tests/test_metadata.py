@@ -78,7 +78,7 @@ def test_orientation_does_not_lift_limits() -> None:
     with pytest.raises(jpegjax.LimitExceeded):
         jpegjax.decode(data, apply_exif_orientation=True, limits=jpegjax.Limits(pixels=10))
     tall = jpegjax.encode(np.zeros((4000, 5000), np.uint8), exif=oriented(6))
-    wide = jpegjax.decode(tall, apply_exif_orientation=True, limits=jpegjax.Limits(None, None, None, None))
+    wide = jpegjax.decode(tall, apply_exif_orientation=True, limits=jpegjax.Limits(None, None, None, None, None))
     assert wide.shape == (5000, 4000)
 
 

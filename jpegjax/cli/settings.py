@@ -125,12 +125,13 @@ def say_ignored(why: str, given: Mapping[str, Any], quiet: bool) -> None:
 def limits(pixels: int | None, memory: int | None) -> Limits:
     """Limits with what the flags change; 0 lifts one. memory: MiB.
 
-    Who names a number of pixels also accepts them from a small file.
+    Who names a number of pixels also accepts them from a small file; without a limit on them there is none on steps.
     """
     standard = Limits()
     return Limits(
         pixels_per_byte=standard.pixels_per_byte if pixels is None else None,
         pixels=standard.pixels if pixels is None else pixels or None,
+        steps_per_byte=None if pixels == 0 else standard.steps_per_byte,
         memory=standard.memory if memory is None else (memory << 20) or None,
     )
 

@@ -80,7 +80,8 @@ def _parsed(data: bytes | memoryview, limits: Limits, strict: bool, tables: byte
                 _cache.move_to_end(key)
         if known is not None:
             reader = known.copy(data)
-            reader.check_pixels(reader.require_frame())
+            reader.budget.check_pixels(reader.require_frame(), reader.frame_offset)
+            reader.budget.charge(0, end)
             return reader
     reader = Reader(data, limits, strict, tables)
     reader.next_scan()

@@ -5,14 +5,13 @@ data ──▶ Reader.next_scan ──▶ Scan ──▶ entropy decoder ──�
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from ..annex_k import STANDARD_AC_CHROMA, STANDARD_AC_LUMA, STANDARD_DC_CHROMA, STANDARD_DC_LUMA
 from ..coding.canonical import table_fault
-from ..errors import CorruptJpeg, LimitExceeded, UnsupportedJpeg
+from ..errors import CorruptJpeg, UnsupportedJpeg
 from ..options import Limits
 from ..types import Conditioning, Frame, HuffmanSpec, Process, Scan
 from .bodies import (
@@ -27,6 +26,7 @@ from .bodies import (
     parse_sos,
     quantization_table,
 )
+from .budget import Budget
 from .markers import (
     APP0,
     APP14,
@@ -62,8 +62,6 @@ PROCESS_NAMES = {
 _STANDARD_DC = (STANDARD_DC_LUMA, STANDARD_DC_CHROMA)
 _STANDARD_AC = (STANDARD_AC_LUMA, STANDARD_AC_CHROMA)
 DEFAULT_LIMITS = Limits()
-_DENSITY_FREE_PIXELS = 4_000_000
-_MAX_CODINGS = {True: (64, 1 << 32), False: (1, 1 << 26)}  # of each sample in all scans, and samples: progressive, not
 _MAX_WARNINGS = 100
 
 
@@ -79,8 +77,9 @@ class Reader:
     conditioning: arithmetic coding conditioning, 16 DC bytes (U·16 + L), then 16 AC bytes.
     coefficient_bits: progressive only: per component 64 ints, Al of the last scan of each zigzag index, -1 for none.
     warnings: (message, byte offset) of what was damaged. With `strict` each is a CorruptJpeg instead.
+    budget: what of `limits` is left; entropy decoders charge it with their steps.
 
-    data: bytes, or anything with a contiguous buffer. limits: pixels, pixels_per_byte and scans are checked here.
+    data: bytes, or anything with a contiguous buffer. limits: all but memory are checked here.
     tables: an abbreviated stream of tables alone (T.81 B.5), whose DQT and DHT are in force at the start.
     """
 
@@ -93,7 +92,7 @@ class Reader:
     ):
         self.data: bytes | memoryview = data if isinstance(data, bytes) else memoryview(data).cast("B")
         self.size: int = len(self.data)
-        self.limits: Limits = limits
+        self.budget: Budget = Budget(limits, self.size)
         self.strict: bool = strict
         self.position: int = 2
         self.frame: Frame | None = None
@@ -112,7 +111,7 @@ class Reader:
         self._ac: list[HuffmanSpec | None] = [None] * 4
         self.frame_offset: int = 0
         self.lines_offset: int | None = None
-        self._coded_samples = 0
+        self._scanned: set[int] = set()
         self._ended = False
         self._only_tables = False
         self._whole = False
@@ -205,7 +204,7 @@ class Reader:
 
     def _take_tables(self, tables: bytes) -> None:
         try:
-            source = Reader(tables, self.limits, self.strict)
+            source = Reader(tables, self.budget.limits, self.strict)
             source._only_tables = True
             if source.seek_scan() or source.frame is not None:
                 raise CorruptJpeg("an image, where a stream of tables alone is expected (T.81 B.5)", source.position)
@@ -266,24 +265,11 @@ class Reader:
                 raise CorruptJpeg(f"second frame header ({marker_name(code)})", at)
             frame = parse_sof(code, body, at)
             self.frame_offset = at
-            self.check_pixels(frame)
+            self.budget.check_pixels(frame, at)
             self.frame = replace(frame, color=guess_color(frame, self.jfif, self.adobe)[0])
             self.qtables = [None] * len(frame.components)
             if frame.process.progressive:
                 self.coefficient_bits = [[-1] * 64 for _ in frame.components]
-
-    def check_pixels(self, frame: Frame) -> None:
-        """LimitExceeded where a frame's claim is beyond `limits`, before anything is allocated for it."""
-        pixels, limits, at = frame.width * frame.height, self.limits, self.frame_offset
-        what = f"{frame.width}×{frame.height} = {pixels} pixels"
-        if limits.pixels is not None and pixels > limits.pixels:
-            raise LimitExceeded(f"the header claims {what}; Limits.pixels is {limits.pixels}; raise it or pass "
-                                "limits=Limits(pixels=None) to decode the file", at)  # fmt: skip
-        density = limits.pixels_per_byte
-        if density is not None and pixels > max(density * self.size, _DENSITY_FREE_PIXELS):
-            raise LimitExceeded(f"the header claims {what} in a file of {self.size} bytes; Limits.pixels_per_byte is "
-                                f"{density}; raise it or pass limits=Limits(pixels_per_byte=None) to "
-                                "decode the file", at)  # fmt: skip
 
     def _settle_frame(self, at: int) -> None:
         if self.scans or self.frame is None:
@@ -291,7 +277,7 @@ class Reader:
         if not self.frame.height:
             lines, self.lines_offset = find_lines(self.data, self.scan_header_end(), self.frame_offset)
             self.frame = replace(self.frame, height=lines)
-            self.check_pixels(self.frame)
+            self.budget.check_pixels(self.frame, self.frame_offset)
         color, warning = guess_color(self.frame, self.jfif, self.adobe)
         if color is not self.frame.color:
             self.frame = replace(self.frame, color=color)
@@ -303,31 +289,19 @@ class Reader:
         if self._whole:
             raise CorruptJpeg("another scan after the only one of a sequential frame", at)
         process = frame.process
-        limit = self.limits.scans
-        if limit is not None and self.scans >= limit:
-            raise LimitExceeded(f"the file holds more than {limit} scans, which is Limits.scans; raise it or pass "
-                                "limits=Limits(scans=None) to decode the file", at)  # fmt: skip
+        self.budget.check_scans(self.scans, at)
         stop = self.scan_header_end()
         header = parse_sos(bytes(self.data[at + 4 : stop]), at, frame)
         for c in header[0]:
             if self.qtables[c] is None and not process.lossless:
                 self.qtables[c] = self._latch(frame.components[c].tq, at)
-        self._check_work(header[0], frame, at)
+        self.budget.charge_scan(frame, header[0], self._scanned, at)
+        self._scanned.update(header[0])
         scan = (self._progressive_scan if process.progressive else self._sequential_scan)(header, at)
         self._whole = not process.progressive and self.scans == 0 and len(header[0]) == len(frame.components)
         self.scans += 1
         self.scan, self.position = scan, stop
         return scan
-
-    def _check_work(self, components: tuple[int, ...], frame: Frame, at: int) -> None:
-        """LimitExceeded for scans that code the same samples over and over, which costs time but hardly any bytes."""
-        samples = [64 * math.prod(frame.blocks(c)) for c in range(len(frame.components))]
-        self._coded_samples += sum(samples[c] for c in components)
-        times, floor = _MAX_CODINGS[frame.process.progressive]
-        allowed = max(times * sum(samples), floor)
-        if self.limits.scans is not None and self._coded_samples > allowed:
-            raise LimitExceeded(f"{self.scans + 1} scans code {self._coded_samples} samples; {allowed} are allowed "
-                                "for this size; pass limits=Limits(scans=None) to decode the file", at)  # fmt: skip
 
     def _latch(self, slot: int, at: int) -> np.ndarray:
         table = self.defined_table(slot)
@@ -387,9 +361,10 @@ class Reader:
         other = object.__new__(Reader)
         state = other.__dict__
         state.update(self.__dict__)
-        for name in ("warnings", "segments", "_quantization", "_dc", "_ac"):
+        for name in ("warnings", "segments", "_quantization", "_dc", "_ac", "_scanned"):
             state[name] = state[name].copy()
         other.qtables = [None if q is None else q.copy() for q in self.qtables]
         other.coefficient_bits = [bits.copy() for bits in self.coefficient_bits]
         other.data, other.size = data, len(data)
+        other.budget = Budget(self.budget.limits, other.size, self.budget.steps)
         return other

@@ -19,6 +19,7 @@ from ..coding.fitted import encode_scans
 from ..coding.geometry import scan_geometry
 from ..coding.progressive.decode import ScanDecoder
 from ..coding.progressive.encode import default_script
+from ..coding.restarts import SegmentReport
 from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_notes
 from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, parse_header, sos
@@ -270,6 +271,16 @@ def _decode_again(
     return position, found
 
 
+def _decode_charged(decoder: ScanDecoder | ArithmeticDecoder, scan: Scan, reader: Reader) -> SegmentReport:
+    """What `decoder` says of a scan, its steps charged."""
+    at = reader.position
+    if isinstance(decoder, ScanDecoder):
+        return decoder.decode(scan, at)  # its header tells of all
+    report = decoder.decode(scan, at, reader.budget.steps_left)
+    reader.budget.charge(report.steps, at)
+    return report
+
+
 class _ProgressTracker:
     """Keeps what `smoothing` must know of the scans so far."""
 
@@ -337,7 +348,7 @@ def decode_image(
         else:
             if progressive:
                 tracker.scan_read(scan, reader.scans, reader.coefficient_bits)
-            report = decoder.decode(scan, reader.position)
+            report = _decode_charged(decoder, scan, reader)
             tracker.scan_decoded(scan, report.last_good_mcu)
             position, found = report.position, report.warnings
         for message, offset in found:

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..coding.arithmetic.lossless import decode_lossless_scan
 from ..coding.lossless import PREDICTORS, Place, decode_scan, encode_rows, entropy_bits, measure
+from ..coding.restarts import SegmentReport
 from ..container import EOI, Reader, dht, dri, header, sos
-from ..errors import LimitExceeded, UnsupportedJpeg
+from ..errors import UnsupportedJpeg
 from ..options import NO_METADATA, Metadata
 from ..run.memory import borrow
 from ..simd import kernel
@@ -92,6 +93,7 @@ def _decode_scans(reader: Reader, places: list[Place], target: np.ndarray) -> No
     frame, scan = reader.require_frame(), reader.scan
     octets = np.frombuffer(reader.data, np.uint8)
     scanned: set[int] = set()
+    report: SegmentReport
     if reader.multiple_scans:
         target[:] = 0
     while scan is not None:
@@ -99,8 +101,12 @@ def _decode_scans(reader: Reader, places: list[Place], target: np.ndarray) -> No
         scanned.update(scan.components)
         if again:
             reader.warn(f"component {min(again)} is scanned again", reader.position)
-        decode = decode_lossless_scan if frame.process.arithmetic else decode_scan
-        report = decode(frame, scan, octets, reader.position, places, target)
+        at = reader.position
+        if frame.process.arithmetic:
+            report = decode_lossless_scan(frame, scan, octets, at, places, target, reader.budget.steps_left)
+            reader.budget.charge(report.steps, at)
+        else:
+            report = decode_scan(frame, scan, octets, at, places, target)
         for message, offset in report.warnings:
             reader.warn(message, offset)
         reader.resume(report.position)
@@ -110,11 +116,8 @@ def _decode_scans(reader: Reader, places: list[Place], target: np.ndarray) -> No
 
 
 def _check_memory(reader: Reader, samples: int) -> None:
-    needed = samples * (1 if reader.require_frame().precision <= 8 else 2)
-    limit = reader.limits.memory
-    if limit is not None and needed > limit:
-        raise LimitExceeded(f"samples take {needed} bytes; Limits.memory is {limit}; raise it or pass "
-                            "limits=Limits(memory=None) to decode the file", reader.position)  # fmt: skip
+    nbytes = samples * (1 if reader.require_frame().precision <= 8 else 2)
+    reader.budget.check_memory(nbytes, "samples", reader.position)
 
 
 def _dtype(frame: Frame) -> type:

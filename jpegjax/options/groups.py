@@ -28,11 +28,14 @@ class Limits:
 
     Args:
         pixels: Width × height that a header may claim, and that may be asked for by `scale` and `crop`.
-        scans: Scans that a progressive or multi-scan file may hold. Together they may code each sample 64 times (once in
-            sequential files), or 2^32 samples (2^26) where that is more; None lifts this too.
+        scans: Scans that a progressive or multi-scan file may hold.
         memory: Bytes for pixels and coefficients together.
-        pixels_per_byte: Claimed pixels per byte of file, checked above 4 Mpixel. Entropy coding spends at least one bit a
-            block, so that a complete file holds at most 512; files beyond the limit are bombs or cut to a stub.
+        pixels_per_byte: Claimed pixels per byte of file, checked above 4 Mpixel. Huffman coding spends at least one bit a
+            block, so that a complete file holds at most 512; files beyond the limit are bombs or cut to a stub. Arithmetic
+            coding needs no bytes for a blank page: `steps_per_byte` bounds it.
+        steps_per_byte: Steps of entropy decoding per byte of file, beyond 100 million that any file may take. A step is a
+            block that a scan passes over or a decision of arithmetic coding, some nanoseconds; real files stay far below,
+            and pages of one colour take one a block and scan.
 
     Raises:
         TypeError: A limit is neither an integer nor None.
@@ -43,6 +46,9 @@ class Limits:
     scans: Annotated[int | None, Option("Most scans of a file, None for no limit.", _limit)] = 500
     memory: Annotated[int | None, Option("Most bytes of memory for a file, None for no limit.", _limit)] = 2 << 30
     pixels_per_byte: Annotated[int | None, Option("Most pixels a byte of file, None for no limit.", _limit)] = 1024
+    steps_per_byte: Annotated[
+        int | None, Option("Most steps of decoding a byte of file, None for no limit.", _limit)
+    ] = 64
 
     def __post_init__(self) -> None:
         check_options(self)

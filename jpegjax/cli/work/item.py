@@ -15,7 +15,7 @@ from ..report import Row
 __all__ = ["ANY", "TINY", "Item"]
 
 TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
-ANY = DecodeOptions(limits=Limits(None, None, None, None))
+ANY = DecodeOptions(limits=Limits(None, None, None, None, None))
 
 
 @dataclass(slots=True)

@@ -36,7 +36,10 @@ from .coder import (
     start_decode,
 )
 
-__all__ = ["INVALID", "SLACK", "ArithmeticDecoder", "close_arithmetic", "decode_difference"]
+__all__ = [
+    "BOUNDLESS", "INVALID", "SEGMENT_STEPS", "SLACK", "ArithmeticDecoder", "CountedReport", "close_arithmetic",
+    "decode_difference", "magnitude_steps",
+]  # fmt: skip
 
 BIN = 4  # bytes of a statistics bin
 X1 = 20  # bin of the first category of DC differences (T.81 table F.4)
@@ -44,6 +47,8 @@ _OVERFLOW = 0x8000  # a category that no magnitude has
 INVALID = 1 << 20  # no difference
 SLACK = 64  # bytes that decoders may take behind a segment before they stop counting; less than segments.PAD
 OFFSETS = ZIGZAG.astype(np.int64) * 2  # zigzag index → byte offset in a block
+BOUNDLESS = 1 << 62  # steps
+SEGMENT_STEPS = 64  # what the start of a segment costs: its statistics are reset
 
 
 @kernel(inline=True)
@@ -91,10 +96,17 @@ def decode_difference(decoder, stop, bin, magnitudes):
     return (m ^ -negative) + negative, decoder
 
 
+@kernel(inline=True)
+def magnitude_steps(magnitude):
+    """The decisions that a magnitude takes beside whether there is one: its category and its lower bits."""
+    return 2 * (np.int64(64) - np.int64(clz64(magnitude)))
+
+
 @kernel
 def _bands(decoder, stop, area, kx, block, first, last, shift):
-    """(decoder, whether the code is valid) behind the new coefficients first..last of a block (T.81 figure F.20)."""
+    """(decoder, whether the code is valid, steps) behind the new coefficients first..last of a block (T.81 figure F.20)."""
     k = first
+    steps = np.int64(0)
     while k <= last:
         bin = area + 3 * BIN * (k - 1)
         bit, decoder = decode_bit(decoder, stop, bin)
@@ -105,7 +117,7 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
             bin += 3 * BIN
             k += 1
             if k > last:
-                return decoder, False
+                return decoder, False, steps + k - first
             bit, decoder = decode_bit(decoder, stop, bin + BIN)
         negative, decoder = decode_even(decoder, stop)
         bin += 2 * BIN
@@ -116,12 +128,13 @@ def _bands(decoder, stop, area, kx, block, first, last, shift):
                 bin = area + BIN * (np.int64(189) if k <= kx else np.int64(217))
                 value, decoder, bin = _magnitude(decoder, stop, bin, np.int64(2))
                 if value == _OVERFLOW:
-                    return decoder, False
+                    return decoder, False, steps + k - first
                 value, decoder = _low_bits(decoder, stop, bin, value)
+                steps += magnitude_steps(value)
         value += 1
         store_i16(block + OFFSETS[np.uint64(k)], (value ^ -negative) + negative << shift)
         k += 1
-    return decoder, True
+    return decoder, True, steps + k - first
 
 
 @kernel(inline=True)
@@ -138,21 +151,22 @@ def close_arithmetic(state, mcu, decoder, length, valid):
 
 
 @kernel
-def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift, sequential, spare):
-    """Sequential scan, or DC first scan, of interleaved or single components."""
+def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift, sequential, spare, left):
+    """Sequential scan, or DC first scan, of interleaved or single components; returns the steps left of `left`."""
     mcus = high * wide
     previous, context = np.zeros(4, np.int64), np.zeros(4, np.int64)
     mcu = 0
-    while mcu < mcus:
+    while mcu < mcus and left >= 0:
         length, until = next_segment(state, mcu, mcus, restart)
         stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
+        left -= SEGMENT_STEPS
         for i in range(4):
             previous[i] = context[i] = 0
         decoder = start_decode(state[TARGET], stop)
         valid = True
         y, x = mcu // wide, mcu % wide
-        while mcu < until and valid:
+        while mcu < until and valid and left >= 0:
             for i in range(geometry.shape[0]):
                 h, v, columns, stored = geometry[i, H], geometry[i, V], geometry[i, COLUMNS], geometry[i, STORED]
                 area, kx = parameters[i, AC_AREA], parameters[i, KX]
@@ -165,12 +179,14 @@ def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift,
                         break
                     context[i] = 4 * difference_class(difference, parameters[i])
                     previous[i] += difference
+                    left -= magnitude_steps(abs(difference))
                     block = geometry[i, ADDRESS] + 128 * (row * columns + column)
                     if row >= stored or column >= columns:
                         block = spare
                     store_i16(block, previous[i] << shift)
                     if sequential:
-                        decoder, valid = _bands(decoder, stop, area, kx, block, 1, 63, 0)
+                        decoder, valid, steps = _bands(decoder, stop, area, kx, block, 1, 63, 0)
+                        left -= steps
                         if not valid:
                             break
                 if not valid:
@@ -182,6 +198,7 @@ def _decode_interleaved(state, geometry, high, wide, restart, parameters, shift,
                 y += 1
         close_arithmetic(state, until - 1, decoder, length, valid)
         mcu = until
+    return left
 
 
 @kernel
@@ -212,7 +229,7 @@ def _decode_dc_refine(state, geometry, high, wide, restart, shift):
 
 @kernel
 def _refine(decoder, stop, area, block, mask, first, last, shift):
-    """(decoder, whether the code is valid) behind one more bit of a block (T.81 figure G.11). mask: its nonzeros."""
+    """`_bands` where a block gets one more bit (T.81 figure G.11). mask: its nonzeros."""
     one = np.uint64(1)
     known = mask & (~np.uint64(0) >> np.uint64(63 - last))
     beyond = np.int64(63) - np.int64(clz64(known))  # the last known coefficient: up to there, no end is signalled
@@ -240,33 +257,44 @@ def _refine(decoder, stop, area, block, mask, first, last, shift):
             bin += 3 * BIN
             k += 1
             if k > last:
-                return decoder, False
+                return decoder, False, k - first
         k += 1
-    return decoder, True
+    return decoder, True, k - first
 
 
 @kernel
-def _decode_ac(state, plane, blocks, restart, parameters, first, last, shift, refine, masks):
-    """AC scan of one component, first or refining. masks: uint64 [1, 4], scratch."""
+def _decode_ac(state, plane, blocks, restart, parameters, first, last, shift, refine, masks, left):
+    """AC scan of one component, first or refining; returns the steps left of `left`. masks: uint64 [1, 4], scratch."""
     area, kx = parameters[0, AC_AREA], parameters[0, KX]
     here = np.int64(masks.ctypes.data)
     block = 0
-    while block < blocks:
+    while block < blocks and left >= 0:
         length, until = next_segment(state, block, blocks, restart)
         stop = state[TARGET] + length + SLACK
         reset_statistics(parameters)
+        left -= SEGMENT_STEPS
         decoder = start_decode(state[TARGET], stop)
         valid = True
-        while block < until and valid:
+        while block < until and valid and left >= 0:
             address = plane + 128 * block
             if refine:
                 store_masks(address, 0, here)
-                decoder, valid = _refine(decoder, stop, area, address, masks[0, NONZERO], first, last, shift)
+                decoder, valid, steps = _refine(decoder, stop, area, address, masks[0, NONZERO], first, last, shift)
             else:
-                decoder, valid = _bands(decoder, stop, area, kx, address, first, last, shift)
+                decoder, valid, steps = _bands(decoder, stop, area, kx, address, first, last, shift)
+            left -= steps
             block += 1
         close_arithmetic(state, until - 1, decoder, length, valid)
         block = until
+    return left
+
+
+class CountedReport(SegmentReport):
+    """`SegmentReport` of an arithmetic scan. steps: that it took beside those its header tells of, see `Limits`."""
+
+    def __init__(self, state: np.ndarray, steps: int):
+        super().__init__(state)
+        self.steps: int = steps
 
 
 class ArithmeticDecoder:
@@ -284,11 +312,12 @@ class ArithmeticDecoder:
         self._addresses = data.ctypes.data, data.size, self._scratch.ctypes.data
         self._spare = np.zeros(64, np.int16)
 
-    def decode(self, scan: Scan, position: int) -> SegmentReport:
+    def decode(self, scan: Scan, position: int, left: int = BOUNDLESS) -> CountedReport:
         """Decode one scan (`Reader.next_scan`'s, valid as such). position: offset of its first entropy-coded byte.
 
         Damaged data never raise: an invalid code ends its segment, missing data read as zero bytes (T.81 D.2.6).
-        Coefficients wrap to int16 like libjpeg's.
+        Coefficients wrap to int16 like libjpeg's. left: steps that it may take, beside one a block; where it would take
+        more, it ends early and `steps` of the report is more.
         """
         (first, last), (high, shift) = scan.spectral, scan.approximation
         progressive, restart = self.frame.process.progressive, scan.restart_interval
@@ -297,11 +326,16 @@ class ArithmeticDecoder:
         state = new_state(*self._addresses, position)
         if progressive and first:
             address, masks = int(geometry[0, ADDRESS]), np.empty((1, 4), np.uint64)
-            _decode_ac(state, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks)
+            rest = _decode_ac(
+                state, address, rows * columns, restart, parameters, first, last, shift, high > 0, masks, left
+            )
         elif high:
             _decode_dc_refine(state, geometry, rows, columns, restart, shift)
+            rest = left
         else:
             spare = self._spare.ctypes.data
-            _decode_interleaved(state, geometry, rows, columns, restart, parameters, shift, not progressive, spare)
+            rest = _decode_interleaved(
+                state, geometry, rows, columns, restart, parameters, shift, not progressive, spare, left
+            )
         del statistics
-        return SegmentReport(state)
+        return CountedReport(state, left - rest)

@@ -15,15 +15,25 @@ import numpy as np
 from ...simd import kernel, load_i16, store_i16
 from ...types import Frame, Scan
 from ..lossless.decode import Place, fill_row, finish_row, scan_picture
-from ..restarts import TARGET, SegmentReport, new_state, next_segment, scratch_for
+from ..restarts import TARGET, new_state, next_segment, scratch_for
 from .coder import DC_AREA, difference_class, reset_statistics, scan_parameters, start_decode
-from .decode import INVALID, SLACK, close_arithmetic, decode_difference
+from .decode import (
+    BOUNDLESS,
+    INVALID,
+    SEGMENT_STEPS,
+    SLACK,
+    CountedReport,
+    close_arithmetic,
+    decode_difference,
+    magnitude_steps,
+)
 from .encode import encode_difference
 
 __all__ = ["decode_lossless_arithmetic", "decode_lossless_scan", "encode_lossless_arithmetic", "unit_places"]
 
 COMPONENT, LINE, COLUMN, PER_MCU = 0, 1, 2, 3  # of a sample in an MCU: component of the scan, place, samples a row
 BIN = 4  # bytes of a statistics bin
+_SAMPLE_STEPS = 2  # a decision and its context
 _LARGE = 3  # the first class of large differences
 _X1_SMALL, _X1_LARGE = 100, 129  # bins of the first category, by the size of the difference above
 
@@ -61,12 +71,13 @@ def _next_row(places, classes):
 
 @kernel
 def decode_lossless_arithmetic(decoder, stop, parameters, places, classes, wide, out):
-    """(decoder, whether the code is valid) behind an MCU row, its differences in scan order as int16 at address `out`.
+    """(decoder, whether the code is valid, steps) behind an MCU row, its differences in scan order as int16 at `out`.
 
     places, classes: see `unit_places`; zero the classes and reset the statistics where a segment starts. An invalid
     code ends the row, the rest of it is zero.
     """
     valid = True
+    steps = _SAMPLE_STEPS * wide * len(places)
     for x in range(wide):
         for u in range(len(places)):
             difference = np.int64(0)
@@ -78,10 +89,11 @@ def decode_lossless_arithmetic(decoder, stop, parameters, places, classes, wide,
                     difference = np.int64(0)
                 c = places[u, COMPONENT]
                 classes[c, places[u, LINE] + 1, i] = difference_class(difference, parameters[c])
+                steps += magnitude_steps(abs(difference))
             store_i16(out, difference)
             out += 2
     _next_row(places, classes)
-    return decoder, valid
+    return decoder, valid, steps
 
 
 @kernel
@@ -103,41 +115,52 @@ def encode_lossless_arithmetic(encoder, parameters, places, classes, wide, diffe
 
 
 @kernel
-def _decode(state, picture, parameters, places, classes, restart_rows):
+def _decode(state, picture, parameters, places, classes, restart_rows, left):
+    """Returns the steps left of `left`."""
     y = np.int64(0)
-    while y < picture.high:
+    while y < picture.high and left >= 0:
         length, until = next_segment(state, y, picture.high, restart_rows)
         limit = state[TARGET] + length + SLACK
         reset_statistics(parameters)
         classes[:] = 0
+        left -= SEGMENT_STEPS
         decoder = start_decode(state[TARGET], limit)
         valid = fresh = True
-        while y < until:
+        while y < until and left >= 0:
             if valid:
                 out = np.int64(picture.stream.ctypes.data)
-                decoder, valid = decode_lossless_arithmetic(
+                decoder, valid, steps = decode_lossless_arithmetic(
                     decoder, limit, parameters, places, classes, picture.wide, out
                 )
+                left -= steps
                 finish_row(picture, y, fresh)
                 fresh = False
             else:
                 fill_row(picture, y)
             y += 1
         close_arithmetic(state, until * picture.wide - 1, decoder, length, valid)
+    return left
 
 
 def decode_lossless_scan(
-    frame: Frame, scan: Scan, data: np.ndarray, position: int, planes: Sequence[Place], target: np.ndarray
-) -> SegmentReport:
+    frame: Frame,
+    scan: Scan,
+    data: np.ndarray,
+    position: int,
+    planes: Sequence[Place],
+    target: np.ndarray,
+    left: int = BOUNDLESS,
+) -> CountedReport:
     """`lossless.decode_scan` of an arithmetic frame; scan.dc_tables: `Conditioning` of each component.
 
-    Damaged data never raise: behind an invalid code the rest of its segment is mid-grey from the next row on.
+    left: steps that it may take; where it would take more, it ends early and `steps` of the report is more. Damaged data
+    never raise: behind an invalid code the rest of its segment is mid-grey from the next row on.
     """
     picture = scan_picture(frame, scan, planes, target)
     places, classes = unit_places(frame, scan.components, picture.wide)
     parameters, statistics = scan_parameters(scan)
     scratch = scratch_for(data.size)
     state = new_state(data.ctypes.data, data.size, scratch.ctypes.data, position)
-    _decode(state, picture, parameters, places, classes, scan.restart_interval // picture.wide)
+    rest = _decode(state, picture, parameters, places, classes, scan.restart_interval // picture.wide, left)
     del statistics
-    return SegmentReport(state)
+    return CountedReport(state, left - rest)
