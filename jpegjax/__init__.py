@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CorruptJpeg, CorruptStream, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
 from .options import Limits
+from .run import forks as _forks  # noqa: F401 (before a thread of anyone's is at work in here)
 from .types import Coefficients, ColorSpace, Component, Frame, Process
 
 if TYPE_CHECKING:

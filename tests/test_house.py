@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "annex_k": {"types"},
     "options": {"errors", "types", "annex_k"},
     "simd": set(),
-    "metrics": {"types"},
+    "metrics": {"types", "run.forks"},
     "run": {"errors"},
     "ops": {"types"},
     "kernels": {"simd", "types", "coding.geometry", "coding.symbols", "run.memory"},
@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "bulk": LEFT | {"run", "codecs"},
     "report": LEFT | {"codecs", "metrics", "bulk", ""},
     "studio": LEFT | {"codecs", "metrics", "bulk", ""},
-    "": {"errors", "types", "options", "api", "codecs", "metrics", "report"},
+    "": {"errors", "types", "options", "api", "codecs", "metrics", "report", "run.forks"},
 }
 """Of each room, the rooms that it may use, or the part of one; "" is the package itself."""
 MAY_IMPORT["cli"] = {*MAY_IMPORT}

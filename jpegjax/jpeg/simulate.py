@@ -11,6 +11,7 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import MAX_SIDE, check_choice, parse_subsampling
+from ..run.forks import check_jax
 from ..types import Array
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def simulate(
         TypeError: An argument is of the wrong type. The message names it, its value and what is allowed.
         ValueError: A shape does not fit, or a value that is known (not traced) is out of range.
     """
+    check_jax("simulate")
     check_choice("forward", forward, FORWARD)
     check_choice("gradient", gradient, GRADIENT)
     if not isinstance(bits, bool):

@@ -23,6 +23,7 @@ import numpy as np
 from flax import nnx
 
 from ..coding.rans import Tables
+from ..run.forks import check_jax
 from ..run.writing import write_file
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
@@ -142,6 +143,7 @@ def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
     Raises:
         ValueError: An array is missing, left over, or of another shape than this size has; it is named.
     """
+    check_jax("learned models")
     model = _shell(size)
     rows = {f"{path}/bias" for path, _ in _modules(model, IntegerDense)} | {"hyper/level"}
     kernels = {f"{path}/kernel" for path, _ in _modules(model, (IntegerDense, IntegerDepthwise))}

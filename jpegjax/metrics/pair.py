@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..run.forks import check_jax
+
 __all__ = ["LUMA", "Channel", "check_channel", "check_pair", "flatten", "pooled"]
 
 Channel = Literal["rgb", "y", "each"]
@@ -38,6 +40,7 @@ def check_pair(
 
     least: smallest height and width that the metric is defined for, and why, for the message.
     """
+    check_jax("metrics")
     arrays = [_picture("reference", reference), _picture("image", image)]
     if arrays[0].shape != arrays[1].shape:
         raise ValueError(f"reference has shape {arrays[0].shape}, image {arrays[1].shape}; they must be the same")

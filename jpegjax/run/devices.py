@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import jax
 from jax.sharding import Mesh, Sharding
 
+from .forks import check_jax
+
 __all__ = ["Devices", "local_devices"]
 
 
@@ -17,8 +19,9 @@ Devices: TypeAlias = tuple[Any, ...]
 def local_devices(device: Any = None) -> Devices:
     """Devices that `device` means: None (all local ones), a Device, a Mesh, a Sharding or a platform's name.
 
-    ValueError for a platform that is not there, TypeError for anything else.
+    ValueError for a platform that is not there, TypeError for anything else, RuntimeError behind a fork (`run.forks`).
     """
+    check_jax("JAX's devices" if device is None else f"device={device!r}")
     if device is None:
         return tuple(jax.local_devices())
     if isinstance(device, str):

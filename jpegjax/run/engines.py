@@ -7,6 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+from .forks import check_jax, jax_is_lost
+
 __all__ = ["pick"]
 
 
@@ -26,6 +28,8 @@ def pick(engine: str, device: Any) -> str:
     """ "host" or "xla" for what the caller asked: "auto" takes xla where a device is named or an accelerator is at hand."""
     if engine == "host" and device is not None:
         raise ValueError(f"device={device!r}: the host engine has no devices; use engine='xla' or 'auto'")
-    if engine != "auto":
-        return engine
-    return "xla" if device is not None or _accelerator() else "host"
+    if engine == "auto":
+        engine = "xla" if device is not None or (not jax_is_lost() and _accelerator()) else "host"
+    if engine == "xla":
+        check_jax(f"device={device!r}" if device is not None else "engine='xla'")
+    return engine

@@ -40,6 +40,7 @@ def _copiers() -> ThreadPoolExecutor:
 
 
 def _forget_threads() -> None:
+    _here.worker = False  # where a worker forked, its child is nobody's
     _pool.cache_clear()
     _copiers.cache_clear()
 

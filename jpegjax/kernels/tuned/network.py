@@ -9,7 +9,7 @@ matrix products on devices are exact in any order. Trained by `experiments.tunin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -147,7 +147,8 @@ class Network:
             if (255 * np.abs(w.astype(np.int64)).sum(0) + np.abs(b.astype(np.int64))).max() >= _EXACT:
                 raise ValueError(f"layer {i}: sums could reach 2^24, where float32 is no longer exact")
 
-    @cached_property
+    # networks are few; cached_property's lock could be held by another thread when a process forks
+    @lru_cache(maxsize=4)  # noqa: B019
     def _pairs(self) -> list[np.ndarray]:
         """int16 [inputs / 2, outputs, 2] of the weights of all layers but the last."""
         return [
@@ -181,7 +182,7 @@ class Network:
         pitch = planes[0].strides[0]
         here, there = planes
         inside = pitch + 2 * WIDTH
-        for i, (weights, (_, bias)) in enumerate(zip(self._pairs, self.layers, strict=False)):
+        for i, (weights, (_, bias)) in enumerate(zip(self._pairs(), self.layers, strict=False)):
             if i == 0:
                 _run_embed(
                     address(features), address(weights), address(bias), address(here) + inside, pitch, rows, columns
