@@ -318,10 +318,11 @@ def test_doors_have_the_promised_signatures() -> None:
         return list(inspect.signature(door).parameters)
 
     assert names(jpegjax.encode) == [
-        "images", "quality", "subsampling", "qtables", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
+        "images", "quality", "subsampling", "qtables",
+        "qslots", "color", "smoothing", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
         "precision", "lossless", "predictor", "point_transform",
-        "errors", "engine", "device",
+        "streamtype", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
         "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables",

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from ..options import (
     ENGINES,
     ERRORS,
+    EncodeColor,
     EncodeOptions,
     Engine,
     Errors,
     Metadata,
     Restart,
+    StreamType,
     TargetMetric,
     Tune,
     check_choice,
 )
-from ..types import Array, Device, Scan
-from .inputs import Result, as_images, on_good, settled
+from ..types import Array, ColorSpace, Device, Scan
+from .inputs import Result, as_images, luma, on_good, settled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,6 +48,9 @@ def encode(
     quality: int | tuple[int, int] = 75,
     subsampling: str | Sequence[tuple[int, int]] | None = None,
     qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None = None,
+    qslots: str | int | Sequence[int] | None = None,
+    color: EncodeColor | ColorSpace | None = None,
+    smoothing: int = 0,
     optimize: bool = False,
     progressive: bool | None = None,
     arithmetic: bool = False,
@@ -64,6 +69,7 @@ def encode(
     lossless: bool = False,
     predictor: int | None = None,
     point_transform: int = 0,
+    streamtype: StreamType = 0,
     errors: Errors = "raise",
     engine: Engine = "auto",
     device: Device | None = None,
@@ -79,9 +85,15 @@ def encode(
             cjpeg -quality 75,60 does.
         subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. Also "2x2,1x1,1x1", or
             three pairs (h, v), 1..4 each. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors
-            and K 1x1. Grey ignores it.
+            and K 1x1. Grey keeps the first factors in its header, where they mean nothing.
         qtables: One to four quantisation tables in place of quality's, used as they are. Each 64 steps 1..65,535 in
             natural order; component i takes table min(i, last). Steps above 255 make the file extended sequential.
+        qslots: Which table each component takes, such as 0,1,1. As cjpeg -qslots has it: the last number counts for all
+            components that follow. Of qtables, or of quality's two.
+        color: What the file holds: grey, YCbCr or RGB of colour pictures. YCbCr by default; "RGB" as cjpeg -rgb and Pillow's
+            keep_rgb, sampled 4:4:4 unless subsampling says otherwise; "grey" is libjpeg's luma.
+        smoothing: Smooth pictures of dithered colours first, 0..100. As cjpeg -smooth and Pillow's smooth: each pixel takes
+            smoothing/1024 of each of its eight neighbours, where components are sampled 1:1 or 2:2.
         optimize: Huffman tables fitted to each file. Otherwise those of Annex K.
         progressive: Progressive scans. By libjpeg's default script, which implies optimize; None is False, or with tune
             whichever is smaller.
@@ -114,6 +126,8 @@ def encode(
         predictor: Predictor 1..7 of lossless files, by default the best for each. As T.81 table H.1 numbers them; the best
             is found by every 2nd to 8th row in pictures above 2^18 samples.
         point_transform: Low bits 0..15 that lossless files drop. Fewer than precision.
+        streamtype: 0 whole files, 1 a stream of their tables, 2 files without tables. As Pillow's; `decode(tables=...)` joins
+            them again. Huffman tables that are fitted to a file stay in it.
         errors: What becomes of errors that pictures meet: raise the first, or return each in place of its file. Either way
             the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
@@ -132,6 +146,9 @@ def encode(
         quality=quality,
         subsampling=subsampling,
         qtables=qtables,
+        qslots=qslots,
+        color=color,
+        smoothing=smoothing,
         optimize=optimize,
         progressive=progressive,
         arithmetic=arithmetic,
@@ -145,10 +162,13 @@ def encode(
         lossless=lossless,
         predictor=predictor,
         point_transform=point_transform,
+        streamtype=streamtype,
     )
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
     batch, single = as_images(images, options.precision, options.lossless, errors)
+    if options.color is ColorSpace.GRAY:
+        batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
     results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
     files = settled(results, single, errors)
     return files[0] if single else files

@@ -16,7 +16,7 @@ from ..options import MAX_SIDE, Errors
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "on_good", "settled"]
+__all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "luma", "on_good", "settled"]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[np.uint8] | str | os.PathLike[str] | BinaryIO"
 """A file: its bytes, a buffer or uint8 [nbytes] of them, a path, or a file opened in binary mode."""
@@ -87,6 +87,12 @@ def as_images(images: Any, precision: int | None, lossless: bool, errors: Errors
             )
         return several(images), False
     return [_read(_image, errors, images, "images", precision, lossless)], True
+
+
+def luma(image: Any) -> Any:
+    """libjpeg's grey of an image [H, W, 3], uint8 or uint16, NumPy or JAX, in its dtype."""
+    r, g, b = (image[..., i].astype(np.uint32) for i in range(3))
+    return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(image.dtype)
 
 
 def as_bytes(data: Any, name: str) -> bytes | memoryview:

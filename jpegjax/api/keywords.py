@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from ..options import Color, Engine, Flip, Kind, Limits, Mode, Rotation, TargetMetric, Tune, Upsample
+from ..options import (
+    Color,
+    EncodeColor,
+    Engine,
+    Flip,
+    Kind,
+    Limits,
+    Mode,
+    Rotation,
+    StreamType,
+    TargetMetric,
+    Tune,
+    Upsample,
+)
 from ..types import ColorSpace, Device, Scan
 from .inputs import Source
 
@@ -37,6 +50,9 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     quality: int | tuple[int, int]
     subsampling: str | Sequence[tuple[int, int]] | None
     qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None
+    qslots: str | int | Sequence[int] | None
+    color: EncodeColor | ColorSpace | None
+    smoothing: int
     progressive: bool | None
     arithmetic: bool
     tune: Tune | None
@@ -46,6 +62,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     lossless: bool
     predictor: int | None
     point_transform: int
+    streamtype: StreamType
     engine: Engine
     device: Device | None
 

@@ -6,7 +6,7 @@ SOI, JFIF and Adobe, EXIF, XMP, ICC, COM, DQT…, SOFn │ DHT…, DRI, SOS, dat
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,7 +19,7 @@ from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, XMP_PREFIX
 
 __all__ = [
     "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "opening",
-    "segment", "sos",
+    "segment", "sos", "table_stream",
 ]  # fmt: skip
 
 SOI = bytes((0xFF, markers.SOI))
@@ -109,8 +109,11 @@ def header(frame: Frame, qtables: Sequence[np.ndarray], metadata: Metadata = NO_
     return opening(frame.color, metadata) + frame_header(frame, qtables)
 
 
-def frame_header(frame: Frame, qtables: Sequence[np.ndarray]) -> bytes:
-    """DQT and SOFn, which stand behind all metadata. Like libjpeg's: 8 bits in Huffman codes are SOF1 for large steps alone."""
+def frame_header(frame: Frame, qtables: Sequence[np.ndarray], tables: bool = True) -> bytes:
+    """DQT and SOFn, which stand behind all metadata. Like libjpeg's: 8 bits in Huffman codes are SOF1 for large steps alone.
+
+    tables: whether DQT is there.
+    """
     parts = []
     process = frame.process
     if process is Process.EXTENDED and frame.precision == 8:
@@ -119,10 +122,18 @@ def frame_header(frame: Frame, qtables: Sequence[np.ndarray]) -> bytes:
         parts.append(_dqt(slot, table.tobytes()))
         if process is Process.BASELINE and parts[-1][4] >> 4:
             process = Process.EXTENDED
+    if not tables:
+        parts.clear()
     sof = struct.pack(">BHHB", frame.precision, frame.height, frame.width, len(frame.components))
     sof += b"".join(bytes([k.id, k.h << 4 | k.v, k.tq]) for k in frame.components)
     parts.append(segment(process.value, sof, "frame"))
     return b"".join(parts)
+
+
+def table_stream(qtables: Sequence[np.ndarray], specs: Mapping[tuple[int, int], HuffmanSpec]) -> bytes:
+    """An abbreviated stream of tables alone (T.81 B.5). qtables: uint16 [64] of slots 0, 1 …; specs: of (kind, slot)."""
+    dqts = [_dqt(slot, np.asarray(table, np.uint16).tobytes()) for slot, table in enumerate(qtables)]
+    return b"".join([SOI, *dqts, *(dht(*key, spec) for key, spec in specs.items()), EOI])
 
 
 def dht(kind: int, slot: int, spec: HuffmanSpec) -> bytes:

@@ -43,17 +43,20 @@ def _standard_tables(quality: int | tuple[int, int], baseline: bool) -> tuple[np
 def plan(shape: Sequence[int], options: EncodeOptions) -> Plan:
     """Frame and per-component quantisation tables (uint16 [64], natural order) of an image of this shape."""
     frame = options.frame(shape[0], shape[1], shape[2] if len(shape) == 3 else 1)
-    tables = options.qtables
-    if tables is None:
-        tables = _standard_tables(options.quality, frame.precision == 8)
+    tables = _tables(options)
     return frame, tuple([tables[k.tq] for k in frame.components])
 
 
-def _attempted(function: Callable[[Any], bytes], stop: bool = False) -> Callable[[Any], Any]:
+def _tables(options: EncodeOptions) -> Sequence[np.ndarray]:
+    """Quantisation tables by their numbers, uint16 [64]."""
+    return _standard_tables(options.quality, options.precision == 8) if options.qtables is None else options.qtables
+
+
+def _attempted(function: Callable[[Any], Any], stop: bool = False) -> Callable[[Any], Any]:
     """The function, but what it refuses is an error in place of its result. stop: after one, later calls do nothing."""
     failed: list[bool] = []
 
-    def run(item: Any) -> bytes | Exception | None:
+    def run(item: Any) -> Any:
         if stop and failed:
             return None
         try:
@@ -77,7 +80,16 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
         from .tuned.plan import chosen_recipe
 
         return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device, stop)
-    return encode_planned(images, [plan(image.shape, options) for image in images], options, engine, device, stop)
+    if options.streamtype == 1:
+        pick(engine, device)
+        return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)
+    plans = [_attempted(lambda image: plan(image.shape, options))(image) for image in images]
+    if stop and any(isinstance(p, Exception) for p in plans):
+        return plans
+    good = [i for i, p in enumerate(plans) if not isinstance(p, Exception)]
+    some = images if len(good) == len(images) else [images[i] for i in good]
+    files = iter(encode_planned(some, [plans[i] for i in good], options, engine, device, stop))
+    return [p if isinstance(p, Exception) else next(files) for p in plans]
 
 
 def encode_planned(
@@ -95,7 +107,7 @@ def encode_planned(
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
     coded = _attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))
-    for i, planes in transform_batch(images, frames, tables, device=device):
+    for i, planes in transform_batch(images, frames, tables, device, options.smoothing):
         pending[i] = submit(coded, (planes, frames[i], tables[i]))
     return [p.result() for p in pending]
 

@@ -24,7 +24,7 @@ from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_sca
 from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, parse_header, sos
 from ..container.parse import DEFAULT_LIMITS
-from ..container.write import frame_header, opening
+from ..container.write import frame_header, opening, table_stream
 from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
@@ -34,7 +34,7 @@ from ..run.memory import borrow, sparse_zeros
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, Process, Scan
 
 __all__ = [
-    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot",
+    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot", "tables_alone",
     "write_scans",
 ]  # fmt: skip
 
@@ -72,9 +72,12 @@ def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
     return encode_tables(dc, ac, frame.precision)
 
 
-def _plain_heads(frame: Frame, script: Sequence[Scan]) -> list[bytes]:
-    """What stands before the data of sequential scans by Annex K's tables: DHT once each, DRI where it changes, SOS."""
-    sent: set[tuple[int, int]] = set()
+def _plain_heads(frame: Frame, script: Sequence[Scan], tables: bool = True) -> list[bytes]:
+    """What stands before the data of sequential scans by Annex K's tables: DHT once each, DRI where it changes, SOS.
+
+    tables: whether DHT is there.
+    """
+    sent: set[tuple[int, int]] = set() if tables else set(_STANDARD)
     heads, interval = [], 0
     for scan in script:
         slots = [table_slot(frame, c) for c in scan.components]
@@ -89,13 +92,13 @@ def _plain_heads(frame: Frame, script: Sequence[Scan]) -> list[bytes]:
     return heads
 
 
-def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan]) -> bytes:
+def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan], tables: bool) -> bytes:
     """`write_scans` by Annex K's tables: no need to look at the symbols first."""
     parts: list[bytes] = []
-    for scan, scan_head in zip(script, _plain_heads(frame, script), strict=True):
+    for scan, scan_head in zip(script, _plain_heads(frame, script, tables), strict=True):
         geometry, rows, columns = scan_geometry(frame, scan.components, planes)
-        tables = plain_tables(frame, scan.components)
-        parts += [scan_head, encode_scan(geometry, rows, columns, tables, scan.restart_interval)]
+        codes = plain_tables(frame, scan.components)
+        parts += [scan_head, encode_scan(geometry, rows, columns, codes, scan.restart_interval)]
     return b"".join([*parts, EOI])
 
 
@@ -156,11 +159,13 @@ def write_scans(
     script: Sequence[Scan],
     *,
     optimize: bool = True,
+    tables: bool = True,
 ) -> bytes:
     """The file's part from the first DHT or DAC to EOI: every scan of the script with its tables and restart interval.
 
     planes: per component, C-contiguous int16 [rows, columns, 8, 8] in natural order, real blocks only.
-    optimize: the best tables for each scan, as progressive ones always have them; else Annex K's. Arithmetic scans
+    optimize: the best tables for each scan, as progressive ones always have them; else Annex K's, which are left out
+    without `tables`. Arithmetic scans
     take their conditioning from dc_tables and ac_tables, or by default T.81's.
     Raises ValueError for scans that the frame's process does not allow, and for coefficients that have no code.
     """
@@ -169,7 +174,7 @@ def write_scans(
         return _write_arithmetic(planes, frame, script)
     if optimize or frame.process.progressive:
         return bytes(encode_scans(planes, frame, script, [table_slot(frame, c) for c in range(len(planes))]))
-    return _write_plain(planes, frame, script)
+    return _write_plain(planes, frame, script, tables)
 
 
 def _identified(frame: Frame) -> Frame:
@@ -193,17 +198,27 @@ def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarra
     for c, plane in enumerate(planes):
         if plane.shape != (*frame.blocks(c), 8, 8):
             raise ValueError(f"planes[{c}]: shape {plane.shape}; must be {(*frame.blocks(c), 8, 8)}")
+    whole = options.streamtype == 0
     if options.scans is not None:
         script = check_script(options.scans, frame)
     else:
         script = default_script(frame) if options.progressive else sequential_script(frame)
     if len(script) > 1:
         frame = _identified(frame)
-    start = frame_header(frame, qtables)
+    start = frame_header(frame, qtables, whole)
     if options.restart.rows or options.restart.blocks:
         script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
-    return start + write_scans(planes, frame, script, optimize=optimize)
+    return start + write_scans(planes, frame, script, optimize=optimize, tables=whole)
+
+
+def tables_alone(qtables: Sequence[np.ndarray], arithmetic: bool) -> bytes:
+    """The stream of tables that goes with files without them, as Pillow's streamtype 1 has it.
+
+    qtables: uint16 [64] of slots 0, 1 …; a single one stands in both, as libjpeg always has two.
+    """
+    order = () if arithmetic else ((0, 0), (1, 0), (0, 1), (1, 1))
+    return table_stream([*qtables, *qtables] if len(qtables) == 1 else qtables, {key: _STANDARD[key] for key in order})
 
 
 def encode_image(

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import DecodeOptions, EncodeOptions
+from ..types import ColorSpace
 from . import codec
 
 __all__ = ["MOST_ENCODES", "encode"]
@@ -261,8 +262,10 @@ def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, d
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
     if not options.tune:
+        count = 1 if options.color is ColorSpace.RGB else 2
         plans = [
-            codec.plan(i.shape, replace(options, qtables=_tables(*w))) for i, w in zip(images, wanted, strict=True)
+            codec.plan(i.shape, replace(options, qtables=_tables(*w)[:count]))
+            for i, w in zip(images, wanted, strict=True)
         ]
         return codec.encode_planned(images, plans, options, engine, device)
     from .tuned.recipe import load_recipe

@@ -30,8 +30,8 @@ from .lanes import descaled, dot, less, plus
 from .rows import copy_exact, extend_row
 
 __all__ = [
-    "cmyk_to_planes_row", "interleave_row", "planes_to_cmyk_row", "rgb_to_gray_row", "rgb_to_ycbcr_row",
-    "ycbcr_to_rgb_row",
+    "cmyk_to_planes_row", "interleave_row", "planes_to_cmyk_row", "rgb_to_gray_row", "rgb_to_planes_row",
+    "rgb_to_ycbcr_row", "ycbcr_to_rgb_row",
 ]  # fmt: skip
 
 
@@ -85,6 +85,29 @@ def rgb_to_ycbcr_row(rgb, y, cb, cr, width, padded, tail, ahead):
     extend_row(y, width, padded)
     extend_row(cb, width, padded)
     extend_row(cr, width, padded)
+
+
+@vectorized
+def _planes_32(rgb, r, g, b):
+    """32 pixels of three channels to three planes."""
+    parts = [join(load(rgb + 16 * i, 16, 8), load(rgb + (48 + 16 * i), 16, 8)) for i in range(3)]
+    for address, plane in zip((r, g, b), _deinterleaved(*parts), strict=True):
+        store(address, plane)
+
+
+@kernel
+def rgb_to_planes_row(rgb, r, g, b, width, padded, tail):
+    """One row of RGB to three rows, as they are, extended to `padded` samples. tail: address of 96 bytes of scratch."""
+    whole = width & ~31
+    for x in range(0, whole, 32):
+        _planes_32(rgb + 3 * x, r + x, g + x, b + x)
+    if whole < width:
+        for i in range(3 * (width - whole)):
+            store_u8(tail + i, load_u8(rgb + 3 * whole + i))
+        _planes_32(tail, r + whole, g + whole, b + whole)
+    extend_row(r, width, padded)
+    extend_row(g, width, padded)
+    extend_row(b, width, padded)
 
 
 def _to_rgb(y: Int, cb: Int, cr: Int) -> tuple[Vec, Vec, Vec]:

@@ -12,6 +12,7 @@ from .color import (
     interleave_row,
     planes_to_cmyk_row,
     rgb_to_gray_row,
+    rgb_to_planes_row,
     rgb_to_ycbcr_row,
     ycbcr_to_rgb_row,
 )
@@ -45,6 +46,8 @@ class Strips(NamedTuple):
     full: int
     """address of 4·n + 1 rows of full_stride bytes: four at full resolution of each component, and scratch"""
     full_stride: int
+    ycc: int
+    """1 where three channels become YCbCr, 0 where they stay RGB"""
 
 
 @kernel
@@ -76,8 +79,10 @@ def fill_strip(picture, m, strips):
                 extend_row(a, width, padded)
                 continue
             b, c = _full_row(1, j, row, strips), _full_row(2, j, row, strips)
-            if channels == 3:
+            if channels == 3 and strips.ycc:
                 rgb_to_ycbcr_row(source, a, b, c, width, padded, tail, 8 * vmax * width * 3)
+            elif channels == 3:
+                rgb_to_planes_row(source, a, b, c, width, padded, tail)
             else:
                 cmyk_to_planes_row(source, a, b, c, _full_row(3, j, row, strips), width, padded, tail)
         for c in range(n):

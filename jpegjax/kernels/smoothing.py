@@ -1,4 +1,5 @@
-"""Interblock smoothing of unfinished progressive pictures, as libjpeg-turbo ≥ 2.1 decodes them by default.
+"""Interblock smoothing of unfinished progressive pictures, as libjpeg-turbo ≥ 2.1 decodes them by default; smoothing of
+pixels before a file is made of them (cjpeg -smooth).
 
 Where low AC coefficients are not yet known to full precision, they are estimated from the DC of the 5×5 blocks around
 (after T.81 K.8). Complete files and sequential ones are not touched.
@@ -6,14 +7,16 @@ Where low AC coefficients are not yet known to full precision, they are estimate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..simd import kernel
 from ..types import ZIGZAG, Frame
+from .twelve_bit import convert_row, pixels_of, shrink
 
-__all__ = ["Progress", "smooth"]
+__all__ = ["Progress", "smooth", "smoothed_strips"]
 
 _LOW = 10  # DC and the nine coefficients that can be estimated
 _NATURAL = ZIGZAG[:_LOW].tolist()
@@ -136,3 +139,75 @@ def smooth(
             _smooth_rows(out[part], around[:, part], steps, bits[:_LOW])
         smoothed.append(out.reshape(plain[c].shape))
     return smoothed
+
+
+@kernel
+def _smooth_row(rows, first, size, smoothing, out, width):
+    """One row of `width` samples of cells of size × size pixels from row `first` on, whose neighbours are mixed in.
+
+    rows: int32 [.., size·width], with a row of context on either side. size: 1 or 2, as in `ops.smooth_downsample`.
+    """
+    member_scale = 65536 - 512 * smoothing if size == 1 else 16384 - 80 * smoothing
+    neighbour_scale = 64 * smoothing if size == 1 else 16 * smoothing
+    last = size * width - 1
+    above, below = rows[first - 1], rows[first + size]
+    for x in range(width):
+        inner = size * x
+        end = inner + size - 1
+        left, right = max(inner - 1, 0), min(end + 1, last)
+        member, beside = np.int64(0), np.int64(0)
+        for i in range(inner, end + 1):
+            beside += above[i] + below[i]
+            for j in range(first, first + size):
+                member += rows[j, i]
+        for j in range(first, first + size):
+            beside += rows[j, left] + rows[j, right]
+        corners = np.int64(above[left]) + above[right] + below[left] + below[right]
+        neighbours = size * beside + corners
+        out[x] = (member * member_scale + neighbours * neighbour_scale + 32768) >> 16
+
+
+@kernel
+def _load_smoothed(image, top, purpose, largest, sampling, hmax, vmax, padded, smoothing, full, samples):
+    """The rows of one MCU row from image row `top` on, as samples int32 [n, 8·vmax, padded] of each component.
+
+    full: int32 [n, vmax + 2, padded]. Rows outside the picture repeat its first or last one.
+    """
+    height = len(image)
+    for g in range(8):
+        for j in range(-1, vmax + 1):
+            row = min(max(top + g * vmax + j, 0), height - 1)
+            convert_row(image[row], purpose, largest, full, j + 1, padded)
+        for c in range(len(sampling)):
+            h, v = hmax // sampling[c, 0], vmax // sampling[c, 1]
+            for k in range(sampling[c, 1]):
+                first, out = 1 + k * v, samples[c, g * sampling[c, 1] + k]
+                if h == v and h <= 2:
+                    _smooth_row(full[c], first, h, smoothing, out, padded // h)
+                else:
+                    shrink(full[c, first : first + v], h, v, out, padded // h)
+
+
+def smoothed_strips(image: np.ndarray, frame: Frame, smoothing: int) -> Iterator[np.ndarray] | None:
+    """Samples of each MCU row, int32 [n, 8·vmax, padded], in the same array; None where libjpeg smooths no component.
+
+    image: C-contiguous uint8 or uint16 [H, W] or [H, W, channels]. smoothing: 1..100, as in `ops.smooth_downsample`. Rows
+    below the picture repeat its last one before they are sampled down, not after.
+    """
+    pixels = pixels_of(image, frame)
+    _, purpose, sampling, hmax, vmax, padded = pixels
+    ratios = [(hmax // h, vmax // v) for h, v in sampling.tolist()]
+    if not {(1, 1), (2, 2)} & set(ratios):
+        return None
+
+    def strips() -> Iterator[np.ndarray]:
+        largest = (1 << frame.precision) - 1
+        full = np.empty((len(sampling), vmax + 2, padded), np.int32)
+        samples = np.empty((len(sampling), 8 * vmax, padded), np.int32)
+        for top in range(0, frame.height, 8 * vmax):
+            _load_smoothed(
+                pixels.image, top, purpose, largest, sampling, hmax, vmax, padded, smoothing, full, samples
+            )  # fmt: skip
+            yield samples
+
+    return strips()

@@ -6,7 +6,8 @@ The formulas are those of 8 bits with 1 bit of extra precision between the passe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..simd import kernel
 from ..types import ColorSpace, Frame
 from .sampling import CHEIGHT, COPY, CWIDTH, FANCY_H1V2, FANCY_H2V1, FANCY_H2V2, HRATIO, KIND, VRATIO
 
-__all__ = ["inverse_plane", "picture", "transform"]
+__all__ = ["Pixels", "convert_row", "inverse_plane", "picture", "pixels_of", "shrink", "transform"]
 
 _CENTRE, _LARGEST = 2048, 4095
 _GREY, _RGB, _YCC, _LUMA, _INVERTED, _YCCK = range(6)  # what becomes of the components, either way
@@ -220,26 +221,27 @@ def _forward_strip(samples, rows, scale, bias, out):
 
 
 @kernel
-def _convert_row(source, purpose, full, j, padded):
-    """One row of pixels, uint16 [width, channels], to components full[c, j]; the last column repeats up to `padded`."""
+def convert_row(source, purpose, largest, full, j, padded):
+    """One row of pixels [width, channels], 0..largest, to components full[c, j]; the last column repeats up to `padded`."""
     width = len(source)
+    centre = (np.int64(largest + 1) << 15) + 32767
     if purpose == _YCC:
         y, cb, cr = full[0, j], full[1, j], full[2, j]
         for x in range(width):
             r, g, b = np.int64(source[x, 0]), np.int64(source[x, 1]), np.int64(source[x, 2])
             y[x] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16
-            cb[x] = (-11059 * r - 21709 * g + 32768 * b + (2048 << 16) + 32767) >> 16
-            cr[x] = (32768 * r - 27439 * g - 5329 * b + (2048 << 16) + 32767) >> 16
+            cb[x] = (-11059 * r - 21709 * g + 32768 * b + centre) >> 16
+            cr[x] = (32768 * r - 27439 * g - 5329 * b + centre) >> 16
     else:
         for c in range(len(full)):
             for x in range(width):
-                full[c, j, x] = 4095 - source[x, c] if purpose == _INVERTED else source[x, c]
+                full[c, j, x] = largest - source[x, c] if purpose == _INVERTED else source[x, c]
     for c in range(len(full)):
         full[c, j, width:padded] = full[c, j, width - 1]
 
 
 @kernel
-def _shrink(rows, h, v, out, width):
+def shrink(rows, h, v, out, width):
     """v rows at full resolution to one of `width` samples with libjpeg's alternating bias."""
     for x in range(width):
         total = np.int64(0)
@@ -259,36 +261,65 @@ def _load_strip(image, top, purpose, sampling, hmax, vmax, padded, full, samples
     groups = min(8, -(-(height - top) // vmax))
     for g in range(groups):
         for j in range(vmax):
-            _convert_row(image[min(top + g * vmax + j, height - 1)], purpose, full, j, padded)
+            convert_row(image[min(top + g * vmax + j, height - 1)], purpose, _LARGEST, full, j, padded)
         for c in range(len(sampling)):
             h, v = hmax // sampling[c, 0], vmax // sampling[c, 1]
             for k in range(sampling[c, 1]):
-                _shrink(full[c, k * v : (k + 1) * v], h, v, samples[c, g * sampling[c, 1] + k], padded // h)
+                shrink(full[c, k * v : (k + 1) * v], h, v, samples[c, g * sampling[c, 1] + k], padded // h)
     for c in range(len(sampling)):
         v = sampling[c, 1]
         for r in range(groups * v, 8 * v):
             samples[c, r] = samples[c, groups * v - 1]
 
 
-def transform(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
+class Pixels(NamedTuple):
+    """A picture on its way to samples, an MCU row at a time."""
 
-    image: C-contiguous uint16 [H, W], [H, W, 3] or [H, W, 4], values 0..4095. qtables: per component uint16 [64].
-    """
+    image: np.ndarray
+    """[H, W, channels]"""
+    purpose: int
+    sampling: np.ndarray
+    """int64 [n, 2]: (h, v) of each component, (1, 1) of a single one"""
+    hmax: int
+    vmax: int
+    padded: int
+    """columns of whole MCUs"""
+
+
+def pixels_of(image: np.ndarray, frame: Frame) -> Pixels:
+    """A C-contiguous image [H, W] or [H, W, channels] of a frame."""
     n = len(frame.components)
     purpose = {ColorSpace.YCBCR: _YCC, ColorSpace.CMYK: _INVERTED}.get(frame.color, _RGB)
-    image = image.reshape(frame.height, frame.width, n)
     sampling = np.array([(1, 1)] if n == 1 else [(k.h, k.v) for k in frame.components], np.int64)
     hmax, vmax = (int(m) for m in sampling.max(axis=0))
     padded = -(-frame.width // (8 * hmax)) * 8 * hmax
-    full = np.empty((n, vmax, padded), np.int32)
-    samples = np.empty((n, 8 * vmax, padded), np.int32)
+    return Pixels(image.reshape(frame.height, frame.width, n), purpose, sampling, hmax, vmax, padded)
+
+
+def _strips(image: np.ndarray, frame: Frame) -> Iterator[np.ndarray]:
+    """Samples of each MCU row, int32 [n, 8·vmax, padded], in the same array."""
+    image, purpose, sampling, hmax, vmax, padded = pixels_of(image, frame)
+    full = np.empty((len(sampling), vmax, padded), np.int32)
+    samples = np.empty((len(sampling), 8 * vmax, padded), np.int32)
+    for top in range(0, frame.height, 8 * vmax):
+        _load_strip(image, top, purpose, sampling, hmax, vmax, padded, full, samples)
+        yield samples
+
+
+def transform(
+    image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], strips: Iterable[np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
+
+    image: C-contiguous uint16 [H, W], [H, W, 3] or [H, W, 4], values 0..4095. qtables: per component uint16 [64]. strips:
+    its samples by MCU rows, where they are not the plain ones.
+    """
+    n = len(frame.components)
     steps = [8 * q.astype(np.float64) for q in qtables]
     planes = [np.empty((*frame.blocks(c), 64), np.int16) for c in range(n)]
-    for m in range(-(-frame.height // (8 * vmax))):
-        _load_strip(image, 8 * vmax * m, purpose, sampling, hmax, vmax, padded, full, samples)
-        for c, plane in enumerate(planes):
-            v = int(sampling[c, 1])
+    for m, samples in enumerate(strips or _strips(image, frame)):
+        for c, (k, plane) in enumerate(zip(frame.components, planes, strict=True)):
+            v = 1 if n == 1 else k.v
             part = plane[m * v : (m + 1) * v]
             _forward_strip(samples[c], len(part), 1 / steps[c], steps[c] / 2 + 0.5, part)
     return [plane.reshape(*plane.shape[:2], 8, 8) for plane in planes]

@@ -12,7 +12,7 @@ from .blocks import merge_blocks, split_blocks
 from .color import chroma, luma, to_rgb
 from .dct import fdct_islow, idct_islow
 from .quant import dequantise, quantise
-from .sampling import downsample, pad_plane, upsample
+from .sampling import downsample, pad_plane, smooth_downsample, upsample
 
 __all__ = ["decode_planes", "encode_planes"]
 
@@ -41,6 +41,7 @@ def encode_planes(
     sampling: Sampling,
     color: ColorSpace | None = None,
     precision: int = 8,
+    smoothing: int = 0,
 ) -> tuple[jax.Array, ...]:
     """Quantised DCT coefficients of images: int16 [N, rows, columns, 8, 8] per component, real blocks only. Exact.
 
@@ -48,15 +49,19 @@ def encode_planes(
     qtables: per component integers 1..65535, natural order, [64] or [8, 8], with an optional N in front.
     sampling: (h, v) per component; every factor divides the largest one.
     color: YCBCR (the default for three components) converts from RGB, RGB keeps the channels; CMYK (the default for
-    four) inverts them, as Adobe stores them.
+    four) inverts them, as Adobe stores them. smoothing: 0..100, as for `smooth_downsample`.
     """
-    samples = encoder_samples(images, sampling, color, precision)
+    samples = encoder_samples(images, sampling, color, precision, smoothing)
     transformed = (fdct_islow(split_blocks(x), precision=precision) for x in samples)
     return tuple(quantise(x, _steps(steps)) for x, steps in zip(transformed, qtables, strict=True))
 
 
 def encoder_samples(
-    images: jax.Array, sampling: Sampling, color: ColorSpace | None = None, precision: int = 8
+    images: jax.Array,
+    sampling: Sampling,
+    color: ColorSpace | None = None,
+    precision: int = 8,
+    smoothing: int = 0,
 ) -> list[jax.Array]:
     """What `encode_planes` transforms: int32 [N, 8·rows, 8·columns] per component, padded to whole blocks. Exact."""
     images = jnp.asarray(images)
@@ -72,7 +77,24 @@ def encoder_samples(
         channels = [luma(r, g, b), *chroma(r, g, b, precision)]
     elif n == 4 and color in (None, ColorSpace.CMYK):
         channels = [(1 << precision) - 1 - x for x in channels]
+    if smoothing and is_smoothed(sampling):
+        return _smoothed_blocks(channels, sampling, smoothing)
     return to_blocks(channels, sampling, downsample)
+
+
+def is_smoothed(sampling: Sampling) -> bool:
+    """Whether libjpeg smooths any component of a picture."""
+    return any(ratio in ((1, 1), (2, 2)) for ratio in sampling_ratios(sampling))
+
+
+def _smoothed_blocks(channels: Sequence[jax.Array], sampling: Sampling, smoothing: int) -> list[jax.Array]:
+    """`to_blocks` with smoothing: rows below the picture repeat its last one before they are sampled down, not after."""
+    height, width = channels[0].shape[-2:]
+    planes = []
+    for x, (h, v) in zip(channels, sampling_ratios(sampling), strict=True):
+        high, wide = -(-height // (8 * v)), -(-width // (8 * h))
+        planes.append(smooth_downsample(pad_plane(x, 8 * v * high, 8 * h * wide), h, v, smoothing))
+    return planes
 
 
 def to_blocks(channels: Sequence[jax.Array], sampling: Sampling, mean: Callable[..., jax.Array]) -> list[jax.Array]:

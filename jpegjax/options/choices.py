@@ -6,7 +6,8 @@ from ..types import ColorSpace
 
 __all__ = [
     "COLORS", "ENGINES", "ERRORS", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES",
-    "UPSAMPLES", "Color", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "TargetMetric", "Tune", "Upsample",
+    "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "StreamType", "TargetMetric",
+    "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -26,6 +27,12 @@ COLORS: dict[Color, ColorSpace] = {
     "CMYK": ColorSpace.CMYK,
     "YCCK": ColorSpace.YCCK,
 }
+
+EncodeColor = Literal["grey", "YCbCr", "RGB", "CMYK"]
+"""What a file is written to hold."""
+
+StreamType = Literal[0, 1, 2]
+"""A whole file, a stream of tables alone, or a file without tables, as Pillow numbers them (T.81 B.4, B.5)."""
 
 Upsample = Literal["fancy", "nearest"]
 """How chroma grows: libjpeg's triangle filter, or repeated (djpeg -nosmooth)."""

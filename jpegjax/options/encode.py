@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
-from ..types import ColorSpace, Component, Frame, Process
-from .checks import Option, check_flag, check_int, check_options, integer
+from ..types import MAX_MCU_BLOCKS, ColorSpace, Component, Frame, Process
+from .checks import Option, check_flag, check_int, check_options, choice, integer
 from .choices import SUBSAMPLING
 from .groups import NO_METADATA, NO_RESTART, Metadata, Restart
-from .parse import parse_qtables, parse_quality, parse_subsampling, parse_target_metric, parse_tune
+from .parse import (
+    parse_color,
+    parse_qslots,
+    parse_qtables,
+    parse_quality,
+    parse_subsampling,
+    parse_target_metric,
+    parse_tune,
+)
 from .scans import is_progressive, parse_script
 
 __all__ = ["Arithmetic", "EncodeOptions", "Optimize", "Scans"]
@@ -26,8 +34,8 @@ class EncodeOptions:
     """How files are made. `api.encode` tells it at length; here each value is in the one form that the engines read.
 
     quality: int, or (luma, chroma) where they differ. subsampling: three pairs (h, v), or None for the default.
-    qtables: uint16 [64] each. progressive: None only with tune. scans: `types.Scan`s. precision: None only for lossless
-    files whose images tell.
+    qtables: uint16 [64] each. color: a ColorSpace, or None for the picture's usual. progressive: None only with tune.
+    scans: `types.Scan`s. precision: None only for lossless files whose images tell.
     """
 
     quality: Annotated[
@@ -37,7 +45,7 @@ class EncodeOptions:
         Any,
         Option(
             "Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2.",
-            lambda _, s: parse_subsampling(s),
+            lambda _, s: parse_subsampling(s, _ANY_BLOCKS),
         ),
     ] = None
     qtables: Annotated[
@@ -46,6 +54,13 @@ class EncodeOptions:
             "One to four quantisation tables in place of quality's, used as they are.", lambda _, t: parse_qtables(t)
         ),
     ] = None
+    qslots: Annotated[Any, Option("Which table each component takes, such as 0,1,1.", lambda _, s: parse_qslots(s))] = (
+        None
+    )
+    color: Annotated[
+        Any, Option("What the file holds: grey, YCbCr or RGB of colour pictures.", lambda _, c: parse_color(c))
+    ] = None
+    smoothing: Annotated[int, Option("Smooth pictures of dithered colours first, 0..100.", integer(0, 100))] = 0
     optimize: Optimize = False
     progressive: Annotated[bool | None, Option("Progressive scans.", check_flag)] = None
     arithmetic: Arithmetic = False
@@ -67,6 +82,9 @@ class EncodeOptions:
     lossless: Annotated[bool, Option("Keep every sample (T.81 SOF3).", check_flag)] = False
     predictor: Annotated[int | None, Option("Predictor 1..7 of lossless files, by default the best for each.")] = None
     point_transform: Annotated[int, Option("Low bits 0..15 that lossless files drop.")] = 0
+    streamtype: Annotated[
+        int, Option("0 whole files, 1 a stream of their tables, 2 files without tables.", choice((0, 1, 2)))
+    ] = 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -74,6 +92,10 @@ class EncodeOptions:
             self._put("precision", 8)
         if self.progressive is None and not self.tune:
             self._put("progressive", False)
+        if self.color is ColorSpace.YCCK:
+            raise ValueError("color='YCCK': files are written as grey, YCbCr, RGB or CMYK")
+        if self.qslots is not None and max(self.qslots) >= (tables := 2 if self.qtables is None else len(self.qtables)):
+            raise ValueError(f"qslots={self.qslots!r}: tables are 0..{tables - 1}; give more of them as qtables")
         if self.tune:
             self._check_tune()
         if self.lossless:
@@ -95,6 +117,12 @@ class EncodeOptions:
             raise ValueError(f"tune={self.tune!r}: only files of 8 bits can be tuned, not precision={self.precision}")
         if self.qtables is not None:
             raise ValueError(f"tune={self.tune!r}: it has its own tables; give tune or qtables, not both")
+        for name in ("qslots", "smoothing", "streamtype"):
+            if getattr(self, name):
+                raise ValueError(f"{name}: tuned files have none; leave it or tune out")
+        if self.color in (ColorSpace.RGB, ColorSpace.CMYK):
+            raise ValueError(f"color: tuned files are grey or YCbCr, not {self.color.value}")
+        self._put("subsampling", self.subsampling and parse_subsampling(self.subsampling))
 
     def _check_lossy(self) -> None:
         for name, value in (("predictor", self.predictor), ("point_transform", self.point_transform)):
@@ -108,46 +136,76 @@ class EncodeOptions:
             self._put("predictor", check_int("predictor", self.predictor, 1, 7))
         largest = 15 if self.precision is None else self.precision - 1
         self._put("point_transform", check_int("point_transform", self.point_transform, 0, largest))
-        others = {name: getattr(self, name) for name in ("progressive", "arithmetic", "scans", "qtables")}
+        names = "progressive", "arithmetic", "scans", "qtables", "qslots", "smoothing", "streamtype"
+        others = {name: getattr(self, name) for name in names}
         for name, value in {**others, "restart_blocks": self.restart.blocks}.items():
             if value is not None and value is not False and value != 0:
                 raise ValueError(f"{name}: lossless files have none; restarts go by restart_rows")
         if self.subsampling is not None and set(self.subsampling) != {(1, 1)}:
             raise ValueError(f"subsampling={self.subsampling!r}: lossless files are written as 4:4:4")
+        if self.color is ColorSpace.YCBCR:
+            raise ValueError("color: lossless files are written as grey, RGB or CMYK, not YCbCr")
 
     def _check_targets(self) -> None:
         if self.target_bytes is not None and self.target_metric is not None:
             raise ValueError("target_bytes and target_metric: give one of them, not both")
         given = "target_metric" if self.target_bytes is None else "target_bytes"
+        if self.streamtype:
+            raise ValueError(f"{given}: only whole files have one; leave it or streamtype out")
         for name, value in (("lossless", self.lossless), ("qtables", self.qtables)):
             if value is not None and value is not False:
                 raise ValueError(f"{given}: it chooses the tables; {name} leaves it nothing to choose")
 
     def frame(self, height: int, width: int, channels: int) -> Frame:
-        """The frame of one image: grey for 1 channel, YCbCr for 3, CMYK for 4."""
+        """The frame of one image: grey for 1 channel, YCbCr or RGB for 3, CMYK for 4.
+
+        ValueError where color is another's, or where an MCU holds more than ten blocks.
+        """
         process = (
             Process.PROGRESSIVE if self.progressive else Process.BASELINE if self.precision == 8 else Process.EXTENDED
         )
-        tables = 0 if self.qtables is None else len(self.qtables)
-        if channels == 1:
-            return _frame(height, width, ((1, 1),), 1, process, self.precision)
-        if channels == 4:
-            sampling = ((1, 1),) * 4 if self.subsampling is None else (*self.subsampling, (1, 1))
-            return _frame(height, width, sampling, tables or 1, process, self.precision)
-        sampling = SUBSAMPLING["4:2:0"], (1, 1), (1, 1)
-        return _frame(height, width, self.subsampling or sampling, tables or 2, process, self.precision)
+        color = self.color or _USUAL[channels]
+        if color not in _COLORS or len(_COLORS[color]) != channels:
+            kind = f"{channels} channels" if channels > 1 else "1 channel"
+            raise ValueError(f"color={color.value!r}: files of pictures of {kind} hold none such")
+        sampling = self._sampling(color)
+        if channels > 1 and sum(h * v for h, v in sampling[:3]) > MAX_MCU_BLOCKS:
+            raise ValueError(f"subsampling={sampling!r}: an MCU may hold at most {MAX_MCU_BLOCKS} blocks (T.81 B.2.3)")
+        tables = len(self.qtables) if self.qtables is not None else 2 if color is ColorSpace.YCBCR else 1
+        slots = self.qslots or tuple(range(tables))
+        return _frame(height, width, sampling, slots, process, self.precision, color)
+
+    def _sampling(self, color: ColorSpace) -> tuple[tuple[int, int], ...]:
+        if color is ColorSpace.YCBCR:
+            return self.subsampling or (SUBSAMPLING["4:2:0"], (1, 1), (1, 1))
+        factors = (*(self.subsampling or ((1, 1),) * 3), (1, 1))
+        return factors[: len(_COLORS[color])]
 
 
-_COLORS = {1: (ColorSpace.GRAY, (1,)), 3: (ColorSpace.YCBCR, (1, 2, 3)), 4: (ColorSpace.CMYK, tuple(b"CMYK"))}
+_ANY_BLOCKS = 48  # grey pictures take the first factors alone, whatever the others are
+_USUAL = {1: ColorSpace.GRAY, 3: ColorSpace.YCBCR, 4: ColorSpace.CMYK}
+_COLORS = {
+    ColorSpace.GRAY: (1,),
+    ColorSpace.YCBCR: (1, 2, 3),
+    ColorSpace.RGB: tuple(b"RGB"),
+    ColorSpace.CMYK: tuple(b"CMYK"),
+}
+"""Identifiers of components."""
 
 
 @lru_cache(maxsize=256)
 def _frame(
-    height: int, width: int, sampling: tuple[tuple[int, int], ...], tables: int, process: Process, precision: int
+    height: int,
+    width: int,
+    sampling: tuple[tuple[int, int], ...],
+    slots: tuple[int, ...],
+    process: Process,
+    precision: int,
+    color: ColorSpace,
 ) -> Frame:
-    """tables: how many quantisation tables there are; component i takes table i, or the last one."""
-    color, ids = _COLORS[len(sampling)]
+    """slots: quantisation tables of the first components; the others take the last one's."""
+    ids, last = _COLORS[color], len(slots) - 1
     components = tuple(
-        Component(id_, h, v, min(i, tables - 1)) for i, (id_, (h, v)) in enumerate(zip(ids, sampling, strict=True))
+        Component(id_, h, v, slots[min(i, last)]) for i, (id_, (h, v)) in enumerate(zip(ids, sampling, strict=True))
     )
     return Frame(height, width, components, process, precision, color)

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..types import ColorSpace
+from ..types import MAX_MCU_BLOCKS, ColorSpace
 from .checks import check_choice, check_int
 from .choices import COLORS, KINDS, MAX_SIDE, SUBSAMPLING, TARGET_METRICS, TUNES, Kind, Tune
 
 __all__ = [
-    "parse_color", "parse_crop", "parse_keep", "parse_qtables", "parse_quality", "parse_region", "parse_scale",
+    "parse_color", "parse_crop", "parse_keep", "parse_qslots", "parse_qtables", "parse_quality", "parse_region", "parse_scale",
     "parse_subsampling", "parse_target_metric", "parse_tune",
 ]  # fmt: skip
 
 
-def parse_subsampling(value: Any) -> tuple[tuple[int, int], ...]:
-    """Sampling factors (h, v) of the three components.
+def parse_subsampling(value: Any, blocks: int = MAX_MCU_BLOCKS) -> tuple[tuple[int, int], ...]:
+    """Sampling factors (h, v) of the three components, at most so many blocks together.
 
     Takes "4:2:0" and its kin, cjpeg's "2x2" (luma) or "2x2,1x1,1x1", or a sequence of three (h, v) pairs, 1..4 each.
     """
@@ -47,8 +47,8 @@ def parse_subsampling(value: Any) -> tuple[tuple[int, int], ...]:
     hmax, vmax = max(h for h, _ in pairs), max(v for _, v in pairs)
     if any(hmax % h or vmax % v for h, v in pairs):
         raise ValueError(f"subsampling={value!r}: every factor must divide the largest one")
-    if sum(h * v for h, v in pairs) > 10:
-        raise ValueError(f"subsampling={value!r}: an MCU may hold at most 10 blocks (T.81 B.2.3)")
+    if sum(h * v for h, v in pairs) > blocks:
+        raise ValueError(f"subsampling={value!r}: an MCU may hold at most {blocks} blocks (T.81 B.2.3)")
     return tuple(pairs)
 
 
@@ -146,6 +146,22 @@ def parse_color(value: Any) -> ColorSpace | None:
     if name not in known:
         raise ValueError(f"color={value!r}: must be one of {', '.join(map(repr, COLORS))}")
     return known[name]
+
+
+def parse_qslots(value: Any) -> tuple[int, ...]:
+    """Numbers 0..3 of tables, one for each component, the last one for all that follow: "0,1,1", or integers."""
+    message = f"qslots={value!r}: must be numbers of tables 0..3, such as '0,1,1' or (0, 1, 1)"
+    if isinstance(value, str):
+        parts: Any = [int(part) if part.strip().isdecimal() else -1 for part in value.split(",")]
+    else:
+        parts = value if isinstance(value, (tuple, list, np.ndarray)) else [value]
+    try:
+        slots = tuple([operator.index(part) for part in parts])
+    except TypeError:
+        raise TypeError(message) from None
+    if not slots or not all(0 <= slot <= 3 for slot in slots):
+        raise ValueError(message)
+    return slots
 
 
 def parse_keep(value: Any) -> tuple[Kind, ...]:

@@ -7,6 +7,7 @@ stay there (`resident`). Both run the same page program over all devices asked f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -28,17 +29,20 @@ def transform_batch(
     frames: Sequence[Frame],
     qtables: Sequence[Sequence[np.ndarray]],
     device: Any = None,
+    smoothing: int = 0,
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """(image's index, quantised levels per component) of each image, as images become complete.
 
     images: uint8 [H, W], [H, W, 3] or [H, W, 4], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, C]. JAX
-    images of one size are transformed where they lie. Those of 12 bits are uint16 and go one by one to one device.
+    images of one size are transformed where they lie. Those of 12 bits are uint16 and go one by one to one device, as all
+    do with smoothing (0..100).
     frames: GRAY, YCBCR (pixels are RGB), RGB or CMYK. qtables: per image and
     component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or a platform.
     Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
     """
-    if any(frame.precision != 8 for frame in frames):
-        return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1]))
+    frames = [_alone(frame) for frame in frames]
+    if smoothing or any(frame.precision != 8 for frame in frames):
+        return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1], smoothing))
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
     specs = [encode_spec(frame) for frame in frames]
     if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
@@ -48,6 +52,13 @@ def transform_batch(
         return transform(batch, items, specs[0], local_devices(device) if device is not None else None)
     sources = (np.asarray(jax.device_get(image)) for image in images)
     return through_pages(Encode, sources, specs, items, local_devices(device))
+
+
+def _alone(frame: Frame) -> Frame:
+    """The frame; one of a single component without its factors, which mean nothing there: the same programs serve it."""
+    if len(frame.components) > 1 or (frame.hmax, frame.vmax) == (1, 1):
+        return frame
+    return replace(frame, components=(replace(frame.components[0], h=1, v=1),))
 
 
 def _peek(images: Sequence[Any]) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Pictures of 12 bits a sample on JAX devices: one program a frame, straight from `ops`."""
+"""Pictures of 12 bits a sample, or smoothed ones, on JAX devices: one program a frame, straight from `ops`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def _sampling(frame: Frame) -> tuple[tuple[int, int], ...]:
     return ((1, 1),) if len(frame.components) == 1 else tuple((k.h, k.v) for k in frame.components)
 
 
-def _encode(frame: Frame, image: jax.Array, tables: Sequence[jax.Array]) -> list[jax.Array]:
-    return [p[0] for p in encode_planes(image[None], tables, _sampling(frame), frame.color, frame.precision)]
+def _encode(frame: Frame, smoothing: int, image: jax.Array, tables: Sequence[jax.Array]) -> list[jax.Array]:
+    planes = encode_planes(image[None], tables, _sampling(frame), frame.color, frame.precision, smoothing)
+    return [p[0] for p in planes]
 
 
 def _decode(
@@ -39,10 +40,14 @@ def transform(
     frames: Sequence[Frame],
     qtables: Sequence[Sequence[np.ndarray]],
     devices: Devices,
+    smoothing: int = 0,
 ) -> Iterator[list[np.ndarray]]:
-    """Quantised levels of each image, uint16 [H, W] or [H, W, C]: per component int16 [rows, columns, 8, 8]. Exact."""
+    """Quantised levels of each image, [H, W] or [H, W, C]: per component int16 [rows, columns, 8, 8]. Exact.
+
+    Images are uint16 0..4095, or uint8 for frames of 8 bits. smoothing: 0..100, as `ops.encode_planes` has it.
+    """
     calls = zip(images, frames, qtables, strict=True)
-    return singly(((_encode, (frame,), (image, list(tables))) for image, frame, tables in calls), devices)
+    return singly(((_encode, (frame, smoothing), (image, list(tables))) for image, frame, tables in calls), devices)
 
 
 def reconstruct(

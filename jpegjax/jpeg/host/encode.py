@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -24,11 +24,12 @@ from ...kernels import twelve_bit
 from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
 from ...kernels.quant import quantiser, step_bytes
+from ...kernels.smoothing import smoothed_strips
 from ...options import EncodeOptions
 from ...run.memory import Pointers, address, borrow, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
 from ...simd import kernel
-from ...types import Frame
+from ...types import ColorSpace, Frame
 from .. import files
 from .parts import row_parts
 from .strips import Coding, strip_geometry
@@ -52,7 +53,8 @@ class Layout:
         sizes = [*(strides * 8 * sampling[:, 1] + 64), *(blocks * 128 + 128), (4 * n + 1) * full_stride + 256]
         self.memory: Pointers = scratch_parts("strips", sizes)
         at = self.memory.addresses
-        self.strips: Strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride)
+        ycc = int(frame.color is ColorSpace.YCBCR)
+        self.strips: Strips = Strips(sampling, hmax, vmax, at[:n].copy(), strides, int(at[-1]), full_stride, ycc)
         self.geometry: np.ndarray = strip_geometry(frame, at[n : 2 * n])
         self.codes: EncodeTables = files.plain_tables(frame, range(n))
         self.row_bytes: int = int(row_bytes(self.geometry, self.mcus_wide))
@@ -112,18 +114,39 @@ def _picture(image: np.ndarray, frame: Frame) -> Picture:
     return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
+def _transform_strips(strips: Iterable[np.ndarray], frame: Frame, tables: np.ndarray, planes: list[np.ndarray]) -> None:
+    """Samples by MCU rows, int32 [n, 8·vmax, padded], to whole planes. tables: int64 [n], addresses of `quantiser`s."""
+    alone = len(planes) == 1
+    for m, samples in enumerate(strips):
+        for c, (k, plane) in enumerate(zip(frame.components, planes, strict=True)):
+            v, columns = 1 if alone else k.v, plane.shape[1]
+            part = plane[m * v : (m + 1) * v]
+            rows = np.zeros((8 * v, 8 * columns + 64), np.uint8)
+            rows[:, : 8 * columns] = samples[c, : 8 * v, : 8 * columns]
+            quantised_strip(address(rows), rows.shape[1], len(part), columns, tables[c], address(part))
+
+
 def transform(
-    image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], empty: Callable[..., np.ndarray] = np.empty
+    image: np.ndarray,
+    frame: Frame,
+    qtables: Sequence[np.ndarray],
+    empty: Callable[..., np.ndarray] = np.empty,
+    smoothing: int = 0,
 ) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
     image: C-contiguous uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. qtables: per component uint16 [64].
-    empty: where planes of 8-bit images come from, `np.empty` or `borrow`.
+    empty: where planes of 8-bit images come from, `np.empty` or `borrow`. smoothing: 0..100.
     """
+    strips = smoothed_strips(image, frame, smoothing) if smoothing else None
     if frame.precision != 8:
-        return twelve_bit.transform(image, frame, qtables)
-    layout, tables = _layout(frame), _quantisers(step_bytes(qtables))
+        return twelve_bit.transform(image, frame, qtables, strips)
+    tables = _quantisers(step_bytes(qtables))
     planes = [empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
+    if strips is not None:
+        _transform_strips(strips, frame, tables.addresses, planes)
+        return planes
+    layout = _layout(frame)
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
         Pointers(planes).addresses,
@@ -157,8 +180,14 @@ def _entropy_coded(
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if fitted or options.scans is not None or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1):
-        return files.encode_image(transform(image, frame, qtables, borrow), frame, qtables, options)
+    if (
+        fitted
+        or options.streamtype
+        or options.smoothing
+        or options.scans is not None
+        or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1)
+    ):
+        return files.encode_image(transform(image, frame, qtables, borrow, options.smoothing), frame, qtables, options)
     steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)

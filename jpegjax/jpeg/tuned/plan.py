@@ -49,7 +49,7 @@ def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options:
     progressive = options.progressive is not False and not options.arithmetic and not tiny
     options = replace(options, progressive=progressive, scans=None)
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
-    sampling = recipe.subsampling if options.subsampling is None else options.subsampling
+    sampling = None if channels == 1 else options.subsampling or recipe.subsampling
     return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
 
 
