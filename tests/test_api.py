@@ -326,7 +326,7 @@ def test_doors_have_the_promised_signatures() -> None:
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
         "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables",
-        "color", "errors", "engine", "device",
+        "color", "picture", "errors", "engine", "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):
         first, *rest = inspect.signature(door).parameters.values()
