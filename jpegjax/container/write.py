@@ -15,7 +15,7 @@ from ..options import NO_METADATA, Metadata
 from ..types import ZIGZAG, ColorSpace, Frame, HuffmanSpec, Process
 from . import markers
 from .markers import APP0, APP1, APP2, APP14, COM, DAC, DHT, DQT, DRI, MAX_BODY, SOS
-from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, XMP_PREFIX
+from .metadata import ADOBE_PREFIX, ICC_PREFIX, JFIF_PREFIX, xmp_bodies
 
 __all__ = [
     "EOI", "SOI", "adobe_segment", "dac", "dht", "dri", "frame_header", "header", "icc_segments", "jfif_segment", "opening",
@@ -89,7 +89,7 @@ def opening(color: ColorSpace, metadata: Metadata = NO_METADATA) -> bytes:
     if metadata.exif:
         parts.append(segment(APP1, metadata.exif, "exif"))
     if metadata.xmp:
-        parts.append(segment(APP1, XMP_PREFIX + metadata.xmp, "xmp"))
+        parts += [segment(APP1, body, "xmp") for body in xmp_bodies(metadata.xmp)]
     if metadata.icc_profile:
         parts.append(icc_segments(metadata.icc_profile))
     if metadata.comment:

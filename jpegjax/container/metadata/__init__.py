@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .exif import ORIENTATION, read_orientation, resized_exif, upright_exif
+from .extended import xmp_bodies
 from .kinds import (
     ADOBE_PREFIX,
     EXIF_PREFIX,
@@ -20,4 +21,5 @@ __all__ = [
     "ADOBE_PREFIX", "EXIF_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "ORIENTATION", "XMP_PREFIX", "Metadata", "is_adobe",
     "is_jfif", "orientation_of", "read_metadata", "read_orientation", "read_xmp_orientation", "resized_exif",
     "segment_kind", "upright_exif", "upright_xmp",
+    "xmp_bodies",
 ]  # fmt: skip

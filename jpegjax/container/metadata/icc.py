@@ -11,8 +11,12 @@ def join_icc(chunks: list[tuple[int, int, bytes]]) -> bytes:
     ValueError where one is missing or miscounted, or two of one number differ.
     """
     chunks = sorted(set(chunks))
-    counts = {count for _, count, _ in chunks}
+    counts = sorted({count for _, count, _ in chunks})
+    if len(counts) > 1:
+        raise ValueError(f"chunks say that there are {counts[0]} and {counts[1]} of them")
     numbers = [number for number, _, _ in chunks]
-    if len(counts) != 1 or numbers != list(range(1, counts.pop() + 1)):
-        raise ValueError(f"chunks {numbers} do not make a whole")
+    if numbers != list(range(1, counts[0] + 1)):
+        missing = sorted(set(range(1, counts[0] + 1)) - set(numbers))
+        least = f"number {missing[0]} is missing" if missing else "some contradict one another"
+        raise ValueError(f"{len(chunks)} chunks do not make a whole of {counts[0]}: {least}")
     return b"".join(part for _, _, part in chunks)

@@ -20,6 +20,8 @@ _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"), (b"\0\0\0<", "utf-32-be"), (b"<\0\0\0", "utf-32-le"), (b"\0<", "utf-16-be"),
     (b"<\0", "utf-16-le"),
 )  # fmt: skip
+_MAX_PARTS = 1 << 16
+_MAX_NAMESPACE = 1024
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
@@ -102,7 +104,7 @@ class _Walk:
 
     def __init__(self, packet: bytes):
         self.packet, self.found = packet, Outline()
-        self.depth = 0
+        self.depth = self.parts = 0
         self.over = self.empty = False
         self.outer: list[tuple[str, str | None]] = []
         self.fresh: dict[str, str] = {}
@@ -120,6 +122,8 @@ class _Walk:
 
     def declared(self, prefix: str | None, uri: str | None) -> None:
         name = prefix or ""
+        if len(uri or "") > _MAX_NAMESPACE:  # expat spells it out in every name
+            raise ValueError(f"a namespace of {len(uri or '')} characters")
         self.outer.append((name, self.prefixes.get(name)))
         self.prefixes[name] = self.fresh[name] = uri or ""
 
@@ -138,6 +142,9 @@ class _Walk:
         self.parser.CharacterDataHandler = None
         if self.depth > 3:
             return
+        self.parts += 1
+        if self.parts > _MAX_PARTS:
+            raise ValueError(f"more than {_MAX_PARTS} properties")
         at = self.parser.CurrentByteIndex
         stop, tag, written = _start_tag(self.packet, at)
         self.empty = self.packet[stop - 2] == ord("/")
@@ -175,7 +182,7 @@ class _Walk:
 
 
 def outline(packet: bytes) -> Outline:
-    """The outline of a packet in UTF-8; ValueError where it is no well-formed XML up to the end of its rdf:RDF."""
+    """The outline of a packet in UTF-8; ValueError where it is no well-formed XML up to the end of its rdf:RDF, or endless."""
     walk = _Walk(packet)
     try:
         walk.parser.Parse(packet, True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ..markers import APP1, APP2, COM
 from .exif import read_exif_resolution, read_orientation
+from .extended import join_xmp
 from .icc import join_icc
-from .kinds import EXIF_PREFIX, ICC_PREFIX, XMP_PREFIX, is_adobe, is_jfif
+from .kinds import EXIF_PREFIX, EXTENDED_XMP_PREFIX, ICC_PREFIX, XMP_PREFIX, is_adobe, is_jfif
 from .xmp import read_xmp_orientation
 
 __all__ = ["Metadata", "orientation_of", "read_metadata"]
@@ -25,7 +26,8 @@ class Metadata:
 
     comments: bodies of the COM segments. exif: with its "Exif\\0\\0" prefix, as `encode(exif=...)` takes it.
     orientation: 1..8 by EXIF (Exif 2.32, 4.6.4), or by XMP's tiff:Orientation where EXIF says none; numbers that Exif
-    reserves, 0 and above 8, come as 1. icc_profile, xmp: without their prefixes.
+    reserves, 0 and above 8, come as 1. icc_profile, xmp: without their prefixes; extended XMP (XMP part 3, 1.1.3.1) is in
+    its place in the packet.
     jfif_version: (major, minor). density: JFIF (unit, x, y); unit 0 is an aspect ratio, 1 dots an inch, 2 dots a cm.
     dpi: (x, y) dots an inch by JFIF, or by EXIF (XResolution, YResolution, ResolutionUnit) where JFIF has no unit.
     adobe_transform: colour transform flag of the Adobe marker. warnings: (message, byte offset).
@@ -79,7 +81,7 @@ def _dpi(density: tuple[int, int, int] | None, exif: _Parts) -> tuple[float, flo
 
 def _sorted(data: Data, segments: Sequence[tuple[int, int, int]]) -> dict[str, _Parts]:
     """The segments of EXIF, which goes on in the next one where it is too long, and of XMP, of which the last one counts."""
-    found = {"exif": _Parts(), "xmp": _Parts()}
+    found = {"exif": _Parts(), "xmp": _Parts(), "extended": _Parts()}
     for code, at, stop in segments:
         if code != APP1:
             continue
@@ -89,6 +91,8 @@ def _sorted(data: Data, segments: Sequence[tuple[int, int, int]]) -> dict[str, _
         elif body.startswith(XMP_PREFIX):
             found["xmp"] = _Parts()
             found["xmp"].add(body[len(XMP_PREFIX) :], at)
+        elif body.startswith(EXTENDED_XMP_PREFIX):
+            found["extended"].add(body, at)
     return found
 
 
@@ -123,8 +127,14 @@ def read_metadata(data: Data, segments: Sequence[tuple[int, int, int]]) -> Metad
     found["dpi"] = _dpi(found.get("density"), exif)
     if exif.bodies:
         found["exif"] = EXIF_PREFIX + b"".join(exif.bodies)
-    if xmp.bodies:
-        found["xmp"] = xmp.bodies[-1]
+    if xmp.bodies or parts["extended"].bodies:
+        found["xmp"] = xmp.bodies[-1] if xmp.bodies else None
+        try:
+            found["xmp"] = join_xmp(found["xmp"] or b"", parts["extended"].bodies) or None
+        except ValueError as error:
+            warnings.append(
+                (f"extended XMP is damaged: {error}", (parts["extended"] if parts["extended"].bodies else xmp).at)
+            )
     if icc:
         try:
             found["icc_profile"] = join_icc(icc)
