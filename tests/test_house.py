@@ -49,12 +49,13 @@ INNER = {
     "jpeg.behind": set(),
     "jpeg.files": {"jpeg.lossless"},
     "jpeg.lossless": set(),
+    "jpeg.regions": set(),
     "jpeg.simulate": set(),
     "jpeg.upright": set(),
     "jpeg.host": {"jpeg.files", "jpeg.lossless"},
     "jpeg.device": set(),
     "jpeg.tuned": {"jpeg.files", "jpeg.host!", "jpeg.device!"},
-    "jpeg.transcode": {"jpeg.files"},
+    "jpeg.transcode": {"jpeg.files", "jpeg.regions"},
     "jpeg.codec": {"jpeg.behind", "jpeg.files", "jpeg.lossless", "jpeg.host!", "jpeg.device!", "jpeg.tuned"},
 }
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""

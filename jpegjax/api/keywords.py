@@ -95,13 +95,20 @@ class DecodeKeywords(ReadKeywords, total=False):
     engine: Engine
 
 
+Region = tuple[int, int, int | None, int | None]
+"""(x, y, width, height) in pixels, None for a side that takes all that is left."""
+
+
 class TranscodeKeywords(_Coding, total=False):
     """Of `transcode`."""
 
     rotate: Rotation
     flip: Flip | None
-    crop: tuple[int, int, int | None, int | None] | None
-    trim: bool
+    crop: Region | str | None
+    roll: tuple[int, int] | None
+    wipe: Region | str | None
+    drop: tuple[int, int, Source] | tuple[str, Source] | None
+    trim: bool | None
     perfect: bool
     grayscale: bool
     progressive: bool | None

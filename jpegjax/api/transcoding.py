@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..options import ERRORS, Errors, Flip, Kind, Limits, Restart, Rotation, TranscodeOptions, check_choice
 from ..types import Scan
-from .inputs import Many, S, Source, as_files, on_good, settled
+from .inputs import Many, S, Source, as_bytes, as_files, on_good, settled
 
 if TYPE_CHECKING:
-    from .keywords import TranscodeKeywords
+    from .keywords import Region, TranscodeKeywords
 
 __all__ = ["transcode"]
 
@@ -34,8 +34,11 @@ def transcode(
     *,
     rotate: Rotation = 0,
     flip: Flip | None = None,
-    crop: tuple[int, int, int | None, int | None] | None = None,
-    trim: bool = False,
+    crop: Region | str | None = None,
+    roll: tuple[int, int] | None = None,
+    wipe: Region | str | None = None,
+    drop: tuple[int, int, Source] | tuple[str, Source] | None = None,
+    trim: bool | None = None,
     perfect: bool = False,
     grayscale: bool = False,
     optimize: bool = True,
@@ -53,8 +56,8 @@ def transcode(
 ) -> Any:
     """JPEG files made of JPEG files without loss, byte-identical to jpegtran's: the quantised coefficients stay.
 
-    What is applied of the EXIF orientation, rotate, flip and crop is carried out in this order, the turns as one. What
-    follows the end of the picture in a file is left out.
+    What is applied of the EXIF orientation, rotate, flip, crop, roll, wipe and drop is carried out in this order, the turns
+    as one. What follows the end of the picture in a file is left out.
 
     Args:
         data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list, coded
@@ -63,9 +66,19 @@ def transcode(
         flip: Mirror after turning: horizontal, vertical, transpose or transverse.
         crop: Region of the turned picture; x and y go down to the next MCU. (x, y, width, height) in pixels; width or
             height None for all that is left. An MCU is 8 pixels for grey, 8 × the largest sampling factor for colour;
-            width and height grow by as much.
+            width and height grow by as much. Or jpegtran's "WxH+X+Y": -X and -Y measure from the right and the bottom, an
+            "f" behind W or H keeps them as they are. There W or H may be larger than the picture, which then lies at X, Y;
+            around it is grey, with "f" behind W beside it each block's mean, with "r" the picture mirrored.
+        roll: Move the picture (right, down) in pixels, whole MCUs; what leaves comes in opposite. A last column or row of MCUs
+            that is not whole stays in place.
+        wipe: Region to make grey, out to whole MCUs. As crop has it; with "f" behind W it gets the mean of the blocks beside
+            it, with "r", where it takes all rows up to an edge, the picture mirrored.
+        drop: Another file's picture, put into this one at (x, y). (x, y, file), the file as data has it; or ("+X+Y", file).
+            x and y go up to the next MCU, and only whole MCUs go in but for the picture's last ones. Both files need the same
+            sampling, or one is grey. Where the quantisation differs, the file gets steps that divide both.
         trim: Cut off edges that cannot be mirrored. A last column or row of MCUs that is not whole cannot be, and stays
-            where it is otherwise.
+            where it is otherwise, except that apply_exif_orientation asks for a decision. With drop: round the other
+            picture's coefficients to this one's steps.
         perfect: Fail where edges cannot be mirrored.
         grayscale: Luma alone. Of YCbCr files.
         optimize: Huffman tables fitted to each file. Otherwise Annex K's.
@@ -92,19 +105,25 @@ def transcode(
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
         UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode.
         LimitExceeded: The file would cost more than limits allow.
-        ValueError: An argument is out of range, crop lies outside the picture, a script does not suit it, perfect is set
-            and an edge cannot be mirrored, or grayscale is set and the file is not YCbCr.
+        ValueError: An argument is out of range, a region lies outside the picture, a script does not suit it, perfect is set
+            and an edge cannot be mirrored, apply_exif_orientation is and trim says not what becomes of such an edge,
+            or grayscale is set and the file is not YCbCr.
         TypeError: An argument is of the wrong type.
     """
     from ..jpeg.transcode import transcode as run
 
     options = TranscodeOptions(
-        rotate=rotate, flip=flip, crop=crop, trim=trim, perfect=perfect, grayscale=grayscale, optimize=optimize,
-        progressive=progressive, arithmetic=arithmetic, scans=scans, keep=keep, icc_profile=icc_profile,
-        restart=Restart(rows=restart_rows, blocks=restart_blocks), apply_exif_orientation=apply_exif_orientation,
-        strict=strict, limits=limits,
+        rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
+        grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, keep=keep,
+        icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        apply_exif_orientation=apply_exif_orientation, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)
     sources, single = as_files(data, errors)
     files = settled(on_good(lambda good: run(good, options), sources), single, errors)
     return files[0] if single else files
+
+
+def _with_bytes(drop: Any) -> Any:
+    """What is to be dropped, its file read."""
+    return (*drop[:-1], as_bytes(drop[-1], "drop")) if isinstance(drop, (tuple, list)) and drop else drop

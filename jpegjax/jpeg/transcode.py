@@ -12,13 +12,14 @@ import numpy as np
 
 from ..container import orientation_of, parse_header
 from ..container.carry import carried_head
-from ..errors import CorruptJpeg, UnsupportedJpeg
-from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, lay_out, turn_planes
+from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg
+from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, check_perfect, lay_out, turn_planes
 from ..options import TranscodeOptions
 from ..options.scans import check_script
 from ..run.threads import run_parallel
 from ..types import ColorSpace, Component, Frame
 from . import files as entropy
+from . import regions
 
 __all__ = ["transcode"]
 
@@ -47,7 +48,47 @@ def _own_selectors(frame: Frame, tables: Sequence[np.ndarray]) -> Frame:
     return replace(frame, components=tuple(replace(k, tq=q) for k, q in zip(frame.components, chosen, strict=True)))
 
 
-def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[bytes, Notes]:
+Picture = tuple[list[np.ndarray], Frame, list[np.ndarray]]
+"""Planes, frame, and quantisation tables as uint16 [64], of each component."""
+
+
+def _read_drop(options: TranscodeOptions) -> Picture | None:
+    """The picture that is to be put into all others."""
+    if options.drop is None:
+        return None
+    try:
+        data = bytes(options.drop.data)
+        reader = parse_header(data, options.limits, options.strict)
+        if reader.frame is not None and reader.frame.process.lossless:
+            raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
+        reader, planes, _ = entropy.decode_image(data, options.limits, options.strict, reader)
+    except JpegError as error:
+        raise type(error)(f"drop: {error.message}", error.offset) from None
+    return planes, reader.require_frame(), [np.asarray(q, np.uint16).reshape(64) for q in reader.qtables]
+
+
+def _changed_regions(picture: Picture, options: TranscodeOptions, other: Picture | None) -> Picture:
+    """A picture rolled, wiped, and with another one in it."""
+    planes, frame, tables = picture
+    if options.roll is not None:
+        planes = regions.roll(planes, frame, *options.roll)
+    if options.wipe is not None:
+        planes = regions.wipe(planes, frame, options.wipe)
+    if options.drop is not None and other is not None:
+        drop, its = options.drop, other[1]
+        same = its.precision == frame.precision and (
+            its.color is frame.color or ColorSpace.GRAY in (its.color, frame.color)
+        )
+        if not same:
+            raise ValueError(
+                f"drop: {its.precision}-bit {its.color.value} into {frame.precision}-bit {frame.color.value}"
+            )
+        place = drop.x, drop.y, drop.from_right, drop.from_bottom
+        planes, tables = regions.drop(planes, frame, tables, other, place, bool(options.trim))
+    return planes, frame, tables
+
+
+def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Picture | None) -> tuple[bytes, Notes]:
     reader = parse_header(data, options.limits, options.strict)
     if reader.frame is not None and reader.frame.process.lossless:
         raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
@@ -57,18 +98,30 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
             raise CorruptJpeg(*damaged[0])
     reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
     frame, turn = reader.require_frame(), ROTATIONS[options.rotate].then(FLIPS[options.flip])
+    asked_by, remedy = ("perfect", "perfect=False") if options.perfect else ("", "")
     if options.apply_exif_orientation:
         turn = EXIF_TURNS[orientation].then(turn)
+        if orientation != 1 and options.trim is None and not options.perfect:
+            asked_by, remedy = "apply_exif_orientation", "trim=False"
         notes = [*notes, *damaged]
     source = frame
     if options.grayscale:
         frame = _gray(frame)
-    layout = lay_out(frame, turn, options.crop, options.trim, options.perfect)
+    if asked_by:
+        check_perfect(frame, turn, asked_by, remedy)
+    part = None if options.crop is None else regions.crop_of(options.crop, lay_out(frame, turn).frame)
+    extension = part if isinstance(part, regions.Extension) else None
+    crop = None if isinstance(part, regions.Extension) else part
+    layout = lay_out(frame, turn, crop, bool(options.trim))
     tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
     tables = [np.ascontiguousarray(q.T if turn.transpose else q).reshape(64) for q in tables]
-    frame = _own_selectors(layout.frame, tables)
-    if turn != Turn() or frame != source:
+    if turn != Turn() or layout.frame != source:
         planes = turn_planes(planes, layout)
+    frame = layout.frame
+    if extension:
+        planes, frame = regions.extend(planes, frame, extension)
+    planes, frame, tables = _changed_regions((planes, frame, tables), options, other)
+    frame = _own_selectors(frame, tables)
     head = carried_head(
         reader.data,
         reader.segments,
@@ -93,9 +146,11 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions) -> tuple[byt
 def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) -> list[tuple[bytes | ValueError, Notes]]:
     """(the new file, or the JpegError or ValueError that its source met; warnings) of each file, on all cores."""
 
+    other = _read_drop(options)
+
     def one(data: bytes | memoryview) -> tuple[bytes | ValueError, Notes]:
         try:
-            return _transcode(data, options)
+            return _transcode(data, options, other)
         except ValueError as error:  # JpegError is one too
             return error, []
 

@@ -15,7 +15,7 @@ from ..run.memory import address, borrow
 from ..simd import kernel, load, store, vectorized
 from ..types import Component, Frame
 
-__all__ = ["EXIF_TURNS", "FLIPS", "ROTATIONS", "Layout", "Turn", "lay_out", "turn_planes"]
+__all__ = ["EXIF_TURNS", "FLIPS", "ROTATIONS", "Crop", "Layout", "Turn", "check_perfect", "lay_out", "turn_planes"]
 
 Crop = tuple[int, int, int | None, int | None]
 
@@ -71,16 +71,17 @@ def _turned(frame: Frame, turn: Turn) -> Frame:
     return replace(frame, components=components)
 
 
-def _check_perfect(frame: Frame, turn: Turn) -> None:
-    """frame: turned."""
+def check_perfect(frame: Frame, turn: Turn, asked_by: str, remedy: str) -> None:
+    """ValueError where mirroring leaves edges of a turned picture behind. asked_by, remedy: the options that it names."""
+    frame = _turned(frame, turn)
     for asked, size, mcu, what in (
         (turn.mirror_x, frame.width, 8 * frame.hmax, "width"),
         (turn.mirror_y, frame.height, 8 * frame.vmax, "height"),
     ):
         if asked and size % mcu:
             raise ValueError(
-                f"perfect=True: the turned picture's {what} {size} is no multiple of {mcu}, so that its last "
-                f"{size % mcu} cannot be mirrored; pass trim=True to cut them off, perfect=False to leave them in place"
+                f"{asked_by}=True: the turned picture's {what} {size} is no multiple of {mcu}, so that its last "
+                f"{size % mcu} cannot be mirrored; pass trim=True to cut them off, {remedy} to leave them in place"
             )
 
 
@@ -91,16 +92,14 @@ def _crop_axis(name: str, at: int, size: int | None, whole: int) -> int:
     return size
 
 
-def lay_out(frame: Frame, turn: Turn, crop: Crop | None = None, trim: bool = False, perfect: bool = False) -> Layout:
+def lay_out(frame: Frame, turn: Turn, crop: Crop | None = None, trim: bool = False) -> Layout:
     """The layout of a picture turned, then cropped; a single component gets sampling factors 1×1.
 
     crop: (x, y, width, height) in pixels of the turned picture, width or height None for all that is left. The upper
-    left corner moves up and left to the next MCU, and width and height grow by as much. trim: cut off partial MCUs at
-    edges that mirroring would leave in place. perfect: ValueError where there are any, as for crops beyond the picture.
+    left corner moves up and left to the next MCU, and width and height grow by as much; ValueError for crops beyond the
+    picture. trim: cut off partial MCUs at edges that mirroring would leave in place.
     """
     full = _turned(frame, turn)
-    if perfect:
-        _check_perfect(full, turn)
     mcu_w, mcu_h = 8 * full.hmax, 8 * full.vmax
     width, height = full.width, full.height
     x = y = 0

@@ -13,7 +13,7 @@ from .checks import check_choice, check_int
 from .choices import COLORS, KINDS, MAX_SIDE, SUBSAMPLING, TARGET_METRICS, TUNES, Kind, Tune
 
 __all__ = [
-    "parse_color", "parse_crop", "parse_keep", "parse_qslots", "parse_qtables", "parse_quality", "parse_region", "parse_scale",
+    "parse_color", "parse_keep", "parse_qslots", "parse_qtables", "parse_quality", "parse_region", "parse_scale",
     "parse_subsampling", "parse_target_metric", "parse_tune",
 ]  # fmt: skip
 
@@ -173,14 +173,3 @@ def parse_keep(value: Any) -> tuple[Kind, ...]:
         if name not in KINDS:
             raise ValueError(f"keep={value!r}: must be 'all', 'none', or one or several of {', '.join(KINDS)}")
     return names
-
-
-def parse_crop(value: Any) -> tuple[int, int, int | None, int | None]:
-    """A region (x, y, width, height), None for a side that takes all that is left."""
-    try:
-        x, y, width, height = value
-    except (TypeError, ValueError):
-        message = "must be (x, y, width, height), width or height None for all that is left"
-        raise ValueError(f"crop={value!r}: {message}") from None
-    sides = [None if s is None else check_int(f"crop[{i}]", s, 1, MAX_SIDE) for i, s in ((2, width), (3, height))]
-    return check_int("crop[0]", x, 0, MAX_SIDE), check_int("crop[1]", y, 0, MAX_SIDE), sides[0], sides[1]

@@ -8,7 +8,8 @@ from .choices import FLIPS, ROTATIONS
 from .decode import STRICT, UPRIGHT, Within
 from .encode import EncodeOptions, Optimize, Scans
 from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
-from .parse import parse_crop, parse_keep
+from .parse import parse_keep
+from .regions import parse_crop, parse_drop, parse_roll, parse_wipe
 
 __all__ = ["TranscodeOptions"]
 
@@ -17,7 +18,8 @@ __all__ = ["TranscodeOptions"]
 class TranscodeOptions:
     """How files become other files without loss. `api.transcode` tells it at length.
 
-    keep: kinds of segments, without "icc" where icc_profile takes its place. scans: `types.Scan`s.
+    keep: kinds of segments, without "icc" where icc_profile takes its place. scans: `types.Scan`s. crop, wipe: a
+    `regions.Geometry`; drop: a `regions.Drop`.
     """
 
     rotate: Annotated[int, Option("Degrees clockwise: 0, 90, 180 or 270.", choice(ROTATIONS))] = 0
@@ -25,10 +27,21 @@ class TranscodeOptions:
         str | None, Option("Mirror after turning: horizontal, vertical, transpose or transverse.", choice(FLIPS))
     ] = None
     crop: Annotated[
-        tuple[int, int, int | None, int | None] | None,
+        Any,
         Option("Region of the turned picture; x and y go down to the next MCU.", lambda _, r: parse_crop(r)),
     ] = None
-    trim: Annotated[bool, Option("Cut off edges that cannot be mirrored.", check_flag)] = False
+    roll: Annotated[
+        Any,
+        Option(
+            "Move the picture (right, down) in pixels, whole MCUs; what leaves comes in opposite.",
+            lambda _, r: parse_roll(r),
+        ),
+    ] = None
+    wipe: Annotated[Any, Option("Region to make grey, out to whole MCUs.", lambda _, r: parse_wipe(r))] = None
+    drop: Annotated[Any, Option("Another file's picture, put into this one at (x, y).", lambda _, d: parse_drop(d))] = (
+        None
+    )
+    trim: Annotated[bool | None, Option("Cut off edges that cannot be mirrored.")] = None
     perfect: Annotated[bool, Option("Fail where edges cannot be mirrored.", check_flag)] = False
     grayscale: Annotated[bool, Option("Luma alone.", check_flag)] = False
     optimize: Optimize = True
@@ -46,6 +59,8 @@ class TranscodeOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.trim is not None:
+            check_flag("trim", self.trim)
         if self.trim and self.perfect:
             raise ValueError("trim and perfect: give one of them, not both")
         kept = parse_keep(self.keep)
