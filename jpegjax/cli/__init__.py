@@ -13,7 +13,8 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 when all went well, 1 when a file failed, 2 for wrong usage."""
+    """Run the command line and exit: 0 when all went well, 1 when a file failed, 2 when one was damaged and saved in
+    part (as djpeg does), or for wrong usage."""
     from typer.main import get_command
 
     from .app import app

@@ -21,7 +21,10 @@ app: typer.Typer = typer.Typer(add_completion=False, rich_markup_mode=None, pret
 
 @app.callback(invoke_without_command=False)
 def _root(version: Version = False) -> None:
-    """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, transcode, look inside."""
+    """JPEG files, byte-identical to libjpeg-turbo's: encode, decode, transcode, look inside.
+
+    Exit codes: 0, all well; 1, a file failed; 2, a damaged file was saved as far as it can be read, or wrong usage.
+    """
 
 
 for verb in (encode, decode, transcode, info, demo, codecs, compare, train):

@@ -27,7 +27,7 @@ _LONGEST_TABLE = 100
 class Row:
     """One file's line. nbytes: of the JPEG file; source_nbytes: of the one that it was made of, if it was.
 
-    verdict: compared with libjpeg-turbo; ok: False for a difference.
+    verdict: compared with libjpeg-turbo; ok: False for a difference. damage: of a file of which what can be read was saved.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Row:
     psnr_db: float | None = None
     verdict: str | None = None
     notes: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
     error: str | None = None
     ok: bool = True
 
@@ -104,7 +105,8 @@ def reason(error: BaseException) -> str:
         return f"{error}; here: --limit-pixels, --limit-memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    said, name = str(error), type(error).__name__
+    said, kind = str(error), type(error)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     if said and isinstance(error, (ValueError, OSError, ImportError, SyntaxError)):
         return said
     return f"{name}: {said}" if said else name
@@ -199,12 +201,19 @@ def _speed(totals: Totals, pixels: int) -> str:
 
 
 def failures(rows: Sequence[Row], lost: Sequence[tuple[str, str]]) -> int:
-    """List what failed, on stderr; the exit code."""
+    """List what failed and what was damaged, on stderr; the exit code: 1 where a file failed, else 2 where one was damaged."""
     bad = [*lost, *((r.name, r.error or f"differs from libjpeg-turbo: {r.verdict}") for r in rows if r.failed)]
-    if len(bad) == 1 and len(rows) + len(lost) == 1:
-        print(f"jpegjax: {shown(bad[0][0])}: {shown(bad[0][1])}", file=sys.stderr)
-    elif bad:
-        print(f"jpegjax: {len(bad)} of {len(rows) + len(lost)} failed:", file=sys.stderr)
-        for name, reason in bad:
+    hurt = [(r.name, _few(r.damage)) for r in rows if r.damage and not r.failed]
+    _list(bad, len(rows) + len(lost), "failed", "")
+    _list(hurt, len(rows) + len(lost), "damaged; what can be read was saved", "damaged, what can be read was saved: ")
+    return 1 if bad else 2 if hurt else 0
+
+
+def _list(files: Sequence[tuple[str, str]], total: int, what: str, before: str) -> None:
+    """Names and reasons on stderr, in one line where there was but one file."""
+    if len(files) == 1 == total:
+        print(f"jpegjax: {shown(files[0][0])}: {before}{shown(files[0][1])}", file=sys.stderr)
+    elif files:
+        print(f"jpegjax: {len(files)} of {total} {what}:", file=sys.stderr)
+        for name, reason in files:
             print(f"  {shown(name)}: {shown(reason)}", file=sys.stderr)
-    return 1 if bad else 0

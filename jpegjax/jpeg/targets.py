@@ -287,8 +287,10 @@ def _refusal(picture: _Picture, engine: str, device: Any) -> Exception:
         ends.append(len(data) if picture.options.target_metric is None else picture.metric(data))
     name = "target_bytes" if picture.options.target_metric is None else "target_metric"
     value = getattr(picture.options, name)
-    low, high = (f"{x:,}" if isinstance(x, int) else f"{x:.4g}" for x in ends)
-    return ValueError(f"{name}={value!r}: out of reach; qualities 1 to 100 give {low} to {high}")
+    aim = value if name == "target_bytes" else value[1]
+    nearest = min(ends, key=lambda end: abs(end - aim))
+    low, high, near = (f"{x:,}" if isinstance(x, int) else f"{x:.4g}" for x in (*ends, nearest))
+    return ValueError(f"{name}={value!r}: out of reach; qualities 1 to 100 give {low} to {high}; the nearest is {near}")
 
 
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:

@@ -78,7 +78,7 @@ class DecodeJob:
             item.result = pixels
             if self.options.partial:
                 item.row.notes.append(self._part(*pixels.shape[:2]))
-            item.row.notes += [f"{message} (byte offset {offset})" for message, offset in found]
+            item.row.damage += [f"{message} (byte offset {offset})" for message, offset in found]
 
     def _part(self, height: int, width: int) -> str:
         """What was decoded: "scale 1/2, crop 62×62+71+71: 62×62 pixels"."""

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...api.encoding import encode_batch
+from ...api.encoding import encode_each
 from ...errors import JpegError
 from ...jpeg import codec
 from ...options import EncodeOptions, Limits
 from ...options.scans import check_script
 from .. import oracle, pictures
-from ..report import Totals
+from ..report import Totals, reason
 from .item import ANY, TINY, Item
 
 __all__ = ["EncodeJob"]
@@ -90,15 +90,19 @@ class EncodeJob:
         start = time.perf_counter()
         for settings, group in itertools.groupby(items, key=self.settings):
             same = list(group)
-            files = encode_batch([i.picture for i in same], settings, self.engine, self.device)
-            for item, data in zip(same, files, strict=True):
-                item.result, item.row.nbytes = data, len(data)
+            files = encode_each([i.picture for i in same], settings, self.engine, self.device)
+            for item, (data, _) in zip(same, files, strict=True):
+                if isinstance(data, Exception):
+                    item.row.error = reason(data)
+                else:
+                    item.result, item.row.nbytes = data, len(data)
         totals.coding_seconds += time.perf_counter() - start
         if self.psnr or self.verify:
             start = time.perf_counter()
-            decoded = codec.decode([item.result for item in items], ANY, self.engine, self.device)
+            coded = [item for item in items if item.result is not None]
+            decoded = codec.decode([item.result for item in coded], ANY, self.engine, self.device) if coded else []
             totals.decoding_seconds += time.perf_counter() - start
-            for item, (pixels, _) in zip(items, decoded, strict=True):
+            for item, (pixels, _) in zip(coded, decoded, strict=True):
                 item.decoded = pixels if isinstance(pixels, JpegError) else np.asarray(pixels)
 
     def finish(self, item: Item) -> bytes | None:

@@ -73,14 +73,14 @@ class TranscodeJob:
         results = transcode([item.source for item in items], self.options)
         totals.coding_seconds += time.perf_counter() - start
         for item, (content, found) in zip(items, results, strict=True):
-            notes = [f"{message} (byte offset {offset})" for message, offset in found]
+            damage = [f"{message} (byte offset {offset})" for message, offset in found]
             if isinstance(content, ValueError):
                 item.row.error = reason(content)
-            elif self.in_place and notes:
-                item.row.error = f"damaged, so not replaced; -o writes what can be saved: {notes[0]}"
+            elif self.in_place and damage:
+                item.row.error = f"damaged, so not replaced; -o writes what can be saved: {damage[0]}"
             else:
                 item.result, item.row.nbytes = content, len(content)
-                item.row.notes += notes
+                item.row.damage += damage
 
     def finish(self, item: Item) -> bytes | None:
         found = inspect(item.result, ANY.limits)
