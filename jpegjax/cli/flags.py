@@ -47,10 +47,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No table and no progress b
 Engine = Annotated[str, typer.Option(help="host (CPU kernels), xla (any JAX device) or auto.")]
 Device = Annotated[str | None, typer.Option(help="JAX device for xla: cpu, gpu, tpu, gpu:1…")]
 LimitPixels = Annotated[
-    int | None, typer.Option(min=0, help="Refuse pictures of more pixels; 0 for no limit. [default: 268435456]")
+    str | None, typer.Option(help="Refuse pictures of more pixels, such as 1.5M; 0 for no limit. [default: 268435456]")
 ]
 LimitMemory = Annotated[
-    int | None, typer.Option(min=0, help="Refuse files that need more MiB; 0 for no limit. [default: 2048]")
+    str | None,
+    typer.Option(help="Refuse files that need more MiB, or bytes as 500M, 1.5G; 0 for no limit. [default: 2048]"),
 ]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
 Upright = Annotated[bool, typer.Option("--exif-transpose", help=said("apply_exif_orientation", kind=DecodeOptions))]
@@ -66,7 +67,9 @@ Tune = Annotated[
     str | None,
     typer.Option(help=said("tune", "psnr, ms-ssim, ssimulacra2 or all.")),
 ]
-TargetBytes = Annotated[int | None, typer.Option(min=1, help=said("target_bytes"))]
+TargetBytes = Annotated[
+    str | None, typer.Option(help=said("target_bytes", "Also as 50k (50,000), 1.5M, 64Ki (65,536)."))
+]
 TargetMetric = Annotated[
     str | None,
     typer.Option(help=said("target_metric", "ssimulacra2=80, psnr=40, ssim=0.98, ms-ssim=0.99 or their like.")),

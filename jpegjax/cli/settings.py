@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from . import pipes
 from .paths import Job, UsageError, shown
 
 __all__ = [
-    "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality", "region",
-    "restart", "say_ignored", "scans", "target_metric",
+    "amount", "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality",
+    "region", "restart", "say_ignored", "scans", "target_metric",
 ]  # fmt: skip
 
 
@@ -122,17 +123,31 @@ def say_ignored(why: str, given: Mapping[str, Any], quiet: bool) -> None:
         print(f"jpegjax: {why}: {', '.join(names)} not used", file=sys.stderr)
 
 
-def limits(pixels: int | None, memory: int | None) -> Limits:
-    """Limits with what the flags change; 0 lifts one. memory: MiB.
+_TIMES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+
+
+def amount(flag: str, value: str | None, unit: int = 1) -> int | None:
+    """A number as people write it: 50000, 50k, 1.5M, 64Ki, with B or P behind if they like. unit: of a bare number."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kmg]i?)?([bp]|pixels?|bytes?)?", value.strip().lower())
+    number = round(Fraction(match[1]) * (_TIMES[match[2] or ""] if match[2] or match[3] else unit)) if match else -1
+    if not match or not 0 <= number < 1 << 62 or (number == 0 and Fraction(match[1])):
+        raise UsageError(f"{flag} {shown(value)}: must be a number such as 50000, 50k, 1.5M or 64Ki")
+    return number
+
+
+def limits(pixels: str | None, memory: str | None) -> Limits:
+    """Limits with what the flags change; 0 lifts one. memory: MiB where it is a bare number.
 
     Who names a number of pixels also accepts them from a small file; without a limit on them there is none on steps.
     """
-    standard = Limits()
+    standard, most = Limits(), amount("--limit-pixels", pixels)
     return Limits(
-        pixels_per_byte=standard.pixels_per_byte if pixels is None else None,
-        pixels=standard.pixels if pixels is None else pixels or None,
-        steps_per_byte=None if pixels == 0 else standard.steps_per_byte,
-        memory=standard.memory if memory is None else (memory << 20) or None,
+        pixels_per_byte=standard.pixels_per_byte if most is None else None,
+        pixels=standard.pixels if most is None else most or None,
+        steps_per_byte=None if most == 0 else standard.steps_per_byte,
+        memory=standard.memory if memory is None else amount("--limit-memory", memory, 1 << 20) or None,
     )
 
 

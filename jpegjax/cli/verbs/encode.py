@@ -118,7 +118,7 @@ def encode(
             arithmetic=arithmetic,
             scans=settings.scans(scans),
             tune=True if tune == "all" else tune,
-            target_bytes=target_bytes,
+            target_bytes=settings.amount("--target-bytes", target_bytes),
             target_metric=settings.target_metric(target_metric),
             metadata=Metadata(
                 icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None, comment=comment
