@@ -15,11 +15,45 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MCU_BLOCKS", "ZIGZAG", "Array", "Coefficients", "ColorSpace", "Component", "Conditioning", "Device", "Frame",
-    "HuffmanSpec", "JaxDevice", "Process", "Scan", "register_pytree",
+    "HuffmanSpec", "JaxDevice", "Process", "Scan", "array_of", "is_traced", "register_pytree",
 ]  # fmt: skip
 
 Array: TypeAlias = "npt.NDArray[Any] | jax.Array"
 """NumPy's or JAX's."""
+
+
+_REMEDIES = {
+    "torch": "pass {0}.cpu().numpy(), of shape [H, W, C]: .permute(1, 2, 0) where channels come first",
+    "tensorflow": "pass {0}.numpy(), outside tf.function",
+    "PIL": "pass np.asarray({0})",
+    "pandas": "pass {0}.to_numpy(np.uint8)",
+    "cupy": "pass {0}.get()",
+}
+"""What to do with what other libraries hold, by the name of their module."""
+
+
+def array_of(name: str, value: Any) -> Any:
+    """An argument as JAX's array, or as NumPy's in the machine's byte order. TypeError, with the remedy, for what is neither.
+
+    name: of the argument, for the message. Nothing is copied but what has the other byte order.
+    """
+    library = type(value).__module__.partition(".")[0]
+    if library in ("jax", "jaxlib"):
+        return value
+    kind = type(value).__name__
+    if library in _REMEDIES:
+        raise TypeError(f"{name}: a {library} {kind}, must be a NumPy or JAX array; {_REMEDIES[library].format(name)}")
+    if isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: must be a NumPy or JAX array, not {kind}; pass np.asarray({name}, np.uint8)")
+    if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__array__"):
+        raise TypeError(f"{name}: must be a NumPy or JAX array, not {kind}")
+    array = np.asarray(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a JAX array has no values yet, as inside jit, grad or vmap."""
+    return any(kind.__name__ == "Tracer" for kind in type(value).__mro__)
 
 
 class JaxDevice(Protocol):

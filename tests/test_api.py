@@ -207,7 +207,7 @@ IMAGE = picture(37, 53) % 249
 REFUSED = [
     (IMAGE.astype(np.float32), {}, TypeError, r"images: dtype float32; must be uint8"),
     (IMAGE.astype(np.uint16), {}, TypeError, r"dtype uint16"),
-    (IMAGE.tolist(), {}, TypeError, r"images\[0\]"),
+    (IMAGE.tolist(), {}, TypeError, r"images: must be a NumPy or JAX array, not list; pass np\.asarray"),
     ("x.png", {}, TypeError, r"images: must be a NumPy or JAX array"),
     (None, {}, TypeError, r"images: must be a NumPy or JAX array.*NoneType"),
     (IMAGE[0, 0], {}, ValueError, r"images: shape \(3,\); must be \[H, W\]"),
@@ -246,7 +246,7 @@ REFUSED = [
     (IMAGE, {"tune": "psnr", "lossless": True}, ValueError, r"tune='psnr': lossless"),
     (IMAGE, {"tune": "psnr", "qtables": [[1] * 64]}, ValueError, r"give tune or qtables"),
     (IMAGE.astype(np.uint16), {"tune": True, "precision": 12}, ValueError, r"tune=True: only files of 8 bits"),
-    (np.dstack([IMAGE, IMAGE[..., :1]]), {"tune": True}, ValueError, r"only grey and RGB"),
+    (np.dstack([IMAGE, IMAGE[..., :1]]), {"tune": True, "mode": "CMYK"}, ValueError, r"only grey and RGB"),
     (IMAGE, {"target_bytes": 0}, ValueError, r"target_bytes=0: must be 1\.\."),
     (IMAGE, {"target_bytes": 1.5}, TypeError, r"target_bytes=1\.5"),
     (IMAGE, {"target_bytes": 9000, "target_metric": ("psnr", 40)}, ValueError, r"give one of them"),
@@ -321,7 +321,7 @@ def test_doors_have_the_promised_signatures() -> None:
         "images", "quality", "subsampling", "qtables",
         "qslots", "color", "smoothing", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
-        "precision", "lossless", "predictor", "point_transform",
+        "precision", "mode", "lossless", "predictor", "point_transform",
         "streamtype", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [

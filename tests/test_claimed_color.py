@@ -48,7 +48,7 @@ CODINGS = [{}, {"optimize": True, "restart_blocks": 3}, {"arithmetic": True}]
 def test_dct_files_are_what_libjpeg_takes_them_for(coding: dict) -> None:
     image = picture(19, 23)
     data = jpegjax.encode(image, subsampling="4:4:4", **coding)
-    inks = jpegjax.encode(picture(19, 23, 4), **coding)
+    inks = jpegjax.encode(picture(19, 23, 4), mode="CMYK", **coding)
     for jfif, transform, ids in product((False, True), ADOBE, IDS[:4]):
         for file in (claimed(data, jfif, transform, ids), claimed(inks, jfif, transform, (*ids, 75))):
             with warnings.catch_warnings():
@@ -93,7 +93,7 @@ def test_color_overrides_what_a_file_claims(engine: str) -> None:
         for file in (data, claimed(data, False, 0, (82, 71, 66)), claimed(data, False, None, (5, 6, 7))):
             wanted = pillow_pixels(claimed(data, False, transform, (1, 2, 3)))
             assert np.array_equal(jpegjax.decode(file, color=name, engine=engine), wanted)
-    inks = jpegjax.encode(picture(19, 23, 4))
+    inks = jpegjax.encode(picture(19, 23, 4), mode="CMYK")
     for name, transform in (("CMYK", 0), ("YCCK", 2)):
         wanted = pillow_pixels(claimed(inks, False, transform, (1, 2, 3, 4)))
         for file in (inks, claimed(inks, True, 2, (1, 2, 3, 4)), claimed(inks, False, None, (1, 2, 3, 4))):

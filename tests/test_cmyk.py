@@ -38,29 +38,29 @@ FORMS = [
 def test_files_and_pixels_are_pillows(size, form):
     image = picture(*size, 4)
     theirs = pillow(image, **form)
-    assert jpegjax.encode(image, engine="host", **form) == theirs
+    assert jpegjax.encode(image, mode="CMYK", engine="host", **form) == theirs
     np.testing.assert_array_equal(jpegjax.decode(theirs, engine="host", strict=True), pillow_pixels(theirs))
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_engines_agree(subsampling):
     image = picture(21, 37, 4)
-    files = {engine: jpegjax.encode(image, subsampling=subsampling, engine=engine) for engine in ENGINES}
+    files = {engine: jpegjax.encode(image, mode="CMYK", subsampling=subsampling, engine=engine) for engine in ENGINES}
     assert files["host"] == files["xla"]
     np.testing.assert_array_equal(*(jpegjax.decode(files["host"], engine=engine) for engine in ENGINES))
 
 
 def test_batches_and_restarts():
     images = np.stack([picture(40, 30, 4, seed) for seed in range(3)])
-    assert jpegjax.encode(images) == [pillow(image) for image in images]
-    data = jpegjax.encode(images[0], restart_rows=1)
+    assert jpegjax.encode(images, mode="CMYK") == [pillow(image) for image in images]
+    data = jpegjax.encode(images[0], mode="CMYK", restart_rows=1)
     assert b"\xff\xd0" in data
     np.testing.assert_array_equal(jpegjax.decode(data, strict=True), pillow_pixels(data))
 
 
 def test_more_than_ten_blocks_take_scans_apart():
     image = picture(30, 50, 4)
-    data = jpegjax.encode(image, subsampling="4:1:0")
+    data = jpegjax.encode(image, mode="CMYK", subsampling="4:1:0")
     assert data.count(b"\xff\xda") == 4
     np.testing.assert_array_equal(jpegjax.decode(data), pillow_pixels(data))
 
@@ -97,7 +97,7 @@ def test_corpora(shared):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_modes_that_libjpeg_refuses(engine):
-    four, three = jpegjax.encode(picture(9, 9, 4)), jpegjax.encode(picture(9, 9, 4)[..., :3])
+    four, three = jpegjax.encode(picture(9, 9, 4), mode="CMYK"), jpegjax.encode(picture(9, 9, 4)[..., :3])
     for mode in ("RGB", "L"):
         with pytest.raises(UnsupportedJpeg, match=f"cmyk pictures are not converted to mode '{mode}'") as caught:
             jpegjax.decode(four, mode=mode, engine=engine)
@@ -149,7 +149,7 @@ def test_any_sampling_decodes_as_pillow(size, factors, color, progressive):
 def test_damage_is_survived():
     rng = np.random.default_rng(0)
     forms = [(s, p) for s in ("4:4:4", "4:2:0") for p in (False, True)]
-    files = [jpegjax.encode(picture(24, 40, 4), subsampling=s, progressive=p) for s, p in forms]
+    files = [jpegjax.encode(picture(24, 40, 4), mode="CMYK", subsampling=s, progressive=p) for s, p in forms]
     for _ in range(200):
         data = bytearray(files[rng.integers(4)])
         for at in rng.integers(2, len(data), 3):

@@ -167,7 +167,7 @@ def test_twelve_bits_of_jpegsuite(shared, folder):
 
 def test_engines_agree():
     image = deep_picture(21, 37)
-    for channels, options in ((3, {}), (4, {"subsampling": "4:2:2"})):
+    for channels, options in ((3, {}), (4, {"subsampling": "4:2:2", "mode": "CMYK"})):
         deep = deep_picture(21, 37, channels)
         host = jpegjax.encode(deep, precision=12, engine="host", **options)
         assert jpegjax.encode(deep, precision=12, engine="xla", **options) == host
@@ -210,8 +210,9 @@ def test_coefficients_survive_any_file(height, width, channels, subsampling, pro
     options = EncodeOptions(precision=12, subsampling=subsampling, quality=quality)
     frame, tables = plan(image.shape, options)
     data = jpegjax.encode(
-        image, precision=12, subsampling=subsampling, quality=quality, progressive=progressive, restart_blocks=restart
-    )
+        image, precision=12, subsampling=subsampling, quality=quality, progressive=progressive, restart_blocks=restart,
+        mode="CMYK" if channels == 4 else None,
+    )  # fmt: skip
     found = jpegjax.read_coefficients(data, strict=True)
     assert found.frame.precision == 12
     assert found.frame.process is (Process.PROGRESSIVE if progressive else Process.EXTENDED)

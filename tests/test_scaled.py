@@ -190,7 +190,7 @@ def test_colours_and_processes(mode, processes):
             np.testing.assert_array_equal(pixels, expected)
         else:
             assert pixels.shape == (*expected.shape, 3)
-    inks = jpegjax.encode(np.dstack([image, image[..., 0]]), **processes)
+    inks = jpegjax.encode(np.dstack([image, image[..., 0]]), mode="CMYK", **processes)
     ink = jpegjax.read_coefficients(inks)
     for c in range(4):
         one = jpegjax.write_coefficients(Coefficients(ink.planes[c : c + 1], ink.qtables[c : c + 1], luma))

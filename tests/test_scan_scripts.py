@@ -159,8 +159,8 @@ def test_other_components_and_bits() -> None:
     cmyk, deep = np.tile(picture(40, 24, 1)[..., None], 4) // [1, 2, 3, 4], picture(40, 24).astype(np.uint16) * 16
     cmyk = cmyk.astype(np.uint8)
     for image, script, options in (
-        (cmyk, "0 3; 1 2;", {}),
-        (cmyk, "0 1 2 3: 0-0, 0, 0; " + "".join(f"{c}: 1-63, 0, 0;" for c in (3, 1, 0, 2)), {}),
+        (cmyk, "0 3; 1 2;", {"mode": "CMYK"}),
+        (cmyk, "0 1 2 3: 0-0, 0, 0; " + "".join(f"{c}: 1-63, 0, 0;" for c in (3, 1, 0, 2)), {"mode": "CMYK"}),
         (deep, "0; 1 2;", {"precision": 12}),
         (
             deep,

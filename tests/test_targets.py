@@ -149,8 +149,8 @@ def test_what_is_out_of_reach_is_refused_with_the_range(target, message: str) ->
 def test_cmyk_has_no_metric_but_a_size() -> None:
     cmyk = np.concatenate([photo(), photo()[..., :1]], 2)
     with pytest.raises(ValueError, match="no metric takes CMYK"):
-        jpegjax.encode(cmyk, target_metric=("psnr", 40))
-    assert 0.99 * 20_000 <= len(jpegjax.encode(cmyk, target_bytes=20_000)) <= 20_000
+        jpegjax.encode(cmyk, mode="CMYK", target_metric=("psnr", 40))
+    assert 0.99 * 20_000 <= len(jpegjax.encode(cmyk, mode="CMYK", target_bytes=20_000)) <= 20_000
 
 
 def test_twelve_bits_have_targets() -> None:

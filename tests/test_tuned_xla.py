@@ -219,4 +219,4 @@ def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.Mon
 def test_cmyk_is_refused_by_both_engines() -> None:
     for engine in ("host", "xla"):
         with pytest.raises(ValueError, match="only grey and RGB"):
-            jpegjax.encode(np.zeros((8, 8, 4), np.uint8), tune=True, engine=engine)
+            jpegjax.encode(np.zeros((8, 8, 4), np.uint8), mode="CMYK", tune=True, engine=engine)

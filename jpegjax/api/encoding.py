@@ -13,6 +13,7 @@ from ..options import (
     Engine,
     Errors,
     Metadata,
+    Mode,
     Restart,
     StreamType,
     TargetMetric,
@@ -66,6 +67,7 @@ def encode(
     comment: bytes | str | None = None,
     dpi: tuple[float, float] | None = None,
     precision: int | None = None,
+    mode: Mode | None = None,
     lossless: bool = False,
     predictor: int | None = None,
     point_transform: int = 0,
@@ -78,7 +80,8 @@ def encode(
 
     Args:
         images: One image, or several. uint8, values 0..255, NumPy or JAX: [H, W] or [H, W, 1] (grey), [H, W, 3] (RGB) or
-            [H, W, 4] (CMYK, 255 full ink, stored inverted behind an Adobe marker as Pillow does). Sides 1..65,535 pixels.
+            with mode="CMYK" [H, W, 4] (255 full ink, stored inverted behind an Adobe marker as Pillow does). uint16 where
+            precision or lossless says so; any byte order and strides. Sides 1..65,535 pixels.
             Several are a list, whose images may differ in size, or one array [N, H, W, C]. Type checkers take an array for
             one image; `list(batch)` tells them better.
         quality: IJG quality 1..100, or two of them for luma and chroma. It scales the tables of T.81 Annex K, as
@@ -121,6 +124,8 @@ def encode(
         precision: Bits a sample: 8 or 12, lossless 2..16. 8 unless given. With 12, images are uint16 0..4095, files
             extended sequential or progressive, Huffman tables always fitted, and quality's steps not held to 255 (cjpeg
             -precision 12).
+        mode: What images hold: L, RGB or CMYK; by default L or RGB by their channels. Four channels without "CMYK" raise: they
+            might be RGBA, whose alpha JPEG cannot keep.
         lossless: Keep every sample (T.81 SOF3). As cjpeg -lossless: RGB stays RGB, nothing is subsampled, the Huffman
             table is always fitted, quality and optimize do not count. Images are uint8 or uint16, precision 2..16 bits
             that hold all values, by default those of the dtype.
@@ -160,6 +165,7 @@ def encode(
         target_metric=target_metric,
         metadata=Metadata(icc_profile=icc_profile, exif=exif, xmp=xmp, comment=comment, dpi=dpi),
         precision=precision,
+        mode=mode,
         lossless=lossless,
         predictor=predictor,
         point_transform=point_transform,
@@ -167,7 +173,7 @@ def encode(
     )
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
-    batch, single = as_images(images, options.precision, options.lossless, errors)
+    batch, single = as_images(images, options, errors)
     if options.color is ColorSpace.GRAY:
         batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
     results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)

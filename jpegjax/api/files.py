@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from ..options import JPEG_SUFFIXES
 from ..run.writing import write_file
 from ..types import Array, Device
 from .decoding import decode
@@ -50,14 +52,21 @@ def imwrite(path: str | os.PathLike[str], image: Array, **options: Unpack[Encode
     hard links are written through.
 
     Args:
-        path: Where the file shall lie.
-        image: [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as `encode` takes it.
+        path: Where the file shall lie: .jpg, .jpeg, .jpe, .jfif, .jif or no suffix.
+        image: [H, W], [H, W, 1], [H, W, 3], or CMYK, as `encode` takes it.
         options: As for `encode`.
 
     Raises:
         OSError: The file cannot be written; it names the path.
         TypeError: Several images are given; other errors as for `encode`.
+        ValueError: The path has the suffix of another format; other errors as for `encode`.
     """
+    suffix = Path(os.fsdecode(path)).suffix
+    if suffix and suffix.lower() not in JPEG_SUFFIXES:
+        raise ValueError(
+            f"path={str(path)!r}: imwrite writes JPEG files, to .jpg or .jpeg; for {suffix} take another library, such as "
+            "PIL.Image.fromarray(image).save(path)"
+        )
     if isinstance(image, (list, tuple)) or getattr(image, "ndim", 2) == 4:
         raise TypeError("image: imwrite takes one image; encode takes batches")
     write_file(path, encode(image, **options))

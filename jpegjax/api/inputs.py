@@ -12,9 +12,12 @@ import numpy as np
 
 from ..errors import JpegError, JpegWarning
 from ..options import MAX_SIDE, Errors
+from ..types import ColorSpace, array_of, is_traced
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from ..options import EncodeOptions
 
 __all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "luma", "on_good", "settled"]
 
@@ -33,16 +36,18 @@ def _is_jax(x: Any) -> bool:
     return type(x).__module__.startswith(("jax", "jaxlib"))
 
 
-def _image(x: Any, name: str, precision: int | None, lossless: bool) -> Any:
+def _image(x: Any, name: str, options: EncodeOptions) -> Any:
     """An image as a C-contiguous NumPy array or a JAX array [H, W], [H, W, 3] or [H, W, 4].
 
     It is uint8, or uint16 for a precision above 8 bits; lossless ones may be either, and None is then the dtype's.
     """
-    if not _is_jax(x):
-        if isinstance(x, (str, bytes, bytearray, list, tuple, os.PathLike)) or not hasattr(x, "__array__"):
-            raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(x).__name__}")
-        x = np.asarray(x)
-    wide = x.dtype == np.uint16 if lossless or precision is None else precision > 8
+    x, precision = array_of(name, x), options.precision
+    if is_traced(x):
+        raise TypeError(
+            f"{name}: a traced array (inside jit, grad or vmap) has no values to encode; call encode outside, or through "
+            "jax.pure_callback; simulate is JPEG that can be traced"
+        )
+    wide = x.dtype == np.uint16 if options.lossless or precision is None else precision > 8
     dtype, bits = (np.uint16, 16) if wide else (np.uint8, 8)
     precision = precision or bits
     largest = (1 << min(precision, bits)) - 1
@@ -51,15 +56,26 @@ def _image(x: Any, name: str, precision: int | None, lossless: bool) -> Any:
         raise TypeError(f"{name}: dtype {x.dtype}; must be {np.dtype(dtype)} (values 0..{largest}){wanted}")
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
-    if x.ndim not in (2, 3) or (x.ndim == 3 and x.shape[2] not in (3, 4)):
-        raise ValueError(
-            f"{name}: shape {x.shape}; must be [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (grey, RGB, CMYK)"
-        )
-    if not all(1 <= side <= MAX_SIDE for side in x.shape[:2]):
-        raise ValueError(f"{name}: {x.shape[1]}×{x.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
+    _check_shape(x.shape, name, "CMYK" if options.color is ColorSpace.CMYK else options.mode)
     if precision < bits and int(x.max()) > largest:
         raise ValueError(f"{name}: values up to {int(x.max())}; precision={precision} holds 0..{largest}")
     return x if _is_jax(x) else np.ascontiguousarray(x)
+
+
+def _check_shape(shape: tuple[int, ...], name: str, mode: str | None) -> None:
+    """ValueError for what is no image of this mode. shape: without a last axis of 1."""
+    channels = {2: 1, 3: shape[-1]}.get(len(shape), 0)
+    if channels not in (1, 3, 4):
+        raise ValueError(f'{name}: shape {shape}; must be [H, W], [H, W, 1], [H, W, 3], or [H, W, 4] with mode="CMYK"')
+    if channels == 4 and mode is None:
+        raise ValueError(
+            f"{name}: shape {shape}, four channels: of RGBA drop or blend the alpha ({name}[..., :3]), which JPEG lacks; "
+            'CMYK say by mode="CMYK"'
+        )
+    if mode is not None and channels != {"L": 1, "RGB": 3, "CMYK": 4}[mode]:
+        raise ValueError(f"{name}: shape {shape}, {channels} channels; mode={mode!r} has {'134'['LRC'.index(mode[0])]}")
+    if not all(1 <= side <= MAX_SIDE for side in shape[:2]):
+        raise ValueError(f"{name}: {shape[1]}×{shape[0]} pixels; each side must be 1..{MAX_SIDE}")
 
 
 def _read(function: Callable[..., Any], errors: Errors, *arguments: Any) -> Any:
@@ -72,21 +88,22 @@ def _read(function: Callable[..., Any], errors: Errors, *arguments: Any) -> Any:
         return error
 
 
-def as_images(images: Any, precision: int | None, lossless: bool, errors: Errors = "raise") -> tuple[list[Any], bool]:
+def as_images(images: Any, options: EncodeOptions, errors: Errors = "raise") -> tuple[list[Any], bool]:
     """(images, whether the caller gave a single one); where errors are returned, one in place of each that is no image."""
 
     def several(items: Sequence[Any]) -> list[Any]:
-        return [_read(_image, errors, x, f"images[{i}]", precision, lossless) for i, x in enumerate(items)]
+        return [_read(_image, errors, x, f"images[{i}]", options) for i, x in enumerate(items)]
 
-    if isinstance(images, (list, tuple)):
+    if isinstance(images, (list, tuple)) and not (images and isinstance(images[0], (list, tuple, int, float))):
         return several(images), False
-    if getattr(images, "ndim", None) == 4:
-        if images.shape[3] not in (1, 3, 4):
+    found = _read(array_of, errors, "images", images)
+    if getattr(found, "ndim", None) == 4:
+        if found.shape[3] not in (1, 3, 4):
             raise ValueError(
-                f"images: shape {images.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4]"
+                f"images: shape {found.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4] (CMYK)"
             )
-        return several(images), False
-    return [_read(_image, errors, images, "images", precision, lossless)], True
+        return several(found), False
+    return [found if isinstance(found, Exception) else _read(_image, errors, found, "images", options)], True
 
 
 def luma(image: Any) -> Any:

@@ -59,6 +59,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     target_bytes: int | None
     target_metric: tuple[TargetMetric, float] | None
     precision: int | None
+    mode: Mode | None
     lossless: bool
     predictor: int | None
     point_transform: int

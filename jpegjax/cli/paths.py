@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..options import JPEG_SUFFIXES
 from . import pipes
 
 __all__ = [
     "BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown", "to_stdout",
 ]  # fmt: skip
 
-JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 BOX_SUFFIX = ".jxj"
 """Of files in this library's own container."""
 

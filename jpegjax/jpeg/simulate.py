@@ -12,7 +12,7 @@ import numpy as np
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import MAX_SIDE, check_choice, parse_subsampling
 from ..run.forks import check_jax
-from ..types import Array
+from ..types import Array, array_of
 
 if TYPE_CHECKING:
     import jax
@@ -110,8 +110,7 @@ def simulate(
 
 
 def _images(images: Any) -> Any:
-    if not (hasattr(images, "dtype") and hasattr(images, "shape")):
-        raise TypeError(f"images: must be a NumPy or JAX array, not {type(images).__name__}")
+    images = array_of("images", images)
     if images.dtype != np.uint8 and not _is_float(images.dtype):
         raise TypeError(f"images: dtype {images.dtype}; must be uint8 or floating, values 0..255")
     if images.ndim not in (2, 3, 4) or (images.ndim > 2 and images.shape[-1] not in (1, 3)):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..run.forks import check_jax
+from ..types import array_of
 
 __all__ = ["LUMA", "Channel", "check_channel", "check_pair", "flatten", "pooled"]
 
@@ -18,7 +19,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def _picture(name: str, given: Any) -> Any:
-    array = given if isinstance(given, jax.Array) else np.asarray(given)
+    array = array_of(name, given)
     kind = array.dtype
     if kind not in (np.uint8, np.uint16) and not jnp.issubdtype(kind, jnp.floating):
         raise TypeError(f"{name} has element type {kind}; metrics take uint8, uint16 or floating point")

@@ -5,9 +5,10 @@ from typing import Literal, get_args
 from ..types import ColorSpace
 
 __all__ = [
-    "COLORS", "ENGINES", "ERRORS", "FLIPS", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "TUNES",
-    "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "StreamType", "TargetMetric",
-    "Tune", "Upsample",
+    "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
+    "TARGET_METRICS", "TUNES", "UPSAMPLES",
+    "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "StreamType", "TargetMetric", "Tune",
+    "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -15,7 +16,7 @@ Engine = Literal["auto", "host", "xla"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 Mode = Literal["L", "RGB", "CMYK"]
-"""What a file is decoded to; None as the file is."""
+"""What a file is decoded to, or an array encoded as; None as the file is, or for L and RGB by the channels."""
 MODES: tuple[Mode | None, ...] = (None, *get_args(Mode))
 
 Color = Literal["grey", "YCbCr", "RGB", "CMYK", "YCCK"]
@@ -71,3 +72,5 @@ SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2
 """Sampling factors (h, v) of luma, chroma's being (1, 1)."""
 MAX_SIDE = 65_535
 """Pixels a side that a frame header can say."""
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
+"""Of names of JPEG files, in lower case."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Component, Frame, Process
 from .checks import Option, check_flag, check_int, check_options, choice, integer
-from .choices import SUBSAMPLING
+from .choices import MODES, SUBSAMPLING
 from .groups import NO_METADATA, NO_RESTART, Metadata, Restart
 from .parse import (
     parse_color,
@@ -78,6 +78,9 @@ class EncodeOptions:
     metadata: Metadata = NO_METADATA
     precision: Annotated[
         int | None, Option("Bits a sample: 8 or 12, lossless 2..16.", lambda name, bits: check_int(name, bits, 2, 16))
+    ] = None
+    mode: Annotated[
+        str | None, Option("What images hold: L, RGB or CMYK; by default L or RGB by their channels.", choice(MODES))
     ] = None
     lossless: Annotated[bool, Option("Keep every sample (T.81 SOF3).", check_flag)] = False
     predictor: Annotated[int | None, Option("Predictor 1..7 of lossless files, by default the best for each.")] = None
