@@ -319,7 +319,7 @@ def test_doors_have_the_promised_signatures() -> None:
 
     assert names(jpegjax.encode) == [
         "images", "quality", "subsampling", "qtables",
-        "qslots", "color", "smoothing", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
+        "qslots", "color", "smoothing", "like", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
         "precision", "mode", "lossless", "predictor", "point_transform",
         "streamtype", "errors", "engine", "device",

@@ -61,6 +61,7 @@ def calls(file: BinaryIO, coefficients: jpegjax.Coefficients, held: jax.Array) -
     assert_type(jpegjax.codecs.get("jpeg").encode(image, quality=50), bytes)
     assert_type(jpegjax.report.compare(["a.png"]), jpegjax.report.Comparison)
     jpegjax.imwrite("a.jpg", image, quality=(75, 60), optimize=True)
+    jpegjax.imwrite("a.jpg", image, quality="keep", like=jpegjax.info("a.jpg"), color="RGB", streamtype=2)
 """
 
 WRONG = [

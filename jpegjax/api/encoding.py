@@ -21,11 +21,13 @@ from ..options import (
     check_choice,
 )
 from ..types import Array, ColorSpace, Device, Scan
-from .inputs import Result, as_images, luma, on_good, settled
+from .inputs import Result, Source, as_images, luma, on_good, settled
+from .keeping import kept
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ..container import JpegInfo
     from .keywords import EncodeKeywords
 
 __all__ = ["encode", "encode_batch", "encode_each"]
@@ -46,12 +48,13 @@ def encode(
 def encode(
     images: Array | Sequence[Array],
     *,
-    quality: int | tuple[int, int] = 75,
+    quality: int | tuple[int, int] | Literal["keep"] = 75,
     subsampling: str | Sequence[tuple[int, int]] | None = None,
-    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None = None,
+    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | Literal["keep"] | None = None,
     qslots: str | int | Sequence[int] | None = None,
     color: EncodeColor | ColorSpace | None = None,
     smoothing: int = 0,
+    like: Source | JpegInfo | None = None,
     optimize: bool = False,
     progressive: bool | None = None,
     arithmetic: bool = False,
@@ -86,17 +89,22 @@ def encode(
             one image; `list(batch)` tells them better.
         quality: IJG quality 1..100, or two of them for luma and chroma. It scales the tables of T.81 Annex K, as
             cjpeg -quality 75,60 does.
+            "keep" takes tables and sampling of the file `like`, as Pillow's does.
         subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. Also "2x2,1x1,1x1", or
             three pairs (h, v), 1..4 each. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors
-            and K 1x1. Grey keeps the first factors in its header, where they mean nothing.
+            and K 1x1. Grey keeps the first factors in its header, where they mean nothing. "keep"
+            is that of `like`.
         qtables: One to four quantisation tables in place of quality's, used as they are. Each 64 steps 1..65,535 in
             natural order; component i takes table min(i, last). Steps above 255 make the file extended sequential.
+            "keep" takes those of `like`.
         qslots: Which table each component takes, such as 0,1,1. As cjpeg -qslots has it: the last number counts for all
             components that follow. Of qtables, or of quality's two.
         color: What the file holds: grey, YCbCr or RGB of colour pictures. YCbCr by default; "RGB" as cjpeg -rgb and Pillow's
             keep_rgb, sampled 4:4:4 unless subsampling says otherwise; "grey" is libjpeg's luma.
         smoothing: Smooth pictures of dithered colours first, 0..100. As cjpeg -smooth and Pillow's smooth: each pixel takes
             smoothing/1024 of each of its eight neighbours, where components are sampled 1:1 or 2:2.
+        like: A JPEG file, or its `info`, whose tables and sampling "keep" takes, so that pixels of it, changed or not, lose
+            as little as can be. Sampling is kept of three components; CMYK and grey are 1x1, as in Pillow.
         optimize: Huffman tables fitted to each file. Otherwise those of Annex K.
         progressive: Progressive scans. By libjpeg's default script, which implies optimize; None is False, or with tune
             whichever is smaller.
@@ -148,11 +156,9 @@ def encode(
         ValueError: An argument or a shape is out of range, options contradict one another, or a target is out of reach;
             the message then says what the image's range is.
     """
+    given = kept(like, quality, subsampling, qtables, qslots)
     options = EncodeOptions(
-        quality=quality,
-        subsampling=subsampling,
-        qtables=qtables,
-        qslots=qslots,
+        **given._asdict(),
         color=color,
         smoothing=smoothing,
         optimize=optimize,

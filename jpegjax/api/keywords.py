@@ -26,6 +26,8 @@ from .inputs import Source
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ..container import JpegInfo
+
 __all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "TranscodeKeywords", "WriteKeywords"]
 
 
@@ -47,12 +49,13 @@ class _Embedded(TypedDict, total=False):
 class EncodeKeywords(_Coding, _Embedded, total=False):
     """Of `encode`."""
 
-    quality: int | tuple[int, int]
+    quality: int | tuple[int, int] | Literal["keep"]
     subsampling: str | Sequence[tuple[int, int]] | None
-    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | None
+    qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | Literal["keep"] | None
     qslots: str | int | Sequence[int] | None
     color: EncodeColor | ColorSpace | None
     smoothing: int
+    like: Source | JpegInfo | None
     progressive: bool | None
     arithmetic: bool
     tune: Tune | None
