@@ -94,13 +94,32 @@ def test_kodak_whole(kodak):
     assert held_to_files(images, samplings, (1, 10, 35, 75, 95), [{"gradient": "soft"}]) < 3
 
 
+def test_smooth_form_of_pictures_that_were_files():
+    """Where one step is twice another, coefficients stand at halves by the thousand."""
+    for first, second in ((50, 25), (75, 50), (90, 80), (95, 90), (30, 60)):
+        image = jpegjax.decode(jpegjax.encode(ripples(64, 96), quality=first))
+        shown = jpegjax.simulate(image, second)
+        assert psnr(jpegjax.simulate(image, second, forward="smooth"), shown) >= 45, (first, second)
+
+
+def test_floats_that_look_like_0_to_1():
+    for image in (np.random.default_rng(1).random((16, 16, 3)), jnp.full((8, 8), 0.5)):
+        with pytest.warns(UserWarning, match="images: values lie within 0..1 and are taken as 0..255"):
+            jpegjax.simulate(image)
+        jpegjax.simulate(image * 255)
+    jpegjax.simulate(np.zeros((8, 8)))
+    jax.jit(jpegjax.simulate)(jnp.full((8, 8), 0.5))  # what is traced cannot be looked at
+
+
 def matrix64():
     u, x = np.mgrid[:8, :8]
     return np.cos((2 * x + 1) * u * np.pi / 16) * np.where(u == 0, np.sqrt(1 / 8), 0.5)
 
 
 def smooth64(image, luma, chroma, exponent):
-    """The smooth form of an RGB image, 4:2:0, sides multiples of 16, in plain float64 NumPy; soft clamps."""
+    """The smooth form of an RGB image, 4:2:0, sides multiples of 16, in plain float64 NumPy; soft clamps. Levels are a file's."""
+    file = jpegjax.encode(image, qtables=[luma, chroma])
+    levels = [blocks[0].astype(float) for blocks in jpegjax.read_coefficients(file).planes]
     y, cb, cr = np.moveaxis(np.asarray(ops.rgb_to_ycbcr(image)).astype(float), -1, 0)
     bias = 1 + np.arange(cb.shape[1] // 2) % 2
     cb, cr = (np.floor((c[::2, ::2] + c[::2, 1::2] + c[1::2, ::2] + c[1::2, 1::2] + bias) / 4) for c in (cb, cr))
@@ -110,12 +129,13 @@ def smooth64(image, luma, chroma, exponent):
         x = (x + np.sqrt(x**2 + 0.25)) / 2
         return 255 - (255 - x + np.sqrt((255 - x) ** 2 + 0.25)) / 2
 
-    def coded(plane, table):
+    def coded(plane, table, levels):
         out = np.empty_like(plane)
         for i in range(0, plane.shape[0], 8):
             for j in range(0, plane.shape[1], 8):
                 z = d @ (plane[i : i + 8, j : j + 8] - 128) @ d.T / table
-                out[i : i + 8, j : j + 8] = d.T @ ((np.round(z) + (z - np.round(z)) ** exponent) * table) @ d + 128
+                level = levels[i // 8, j // 8]
+                out[i : i + 8, j : j + 8] = d.T @ ((level + (z - level) ** exponent) * table) @ d + 128
         return soft_clip(out)
 
     def up(c):
@@ -125,7 +145,8 @@ def smooth64(image, luma, chroma, exponent):
             c = np.moveaxis(np.stack([3 * c + before, 3 * c + after], 1).reshape(-1, c.shape[1]) / 4, 0, axis)
         return c
 
-    y, cb, cr = coded(y, luma), up(coded(cb, chroma)) - 128, up(coded(cr, chroma)) - 128
+    y, cb, cr = (coded(x, *given) for x, *given in zip((y, cb, cr), (luma, chroma, chroma), levels, strict=True))
+    cb, cr = up(cb) - 128, up(cr) - 128
     weights = [[1, 0, 1.402], [1, -0.344136286201, -0.714136286201], [1, 1.772, 0]]
     return soft_clip(np.stack([a * y + b * cb + c * cr for a, b, c in weights], -1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_args, overload
@@ -64,7 +65,7 @@ def simulate(
 
     Args:
         images: [H, W], [H, W, C] or [N, H, W, C], C 1 (grey) or 3 (RGB), sides 1..65,535, values 0..255: uint8 or floating
-            point, NumPy, JAX or traced.
+            point, NumPy, JAX or traced. Floats that all lie within 0..1 earn a UserWarning where they are not traced.
         quality: IJG quality 1..100, clipped when traced, a scalar or [N]. Integers take libjpeg's integer tables. Floats
             take tables without rounding, which have a gradient; exact ones those of the nearest integer with this gradient.
         subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. As for `encode`; grey
@@ -73,8 +74,8 @@ def simulate(
             or [64] for T = 1, or [N, T, 8, 8] or [N, T, 64] per image, T 1..4. Component i takes table min(i, T − 1).
         forward: "exact" gives decode(encode(images)) bit for bit, images and tables rounded to integers. "smooth" is above
             45 dB to it at qualities 10..95: float transform, triangle filter and clamps, rounding x to
-            round(x) + (x − round(x))^exponent (Shin and Song 2017, whose 3 falls short of 45 dB); pixels, colour and chroma
-            keep the encoder's integer roundings, as constants.
+            round(x) + (x − round(x))^exponent (Shin and Song 2017, whose 3 falls short of 45 dB); pixels, colour, chroma and
+            which way a coefficient near a half goes keep the encoder's integer roundings, as constants.
         gradient: "straight-through": roundings and clamps have slope 1. "soft": they have the smooth form's slopes.
         exponent: Odd, from 1; 1 does not round at all.
         bits: Also estimate the size of the files, alike for all forms and differentiable.
@@ -118,6 +119,12 @@ def _images(images: Any) -> Any:
     height, width = images.shape[:2] if images.ndim < 4 else images.shape[1:3]
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise ValueError(f"images: {width}×{height} pixels; each side must be 1..{MAX_SIDE}")
+    from ..metrics.pair import within_unit
+
+    if within_unit(images):
+        warnings.warn(
+            "images: values lie within 0..1 and are taken as 0..255: multiply by 255", UserWarning, stacklevel=3
+        )
     return images
 
 

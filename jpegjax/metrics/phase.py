@@ -7,14 +7,14 @@ With the parameters of FSIM: 4 scales from wavelength 6 doubling, 4 orientations
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["LogGabor", "log_gabor", "phase_congruency", "root"]
+__all__ = ["LogGabor", "congruency_of", "log_gabor", "phase_congruency", "responses", "root"]
 
 SCALES, ORIENTATIONS = 4, 4
 SHORTEST, BANDWIDTH = 6.0, 0.55
@@ -71,9 +71,9 @@ def root(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.maximum(x, 1e-12))
 
 
-def _median(values: jax.Array) -> jax.Array:
-    """Median over the last axis of float32 ≥ 0, found bit by bit: such floats are ordered as their bits are, and 31 counts
-    are faster than a sort.
+def _median(values: jax.Array, count: Any) -> jax.Array:
+    """Median over the first `count` of the last axis of float32 ≥ 0, the others being infinite; found bit by bit: such floats
+    are ordered as their bits are, and 31 counts are faster than a sort.
 
     Its slope is the mean slope of the values within a tenth of it, as a quantile of many values moves; that of
     the one value in the middle would change from step to step.
@@ -81,7 +81,7 @@ def _median(values: jax.Array) -> jax.Array:
     held = lax.stop_gradient(values)
     bits = lax.bitcast_convert_type(held, jnp.int32)
 
-    def ranked(rank: int) -> jax.Array:
+    def ranked(rank: Any) -> jax.Array:
         def narrow(i: jax.Array, found: jax.Array) -> jax.Array:
             candidate = found | (jnp.int32(1 << 30) >> i)
             below = (bits < candidate[..., None]).sum(-1, dtype=jnp.int32)
@@ -90,7 +90,6 @@ def _median(values: jax.Array) -> jax.Array:
         found = lax.fori_loop(0, 31, narrow, jnp.zeros(values.shape[:-1], jnp.int32))
         return lax.bitcast_convert_type(found, jnp.float32)
 
-    count = values.shape[-1]
     median = (ranked((count - 1) // 2) + ranked(count // 2)) / 2
     near = jnp.abs(held - median[..., None]) <= median[..., None] / 10
     moved = jnp.where(near, values - held, 0).sum(-1) / jnp.maximum(near.sum(-1, dtype=jnp.float32), 1)
@@ -101,27 +100,61 @@ def _scaled(spectrum: jax.Array, gain: jax.Array) -> jax.Array:
     return lax.complex(spectrum.real * gain, spectrum.imag * gain)
 
 
+def _energy(response: jax.Array, noise: jax.Array, count: Any) -> tuple[jax.Array, jax.Array]:
+    """(energy above the noise, amplitude) `[..., P]` of complex responses `[..., scale, P]`, of which the first `count` count."""
+    # scale by scale: XLA makes one loop of it, but of reductions over the scales several slow ones
+    scales = [response[..., s, :] for s in range(SCALES)]
+    even, odd = [r.real for r in scales], [r.imag for r in scales]
+    squares = [jnp.square(e) + jnp.square(o) for e, o in zip(even, odd, strict=True)]
+    even_sum, odd_sum, amplitude = sum(even), sum(odd), sum(map(root, squares), jnp.float32(0))
+    strength = root(jnp.square(even_sum) + jnp.square(odd_sum)) + EPSILON
+    mean_even, mean_odd = even_sum / strength, odd_sum / strength
+    across = sum(jnp.abs(e * mean_odd - o * mean_even) for e, o in zip(even, odd, strict=True))
+    finest = squares[0]
+    if not isinstance(count, int):
+        finest = jnp.where(np.arange(finest.shape[-1]) < count, finest, jnp.inf)
+    floor = noise * root(_median(finest, count))
+    energy = even_sum * mean_even + odd_sum * mean_odd - across
+    return jnp.maximum(energy - floor[..., None], 0), amplitude
+
+
 def phase_congruency(planes: jax.Array, filters: LogGabor) -> jax.Array:
     """Phase congruency, 0..1, of planes `[..., h, w]` (samples 0..255: the constants that keep divisions finite are absolute)."""
     *batch, height, width = planes.shape
     spectrum = _scaled(jnp.fft.fft2(planes)[..., None, :, :], jnp.asarray(filters.radial))
+    count = height * width
 
     def orientation(sums: tuple[jax.Array, jax.Array], given: tuple[jax.Array, jax.Array]) -> tuple[tuple, None]:
         wedge, noise = given
         response = jnp.fft.ifft2(_scaled(spectrum, wedge))
-        # scale by scale: XLA makes one loop of it, but of reductions over the scales several slow ones
-        scales = [response[..., s, :, :] for s in range(SCALES)]
-        even, odd = [r.real for r in scales], [r.imag for r in scales]
-        squares = [jnp.square(e) + jnp.square(o) for e, o in zip(even, odd, strict=True)]
-        even_sum, odd_sum, amplitude = sum(even), sum(odd), sum(map(root, squares))
-        strength = root(jnp.square(even_sum) + jnp.square(odd_sum)) + EPSILON
-        mean_even, mean_odd = even_sum / strength, odd_sum / strength
-        across = sum(jnp.abs(e * mean_odd - o * mean_even) for e, o in zip(even, odd, strict=True))
-        floor = noise * root(_median(squares[0].reshape(*batch, height * width)))
-        energy = even_sum * mean_even + odd_sum * mean_odd - across
-        energy = jnp.maximum(energy - floor[..., None, None], 0)
+        energy, amplitude = _energy(response.reshape(*batch, SCALES, count), noise, count)
         return (sums[0] + energy, sums[1] + amplitude), None
 
-    start = jnp.zeros_like(planes), jnp.zeros_like(planes)
+    start = (jnp.zeros((*batch, count), jnp.float32),) * 2
     (energy, amplitude), _ = lax.scan(orientation, start, (jnp.asarray(filters.angular), jnp.asarray(filters.noise)))
+    return (energy / (amplitude + EPSILON)).reshape(planes.shape)
+
+
+def responses(planes: np.ndarray, filters: LogGabor, length: int) -> np.ndarray:
+    """Complex64 `[orientation, N, scale, length]` of NumPy planes `[N, h, w]`, pixels in a row, zeros behind them.
+
+    NumPy's FFT compiles nothing, whatever the size.
+    """
+    n, height, width = planes.shape
+    found = np.zeros((ORIENTATIONS, n, SCALES, length), np.complex64)
+    spectrum = np.fft.fft2(planes)[:, None] * filters.radial
+    for one, wedge in zip(found, filters.angular, strict=True):
+        one[..., : height * width] = np.fft.ifft2(spectrum * wedge).reshape(n, SCALES, -1)
+    return found
+
+
+def congruency_of(response: jax.Array, noise: jax.Array, count: Any) -> jax.Array:
+    """Phase congruency `[N, P]` of what `responses` gives, of which the first `count` count."""
+
+    def orientation(sums: tuple[jax.Array, jax.Array], given: tuple[jax.Array, jax.Array]) -> tuple[tuple, None]:
+        energy, amplitude = _energy(*given, count)
+        return (sums[0] + energy, sums[1] + amplitude), None
+
+    start = (jnp.zeros((response.shape[1], response.shape[3]), jnp.float32),) * 2
+    (energy, amplitude), _ = lax.scan(orientation, start, (response, noise))
     return energy / (amplitude + EPSILON)

@@ -10,21 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..types import Array
-from .pair import Channel, check_channel, check_pair, flatten, pooled
+from .pair import Channel, Size, check_channel, check_pair, flatten, pooled, within
 
 __all__ = ["mse", "psnr", "psnr_b"]
 
 BLOCK = 8
 
 
-def mse(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+def mse(reference: Array, image: Array, data_range: float | None = None, *, channel: Channel = "rgb") -> jax.Array:
     """Mean squared error: over pixels and channels, of luma, or for each channel.
 
     Args:
         reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
             or floating point, NumPy or JAX; samples 0..data_range.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
             It does not change the error, and is there so that all metrics are called alike.
         channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
 
@@ -40,7 +40,7 @@ def mse(reference: Array, image: Array, data_range: float = 255, *, channel: Cha
     return _measure(reference, image, data_range, channel, _mse)
 
 
-def psnr(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+def psnr(reference: Array, image: Array, data_range: float | None = None, *, channel: Channel = "rgb") -> jax.Array:
     """Peak signal-to-noise ratio in dB: 10 log10(data_range² / MSE).
 
     MSE is the *mean* over pixels (some surveys print the sum, which would make PSNR depend on the picture's size), and
@@ -50,7 +50,7 @@ def psnr(reference: Array, image: Array, data_range: float = 255, *, channel: Ch
         reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
             or floating point, NumPy or JAX; samples 0..data_range.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
         channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
 
     Returns:
@@ -65,7 +65,7 @@ def psnr(reference: Array, image: Array, data_range: float = 255, *, channel: Ch
     return _measure(reference, image, data_range, channel, _psnr)
 
 
-def psnr_b(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
+def psnr_b(reference: Array, image: Array, data_range: float | None = None, *, channel: Channel = "rgb") -> jax.Array:
     """PSNR with a penalty for blocking, in dB (Yim and Bovik, IEEE Trans. Image Processing 20(1), 2011), 8×8 blocks.
 
     10 log10(data_range² / (MSE + BEF)). The blocking effect factor BEF looks at `image` alone: by how much the mean squared
@@ -77,7 +77,7 @@ def psnr_b(reference: Array, image: Array, data_range: float = 255, *, channel: 
         reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
             or floating point, NumPy or JAX; samples 0..data_range.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
         channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
 
     Returns:
@@ -92,17 +92,19 @@ def psnr_b(reference: Array, image: Array, data_range: float = 255, *, channel: 
     return _measure(reference, image, data_range, channel, _psnr_b, least=2, why="PSNR-B")
 
 
-def _measure(reference: Any, image: Any, data_range: float, channel: Channel, core: Any, **limits: Any) -> jax.Array:
+def _measure(
+    reference: Any, image: Any, data_range: float | None, channel: Channel, core: Any, **limits: Any
+) -> jax.Array:
     check_channel(channel)
-    x, y, peak, batched = check_pair(reference, image, data_range, **limits)
-    values = core(x, y, peak, channel=channel)
+    x, y, peak, size, batched = check_pair(reference, image, data_range, **limits)
+    values = core(x, y, peak, size, channel=channel)
     return values if batched else values[0]
 
 
 @partial(jax.jit, static_argnames="channel")
-def _mse(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+def _mse(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
     (a, channels), (b, _) = flatten(x, channel), flatten(y, channel)
-    return pooled(jnp.square(a - b), channels, channel)
+    return pooled(jnp.square(a - b), channels, channel, size)
 
 
 def _decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
@@ -112,29 +114,35 @@ def _decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="channel")
-def _psnr(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
-    return _decibels(_mse(x, y, peak, channel=channel), peak)
+def _psnr(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
+    return _decibels(_mse(x, y, peak, size, channel=channel), peak)
 
 
 @partial(jax.jit, static_argnames="channel")
-def _psnr_b(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+def _psnr_b(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
     height, width = y.shape[1:3]
     plane, channels = flatten(y, channel)
     n = plane.shape[0]
-    # squared steps across each of the columns' and rows' edges: `[N, W - 1, C]` and `[N, H - 1, C]`
-    columns = jnp.square(plane[:, :, channels:] - plane[:, :, :-channels]).sum(1).reshape(n, width - 1, channels)
-    down = jnp.square(plane[:, 1:] - plane[:, :-1])
+    true_height, true_width = jnp.array([height, width], jnp.int32) if size is None else size
+    # squared steps across each of the columns' and rows' edges: `[N, W - 1, C]` and `[N, H - 1, C]`; 0 where padded
+    columns = within(jnp.square(plane[:, :, channels:] - plane[:, :, :-channels]), size, channels)
+    columns = columns.sum(1).reshape(n, width - 1, channels)
+    down = within(jnp.square(plane[:, 1:] - plane[:, :-1]), size, channels)
     if channel == "each":
         rows = down.reshape(n, height - 1, width, channels).sum(2)
     else:
         columns, rows = columns.sum(2, keepdims=True), down.sum(2, keepdims=True)
-    at_column, at_row = (np.arange(1, size) % BLOCK == 0 for size in (width, height))
+    at_column, at_row = (np.arange(1, length) % BLOCK == 0 for length in (width, height))
+    across, along = (true_width - 1) // BLOCK, (true_height - 1) // BLOCK
 
-    def mean_step(columns_in: np.ndarray, rows_in: np.ndarray) -> jax.Array:
-        count = (height * columns_in.sum() + width * rows_in.sum()) * (1 if channel == "each" else channels)
-        return (columns[:, columns_in].sum(1) + rows[:, rows_in].sum(1)) / np.float32(max(count, 1))
+    def mean_step(columns_in: np.ndarray, rows_in: np.ndarray, edges: tuple[jax.Array, jax.Array]) -> jax.Array:
+        count = (true_height * edges[0] + true_width * edges[1]).astype(jnp.float32)
+        count *= 1 if channel == "each" else channels
+        return (columns[:, columns_in].sum(1) + rows[:, rows_in].sum(1)) / jnp.maximum(count, 1)
 
-    excess = mean_step(at_column, at_row) - mean_step(~at_column, ~at_row)
-    blocking = np.float32(np.log2(BLOCK) / np.log2(min(height, width))) * jnp.maximum(excess, 0)
+    inside = mean_step(~at_column, ~at_row, (true_width - 1 - across, true_height - 1 - along))
+    excess = mean_step(at_column, at_row, (across, along)) - inside
+    shorter = jnp.minimum(true_height, true_width).astype(jnp.float32)
+    blocking = np.float32(np.log2(BLOCK)) / jnp.log2(shorter) * jnp.maximum(excess, 0)
     blocking = blocking if channel == "each" else blocking[:, 0]
-    return _decibels(_mse(x, y, peak, channel=channel) + blocking, peak)
+    return _decibels(_mse(x, y, peak, size, channel=channel) + blocking, peak)

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..types import Array
-from .pair import Channel, check_channel, check_pair, flatten, pooled
+from .pair import Channel, Size, check_channel, check_pair, extended, flatten, halved, pooled
 
 __all__ = ["ms_ssim", "ssim"]
 
@@ -20,18 +20,18 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the five scales, finest first (Wang, Simoncelli and Bovik 2003)."""
 
 
-def ssim(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "rgb") -> jax.Array:
-    """Structural similarity, −1..1 (Wang, Bovik, Sheikh and Simoncelli 2004): K1 = .01, K2 = .03, mean over whole windows.
+def ssim(reference: Array, image: Array, data_range: float | None = None, *, channel: Channel = "rgb") -> jax.Array:
+    """Structural similarity over RGB unless told otherwise, −1..1 (Wang, Bovik, Sheikh and Simoncelli 2004).
 
-    11×11 Gaussian window, σ = 1.5, weighted (population) variances, no downsampling: scikit-image's
-    `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`. "rgb" is the mean over the
-    channels.
+    K1 = .01, K2 = .03; 11×11 Gaussian window, σ = 1.5, whole windows only, weighted (population) variances, no downsampling:
+    scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`. "rgb" is the mean
+    over the channels.
 
     Args:
         reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
             or floating point, NumPy or JAX; samples 0..data_range.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
         channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
 
     Returns:
@@ -44,13 +44,13 @@ def ssim(reference: Array, image: Array, data_range: float = 255, *, channel: Ch
             data_range is not positive; channel is none of the three; a NumPy array holds NaN or infinity.
     """
     check_channel(channel)
-    x, y, peak, batched = check_pair(reference, image, data_range, least=TAPS, why="SSIM's 11×11 window")
-    values = _ssim(x, y, peak, channel=channel)
+    x, y, peak, size, batched = check_pair(reference, image, data_range, least=TAPS, why="SSIM's 11×11 window")
+    values = _ssim(x, y, peak, size, channel=channel)
     return values if batched else values[0]
 
 
-def ms_ssim(reference: Array, image: Array, data_range: float = 255, *, channel: Channel = "y") -> jax.Array:
-    """Multi-scale structural similarity, 0..1 (Wang, Simoncelli and Bovik 2003), of luma unless told otherwise.
+def ms_ssim(reference: Array, image: Array, data_range: float | None = None, *, channel: Channel = "y") -> jax.Array:
+    """Multi-scale structural similarity of luma unless told otherwise, 0..1 (Wang, Simoncelli and Bovik 2003).
 
     Π cs_i^w_i over five scales, the coarsest with its luminance term; w = .0448 .2856 .3001 .2363 .1333; SSIM's window at
     each scale; 2×2 means between scales, the last row or column repeated where a size is odd. A scale whose mean is
@@ -60,7 +60,7 @@ def ms_ssim(reference: Array, image: Array, data_range: float = 255, *, channel:
         reference: The picture to compare with: [H, W], [H, W, C] or [N, H, W, C] with C 1 (grey) or 3 (RGB); uint8, uint16
             or floating point, NumPy or JAX; samples 0..data_range.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
         channel: "rgb" for all channels as they are, "y" for luma (BT.601, full range), "each" for one value a channel.
 
     Returns:
@@ -74,8 +74,8 @@ def ms_ssim(reference: Array, image: Array, data_range: float = 255, *, channel:
     """
     check_channel(channel)
     least = (TAPS - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
-    x, y, peak, batched = check_pair(reference, image, data_range, least=least, why="MS-SSIM's fifth scale")
-    values = _ms_ssim(x, y, peak, channel=channel)
+    x, y, peak, size, batched = check_pair(reference, image, data_range, least=least, why="MS-SSIM's fifth scale")
+    values = _ms_ssim(x, y, peak, size, channel=channel)
     return values if batched else values[0]
 
 
@@ -128,17 +128,22 @@ def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple
     return (t2 - d2 + c1) / (t2 + d2 + c1), (var_t - var_d + c2) / (var_t + var_d + c2)
 
 
+def _windows(size: Size) -> Size:
+    """How many whole windows a size holds each way."""
+    return None if size is None else size - (TAPS - 1)
+
+
 @partial(jax.jit, static_argnames="channel")
-def _ssim(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+def _ssim(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
     (a, step), (b, _) = flatten(x, channel), flatten(y, channel)
     luminance, structure = _similarity(a, b, peak, step)
-    return pooled(luminance * structure, step, channel)
+    return pooled(luminance * structure, step, channel, _windows(size))
 
 
-def _halve(planes: jax.Array, step: int) -> jax.Array:
+def _halve(planes: jax.Array, step: int, size: Size) -> jax.Array:
     """2×2 means of `[N, H, W*step]`."""
     n, height, width = planes.shape
-    planes = planes.reshape(n, height, width // step, step)
+    planes = extended(planes.reshape(n, height, width // step, step), size)
     odd = (height % 2, width // step % 2)
     if any(odd):
         planes = jnp.pad(planes, ((0, 0), (0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
@@ -147,15 +152,15 @@ def _halve(planes: jax.Array, step: int) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="channel")
-def _ms_ssim(x: jax.Array, y: jax.Array, peak: jax.Array, *, channel: Channel) -> jax.Array:
+def _ms_ssim(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
     (a, step), (b, _) = flatten(x, channel), flatten(y, channel)
     product = jnp.float32(1)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         if scale:
-            a, b = _halve(a, step), _halve(b, step)
+            a, b, size = _halve(a, step, size), _halve(b, step, size), halved(size)
         luminance, structure = _similarity(a, b, peak, step)
         last = scale == len(SCALE_WEIGHTS) - 1
-        mean = pooled(luminance * structure if last else structure, step, "each")
+        mean = pooled(luminance * structure if last else structure, step, "each", _windows(size))
         # the power of 0 has no finite slope
         product *= jnp.where(mean > 0, jnp.where(mean > 0, mean, 1.0) ** weight, jnp.where(jnp.isnan(mean), mean, 0.0))
     return product if channel == "each" else product.mean(-1)

@@ -12,7 +12,7 @@ so that equal pictures would not score 100.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from ..types import Array
-from .pair import check_pair
+from .pair import NARROW_CANVAS, Size, check_pair, extended, halved, held, on_canvas, within
 from .recursive_blur import gaussian_recursive, gaussian_taps, rounded
 
 __all__ = ["Ssimulacra2Reference", "ssimulacra2", "ssimulacra2_reference"]
@@ -61,11 +61,14 @@ _WEIGHTS = (
 
 
 class Ssimulacra2Reference(NamedTuple):
-    """All that a score needs of its reference, by scale: planes and their blurs [3, H, W], blurs of their squares."""
+    """All that a score needs of its reference, by scale: planes and their blurs [3, H, W], blurs of their squares.
+
+    size: int32 (height, width) of what counts, where the picture was padded."""
 
     planes: tuple[jax.Array, ...]
     means: tuple[jax.Array, ...]
     squares: tuple[jax.Array, ...]
+    size: Any = None
 
 
 def _linear(srgb: jax.Array) -> jax.Array:
@@ -107,15 +110,16 @@ def _xyb(rgb: jax.Array) -> jax.Array:
     return jnp.stack([rounded(0.5 * (long - middle) * 14) + 0.42, y + 0.01, (short - y) + 0.55])
 
 
-def _halve(planes: jax.Array) -> jax.Array:
+def _halve(planes: jax.Array, size: Size) -> jax.Array:
     """Means of 2×2 pixels, the last row or column of an odd size repeated. planes: [3, H, W]."""
+    planes = extended(planes[..., None], size)[..., 0]
     rows, columns = planes.shape[1:]
     planes = jnp.pad(planes, ((0, 0), (0, rows % 2), (0, columns % 2)), mode="edge")
     top, bottom = planes[:, 0::2], planes[:, 1::2]
     return (((top[..., 0::2] + top[..., 1::2]) + bottom[..., 0::2]) + bottom[..., 1::2]) * 0.25
 
 
-def _weights(height: int, width: int) -> np.ndarray:
+def _weights(height: int, width: int, /) -> np.ndarray:
     """[channel, scale, norm, map], for as many scales as the size has.
 
     libjxl halves while the scale before has 8 pixels both ways, and reads the list of weights without gaps: a size
@@ -126,20 +130,43 @@ def _weights(height: int, width: int) -> np.ndarray:
     return np.array(_WEIGHTS[: 18 * scales], np.float32).reshape(3, scales, 2, 3)
 
 
-def _pyramid(image: jax.Array, data_range: jax.Array, scales: int) -> list[jax.Array]:
-    """XYB planes [3, H, W] of an [H, W, 3] picture, scale by scale."""
+class _Plan(NamedTuple):
+    """How a score is summed. weights: [3, scales, 2, 3], maybe traced; used: which of them are not 0, as far as is known."""
+
+    weights: Any
+    used: np.ndarray
+
+
+def _plan(shape: tuple[int, ...], weights: Any) -> _Plan:
+    """Of a picture of this shape [H, W]; or of a narrow one on a canvas, whose weights are given, 0 for the scales it lacks."""
+    if weights is not None:
+        return _Plan(weights, np.ones((3, _SCALES, 2, 3), bool))
+    static = _weights(*shape)
+    return _Plan(static, static != 0)
+
+
+def _given_weights(size: Size, canvas: tuple[int, ...]) -> np.ndarray | None:
+    """What `_plan` is to be told: the canvas of narrow pictures serves sizes of all numbers of scales."""
+    if size is None or min(canvas) != NARROW_CANVAS:
+        return None
+    weights = _weights(int(size[0]), int(size[1]))
+    return np.pad(weights, [(0, 0), (0, _SCALES - weights.shape[1]), (0, 0), (0, 0)])
+
+
+def _pyramid(image: jax.Array, data_range: jax.Array, scales: int, size: Size) -> list[jax.Array]:
+    """XYB planes [3, H, W] of an [H, W, 3] picture, scale by scale; 0 outside its size."""
     planes = image.transpose(2, 0, 1)
     rgb = lax.map(lambda plane: _linear(plane.astype(jnp.float32) * (1 / data_range)), planes)
-    pyramid = [_xyb(rgb)]
+    pyramid = [within(_xyb(rgb), size)]
     for _ in range(1, scales):
-        rgb = _halve(rgb)
-        pyramid.append(_xyb(rgb))
+        rgb, size = _halve(rgb, size), halved(size)
+        pyramid.append(within(_xyb(rgb), size))
     return pyramid
 
 
-def _similar(planes: jax.Array, weight: np.ndarray) -> jax.Array:
-    """Of the channels [3, H, W] at a scale, those whose SSIM has a weight [channel, norm, map]."""
-    return jnp.concatenate([planes[c : c + 1] for c in range(3) if weight[c, :, 0].any()] or [planes[:0]])
+def _similar(planes: jax.Array, used: np.ndarray) -> jax.Array:
+    """Of the channels [3, H, W] at a scale, those whose SSIM has a weight; used: [channel, norm, map]."""
+    return jnp.concatenate([planes[c : c + 1] for c in range(3) if used[c, :, 0].any()] or [planes[:0]])
 
 
 def _blurs(stacks: list[list[jax.Array]]) -> list[list[jax.Array]]:
@@ -150,45 +177,57 @@ def _blurs(stacks: list[list[jax.Array]]) -> list[list[jax.Array]]:
     return [jnp.split(blur, end) for blur, end in zip(blurred, ends, strict=True)]
 
 
-def _weighted(errors: jax.Array, weight: np.ndarray) -> jax.Array | float:
+def _mean(maps: jax.Array, size: Size) -> jax.Array:
+    """Means of maps [C, H, W] that are 0 outside the size."""
+    if size is None:
+        return maps.mean(2).mean(1)
+    height, width = size[0].astype(jnp.float32), size[1].astype(jnp.float32)
+    return (maps.sum(2) / width).sum(1) / height
+
+
+def _weighted(errors: jax.Array, weight: Any, used: np.ndarray, size: Size) -> jax.Array | float:
     """1-norms and 4-norms of the positive parts of maps [C, H, W], weighted [C, norm], summed; a 4-norm of 0 has slope 0."""
-    if not weight.any():
+    if not used.any():
         return 0.0
-    errors = jnp.maximum(errors, 0)
-    power = jnp.square(jnp.square(errors)).mean(2).mean(1)
+    errors = within(jnp.maximum(errors, 0), size)
+    power = _mean(jnp.square(jnp.square(errors)), size)
     fourth = jnp.where(power > 0, jnp.sqrt(jnp.sqrt(jnp.where(power > 0, power, 1))), 0)
-    return (weight[:, 0] * errors.mean(2).mean(1) + weight[:, 1] * fourth).sum()
+    return (weight[:, 0] * _mean(errors, size) + weight[:, 1] * fourth).sum()
 
 
-def _reference(image: jax.Array, data_range: jax.Array) -> Ssimulacra2Reference:
-    weights = _weights(*image.shape[:2])
-    planes = _pyramid(image, data_range, weights.shape[1])
-    blurs = _blurs([[a, jnp.square(_similar(a, weights[:, s]))] for s, a in enumerate(planes)])
+def _reference(image: jax.Array, data_range: jax.Array, size: Size, weights: Any) -> Ssimulacra2Reference:
+    used = _plan(image.shape[:2], weights).used
+    planes = _pyramid(image, data_range, used.shape[1], size)
+    blurs = _blurs([[a, jnp.square(_similar(a, used[:, s]))] for s, a in enumerate(planes)])
     means, squares = zip(*blurs, strict=True)
-    return Ssimulacra2Reference(tuple(planes), means, squares)
+    return Ssimulacra2Reference(tuple(planes), means, squares, size)
 
 
-def _score(reference: Ssimulacra2Reference, image: jax.Array, data_range: jax.Array) -> jax.Array:
-    weights = _weights(*image.shape[:2])
-    planes = _pyramid(image, data_range, weights.shape[1])
+def _score(reference: Ssimulacra2Reference, image: jax.Array, data_range: jax.Array, weights: Any) -> jax.Array:
+    weights, used = _plan(image.shape[:2], weights)
+    size = reference.size
+    planes = _pyramid(image, data_range, used.shape[1], size)
     stacks = []
     for scale, (a, b) in enumerate(zip(reference.planes, planes, strict=True)):
-        p, q = _similar(a, weights[:, scale]), _similar(b, weights[:, scale])
+        p, q = _similar(a, used[:, scale]), _similar(b, used[:, scale])
         stacks.append([b, jnp.square(q), p * q])
     blurs = _blurs(stacks)
     total = jnp.float32(0)
     for scale, (a, mean_a, square_a, b, (mean_b, square_b, product)) in enumerate(
-        zip(*reference, planes, blurs, strict=True)
+        zip(*reference[:3], planes, blurs, strict=True)
     ):
-        weight = weights[:, scale]
+        weight, use = weights[:, scale], used[:, scale]
         edge = jnp.abs(a - mean_a)
         excess = (jnp.abs(b - mean_b) - edge) / (1 + edge)
-        total += _weighted(excess, weight[..., 1]) + _weighted(-excess, weight[..., 2])
-        mean_a, mean_b = _similar(mean_a, weight), _similar(mean_b, weight)
+        total += _weighted(excess, weight[..., 1], use[..., 1], size)
+        total += _weighted(-excess, weight[..., 2], use[..., 2], size)
+        mean_a, mean_b = _similar(mean_a, use), _similar(mean_b, use)
         likeness = 1 - jnp.square(mean_a - mean_b)
         covariance = 2 * (product - mean_a * mean_b) + _C2
         variance = (square_a - mean_a * mean_a) + (square_b - mean_b * mean_b) + _C2
-        total += _weighted(1 - likeness * covariance / variance, weight[weight[..., 0].any(1), :, 0])
+        channels = np.flatnonzero(use[..., 0].any(1))
+        total += _weighted(1 - likeness * covariance / variance, weight[channels, :, 0], use[channels, :, 0], size)
+        size = halved(size)
     total *= 0.9562382616834844
     error = 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-5 * total**3
     positive = error > 0
@@ -196,26 +235,45 @@ def _score(reference: Ssimulacra2Reference, image: jax.Array, data_range: jax.Ar
 
 
 @jax.jit
-def _references(images: jax.Array, data_range: jax.Array) -> Ssimulacra2Reference:
-    return lax.map(lambda image: _reference(image, data_range), images)
+def _references(images: jax.Array, data_range: jax.Array, size: Size, weights: Any) -> Ssimulacra2Reference:
+    return lax.map(lambda image: _reference(image, data_range, size, weights), images)
 
 
 @jax.jit
-def _scores(references: Ssimulacra2Reference, images: jax.Array, data_range: jax.Array) -> jax.Array:
-    return lax.map(lambda pair: _score(pair[0], pair[1], data_range), (references, images))
+def _scores(references: Ssimulacra2Reference, images: jax.Array, data_range: jax.Array, weights: Any) -> jax.Array:
+    return lax.map(lambda pair: _score(pair[0], pair[1], data_range, weights), (references, images))
 
 
 @jax.jit
-def _pairs(references: jax.Array, images: jax.Array, data_range: jax.Array) -> jax.Array:
+def _pairs(references: jax.Array, images: jax.Array, data_range: jax.Array, size: Size, weights: Any) -> jax.Array:
     # One picture at a time, and no more of them in memory: a batch at once is slower on CPUs.
-    return lax.map(lambda pair: _score(_reference(pair[0], data_range), pair[1], data_range), (references, images))
+    def pair(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return _score(_reference(given[0], data_range, size, weights), given[1], data_range, weights)
+
+    return lax.map(pair, (references, images))
 
 
-def _rgb(images: jax.Array) -> jax.Array:
-    return jnp.broadcast_to(images, (*images.shape[:3], 3))
+def _rgb(images: Any) -> Any:
+    if images.shape[3] == 3:
+        return images
+    return (np if isinstance(images, np.ndarray) else jnp).broadcast_to(images, (*images.shape[:3], 3))
 
 
-def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_range: float = 255) -> jax.Array:
+def _like(reference: Ssimulacra2Reference, image: Any) -> tuple[Any, np.ndarray | None]:
+    """(`[1, H, W, C]` on the canvas of a reference that has one, what `_plan` is to be told)."""
+    size, canvas = image.shape[1:3], reference.planes[0].shape[-2:]
+    if not isinstance(reference.size, jax.core.Tracer) and tuple(reference.size.tolist()) != size:
+        height, width = reference.size.tolist()
+        raise ValueError(f"reference is of {height}×{width} pixels (height × width), image of {size[0]}×{size[1]}")
+    padded: Any
+    if held(image):
+        padded = on_canvas(np.asarray(image)[0], canvas)[0][None]
+    else:
+        padded = jnp.pad(image, [(0, 0), *((0, c - s) for c, s in zip(canvas, size, strict=True)), (0, 0)], mode="edge")
+    return padded, _given_weights(np.array(size), canvas)
+
+
+def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_range: float | None = None) -> jax.Array:
     """SSIMULACRA2 score, version 2.1, of sRGB pictures: 100 for equal ones, 30 low quality, below 0 very poor.
 
     Sizes below about 113 pixels are scored at fewer than six scales, as by libjxl. Not symmetric. The gradient is with
@@ -226,7 +284,7 @@ def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_rang
             (RGB); uint8, uint16 or floating point, NumPy or JAX; samples 0..data_range. In its place
             `ssimulacra2_reference` of it, made with the same data_range, which saves a third of the work.
         image: The picture to judge, of the same shape.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
 
     Returns:
         float32: a scalar for one picture, [N] for a batch.
@@ -237,23 +295,28 @@ def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_rang
             array holds NaN or infinity.
     """
     if not isinstance(reference, Ssimulacra2Reference):
-        a, b, peak, batched = check_pair(reference, image, data_range, least=_SMALLEST, why="SSIMULACRA2")
-        scores = _pairs(_rgb(a), _rgb(b), peak)
+        a, b, peak, size, batched = check_pair(reference, image, data_range, least=_SMALLEST, why="SSIMULACRA2")
+        scores = _pairs(_rgb(a), _rgb(b), peak, size, _given_weights(size, a.shape[1:3]))
         return scores if batched else scores[0]
-    _, b, peak, batched = check_pair(image, image, data_range, least=_SMALLEST, why="SSIMULACRA2")
+    _, b, peak, _, batched = check_pair(image, image, data_range, least=_SMALLEST, why="SSIMULACRA2", padded=False)
+    weights = None
+    if reference.size is not None:
+        if batched:
+            raise ValueError("reference is of one picture, image is a batch")
+        b, weights = _like(reference, b)
     shape = (*b.shape[:1], 3, *b.shape[1:3]) if batched else (3, *b.shape[1:3])
     if reference.planes[0].shape != shape:
         raise ValueError(f"reference has planes of shape {reference.planes[0].shape}, image needs {shape}")
-    scores = _scores(reference if batched else jax.tree.map(lambda x: x[None], reference), _rgb(b), peak)
+    scores = _scores(reference if batched else jax.tree.map(lambda x: x[None], reference), _rgb(b), peak, weights)
     return scores if batched else scores[0]
 
 
-def ssimulacra2_reference(reference: Array, data_range: float = 255) -> Ssimulacra2Reference:
+def ssimulacra2_reference(reference: Array, data_range: float | None = None) -> Ssimulacra2Reference:
     """What `ssimulacra2` needs of a reference that many images are compared with.
 
     Args:
         reference: The picture, as `ssimulacra2` takes it.
-        data_range: What the samples run up to: 255 for uint8, 1 for pictures in 0..1.
+        data_range: What the samples run up to: 1 for pictures in 0..1. None means 255; uint16 needs it said (4095, 65535).
 
     Returns:
         A pytree, batched if a batch came in; about 40 bytes a pixel and channel.
@@ -263,6 +326,6 @@ def ssimulacra2_reference(reference: Array, data_range: float = 255) -> Ssimulac
         ValueError: The shape does not fit; height or width is below 8; data_range is not positive; a NumPy
             array holds NaN or infinity.
     """
-    a, _, peak, batched = check_pair(reference, reference, data_range, least=_SMALLEST, why="SSIMULACRA2")
-    result = _references(_rgb(a), peak)
+    a, _, peak, size, batched = check_pair(reference, reference, data_range, least=_SMALLEST, why="SSIMULACRA2")
+    result = _references(_rgb(a), peak, size, _given_weights(size, a.shape[1:3]))
     return result if batched else jax.tree.map(lambda x: x[0], result)

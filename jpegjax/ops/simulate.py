@@ -32,6 +32,7 @@ Sampling = tuple[tuple[int, int], ...]  # (h, v) per component
 Tables = tuple[jax.Array, ...]
 Planes = list[jax.Array]  # per component [N, R, 8, C, 8], centred at 0
 
+_NEAR_HALF = 0.55  # steps from a level up to which the integer transform may be right
 _KNEE = 0.5  # levels about 0 and 255 within which the soft clamp bends
 
 
@@ -99,21 +100,34 @@ def _coded(samples: jax.Array, table: jax.Array, exponent: int, through: bool) -
 
 def _coded_forward(samples, table, exponent, through):
     scaled = scaled_dct(samples, table)
-    return _blockwise(soft_round(scaled, exponent) * _spread(table), BASIS.T), (scaled, table)
+    level = _encoder_levels(samples, scaled, table)
+    soft = level + lax.integer_pow(scaled - level, exponent)
+    return _blockwise(soft * _spread(table), BASIS.T), (scaled, level, table)
 
 
 def _coded_backward(exponent, through, saved, cotangent):
     # the transform is orthonormal: where the rounding's slope is 1, it drops out of the samples' gradient
-    scaled, table = saved
+    scaled, level, table = saved
     coefficients = _blockwise(cotangent, BASIS)
-    rest = scaled - jnp.round(scaled)
+    rest = scaled - level
     slope = 1 if through else exponent * lax.integer_pow(rest, exponent - 1)
     to_samples = cotangent if through else _blockwise(coefficients * slope, BASIS.T)
-    by_block = jnp.sum(coefficients * (soft_round(scaled, exponent) - scaled * slope), (-4, -2))
+    by_block = jnp.sum(coefficients * (level + lax.integer_pow(rest, exponent) - scaled * slope), (-4, -2))
     return to_samples, jnp.sum(by_block, 0) if table.ndim == 2 else by_block
 
 
 _coded.defvjp(_coded_forward, _coded_backward)
+
+
+def _encoder_levels(samples: jax.Array, scaled: jax.Array, table: jax.Array) -> jax.Array:
+    """What an encoder rounds `scaled` to, by its integer transform; the nearest integer where steps are far from whole.
+
+    In pictures that were JPEG files before, coefficients stand at halves by the thousand: floats would go either way there.
+    """
+    integers = jnp.round(samples).astype(jnp.int32) + 128
+    steps = jnp.maximum(jnp.round(table), 1).astype(jnp.int32)
+    exact = quantise(fdct_islow_planes(integers), _spread(steps)).astype(scaled.dtype)
+    return jnp.where(jnp.abs(scaled - exact) < _NEAR_HALF, exact, jnp.round(scaled))
 
 
 def scaled_dct(samples: jax.Array, table: jax.Array) -> jax.Array:
