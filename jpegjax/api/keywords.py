@@ -17,6 +17,7 @@ from ..options import (
     Rotation,
     StreamType,
     TargetMetric,
+    Trailers,
     Tune,
     Upsample,
 )
@@ -117,6 +118,7 @@ class TranscodeKeywords(_Coding, total=False):
     grayscale: bool
     progressive: bool | None
     arithmetic: bool | None
+    trailer: Trailers
     keep: Literal["all", "none"] | Kind | Sequence[Kind]
     icc_profile: bytes | None
     apply_exif_orientation: bool

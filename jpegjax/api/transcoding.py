@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..options import ERRORS, Errors, Flip, Kind, Limits, Restart, Rotation, TranscodeOptions, check_choice
+from ..options import ERRORS, Errors, Flip, Kind, Limits, Restart, Rotation, Trailers, TranscodeOptions, check_choice
 from ..types import Scan
 from .inputs import Many, S, Source, as_bytes, as_files, on_good, settled
 
@@ -47,6 +47,7 @@ def transcode(
     scans: str | Sequence[Scan] | None = None,
     restart_rows: int = 0,
     restart_blocks: int = 0,
+    trailer: Trailers = "keep",
     keep: Literal["all", "none"] | Kind | Sequence[Kind] = "all",
     icc_profile: bytes | None = None,
     apply_exif_orientation: bool = False,
@@ -57,7 +58,7 @@ def transcode(
     """JPEG files made of JPEG files without loss, byte-identical to jpegtran's: the quantised coefficients stay.
 
     What is applied of the EXIF orientation, rotate, flip, crop, roll, wipe and drop is carried out in this order, the turns
-    as one. What follows the end of the picture in a file is left out.
+    as one.
 
     Args:
         data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list, coded
@@ -88,6 +89,11 @@ def transcode(
             bits makes a file without them.
         restart_rows: Restart marker every so many MCU rows, 0 for none. The file's own go.
         restart_blocks: Restart marker every so many MCUs, 0 for none.
+        trailer: What stands behind the first picture: keep it, or drop it as jpegtran does. Kept are further pictures, gain maps,
+            videos of motion photos and all other bytes, and MPF's and GContainer's listings find them. Pictures are turned,
+            cropped and made grey with the first one (gain maps not grey), those of other sizes in proportion; where that is
+            not exact, which is an UnsupportedJpeg, "drop" is the remedy. They lose what keep leaves out, and stay as they are
+            otherwise. A video is not turned.
         keep: Metadata to keep: all, none, or some of comments, exif, icc, xmp and other. The APPn and COM segments stay
             as they are and in order. JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran,
             an EXIF segment in the first place takes the place of JFIF, and is told the picture's new size.
@@ -103,7 +109,8 @@ def transcode(
 
     Raises:
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
-        UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode.
+        UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode, or a picture behind
+            its first one cannot be turned or cropped with it.
         LimitExceeded: The file would cost more than limits allow.
         ValueError: An argument is out of range, a region lies outside the picture, a script does not suit it, perfect is set
             and an edge cannot be mirrored, apply_exif_orientation is and trim says not what becomes of such an edge,
@@ -114,8 +121,8 @@ def transcode(
 
     options = TranscodeOptions(
         rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
-        grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, keep=keep,
-        icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, trailer=trailer,
+        keep=keep, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
         apply_exif_orientation=apply_exif_orientation, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)

@@ -20,6 +20,7 @@ from ..run.threads import run_parallel
 from ..types import ColorSpace, Component, Frame
 from . import files as entropy
 from . import regions
+from .behind import with_behind
 
 __all__ = ["transcode"]
 
@@ -112,7 +113,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
     part = None if options.crop is None else regions.crop_of(options.crop, lay_out(frame, turn).frame)
     extension = part if isinstance(part, regions.Extension) else None
     crop = None if isinstance(part, regions.Extension) else part
-    layout = lay_out(frame, turn, crop, bool(options.trim))
+    shown, layout = frame, lay_out(frame, turn, crop, bool(options.trim))
     tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
     tables = [np.ascontiguousarray(q.T if turn.transpose else q).reshape(64) for q in tables]
     if turn != Turn() or layout.frame != source:
@@ -140,6 +141,12 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
         )
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
+    if options.trailer == "keep" and reader.position < reader.size:
+        edits = [name for name in ("roll", "wipe", "drop") if getattr(options, name) is not None]
+        edits += ["crop beyond the picture"] if extension else []
+        parts, recode = (head, coded), lambda own, these: _transcode(own, these, None)
+        whole, more = with_behind(data, parts, options, shown, layout, recode, edits)
+        return whole, [*notes, *more]
     return head + coded, notes
 
 

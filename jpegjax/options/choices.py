@@ -6,9 +6,8 @@ from ..types import ColorSpace
 
 __all__ = [
     "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
-    "TARGET_METRICS", "TUNES", "UPSAMPLES",
-    "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind", "Mode", "Rotation", "StreamType", "TargetMetric", "Tune",
-    "Upsample",
+    "TARGET_METRICS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind",
+    "Mode", "Rotation", "StreamType", "TargetMetric", "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -67,6 +66,10 @@ FLIPS: tuple[Flip | None, ...] = (None, *get_args(Flip))
 Kind = Literal["comments", "exif", "icc", "xmp", "other"]
 """Kinds of APPn and COM segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Trailers = Literal["keep", "drop"]
+"""What becomes of what stands behind the first picture of a file."""
+TRAILERS: tuple[Trailers, ...] = get_args(Trailers)
 
 SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
 """Sampling factors (h, v) of luma, chroma's being (1, 1)."""

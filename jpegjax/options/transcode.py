@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from .checks import Option, check_flag, check_options, choice
-from .choices import FLIPS, ROTATIONS
+from .choices import FLIPS, ROTATIONS, TRAILERS
 from .decode import STRICT, UPRIGHT, Within
 from .encode import EncodeOptions, Optimize, Scans
 from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
@@ -51,6 +51,9 @@ class TranscodeOptions:
     ] = False
     scans: Scans = None
     restart: Restart = NO_RESTART
+    trailer: Annotated[
+        str, Option("What stands behind the first picture: keep it, or drop it as jpegtran does.", choice(TRAILERS))
+    ] = "keep"
     keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
     icc_profile: Annotated[bytes | None, Option("ICC profile to embed in place of the file's.")] = None
     apply_exif_orientation: Annotated[bool, Option(UPRIGHT, check_flag)] = False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from ...container import inspect
+from ...container import JpegInfo, inspect
+from ...container.behind import Picture, Trailer
 from ...jpeg import codec
 from ...jpeg.transcode import transcode
 from ...options import EncodeOptions, TranscodeOptions
@@ -25,7 +27,7 @@ _KINDS = ("comments", "exif", "icc", "xmp", "other")
 class TranscodeJob:
     """What `jpegjax transcode` does with every file.
 
-    in_place: damaged files are left alone, as are those that would lose what follows the picture, or grow for nothing.
+    in_place: damaged files are left alone, as are those that would grow for nothing.
     force: write those that grow. preserve: outputs have their input's times.
     """
 
@@ -51,19 +53,25 @@ class TranscodeJob:
             item.before, item.durable = (status, True) if self.in_place else (None, False)
         item.found = found = inspect(item.source, self.options.limits)
         row.width, row.height, row.source_nbytes = found.width, found.height, found.file_nbytes
-        trailing = found.sizes.trailing
-        if trailing and self.in_place:
-            raise ValueError(
-                f"{trailing} bytes behind the picture would be lost, so not replaced; -o writes without them"
-            )
-        if trailing:
-            row.notes.append(f"{trailing} bytes behind the picture left out")
+        row.notes += self._behind(found)
         if found.process.arithmetic and self.options.arithmetic is False:
             row.notes.append("arithmetic coding turned into Huffman's (--arithmetic keeps it)")
         orientation = found.metadata.orientation or 1
         if orientation != 1 and not self.options.apply_exif_orientation and "exif" not in self.options.keep:
             row.notes.append(f"EXIF orientation {orientation} left out and not applied (--exif-transpose)")
         return row.pixels
+
+    def _behind(self, found: JpegInfo) -> list[str]:
+        """What a user should know of the things behind the picture."""
+        parts: list[Picture | Trailer] = [*found.pictures[1:], *found.trailers]
+        if self.options.trailer == "drop" and parts:
+            kinds = Counter(part.kind for part in parts)
+            named = ", ".join(f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items())
+            return [f"left out behind the picture: {named}, {found.sizes.trailing} bytes"]
+        turned = self.options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
+        if (turned or self.options.rotate or self.options.flip) and any(part.kind == "video" for part in parts):
+            return ["the video behind the picture is not turned with it"]
+        return []
 
     def load(self, item: Item) -> None:
         """`measure` has read the file already."""

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .chosen import chosen
 from .find import Behind, Picture, Trailer, find_behind
+from .mend import joined, stripped
 
-__all__ = ["Behind", "Picture", "Trailer", "chosen", "find_behind"]
+__all__ = ["Behind", "Picture", "Trailer", "chosen", "find_behind", "joined", "stripped"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-__all__ = ["CAMERA", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "mended", "read_packet"]
+__all__ = ["CAMERA", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "mended", "packet_of", "read_packet"]
 
 GOOGLE = b"http://ns.google.com/photos/"
 """What every packet of a picture with something behind it holds; others need not be read."""
@@ -155,6 +155,18 @@ def mended(xmp: bytes, changes: Mapping[tuple[int, int], int]) -> bytes:
 
 def _attributes(prefix: str, values: Mapping[str, str]) -> str:
     return "".join(f" {prefix}:{name}={quoteattr(text)}" for name, text in values.items())
+
+
+def packet_of(descriptions: bytes) -> bytes:
+    """A packet of `rdf:Description`s."""
+    return (
+        b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
+        b' <rdf:RDF xmlns:rdf="'
+        + RDF.encode()
+        + b'">'
+        + descriptions
+        + b' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="w"?>'
+    )
 
 
 def directory(
