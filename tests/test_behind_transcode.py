@@ -169,7 +169,7 @@ def test_edges_are_left_or_trimmed_in_proportion(trim: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"roll": (16, 0)}, {"wipe": (0, 0, 16, 16)}, {"drop": (A, 0, 0)}, {"crop": (0, 0, 80, 48)}]
+    "options", [{"roll": (16, 0)}, {"wipe": (0, 0, 16, 16)}, {"drop": (0, 0, A)}, {"crop": "80x48+0+0"}]
 )
 def test_edits_that_others_cannot_follow_are_refused(options: dict) -> None:
     with pytest.raises(UnsupportedJpeg, match=r"picture 1 .* would not follow; pass trailer='drop'"):
