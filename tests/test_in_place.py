@@ -109,7 +109,7 @@ def test_growth_that_was_asked_for_is_said(run: Run) -> None:
     turned = run("transcode", "b.jpg", "--in-place", "--baseline", "--rotate", "90")
     assert turned.code == 0 and "bytes larger than before" in turned.err
     assert Path("b.jpg").read_bytes() == jpegjax.transcode(data, rotate=90, progressive=False)
-    forced = run("transcode", "c.jpg", "--in-place", "--baseline", "-f")
+    forced = run("transcode", "c.jpg", "--in-place", "--baseline", "--force")
     assert forced.code == 0 and "bytes larger than before" in forced.err
     assert Path("c.jpg").read_bytes() == jpegjax.transcode(data, progressive=False)
     bare = run("transcode", "d.jpg", "--in-place", "--baseline", "--strip-all")

@@ -53,6 +53,34 @@ def region(value: str | None) -> tuple[int, int, int, int] | None:
     return x, y, width, height
 
 
+def geometry(flag: str, value: str | None) -> str | None:
+    """jpegtran's geometry, which the library reads. UsageError for what is none."""
+    if value is not None and not re.fullmatch(
+        r"(\d{1,5}[fFrR]?)?([xX]\d{1,5}[fFrR]?)?([+-]\d{1,5}([+-]\d{1,5})?)?", value or " "
+    ):
+        raise UsageError(f"{flag} {shown(value)}: must be WxH+X+Y in pixels, such as 640x480+16+32")
+    return value
+
+
+def dropped(value: tuple[str, str] | None) -> tuple[str, bytes] | None:
+    """jpegtran's -drop: "+X+Y" and a file."""
+    if value is None:
+        return None
+    if not re.fullmatch(r"[+-]\d{1,5}[+-]\d{1,5}", value[0]):
+        raise UsageError(f"--drop {shown(value[0])}: must be +X+Y in pixels, such as +16+32, and then a file")
+    return value[0], file_bytes("--drop", Path(value[1]))
+
+
+def roll(value: str | None) -> tuple[int, int] | None:
+    """ "+X+Y" in pixels to the right and down; -X and -Y to the left and up."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([+-]\d{1,5})([+-]\d{1,5})", value)
+    if not match:
+        raise UsageError(f"--roll {shown(value)}: must be +X+Y in pixels, such as +16-32")
+    return int(match[1]), int(match[2])
+
+
 def copied(value: str, strip_all: bool) -> str | list[str]:
     """jpegtran's -copy, or kinds with commas between them; jpegoptim's --strip-all."""
     if strip_all:
@@ -137,8 +165,8 @@ def amount(flag: str, value: str | None, unit: int = 1) -> int | None:
     return number
 
 
-def limits(pixels: str | None, memory: str | None) -> Limits:
-    """Limits with what the flags change; 0 lifts one. memory: MiB where it is a bare number.
+def limits(pixels: str | None, memory: str | None, *, scans: int | None = None, maxmemory: str | None = None) -> Limits:
+    """Limits with what the flags change; 0 lifts one. memory: MiB where it is a bare number; maxmemory: thousands of bytes.
 
     Who names a number of pixels also accepts them from a small file; without a limit on them there is none on steps.
     """
@@ -147,7 +175,9 @@ def limits(pixels: str | None, memory: str | None) -> Limits:
         pixels_per_byte=standard.pixels_per_byte if most is None else None,
         pixels=standard.pixels if most is None else most or None,
         steps_per_byte=None if most == 0 else standard.steps_per_byte,
-        memory=standard.memory if memory is None else amount("--limit-memory", memory, 1 << 20) or None,
+        memory=amount("--maxmemory", maxmemory, 1000)
+        or (standard.memory if memory is None else amount("--limit-memory", memory, 1 << 20) or None),
+        scans=standard.scans if scans is None else scans,
     )
 
 

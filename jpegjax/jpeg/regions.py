@@ -78,7 +78,9 @@ def _side(what: str, at: int, size: int | None, whole: int, reverse: bool, may_g
         raise ValueError(f"{what} {at}..{at + size} is outside the turned picture, which has {whole}")
     if at + smaller > larger or at >= larger:
         last = f"{what} {at}..{at + size} is outside the turned picture, which has {whole}"
-        raise ValueError(f"the picture's {whole} {what} do not fit into {size} from {at} on" if size > whole else last)
+        option, _, lines = what.partition(": ")
+        larger_one = f"{option}: the picture's {whole} {lines} do not fit into {size} from {at} on"
+        raise ValueError(larger_one if size > whole else last)
     return _Side(larger - smaller - at if reverse else at, size, size > whole)
 
 

@@ -44,7 +44,7 @@ def transcode(
         bool,
         typer.Option("--in-place", help="Replace each input, at once; damaged ones stay, and those that would grow."),
     ] = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="--in-place: even by a larger file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="--in-place: even by a larger file.")] = False,
     preserve: Annotated[
         bool, typer.Option("-p", "--preserve", help="Outputs have their input's access and modification times.")
     ] = False,
@@ -52,8 +52,22 @@ def transcode(
     flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
     transpose: Annotated[bool, typer.Option("--transpose", help="Mirror about the main diagonal.")] = False,
     transverse: Annotated[bool, typer.Option("--transverse", help="Mirror about the other diagonal.")] = False,
-    crop: Annotated[str | None, typer.Option(help=said("crop", "Written WxH+X+Y.", TranscodeOptions))] = None,
-    trim: Annotated[bool, typer.Option("--trim", help=said("trim", kind=TranscodeOptions))] = False,
+    crop: Annotated[
+        str | None,
+        typer.Option(help=said("crop", "Written WxH+X+Y; larger ones, f and r as jpegtran's.", TranscodeOptions)),
+    ] = None,
+    roll: Annotated[str | None, typer.Option(help=said("roll", "Written +X+Y.", TranscodeOptions))] = None,
+    wipe: Annotated[str | None, typer.Option(help=said("wipe", "Written WxH+X+Y.", TranscodeOptions))] = None,
+    drop: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="+X+Y FILE", help=said("drop", kind=TranscodeOptions))
+    ] = None,
+    trim: Annotated[
+        bool | None,
+        typer.Option(
+            "--trim/--no-trim",
+            help=said("trim", "--exif-transpose wants one of the two for such pictures.", TranscodeOptions),
+        ),
+    ] = None,
     perfect: Annotated[bool, typer.Option("--perfect", help=said("perfect", kind=TranscodeOptions))] = False,
     grayscale: Annotated[
         bool, typer.Option("--grayscale", "--greyscale", help=said("grayscale", kind=TranscodeOptions))
@@ -81,6 +95,10 @@ def transcode(
     jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
     limit_memory: LimitMemory = None,
+    maxscans: Annotated[int | None, typer.Option(min=1, help="Refuse files of more scans. [default: 500]")] = None,
+    maxmemory: Annotated[
+        str | None, typer.Option(metavar="N", help="Refuse files that need more kbytes; with M, Mbytes.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make JPEG files of JPEG files without loss: turn, crop, optimise, strip; byte-identical to jpegtran's."""
@@ -94,7 +112,10 @@ def transcode(
         options = TranscodeOptions(
             rotate=rotate,
             flip=mirrors[0] if mirrors else None,
-            crop=settings.crop(crop),
+            crop=settings.geometry("--crop", crop),
+            roll=settings.roll(roll),
+            wipe=settings.geometry("--wipe", wipe),
+            drop=settings.dropped(drop),
             trim=trim,
             perfect=perfect,
             grayscale=grayscale,
@@ -108,7 +129,7 @@ def transcode(
             apply_exif_orientation=exif_transpose,
             strict=strict,
             restart=settings.restart(restart),
-            limits=settings.limits(limit_pixels, limit_memory),
+            limits=settings.limits(limit_pixels, limit_memory, scans=maxscans, maxmemory=maxmemory),
         )
         from ..work import TranscodeJob
 

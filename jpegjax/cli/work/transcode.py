@@ -42,7 +42,10 @@ class TranscodeJob:
     verb: ClassVar[str] = "transcoded"
 
     def warm_up(self) -> None:
-        transcode(codec.encode(TINY, EncodeOptions(), "host", None), replace(self.options, crop=None, perfect=False))
+        transcode(
+            codec.encode(TINY, EncodeOptions(), "host", None),
+            replace(self.options, crop=None, roll=None, wipe=None, drop=None, perfect=False),
+        )
 
     def measure(self, item: Item) -> int:
         row, path = item.row, item.source
@@ -116,7 +119,15 @@ class TranscodeJob:
         options, found = self.options, item.found
         turned = options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
         stripped = any(getattr(found.sizes, kind) for kind in _KINDS if kind not in options.keep)
-        asked = (options.rotate, options.flip, options.crop, options.icc_profile)
+        asked = (
+            options.rotate,
+            options.flip,
+            options.crop,
+            options.roll,
+            options.wipe,
+            options.drop,
+            options.icc_profile,
+        )
         gray = options.grayscale and len(found.components) > 1
         return bool(turned or stripped or gray or any(asked))
 
