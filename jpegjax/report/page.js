@@ -65,7 +65,7 @@ function niceTicks(low, high, count) {
   return ticks;
 }
 function chart() {
-  const W = 860, H = 470, L = 58, R = 14, T = 12, B = 48, off = hidden();
+  const narrow = el("chart").clientWidth < 560, W = narrow ? 430 : 860, H = narrow ? 330 : 470, L = 58, R = 14, T = 12, B = 48, off = hidden();
   const m = data.metrics.findIndex((one) => one.name === state.metric), column = 2 + m;
   const log = state.scale === "log";
   const series = data.curves.map((curve) => ({
@@ -155,19 +155,20 @@ el("legend").onpointerleave = leave;
 const ORIGINAL = "original";
 function side(which) {
   const picture = data.slider.find((one) => one.image === state.shown);
-  if (state[which] === ORIGINAL) return { label: ORIGINAL, uri: picture.uri };
   const result = picture.results.find((r) => r.curve === state[which] && String(r.rate) === state.rate);
-  return result && { label: result.curve, ...result };
+  return result ? { label: result.curve, ...result } : { label: ORIGINAL, uri: picture.uri };
 }
 function eye() {
   const picture = data.slider.find((one) => one.image === state.shown);
   const here = picture.results.filter((r) => String(r.rate) === state.rate).map((r) => r.curve);
   for (const [which, fallback] of [["left", 0], ["right", here.length - 1]])
-    if (state[which] !== ORIGINAL && !here.includes(state[which])) state[which] = here[fallback] ?? ORIGINAL;
-  const options = [[ORIGINAL, "original"], ...here.map((label) => [label, label])];
+    if (state[which] !== ORIGINAL && !curveOf[state[which]]) state[which] = here[fallback] ?? ORIGINAL;
   for (const which of ["left", "right"]) {
+    // who was chosen stays chosen, also where this rate has no result of it: then the original is shown, and it is said
+    const absent = state[which] !== ORIGINAL && !here.includes(state[which]), none = `none near ${state.rate} bpp`;
+    const options = [[ORIGINAL, "original"], ...here.map((label) => [label, label]), ...(absent ? [[state[which], `${state[which]}: ${none}`]] : [])];
     choices(which, options, state[which], (value) => { state[which] = value; eye(); save(); });
-    const one = side(which), facts = [];
+    const one = side(which), facts = absent ? [`<b>${escape(state[which])}</b> <em>has ${none} here; this is the original</em>`] : [];
     if (one.bpp) {
       facts.push(`<b>${fixed(one.bpp, 3)}</b> <em>bpp</em>`);
       data.metrics.forEach((m, k) => facts.push(`<em>${escape(m.label)}</em> <b>${fixed(one.metrics[k], metricDigits(k))}</b>`));
@@ -300,6 +301,7 @@ choices("picture", pictures, state.picture, (value) => { state.picture = value; 
 choices("table-picture", pictures, MEAN, (value) => { tablePicture = value; all(); });
 choices("table-codec", [["", "all"], ...data.curves.map((c) => [c.label, c.label])], "", (value) => { tableCodec = value; all(); });
 legend(); chart(); bd(); all(); how();
+addEventListener("resize", chart);
 if (data.slider.length) {
   choices("shown", data.slider.map((one) => [one.image, one.image]), state.shown, (value) => { state.shown = value; eye(); save(); });
   segments("rate", rates.map((r) => [String(r), `${r} bpp`]), "rate", eye);
