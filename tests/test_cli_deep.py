@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import Run
 from PIL import Image
+from streams import icc_profile
 
 import jpegjax
 from jpegjax.cli.pictures import Refused, load, save
@@ -174,7 +175,7 @@ def test_one_scale_both_ways(bits: int, channels: int, suffix: str) -> None:
     samples = deep(20, 31, channels, top)
     samples.flat[:2] = 0, top
     samples = samples.astype(np.uint8) if bits < 8 else samples
-    data = save(samples, suffix, bits=bits, orientation=1, icc_profile=None)
+    data = save(samples, suffix, bits=bits, orientation=1, notes=[])
     if suffix != "ppm" and channels * bits != 48:
         with Image.open(io.BytesIO(data)) as picture:
             seen = np.asarray(picture)
@@ -190,14 +191,14 @@ def test_written_files_are_what_others_read() -> None:
     tifffile = pytest.importorskip("tifffile")
     for channels in (1, 3, 4):
         samples = deep(37, 53, channels)
-        tiff = save(samples, "tiff", bits=16, orientation=1, icc_profile=b"profile")
+        tiff = save(samples, "tiff", bits=16, beside={"icc_profile": icc_profile(200)}, notes=[])
         assert np.array_equal(tifffile.imread(io.BytesIO(tiff)), samples)
-        assert Image.open(io.BytesIO(tiff)).info["icc_profile"] == b"profile"
+        assert Image.open(io.BytesIO(tiff)).info["icc_profile"] == icc_profile(200)
         if channels < 4:
             assert np.array_equal(
-                imagecodecs.png_decode(save(samples, "png", bits=16, orientation=1, icc_profile=None)), samples
+                imagecodecs.png_decode(save(samples, "png", bits=16, orientation=1, notes=[])), samples
             )
-            turned = imagecodecs.png_decode(save(samples, "png", bits=16, orientation=6, icc_profile=None))
+            turned = imagecodecs.png_decode(save(samples, "png", bits=16, orientation=6, notes=[]))
             assert np.array_equal(turned, np.rot90(samples, -1))
 
 
@@ -205,7 +206,7 @@ def test_written_files_are_what_others_read() -> None:
 def test_deep_colour_on_the_command_line(run: Run, name: str) -> None:
     samples = deep(24, 33, 3)
     suffix = {"a.tif": "tiff"}.get(name, name[2:])
-    Path(name).write_bytes(save(samples, suffix, bits=16, orientation=1, icc_profile=None))
+    Path(name).write_bytes(save(samples, suffix, bits=16, orientation=1, notes=[]))
     refused = run("encode", name)
     assert (
         refused.code == 1 and "--precision 12, --lossless, or --depth 8" in refused.err and not Path("a.jpg").exists()

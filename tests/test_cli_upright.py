@@ -121,6 +121,6 @@ def test_turned_once_on_the_command_line(run: Run) -> None:
 @pytest.mark.parametrize("suffix", ["png", "tiff", "ppm", "bmp", "npy"])
 def test_written_upright(suffix: str, orientation: int) -> None:
     stored = corners().transpose(BACK[orientation]) if orientation > 1 else corners()
-    data = save(np.asarray(stored), suffix, bits=8, orientation=orientation, icc_profile=None)
+    data = save(np.asarray(stored), suffix, bits=8, orientation=orientation, notes=[])
     found = np.load(io.BytesIO(data)) if suffix == "npy" else np.asarray(Image.open(io.BytesIO(data)))
     assert np.array_equal(found, np.asarray(corners()))

@@ -110,7 +110,7 @@ def test_slots_of_own_tables_and_what_is_refused() -> None:
     tables = [np.full(64, 3 * i + 2) for i in range(4)]
     data = jpegjax.encode(picture(9, 9), qtables=tables, qslots="3,0,2")
     assert [q[0] for q in jpegjax.info(data).qtables] == [11, 2, 8]
-    inks = jpegjax.encode(picture(9, 9, 4), qtables=tables, qslots=(1, 3))
+    inks = jpegjax.encode(picture(9, 9, 4), mode="CMYK", qtables=tables, qslots=(1, 3))
     assert [q[0] for q in jpegjax.info(inks).qtables] == [5, 11, 11, 11]
     for wrong, kind, match in (
         ("0,2", ValueError, r"qslots=\(0, 2\): tables are 0\.\.1; give more of them as qtables"),
@@ -137,7 +137,7 @@ def test_colors_that_cannot_be_written_are_refused() -> None:
     for options in ({"tune": True, "color": "RGB"}, {"lossless": True, "color": "YCbCr"}):
         with pytest.raises(ValueError, match="color: "):
             jpegjax.encode(rgb, **options)
-    assert jpegjax.encode(inks, color="CMYK") == jpegjax.encode(inks)
+    assert jpegjax.encode(inks, color="CMYK") == jpegjax.encode(inks, mode="CMYK")
     assert jpegjax.encode(rgb, color="YCbCr") == jpegjax.encode(rgb)
     found = jpegjax.encode([rgb, grey, rgb], color="RGB", errors="return")
     assert [type(one) for one in found] == [bytes, ValueError, bytes] and str(found[1]).startswith("item 1: color=")
@@ -173,7 +173,7 @@ def test_streams_of_arithmetic_rgb_and_inks_join_again() -> None:
         (picture(20, 31), {"arithmetic": True}),
         (picture(20, 31), {"arithmetic": True, "progressive": True}),
         (picture(20, 31), {"color": "RGB", "restart_rows": 1}),
-        (picture(20, 31, 4), {"subsampling": "2x1"}),
+        (picture(20, 31, 4), {"subsampling": "2x1", "mode": "CMYK"}),
         (deep_picture(20, 31), {"precision": 12}),
         (picture(20, 31), {"qslots": "1,0", "scans": "0; 1; 2;"}),
     ):

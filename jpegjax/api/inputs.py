@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import JpegError, JpegWarning
 from ..options import MAX_SIDE, Errors
-from ..types import ColorSpace, array_of, is_traced
+from ..types import array_of, is_traced
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,18 +56,18 @@ def _image(x: Any, name: str, options: EncodeOptions) -> Any:
         raise TypeError(f"{name}: dtype {x.dtype}; must be {np.dtype(dtype)} (values 0..{largest}){wanted}")
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
-    _check_shape(x.shape, name, "CMYK" if options.color is ColorSpace.CMYK else options.mode)
+    _check_shape(x.shape, name, options.mode, told=options.color is not None)
     if precision < bits and int(x.max()) > largest:
         raise ValueError(f"{name}: values up to {int(x.max())}; precision={precision} holds 0..{largest}")
     return x if _is_jax(x) else np.ascontiguousarray(x)
 
 
-def _check_shape(shape: tuple[int, ...], name: str, mode: str | None) -> None:
-    """ValueError for what is no image of this mode. shape: without a last axis of 1."""
+def _check_shape(shape: tuple[int, ...], name: str, mode: str | None, told: bool) -> None:
+    """ValueError for what is no image of this mode. shape: without a last axis of 1. told: whether a file's colours are."""
     channels = {2: 1, 3: shape[-1]}.get(len(shape), 0)
     if channels not in (1, 3, 4):
         raise ValueError(f'{name}: shape {shape}; must be [H, W], [H, W, 1], [H, W, 3], or [H, W, 4] with mode="CMYK"')
-    if channels == 4 and mode is None:
+    if channels == 4 and mode is None and not told:
         raise ValueError(
             f"{name}: shape {shape}, four channels: of RGBA drop or blend the alpha ({name}[..., :3]), which JPEG lacks; "
             'CMYK say by mode="CMYK"'

@@ -126,8 +126,8 @@ class BoxJob:
         item.picture = loaded.pixels
         item.row.height, item.row.width = item.picture.shape[:2]
         item.row.notes += loaded.notes
-        if loaded.icc_profile:
-            item.row.notes.append(f"ICC profile left out ({BOX_SUFFIX} files hold none)")
+        if loaded.metadata:
+            item.row.notes.append(f"{pictures.described(loaded.metadata)} left out ({BOX_SUFFIX} files hold none)")
 
     def code(self, items: Sequence[Any], totals: Totals) -> None:
         codec, start = codecs.get(self.codec), time.perf_counter()

@@ -47,6 +47,9 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
             settings["qtables"] = [quality_table(base, quality).tolist() for base, quality in bases]
     optional = {
         "comment": options.metadata.comment,
+        "exif": options.metadata.exif,
+        "xmp": options.metadata.xmp,
+        "dpi": options.metadata.dpi,
         "icc_profile": options.metadata.icc_profile,
         "restart_marker_rows": options.restart.rows,
         "restart_marker_blocks": options.restart.blocks,

@@ -1,7 +1,11 @@
 """Pictures of other formats, in and out: through Pillow, and by readers and writers of our own where they are deep."""
 
 from .load import Loaded, check_color, load, picture_suffixes, size_of
+from .metadata import described, reshaped
 from .raster import Refused, scaled
 from .save import FORMATS, save
 
-__all__ = ["FORMATS", "Loaded", "Refused", "check_color", "load", "picture_suffixes", "save", "scaled", "size_of"]
+__all__ = [
+    "FORMATS", "Loaded", "Refused", "check_color", "described", "load", "picture_suffixes", "reshaped", "save", "scaled",
+    "size_of",
+]  # fmt: skip

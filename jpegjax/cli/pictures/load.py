@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -12,6 +13,7 @@ from PIL import Image, ImageColor
 from ...options import MAX_SIDE
 from ..paths import shown
 from .depth import bits_of, fitted
+from .metadata import fits, gathered, reshaped
 from .png import read_png
 from .pnm import read_pnm
 from .raster import Raster, Refused, over, turned
@@ -29,12 +31,12 @@ _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 class Loaded:
     """A picture to encode: uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4] (CMYK), of so many bits a sample.
 
-    notes: what the file has and the array lacks.
+    metadata: by the names of `options.Metadata`. notes: what the file has and neither of them.
     """
 
     pixels: np.ndarray
     bits: int
-    icc_profile: bytes | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -146,6 +148,7 @@ def load(
     precision: int | None = 8,
     lossless: bool = False,
     depth: int | None = None,
+    strip: bool = False,
 ) -> Loaded:
     """A picture as the encoder takes it.
 
@@ -161,9 +164,9 @@ def load(
         notes = ["first frame only"] if getattr(picture, "is_animated", False) else []
         bits = bits_of(picture, source)  # first of all: to ask for EXIF loads a PNG, and a loaded one has no depth
         orientation = _orientation(picture)
-        profile = picture.info.get("icc_profile")
         raster = _read(source, picture, bits, depth, notes)
         samples = _opaque(raster, background, picture.mode)
+        metadata = {} if strip else gathered(source, picture, notes)
     if gray and samples.ndim == 3:
         if samples.shape[2] == 4:
             raise Refused("mode CMYK: convert it to RGB or grey first, or leave --grayscale out")
@@ -172,8 +175,11 @@ def load(
     if orientation != 1:
         if picture.format in _TURNED:
             notes.append(f"{picture.format} orientation {orientation} applied by its reader")
+            reshaped(metadata, samples.shape[1], samples.shape[0], True)
         elif transpose:
             samples = turned(samples, orientation)
+            reshaped(metadata, samples.shape[1], samples.shape[0], True)
         else:
             notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
-    return Loaded(np.ascontiguousarray(samples), bits, profile, notes)
+    fits(metadata, 1 if samples.ndim == 2 else samples.shape[2], notes)
+    return Loaded(np.ascontiguousarray(samples), bits, metadata, notes)

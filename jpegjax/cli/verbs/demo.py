@@ -45,9 +45,7 @@ def demo(
         raise typer.Exit(report.failures([], lost))
     code, screen = 0, report.console()
     for number, name in enumerate(("host", "xla") if engine == "both" else (engine,)):
-        work = EncodeJob(
-            options, name, psnr=True, verify=True, keep_icc=True, overwrite=True, discard=output is None or number > 0
-        )
+        work = EncodeJob(options, name, psnr=True, verify=True, overwrite=True, discard=output is None or number > 0)
         with report.progress(len(jobs), f"{name} engine") as tick:
             rows, totals = run(work, jobs, tick, rehearse=True)
         report.show(rows, totals, screen)

@@ -75,8 +75,12 @@ def encode(
     qtables: Annotated[Path | None, typer.Option(help=said("qtables", "A file as for cjpeg."))] = None,
     comment: Annotated[str | None, typer.Option(help=said("comment", kind=Metadata))] = None,
     icc: Annotated[
-        str | None, typer.Option(help=said("icc_profile", "A file, or 'keep' for each input's own.", Metadata))
+        str | None,
+        typer.Option(help=said("icc_profile", "A file; with --strip, 'keep' for each input's own.", Metadata)),
     ] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out the inputs' ICC profiles, EXIF, XMP, resolution and comments.")
+    ] = False,
     background: Annotated[
         str | None, typer.Option(help="Colour under transparent pixels; without it they are refused.")
     ] = None,
@@ -155,7 +159,7 @@ def encode(
             background=background,
             transpose=exif_transpose,
             gray=grayscale,
-            keep_icc=icc == "keep",
+            keep=("icc" if icc == "keep" else "none") if strip else "all",
             psnr=psnr,
             verify=verify,
             overwrite=overwrite,

@@ -54,7 +54,7 @@ class DecodeJob:
             return row.pixels
         found = inspect(chosen(item.source, self.options.picture, self.transpose)[0], self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
-        item.profile, item.bits = found.metadata.icc_profile, found.precision
+        item.metadata, item.bits = found.metadata, found.precision
         orientation = found.metadata.orientation or 1
         if self.transpose:
             item.orientation = orientation
@@ -92,4 +92,22 @@ class DecodeJob:
         if self.depth is not None and bits > self.depth:
             pixels, bits = pictures.scaled(pixels, (1 << bits) - 1, (1 << self.depth) - 1), self.depth
             item.row.notes.append(f"{item.bits} bits a sample became {bits}")
-        return pictures.save(pixels, self.format, bits=bits, orientation=item.orientation, icc_profile=item.profile)
+        beside = self._beside(item) if item.metadata is not None else {}
+        return pictures.save(
+            pixels, self.format, bits=bits, orientation=item.orientation, beside=beside, notes=item.row.notes
+        )
+
+    def _beside(self, item: Item) -> dict[str, Any]:
+        """The file's metadata, true of the picture as it is written."""
+        metadata = item.metadata
+        found = {
+            "icc_profile": metadata.icc_profile, "exif": metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi,
+            "comment": metadata.comments,
+        }  # fmt: skip
+        found = {name: value for name, value in found.items() if value}
+        height, width = item.result.shape[:2]
+        if self.options.partial or item.orientation != 1:
+            swapped = item.orientation >= 5
+            size = (height, width) if swapped else (width, height)
+            pictures.reshaped(found, *size, item.orientation != 1)
+        return found

@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...api.encoding import encode_each
+from ...container import parse_header
+from ...container.write import opening
 from ...errors import JpegError
 from ...jpeg import codec
-from ...options import EncodeOptions, Limits
+from ...options import EncodeOptions, Limits, Metadata
 from ...options.scans import check_script
+from ...types import ColorSpace
 from .. import oracle, pictures
 from ..report import Totals, reason
 from .item import ANY, TINY, Item
@@ -24,7 +27,10 @@ __all__ = ["EncodeJob"]
 
 @dataclass(frozen=True, slots=True)
 class EncodeJob:
-    """What `jpegjax encode` does with every picture. discard: code and check, but write nothing."""
+    """What `jpegjax encode` does with every picture.
+
+    keep: "all" metadata of the pictures, their "icc" profiles, or "none". discard: code and check, but write nothing.
+    """
 
     options: EncodeOptions
     engine: str = "auto"
@@ -32,7 +38,7 @@ class EncodeJob:
     background: str | None = None
     transpose: bool = False
     gray: bool = False
-    keep_icc: bool = False
+    keep: str = "all"
     psnr: bool = False
     verify: bool = False
     overwrite: bool = False
@@ -62,40 +68,55 @@ class EncodeJob:
             precision=self.options.precision,
             lossless=self.options.lossless,
             depth=self.depth,
+            strip=self.keep == "none",
         )
-        item.picture, item.bits, profile = loaded.pixels, loaded.bits, loaded.icc_profile
+        item.picture, item.bits = loaded.pixels, loaded.bits
         if self.options.scans is not None:
             check_script(self.options.scans, codec.plan(item.picture.shape, self.options)[0])
         item.row.height, item.row.width = item.picture.shape[:2]
         item.row.notes += loaded.notes
-        if profile and self.keep_icc:
-            item.profile = profile
-            try:
-                self.settings(item)
-            except ValueError as error:
-                item.profile = None
-                item.row.notes.append(f"left out: {error}")
-        elif profile and not self.options.metadata.icc_profile:
-            item.row.notes.append("ICC profile left out (--icc keep)")
+        item.metadata = self._metadata(item, loaded.metadata)
+
+    def _metadata(self, item: Item, found: dict[str, Any]) -> Metadata:
+        """What the file shall carry: what flags say, else what the picture came with, as far as it fits."""
+        if self.keep == "icc":
+            found = {name: value for name, value in found.items() if name == "icc_profile"}
+        if "dpi" in found and self._color(item) is ColorSpace.RGB:
+            del found["dpi"]
+            item.row.notes.append("resolution left out: it takes a JFIF marker, which RGB files have not")
+        given = self.options.metadata
+        chosen = {
+            name: getattr(given, name) or found.get(name) for name in ("icc_profile", "exif", "xmp", "comment", "dpi")
+        }
+        return Metadata(**chosen)
+
+    def _color(self, item: Item) -> ColorSpace:
+        if self.options.lossless and item.picture.shape[2:] == (3,):
+            return ColorSpace.RGB
+        return codec.plan(item.picture.shape, self.options)[0].color
 
     def settings(self, item: Item) -> EncodeOptions:
-        options = self.options
-        if item.profile:
-            options = replace(options, metadata=replace(options.metadata, icc_profile=item.profile))
+        """Of one file, with all its metadata."""
+        return replace(self._shared(item), metadata=item.metadata)
+
+    def _shared(self, item: Item) -> EncodeOptions:
+        """What is the same for many files, which are coded together."""
+        options = replace(self.options, metadata=item.metadata) if self.options.target_bytes else self.options
         if item.bits % 8 and options.precision is None:
             options = replace(options, precision=item.bits)  # otherwise the dtype tells
         return options
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
         start = time.perf_counter()
-        for settings, group in itertools.groupby(items, key=self.settings):
+        for settings, group in itertools.groupby(items, key=self._shared):
             same = list(group)
             files = encode_each([i.picture for i in same], settings, self.engine, self.device)
             for item, (data, _) in zip(same, files, strict=True):
                 if isinstance(data, Exception):
                     item.row.error = reason(data)
                 else:
-                    item.result, item.row.nbytes = data, len(data)
+                    item.result = _embedded(data, settings.metadata, item.metadata)
+                    item.row.nbytes = len(item.result)
         totals.coding_seconds += time.perf_counter() - start
         if self.psnr or self.verify:
             start = time.perf_counter()
@@ -114,3 +135,11 @@ class EncodeJob:
         if self.psnr and row.ok:
             row.psnr_db = oracle.psnr_db(item.picture, item.decoded, (1 << item.bits) - 1)
         return None if self.discard else item.result
+
+
+def _embedded(data: bytes, held: Metadata, wanted: Metadata) -> bytes:
+    """A file that was written with some metadata, with other metadata in their place."""
+    if held == wanted:
+        return data
+    color = parse_header(data, ANY.limits).require_frame().color
+    return opening(color, wanted) + data[len(opening(color, held)) :]

@@ -29,7 +29,7 @@ class Item:
     row: Row
     source: Any  # path, or the content
     picture: Any = None
-    profile: bytes | None = None
+    metadata: Any = None
     bits: int = 8
     orientation: int = 1
     result: Any = None
