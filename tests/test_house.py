@@ -55,7 +55,8 @@ INNER = {
     "jpeg.host": {"jpeg.files", "jpeg.lossless"},
     "jpeg.device": set(),
     "jpeg.tuned": {"jpeg.files", "jpeg.host!", "jpeg.device!"},
-    "jpeg.transcode": {"jpeg.behind", "jpeg.files", "jpeg.regions"},
+    "jpeg.thumbnail": {"jpeg.codec"},
+    "jpeg.transcode": {"jpeg.behind", "jpeg.files", "jpeg.regions", "jpeg.thumbnail"},
     "jpeg.codec": {"jpeg.behind", "jpeg.files", "jpeg.lossless", "jpeg.host!", "jpeg.device!", "jpeg.tuned"},
 }
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""

@@ -17,6 +17,7 @@ from ..options import (
     Rotation,
     StreamType,
     TargetMetric,
+    Thumbnail,
     Trailers,
     Tune,
     Upsample,
@@ -122,5 +123,6 @@ class TranscodeKeywords(_Coding, total=False):
     keep: Literal["all", "none"] | Kind | Sequence[Kind]
     icc_profile: bytes | None
     apply_exif_orientation: bool
+    thumbnail: Thumbnail | None
     strict: bool
     limits: Limits

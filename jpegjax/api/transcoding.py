@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..options import ERRORS, Errors, Flip, Kind, Limits, Restart, Rotation, Trailers, TranscodeOptions, check_choice
+from ..options import (
+    ERRORS,
+    Errors,
+    Flip,
+    Kind,
+    Limits,
+    Restart,
+    Rotation,
+    Thumbnail,
+    Trailers,
+    TranscodeOptions,
+    check_choice,
+)
 from ..types import Scan
 from .inputs import Many, S, Source, as_bytes, as_files, on_good, settled
 
@@ -51,6 +63,7 @@ def transcode(
     keep: Literal["all", "none"] | Kind | Sequence[Kind] = "all",
     icc_profile: bytes | None = None,
     apply_exif_orientation: bool = False,
+    thumbnail: Thumbnail | None = None,
     strict: bool = False,
     limits: Limits = Limits(),
     errors: Errors = "raise",
@@ -98,7 +111,13 @@ def transcode(
             as they are and in order. JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran,
             an EXIF segment in the first place takes the place of JFIF, and is told the picture's new size.
         icc_profile: ICC profile to embed in place of the file's.
-        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. The orientation is then set to 1.
+        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. As its XMP says where EXIF has none; it
+            is then set to 1 in both, so that no viewer turns the picture again.
+        thumbnail: EXIF's thumbnail and sizes: keep them, or update them with the picture. By default they are kept as jpegtran
+            keeps them, unless apply_exif_orientation is set. A turned thumbnail is turned without loss where that is
+            possible; of a cropped picture, or where edges cannot be mirrored, it is made anew from the new picture, as
+            large as fits in the old one's place. One that cannot be made, or has no room in EXIF's segment, is removed.
+            PixelXDimension, PixelYDimension, ImageWidth and ImageLength become the new ones; nothing else in EXIF moves.
         strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
         limits: What a file may cost at most. See `Limits`.
         errors: What becomes of errors that files meet: raise the first, or return each in place of the new file. As for
@@ -123,7 +142,7 @@ def transcode(
         rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
         grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, trailer=trailer,
         keep=keep, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
-        apply_exif_orientation=apply_exif_orientation, strict=strict, limits=limits,
+        apply_exif_orientation=apply_exif_orientation, thumbnail=thumbnail, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)
     sources, single = as_files(data, errors)

@@ -5,7 +5,8 @@ source's APPn and COM segments ──▶ carried_head ──▶ SOI, JFIF, Adobe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from ..types import ColorSpace, Frame
 from .bodies import guess_color
@@ -13,39 +14,67 @@ from .metadata import (
     EXIF_PREFIX,
     XMP_PREFIX,
     Metadata,
+    exif_thumbnail,
     is_adobe,
     is_jfif,
     resized_exif,
     segment_kind,
     upright_exif,
     upright_xmp,
+    with_thumbnail,
 )
 from .write import SOI, adobe_segment, icc_segments, jfif_segment, segment
 
-__all__ = ["carried_head"]
+__all__ = ["Retold", "carried_head"]
 
 Segments = Sequence[tuple[int, int, int]]
 Kept = list[tuple[int, bytes]]
 
 
-def _made_upright(kept: Kept, frame: Frame, resized: bool) -> None:
-    """Have all EXIF and XMP among kept segments say that the picture is upright, and EXIF its size where that changed."""
+@dataclass(frozen=True, slots=True)
+class Retold:
+    """What kept EXIF and XMP shall say anew, wherever they stand.
 
-    def told(body: bytes) -> bytes:
-        body = upright_exif(body)
-        return resized_exif(body, frame.width, frame.height) if resized else body
+    upright: orientation 1. size: (width, height) of the picture where it changed. thumbnail: what makes the new one of
+    EXIF's thumbnail, (a JPEG file or None, its width and height); None leaves it.
+    """
 
-    places = [i for i, part in enumerate(kept) if segment_kind(*part) == "exif"]
-    whole = told(EXIF_PREFIX + b"".join(kept[i][1][len(EXIF_PREFIX) :] for i in places))
-    p = len(EXIF_PREFIX)
-    for i in places:  # one EXIF that is spread over several segments, or several, of which a reader takes either
-        code, body = kept[i]
-        stop = p + len(body) - len(EXIF_PREFIX)
-        part = EXIF_PREFIX + whole[p:stop]
-        kept[i], p = (code, told(part) if i != places[0] else part), stop
-    for i, (code, body) in enumerate(kept):
-        if segment_kind(code, body) == "xmp" and body.startswith(XMP_PREFIX):
-            kept[i] = code, XMP_PREFIX + upright_xmp(body[len(XMP_PREFIX) :])
+    upright: bool = False
+    size: tuple[int, int] | None = None
+    thumbnail: Callable[[bytes], tuple[bytes | None, tuple[int, int]]] | None = None
+
+    def exif(self, body: bytes) -> bytes:
+        """An EXIF body, told."""
+        body = upright_exif(body) if self.upright else body
+        return body if self.size is None else resized_exif(body, *self.size, everywhere=True)
+
+    def whole_exif(self, body: bytes) -> bytes:
+        """As `exif`, of one that is not spread over segments; its size may change with the thumbnail's."""
+        body = self.exif(body)
+        old = None if self.thumbnail is None else exif_thumbnail(body)
+        return body if old is None or self.thumbnail is None else with_thumbnail(body, *self.thumbnail(old))
+
+    def tell(self, kept: Kept) -> None:
+        """Change segments in place."""
+        places = [i for i, part in enumerate(kept) if segment_kind(*part) == "exif"]
+        if len(places) == 1:
+            kept[places[0]] = kept[places[0]][0], self.whole_exif(kept[places[0]][1])
+        elif places:
+            self._tell_spread(kept, places)
+        for i, (code, body) in enumerate(kept):
+            if self.upright and segment_kind(code, body) == "xmp" and body.startswith(XMP_PREFIX):
+                kept[i] = code, XMP_PREFIX + upright_xmp(body[len(XMP_PREFIX) :])
+
+    def _tell_spread(self, kept: Kept, places: Sequence[int]) -> None:
+        """One EXIF that is spread over several segments, or several, of which a reader takes either. No thumbnail fits there."""
+        whole = self.exif(EXIF_PREFIX + b"".join(kept[i][1][len(EXIF_PREFIX) :] for i in places))
+        whole = whole if self.thumbnail is None else with_thumbnail(whole, None, (0, 0))
+        whole, p = whole.ljust(sum(len(kept[i][1]) for i in places), b"\0"), len(EXIF_PREFIX)
+        for i in places:
+            code, body = kept[i]
+            stop = p + len(body) - len(EXIF_PREFIX)
+            part = EXIF_PREFIX + whole[p:stop]
+            kept[i], p = (code, part if i == places[0] else self.whole_exif(part)), stop
 
 
 def carried_head(
@@ -56,15 +85,14 @@ def carried_head(
     keep: Collection[str],
     *,
     resized: bool = False,
-    upright: bool = False,
+    retold: Retold | None = None,
     icc_profile: bytes | None = None,
 ) -> bytes:
     """The start of a file of `frame` that keeps segments of another one: SOI, JFIF or Adobe anew, then theirs in order.
 
     data, segments, metadata: of the other file, as `Reader` has them. keep: kinds of `options.KINDS`. Like jpegtran's, JFIF
     carries over version and density, and gives way to an EXIF segment that would stand first; that one is then told the
-    frame's size if it was resized. upright: whatever says an orientation, EXIF or XMP, shall say 1, and EXIF the size
-    with it, wherever it stands. icc_profile: a profile that stands behind them.
+    frame's size if it was resized. retold: what is to be told besides. icc_profile: a profile that stands behind them.
     """
     found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
     kept = [(code, body) for code, body in found if segment_kind(code, body) in keep]
@@ -77,8 +105,8 @@ def carried_head(
         jfif = jfif and guess_color(frame, told, transforms[-1] if transforms else None)[0] is not frame.color
         if resized:
             kept[0] = kept[0][0], resized_exif(kept[0][1], frame.width, frame.height)
-    if upright:
-        _made_upright(kept, frame, resized)
+    if retold is not None:
+        retold.tell(kept)
     parts = [SOI]
     if jfif:
         major, minor = metadata.jfif_version or (1, 1)

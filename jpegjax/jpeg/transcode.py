@@ -6,23 +6,31 @@ bytes ──▶ files.decode_image ──▶ planes ──▶ turns.turn_planes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from ..container import orientation_of, parse_header
-from ..container.carry import carried_head
+from ..container.carry import Retold, carried_head
+from ..container.write import opening
 from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg
 from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, check_perfect, lay_out, turn_planes
-from ..options import TranscodeOptions
+from ..options import Limits, TranscodeOptions
 from ..options.scans import check_script
 from ..run.threads import run_parallel
 from ..types import ColorSpace, Component, Frame
 from . import files as entropy
 from . import regions
 from .behind import with_behind
+from .thumbnail import thumbnail_of
 
 __all__ = ["transcode"]
+
+_USUAL_THUMBNAIL = 160, 120  # as DCF has it
+_LARGEST_THUMBNAIL = 1 << 20  # pixels
+_SPELLED = {r.then(FLIPS[f]): (angle, f) for f in (None, "horizontal") for angle, r in ROTATIONS.items()}
+"""(rotate, flip) of each turn."""
 
 Notes = list[tuple[str, int]]
 
@@ -89,6 +97,37 @@ def _changed_regions(picture: Picture, options: TranscodeOptions, other: Picture
     return planes, frame, tables
 
 
+def _turned(data: bytes, turn: Turn, limits: Limits) -> bytes:
+    """A file turned without loss, edges and all; ValueError where that cannot be."""
+    rotate, flip = _SPELLED[turn]
+    own = TranscodeOptions(
+        rotate=rotate, flip=flip, perfect=True, thumbnail="keep", trailer="drop", strict=True, limits=limits
+    )
+    return _transcode(data, own, None)[0]
+
+
+def _retold(frame: Frame, turn: Turn, resized: bool, coded: bytes, options: TranscodeOptions) -> Retold | None:
+    """What EXIF and XMP shall say of the new picture; None where they stay as jpegtran leaves them."""
+    upright = options.apply_exif_orientation
+    if not upright and options.thumbnail != "update":
+        return None
+
+    regions_changed = any(part is not None for part in (options.crop, options.roll, options.wipe, options.drop))
+
+    def thumbnail(old: bytes) -> tuple[bytes | None, tuple[int, int]]:
+        box = _USUAL_THUMBNAIL
+        with suppress(ValueError):  # and JpegError: what is no thumbnail is made anew
+            before = parse_header(old, options.limits).require_frame()
+            if before.width * before.height <= _LARGEST_THUMBNAIL:
+                box = (before.height, before.width) if turn.transpose else (before.width, before.height)
+                if not regions_changed:
+                    return _turned(old, turn, options.limits), box
+        return thumbnail_of(opening(frame.color) + coded, box, options.limits)
+
+    changed = options.thumbnail != "keep" and (turn != Turn() or regions_changed)
+    return Retold(upright, (frame.width, frame.height) if resized else None, thumbnail if changed else None)
+
+
 def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Picture | None) -> tuple[bytes, Notes]:
     reader = parse_header(data, options.limits, options.strict)
     if reader.frame is not None and reader.frame.process.lossless:
@@ -123,16 +162,6 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
         planes, frame = regions.extend(planes, frame, extension)
     planes, frame, tables = _changed_regions((planes, frame, tables), options, other)
     frame = _own_selectors(frame, tables)
-    head = carried_head(
-        reader.data,
-        reader.segments,
-        reader.metadata,
-        frame,
-        options.keep,
-        resized=(frame.width, frame.height) != (source.width, source.height),
-        upright=options.apply_exif_orientation,
-        icc_profile=options.icc_profile,
-    )
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
@@ -141,6 +170,17 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
         )
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
+    resized = (frame.width, frame.height) != (source.width, source.height)
+    head = carried_head(
+        reader.data,
+        reader.segments,
+        reader.metadata,
+        frame,
+        options.keep,
+        resized=resized,
+        retold=_retold(frame, turn, resized, coded, options),
+        icc_profile=options.icc_profile,
+    )
     if options.trailer == "keep" and reader.position < reader.size:
         edits = [name for name in ("roll", "wipe", "drop") if getattr(options, name) is not None]
         edits += ["crop beyond the picture"] if extension else []

@@ -6,8 +6,8 @@ from ..types import ColorSpace
 
 __all__ = [
     "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
-    "TARGET_METRICS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind",
-    "Mode", "Rotation", "StreamType", "TargetMetric", "Trailers", "Tune", "Upsample",
+    "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind",
+    "Mode", "Rotation", "StreamType", "TargetMetric", "Thumbnail", "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -59,8 +59,10 @@ Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
 ROTATIONS: tuple[Rotation, ...] = get_args(Rotation)
 
+Thumbnail = Literal["keep", "update"]
 Flip = Literal["horizontal", "vertical", "transpose", "transverse"]
 """Left and right change places, top and bottom; about the main diagonal, about the other one."""
+THUMBNAILS: tuple[Thumbnail | None, ...] = (None, *get_args(Thumbnail))
 FLIPS: tuple[Flip | None, ...] = (None, *get_args(Flip))
 
 Kind = Literal["comments", "exif", "icc", "xmp", "other"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from .checks import Option, check_flag, check_options, choice
-from .choices import FLIPS, ROTATIONS, TRAILERS
+from .choices import FLIPS, ROTATIONS, THUMBNAILS, TRAILERS
 from .decode import STRICT, UPRIGHT, Within
 from .encode import EncodeOptions, Optimize, Scans
 from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
@@ -57,6 +57,10 @@ class TranscodeOptions:
     keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
     icc_profile: Annotated[bytes | None, Option("ICC profile to embed in place of the file's.")] = None
     apply_exif_orientation: Annotated[bool, Option(UPRIGHT, check_flag)] = False
+    thumbnail: Annotated[
+        str | None,
+        Option("EXIF's thumbnail and sizes: keep them, or update them with the picture.", choice(THUMBNAILS)),
+    ] = None
     strict: Annotated[bool, Option(STRICT, check_flag)] = False
     limits: Within = DEFAULT_LIMITS
 
