@@ -38,14 +38,13 @@ def test_kept_files_are_pillows(options: dict) -> None:
     for channels in (3, 1, 4):
         image = picture(37, 41, channels)
         data = pillow(image, **{k: v for k, v in options.items() if channels == 3 or k != "subsampling"})
-        pixels = jpegjax.decode(data)
-        ours = jpegjax.encode(pixels, quality="keep", like=data)
+        pixels, more = jpegjax.decode(data), {"mode": "CMYK" if channels == 4 else None, "like": data}
+        ours = jpegjax.encode(pixels, quality="keep", **more)
         assert ours == pillows(data, quality="keep"), channels
-        assert jpegjax.encode(pixels, quality="keep", like=jpegjax.info(data)) == ours
-        assert jpegjax.encode([pixels], quality="keep", like=io.BytesIO(data), optimize=True)[0] == (
-            pillows(data, quality="keep", optimize=True)
-        )
-        assert jpegjax.encode(pixels, qtables="keep", like=data) == pillows(data, qtables="keep")
+        assert jpegjax.encode(pixels, quality="keep", **(more | {"like": jpegjax.info(data)})) == ours
+        listed = jpegjax.encode([pixels], quality="keep", optimize=True, **(more | {"like": io.BytesIO(data)}))
+        assert listed == [pillows(data, quality="keep", optimize=True)]
+        assert jpegjax.encode(pixels, qtables="keep", **more) == pillows(data, qtables="keep")
         if channels == 3:
             assert jpegjax.encode(pixels, subsampling="keep", quality=50, like=data) == (
                 pillows(data, subsampling="keep", quality=50)
@@ -76,7 +75,7 @@ def test_files_in_folders_and_pictures_of_other_kinds(tmp_path: Path) -> None:
     first, second = jpegjax.info(path).qtables[:2]
     grey = jpegjax.info(jpegjax.encode(picture(9, 9, 1), quality="keep", like=path))
     assert np.array_equal(grey.qtables[0], first)
-    inks = jpegjax.info(jpegjax.encode(picture(9, 9, 4), quality="keep", like=path))
+    inks = jpegjax.info(jpegjax.encode(picture(9, 9, 4), mode="CMYK", quality="keep", like=path))
     assert np.array_equal(inks.qtables[0], first) and np.array_equal(inks.qtables[3], second)
     jpegjax.imwrite(path, picture(20, 20), quality="keep", like=path.read_bytes(), progressive=True)
     assert jpegjax.info(path).quality == 35

@@ -74,6 +74,7 @@ def test_grey_keeps_the_factors_that_were_asked_for(engine: str) -> None:
         ours = jpegjax.encode(image, color="grey", subsampling=name, engine=engine, **options)
         assert ours == cjpeg(image, "-grayscale", *words, "-sample", name), name
         assert np.array_equal(jpegjax.decode(ours), pillow_pixels(ours))
+    assert jpegjax.encode(grey, subsampling="4:2:2", engine=engine) == pillow(grey, subsampling=1)
     with pytest.raises(ValueError, match="an MCU may hold at most 10 blocks"):
         jpegjax.encode(image, subsampling="4x4")
 
@@ -130,10 +131,10 @@ def test_slots_of_own_tables_and_what_is_refused() -> None:
 def test_colors_that_cannot_be_written_are_refused() -> None:
     rgb, grey, inks = picture(8, 8), picture(8, 8, 1), picture(8, 8, 4)
     for image, color in ((grey, "RGB"), (grey, "YCbCr"), (inks, "RGB"), (rgb, "CMYK"), (inks, "grey")):
-        with pytest.raises(ValueError, match="color="):
-            jpegjax.encode(image, color=color)
+        with pytest.raises(ValueError, match=r"color=|channels"):
+            jpegjax.encode(image, color=color, mode="CMYK" if image is inks else None)
     with pytest.raises(ValueError, match="color='YCCK': files are written as"):
-        jpegjax.encode(inks, color="YCCK")
+        jpegjax.encode(inks, color="YCCK", mode="CMYK")
     for options in ({"tune": True, "color": "RGB"}, {"lossless": True, "color": "YCbCr"}):
         with pytest.raises(ValueError, match="color: "):
             jpegjax.encode(rgb, **options)

@@ -9,6 +9,7 @@ from PIL import Image, features
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..options import SUBSAMPLING, EncodeOptions
+from ..types import ColorSpace
 
 __all__ = ["compare", "psnr_db", "turbo_decode", "turbo_encode", "turbo_version"]
 
@@ -28,12 +29,16 @@ def _picture(image: np.ndarray) -> Image.Image:
 
 def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
-    if options.lossless or options.arithmetic:
+    rgb_sampled = options.color is ColorSpace.RGB and options.subsampling not in (None, ((1, 1),) * 3)
+    if options.lossless or options.arithmetic or options.qslots or rgb_sampled:
         return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
-    if image.ndim == 3 and (image.shape[2] == 3 or options.subsampling):
-        luma, *chroma = options.subsampling or (SUBSAMPLING["4:2:0"], (1, 1), (1, 1))
-        if luma not in _PILLOW_SAMPLING or any(c != (1, 1) for c in chroma):
+    if options.color is ColorSpace.RGB:
+        settings["keep_rgb"] = True
+    if options.subsampling or image.shape[2:] == (3,):
+        plain = (1, 1) if options.color is ColorSpace.RGB else SUBSAMPLING["4:2:0"]
+        luma, *chroma = options.subsampling or (plain, (1, 1), (1, 1))
+        if luma not in _PILLOW_SAMPLING or (image.ndim == 3 and any(c != (1, 1) for c in chroma)):
             return None
         settings["subsampling"] = _PILLOW_SAMPLING[luma]
     if options.qtables is not None:
@@ -51,6 +56,7 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
         "xmp": options.metadata.xmp,
         "dpi": options.metadata.dpi,
         "icc_profile": options.metadata.icc_profile,
+        "smooth": options.smoothing,
         "restart_marker_rows": options.restart.rows,
         "restart_marker_blocks": options.restart.blocks,
     }

@@ -53,6 +53,8 @@ def decode(
     model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
+    color: Annotated[str | None, typer.Option(help=said("color", kind=DecodeOptions))] = None,
+    icc: Annotated[Path | None, typer.Option(help="Write the ICC profile of the one input to a file.")] = None,
     depth: Depth = None,
     picture: Annotated[int, typer.Option(help=said("picture", kind=DecodeOptions))] = 0,
     scale: Scale = "1",
@@ -76,6 +78,7 @@ def decode(
             raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
         options = DecodeOptions(
             mode="L" if grayscale else mode,
+            color=color,
             picture=picture,
             scale=scale,
             crop=settings.region(crop),
@@ -97,12 +100,14 @@ def decode(
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         if format is None:
             format = "ppm" if to_stdout(sources, output) else _format_of(output)
+        if icc is not None and len(sources) != 1:
+            raise UsageError(f"--icc {shown(icc)}: the profile of one input; {len(sources)} are given")
         targets = plan(sources, output, f".{format}")
         settings.no_binary_to_terminal(targets)
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
             engine = "xla"  # what reads them; the kernels for JPEG are not needed
         work = DecodeJob(
-            options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded, depth
+            options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded, depth, icc
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None

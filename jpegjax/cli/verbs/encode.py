@@ -72,7 +72,10 @@ def encode(
     grayscale: Annotated[
         bool, typer.Option("--grayscale", "--greyscale", help="Grey files of colour pictures.")
     ] = False,
+    rgb: Annotated[bool, typer.Option("--rgb", help="Files that hold RGB as it is, in place of YCbCr.")] = False,
     qtables: Annotated[Path | None, typer.Option(help=said("qtables", "A file as for cjpeg."))] = None,
+    qslots: Annotated[str | None, typer.Option(help=said("qslots"))] = None,
+    smooth: Annotated[int, typer.Option("--smooth", help=said("smoothing"))] = 0,
     comment: Annotated[str | None, typer.Option(help=said("comment", kind=Metadata))] = None,
     icc: Annotated[
         str | None,
@@ -108,15 +111,21 @@ def encode(
             raise UsageError("--qtables and --quality: give one of them")
         if depth is not None and precision not in (None, depth):
             raise UsageError(f"--depth {depth} and --precision {precision}: give one of them")
+        if rgb and grayscale:
+            raise UsageError("--rgb and --grayscale: give one of them")
         if lossless:
             given = {"--quality": quality, "--subsampling": subsampling, "--qtables": qtables, "--optimize": optimize}
+            given |= {"--qslots": qslots, "--smooth": smooth > 0}
             settings.say_ignored("--lossless keeps every sample", given, quiet)
-            quality = subsampling = qtables = None
-            optimize = False
+            quality = subsampling = qtables = qslots = None
+            optimize, smooth = False, 0
         options = EncodeOptions(
             quality=settings.quality(quality),
             subsampling=subsampling,
             qtables=settings.qtables(qtables),
+            qslots=qslots,
+            color="RGB" if rgb else None,
+            smoothing=smooth,
             optimize=optimize,
             progressive=progressive,
             arithmetic=arithmetic,

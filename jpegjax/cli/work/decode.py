@@ -15,7 +15,9 @@ from ...container.behind import chosen
 from ...container.box import read_box
 from ...jpeg import codec
 from ...options import DecodeOptions, EncodeOptions
+from ...run.writing import write_file
 from .. import boxes, pictures
+from ..paths import shown
 from ..report import Totals, reason
 from .item import TINY, Item
 
@@ -34,6 +36,7 @@ class DecodeJob:
     overwrite: bool = False
     model: Any = None
     depth: int | None = None
+    icc: Path | None = None
 
     verb: ClassVar[str] = "decoded"
 
@@ -92,6 +95,8 @@ class DecodeJob:
         if self.depth is not None and bits > self.depth:
             pixels, bits = pictures.scaled(pixels, (1 << bits) - 1, (1 << self.depth) - 1), self.depth
             item.row.notes.append(f"{item.bits} bits a sample became {bits}")
+        if self.icc is not None:
+            self._write_profile(self.icc, item)
         beside = self._beside(item) if item.metadata is not None else {}
         return pictures.save(
             pixels, self.format, bits=bits, orientation=item.orientation, beside=beside, notes=item.row.notes
@@ -111,3 +116,13 @@ class DecodeJob:
             size = (height, width) if swapped else (width, height)
             pictures.reshaped(found, *size, item.orientation != 1)
         return found
+
+    def _write_profile(self, path: Path, item: Item) -> None:
+        profile = item.metadata.icc_profile if item.metadata is not None else None
+        if not profile:
+            item.row.notes.append("no ICC profile to write")
+            return
+        try:
+            write_file(path, profile, overwrite=self.overwrite)
+        except FileExistsError:
+            raise ValueError(f"--icc {shown(path)}: it exists; --overwrite replaces it") from None

@@ -52,7 +52,8 @@ class EncodeJob:
         plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
         files = codec.encode(TINY, plain, self.engine, self.device)
         if self.psnr or self.verify:
-            codec.decode(files, ANY, self.engine, self.device)
+            written = [data for data in files if not isinstance(data, Exception)]
+            codec.decode(written, ANY, self.engine, self.device)
 
     def measure(self, item: Item) -> int:
         width, height = pictures.size_of(item.source)
