@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import COMPILING, Answer, Run, photo
+from command_line import Answer, Run, photo, without_waiting
 from hypothesis import HealthCheck, settings
 from oracles import program
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+
+os.environ.setdefault(
+    "JAX_ENABLE_COMPILATION_CACHE", "false"
+)  # the command line would keep programs in the user's folder
 
 # a busy machine is no fault of what it tests
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,7 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Cap
         with pytest.raises(SystemExit) as left:
             main([str(a) for a in arguments])
         out, err = capfdbinary.readouterr()
-        return Answer(left.value.code, out, err.decode().replace(COMPILING, ""))
+        return Answer(left.value.code, out, without_waiting(err.decode()))
 
     return call
 

@@ -6,11 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from command_line import COMPILING, Run, photo
+from command_line import Run, photo
 from oracles import pillow
 
 from jpegjax.cli.samples import photographs
@@ -195,16 +194,6 @@ def test_demo_reports_a_difference(run: Run, folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(codec, "encode", lambda batch, *rest: [d[:-2] + b"\0\xff\xd9" for d in coded(batch, *rest)])
     answer = run("demo", folder, "--engine", "host")
     assert answer.code == 1 and "differs from libjpeg-turbo: bytes differ from offset" in answer.err
-
-
-def test_a_long_wait_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    from jpegjax.cli.report import announce_compilation
-
-    with announce_compilation("host", 0.0):
-        time.sleep(0.2)
-    with announce_compilation("host", 60.0):
-        pass
-    assert capsys.readouterr().err == COMPILING
 
 
 def test_version_and_module_entry() -> None:

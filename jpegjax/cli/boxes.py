@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,8 +15,9 @@ from ..options import Limits
 from . import oracle, pictures, settings
 from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, find, plan, shown
 from .report import Totals
+from .waiting import clock
 
-__all__ = ["NAMES", "BoxJob", "described", "encode_boxes", "is_box", "unpack"]
+__all__ = ["NAMES", "PROGRAMS", "BoxJob", "described", "encode_boxes", "is_box", "unpack"]
 
 _TAKES = {
     "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
@@ -27,6 +27,8 @@ _TAKES = {
 
 NAMES = ("dft", "learned")
 """Codecs whose files are boxes. They come with the package: no other codec's library is loaded to know them."""
+PROGRAMS = "networks for pictures of these sizes"
+"""What JAX compiles for them."""
 
 
 def is_box(data: bytes) -> bool:
@@ -107,6 +109,13 @@ class BoxJob:
     device: ClassVar[None] = None
     verb: ClassVar[str] = "encoded"
 
+    def programs(self, engine: str) -> str:
+        return PROGRAMS
+
+    @property
+    def search(self) -> str:
+        return ""
+
     def warm_up(self) -> None:
         """Programs are compiled as shapes come."""
 
@@ -130,15 +139,15 @@ class BoxJob:
             item.row.notes.append(f"{pictures.described(loaded.metadata)} left out ({BOX_SUFFIX} files hold none)")
 
     def code(self, items: Sequence[Any], totals: Totals) -> None:
-        codec, start = codecs.get(self.codec), time.perf_counter()
+        codec, start = codecs.get(self.codec), clock()
         for item, data in zip(items, codec.encode_batch([i.picture for i in items], **self.settings), strict=True):
             item.result, item.row.nbytes = data, len(data)
-        totals.coding_seconds += time.perf_counter() - start
+        totals.coding_seconds += clock() - start
         if self.psnr:
-            start = time.perf_counter()
+            start = clock()
             for item, pixels in zip(items, codec.decode_batch([item.result for item in items]), strict=True):
                 item.decoded = pixels
-            totals.decoding_seconds += time.perf_counter() - start
+            totals.decoding_seconds += clock() - start
 
     def finish(self, item: Any) -> bytes:
         if self.psnr:

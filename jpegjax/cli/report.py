@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from rich.text import Text
 from ..errors import LimitExceeded
 from .paths import shown
 
-__all__ = ["Row", "Totals", "announce_compilation", "console", "failures", "progress", "reason", "show"]
+__all__ = ["Row", "Totals", "console", "failures", "progress", "reason", "show"]
 
 _LONGEST_TABLE = 100
 
@@ -53,14 +52,15 @@ class Row:
 
 @dataclass(slots=True)
 class Totals:
-    """Wall-clock seconds: of coding alone, of decoding again to check, and of everything with files."""
+    """Seconds by the clock: of coding alone, of decoding again to check, and of everything with files; what was compiled counts
+    nowhere but in compiling_seconds."""
 
     verb: str
     engine: str
     coding_seconds: float = 0.0
     decoding_seconds: float = 0.0
     all_seconds: float = 0.0
-    with_compilation: bool = False
+    compiling_seconds: float = 0.0
 
 
 def console(stderr: bool = False) -> Console:
@@ -80,23 +80,6 @@ def progress(total: int, verb: str) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task(verb, total=total)
         yield lambda: bar.advance(task)
-
-
-@contextlib.contextmanager
-def announce_compilation(engine: str, after_seconds: float = 4.0) -> Iterator[None]:
-    """Says on stderr what is being compiled, when the first call takes long enough to wonder."""
-
-    def say() -> None:
-        what = "kernels, once per machine" if engine == "host" else "programs for this device, once per process"
-        print(f"jpegjax: compiling {what}…", file=sys.stderr, flush=True)
-
-    timer = threading.Timer(after_seconds, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def reason(error: BaseException) -> str:
@@ -193,10 +176,10 @@ def _speed(totals: Totals, pixels: int) -> str:
         return f"{pixels / 1e6 / max(seconds, 1e-9):.1f} Mpixel/s"
 
     back = f", decoded at {rate(totals.decoding_seconds)}" if totals.decoding_seconds else ""
-    compiling = ", compilation included" if totals.with_compilation else ""
+    compiling = f"; compiling took {totals.compiling_seconds:.1f} s more" if totals.compiling_seconds >= 0.1 else ""
     return (
-        f"{totals.verb} at {rate(totals.coding_seconds)}{back} by the {totals.engine} engine{compiling}; "
-        f"{totals.all_seconds:.2f} s ({rate(totals.all_seconds)}) with files read, checked and written"
+        f"{totals.verb} at {rate(totals.coding_seconds)}{back} by the {totals.engine} engine; "
+        f"{totals.all_seconds:.2f} s ({rate(totals.all_seconds)}) with files read, checked and written{compiling}"
     )
 
 

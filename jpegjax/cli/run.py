@@ -28,7 +28,7 @@ def run(work: Any, jobs: Sequence[Job], lost: list[tuple[str, str]], quiet: bool
     if not jobs:
         return report.failures([], lost)
     with settings.at_most(cores), report.progress(0 if quiet else len(jobs), work.verb) as tick:
-        rows, totals = works.run(work, jobs, tick)
+        rows, totals = works.run(work, jobs, tick, quiet=quiet)
     piped = jobs[0].target is None
     if piped and not quiet and not rows[0].failed and pipes.lost_on_a_device():
         print("jpegjax: the picture went to stdout, a device that keeps nothing; -o FILE writes one", file=sys.stderr)

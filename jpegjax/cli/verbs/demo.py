@@ -47,7 +47,7 @@ def demo(
     for number, name in enumerate(("host", "xla") if engine == "both" else (engine,)):
         work = EncodeJob(options, name, psnr=True, verify=True, overwrite=True, discard=output is None or number > 0)
         with report.progress(len(jobs), f"{name} engine") as tick:
-            rows, totals = run(work, jobs, tick, rehearse=True)
+            rows, totals = run(work, jobs, tick)
         report.show(rows, totals, screen)
         same = sum(not row.failed for row in rows)
         screen.print(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...run.writing import write_file
 from .. import boxes, pictures
 from ..paths import shown
 from ..report import Totals, reason
+from ..waiting import clock
 from .item import TINY, Item
 
 __all__ = ["DecodeJob"]
@@ -39,6 +39,10 @@ class DecodeJob:
     icc: Path | None = None
 
     verb: ClassVar[str] = "decoded"
+    search: ClassVar[str] = ""
+
+    def programs(self, engine: str) -> str:
+        return "programs for this device" if engine == "xla" else ""
 
     def warm_up(self) -> None:
         tiny = codec.encode(TINY, EncodeOptions(), self.engine, self.device)
@@ -69,11 +73,11 @@ class DecodeJob:
         """`measure` has read the file already."""
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
-        start = time.perf_counter()
+        start = clock()
         boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
         results = codec.decode([i.source for i in plain], self.options, self.engine, self.device) if plain else []
         unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed], self.model)]
-        totals.coding_seconds += time.perf_counter() - start
+        totals.coding_seconds += clock() - start
         for item, (pixels, found) in zip(plain + boxed, results + unpacked, strict=True):
             if isinstance(pixels, Exception):
                 item.row.error = reason(pixels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,11 +14,13 @@ from ...container import parse_header
 from ...container.write import opening
 from ...errors import JpegError
 from ...jpeg import codec
+from ...jpeg.targets import MOST_ENCODES
 from ...options import EncodeOptions, Limits, Metadata
 from ...options.scans import check_script
 from ...types import ColorSpace
 from .. import oracle, pictures
 from ..report import Totals, reason
+from ..waiting import clock
 from .item import ANY, TINY, Item
 
 __all__ = ["EncodeJob"]
@@ -47,6 +48,22 @@ class EncodeJob:
     depth: int | None = None
 
     verb: ClassVar[str] = "encoded"
+
+    def programs(self, engine: str) -> str:
+        """What JAX compiles."""
+        own = ["programs for this device"] if engine == "xla" else []
+        target = self.options.target_metric
+        return " and ".join([*own, *([f"{target[0]} for pictures of these sizes"] if target else [])])
+
+    @property
+    def search(self) -> str:
+        """What takes several files of each picture."""
+        if self.options.target_metric:
+            name, value = self.options.target_metric
+            return f"looking for {name}={value:g}: up to {MOST_ENCODES} files a picture are made, decoded and measured"
+        if self.options.target_bytes:
+            return f"looking for {self.options.target_bytes:,} bytes: up to {MOST_ENCODES} files a picture are made"
+        return ""
 
     def warm_up(self) -> None:
         plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
@@ -108,7 +125,7 @@ class EncodeJob:
         return options
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
-        start = time.perf_counter()
+        start = clock()
         for settings, group in itertools.groupby(items, key=self._shared):
             same = list(group)
             files = encode_each([i.picture for i in same], settings, self.engine, self.device)
@@ -118,12 +135,12 @@ class EncodeJob:
                 else:
                     item.result = _embedded(data, settings.metadata, item.metadata)
                     item.row.nbytes = len(item.result)
-        totals.coding_seconds += time.perf_counter() - start
+        totals.coding_seconds += clock() - start
         if self.psnr or self.verify:
-            start = time.perf_counter()
+            start = clock()
             coded = [item for item in items if item.result is not None]
             decoded = codec.decode([item.result for item in coded], ANY, self.engine, self.device) if coded else []
-            totals.decoding_seconds += time.perf_counter() - start
+            totals.decoding_seconds += clock() - start
             for item, (pixels, _) in zip(coded, decoded, strict=True):
                 item.decoded = pixels if isinstance(pixels, JpegError) else np.asarray(pixels)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,9 +10,9 @@ from pathlib import Path
 
 from ...bulk.local import batches, in_turns, write_whole
 from ...run.engines import pick
-from .. import boxes, pipes
+from .. import boxes, pipes, waiting
 from ..paths import Job, shown
-from ..report import Row, Totals, announce_compilation, reason
+from ..report import Row, Totals, reason
 from .decode import DecodeJob
 from .encode import EncodeJob
 from .item import Item
@@ -87,42 +86,34 @@ def _finish(work: Work, item: Item) -> Row:
     return item.row
 
 
-def run(
-    work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, rehearse: bool = False
-) -> tuple[list[Row], Totals]:
+def run(work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, quiet: bool = False) -> tuple[list[Row], Totals]:
     """Rows in the order of jobs. One batch at a time is read, coded and written, each step on all cores.
 
-    The steps take turns so that the reported speed is that of coding alone. The host engine is loaded and, the first
-    time, compiled before the clock starts; xla compiles on the clock, as shapes come, unless it may rehearse the first
-    batch.
+    The steps take turns so that the reported speed is that of coding alone. The host engine is loaded before the clock starts,
+    and the clock stands still while anything is compiled. Long waits are explained on stderr, unless quiet.
     """
     totals = Totals(work.verb, pick(work.engine, work.device))
-    totals.with_compilation = totals.engine == "xla" and not rehearse
     rows: list[Row] = []
-    rehearsal_seconds = 0.0
 
     def code(batch: Sequence[Item]) -> None:
-        nonlocal rehearsal_seconds
-        good = [item for item in batch if item.row.error is None]
-        if not good:
-            return
-        first = not rows and totals.engine == "xla"
-        with announce_compilation("xla") if first else contextlib.nullcontext():
-            if first and rehearse:
-                before = time.perf_counter()
-                _code(work, good, Totals(work.verb, totals.engine))
-                rehearsal_seconds = time.perf_counter() - before
-            _code(work, good, totals)
+        if good := [item for item in batch if item.row.error is None]:
+            many = f"{len(good)} files" if len(good) > 1 else good[0].row.name
+            doing = work.search or f"{work.verb.removesuffix('ed')}ing {shown(many)}"
+            with waiting.patience(doing, quiet):
+                _code(work, good, totals)
 
-    with warnings.catch_warnings():
+    programs = work.programs(totals.engine)
+    kernels = totals.engine == "host" or "numba" in sys.modules
+    with warnings.catch_warnings(), waiting.compilations(programs, kernels=kernels, quiet=quiet) as compiling:
         warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
         if totals.engine == "host":
-            with announce_compilation("host"):
+            with waiting.patience("loading kernels", quiet):
                 work.warm_up()
-        start = time.perf_counter()
+        start = waiting.clock()
         groups = batches((_open(work, job) for job in jobs), _BATCH_PIXELS, _BATCH_FILES)
         for row in in_turns(groups, partial(_load, work), code, partial(_finish, work)):
             rows.append(row)
             tick()
-        totals.all_seconds = time.perf_counter() - start - rehearsal_seconds
+        totals.all_seconds = waiting.clock() - start
+        totals.compiling_seconds = compiling()
     return rows, totals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ...jpeg import codec
 from ...jpeg.transcode import transcode
 from ...options import EncodeOptions, TranscodeOptions
 from ..report import Totals, reason
+from ..waiting import clock
 from .item import ANY, TINY, Item
 
 __all__ = ["TranscodeJob"]
@@ -40,6 +40,10 @@ class TranscodeJob:
     engine: ClassVar[str] = "host"
     device: ClassVar[None] = None
     verb: ClassVar[str] = "transcoded"
+    search: ClassVar[str] = ""
+
+    def programs(self, engine: str) -> str:
+        return ""
 
     def warm_up(self) -> None:
         transcode(
@@ -80,9 +84,9 @@ class TranscodeJob:
         """`measure` has read the file already."""
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
-        start = time.perf_counter()
+        start = clock()
         results = transcode([item.source for item in items], self.options)
-        totals.coding_seconds += time.perf_counter() - start
+        totals.coding_seconds += clock() - start
         for item, (content, found) in zip(items, results, strict=True):
             damage = [f"{message} (byte offset {offset})" for message, offset in found]
             if isinstance(content, ValueError):
