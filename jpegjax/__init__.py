@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CorruptJpeg, CorruptStream, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
 from .options import Limits
+from .options.gain_map import GainMap, GainMapMetadata
 from .run import forks as _forks  # noqa: F401 (before a thread of anyone's is at work in here)
 from .types import Coefficients, ColorSpace, Component, Frame, Process
 
@@ -38,6 +39,8 @@ __all__ = [
     "CorruptJpeg",
     "CorruptStream",
     "Frame",
+    "GainMap",
+    "GainMapMetadata",
     "JpegError",
     "JpegWarning",
     "LimitExceeded",

@@ -62,9 +62,9 @@ INNER = {
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""
 
 PUBLIC = {
-    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "Frame", "JpegError", "JpegWarning",
-    "LimitExceeded", "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread", "imwrite", "info",
-    "read_coefficients", "simulate", "transcode", "write_coefficients",
+    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "Frame", "GainMap", "GainMapMetadata",
+    "JpegError", "JpegWarning", "LimitExceeded", "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread",
+    "imwrite", "info", "read_coefficients", "simulate", "transcode", "write_coefficients",
 }  # fmt: skip
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

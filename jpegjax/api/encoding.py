@@ -12,6 +12,7 @@ from ..options import (
     EncodeOptions,
     Engine,
     Errors,
+    GainMap,
     Metadata,
     Mode,
     Restart,
@@ -21,6 +22,7 @@ from ..options import (
     check_choice,
 )
 from ..types import Array, ColorSpace, Device, Scan
+from .gain_maps import as_gain_maps, attached
 from .inputs import Result, Source, as_images, luma, on_good, settled
 from .keeping import kept
 
@@ -75,6 +77,7 @@ def encode(
     predictor: int | None = None,
     point_transform: int = 0,
     streamtype: StreamType = 0,
+    gain_map: GainMap | Sequence[GainMap | None] | None = None,
     errors: Errors = "raise",
     engine: Engine = "auto",
     device: Device | None = None,
@@ -142,6 +145,9 @@ def encode(
         point_transform: Low bits 0..15 that lossless files drop. Fewer than precision.
         streamtype: 0 whole files, 1 a stream of their tables, 2 files without tables. As Pillow's; `decode(tables=...)` joins
             them again. Huffman tables that are fitted to a file stay in it.
+        gain_map: A `GainMap` that leads from the picture to its HDR rendition, written behind it (Ultra HDR 1.1). For several
+            images a list of as many, None for one without. The file says so three times: by XMP (GContainer, hdrgm), the
+            MP Index and ISO 21496-1; `info(file).gain_map` and `decode(file, picture=1)` read it back.
         errors: What becomes of errors that pictures meet: raise the first, or return each in place of its file. Either way
             the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
@@ -182,7 +188,10 @@ def encode(
     batch, single = as_images(images, options, errors)
     if options.color is ColorSpace.GRAY:
         batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
+    maps = as_gain_maps(gain_map, batch, single, options)
     results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
+    if maps is not None:
+        results = attached(results, maps, engine, device)
     files = settled(results, single, errors)
     return files[0] if single else files
 

@@ -11,6 +11,7 @@ from ..options import (
     EncodeColor,
     Engine,
     Flip,
+    GainMap,
     Kind,
     Limits,
     Mode,
@@ -69,6 +70,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     predictor: int | None
     point_transform: int
     streamtype: StreamType
+    gain_map: GainMap | Sequence[GainMap | None] | None
     engine: Engine
     device: Device | None
 

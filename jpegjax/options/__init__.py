@@ -7,6 +7,7 @@ Each option stands in one place with its default, its check and the sentence tha
     parse      options that come in several spellings
     scans      scan scripts
     groups     Limits, Restart, Metadata
+    gain_map   GainMap, GainMapMetadata
     encode, decode, transcode
 
 Each class loads on first use: the limits, which are a default of every door, come with the package.
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .checks import about, check_choice, check_int
     from .decode import DecodeOptions
     from .encode import EncodeOptions
+    from .gain_map import GainMap, GainMapMetadata
     from .parse import parse_subsampling
     from .transcode import TranscodeOptions
 
@@ -70,6 +72,8 @@ __all__ = [
     "Engine",
     "Errors",
     "Flip",
+    "GainMap",
+    "GainMapMetadata",
     "Kind",
     "Limits",
     "Metadata",
@@ -92,6 +96,8 @@ __all__ = [
 _LATER = {
     "DecodeOptions": "decode",
     "EncodeOptions": "encode",
+    "GainMap": "gain_map",
+    "GainMapMetadata": "gain_map",
     "TranscodeOptions": "transcode",
     "about": "checks",
     "check_choice": "checks",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .assemble import with_gain_map
 from .chosen import chosen
 from .find import Behind, Picture, Trailer, find_behind
 from .mend import joined, stripped
 
-__all__ = ["Behind", "Picture", "Trailer", "chosen", "find_behind", "joined", "stripped"]
+__all__ = ["Behind", "Picture", "Trailer", "chosen", "find_behind", "joined", "stripped", "with_gain_map"]

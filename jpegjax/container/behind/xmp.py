@@ -6,12 +6,15 @@ packet ──▶ read_packet ──▶ Packet: values, each with the bytes that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-__all__ = ["CAMERA", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "mended", "packet_of", "read_packet"]
+__all__ = [
+    "CAMERA", "CONTAINER", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "mended", "packet_of", "properties_of",
+    "read_packet",
+]  # fmt: skip
 
 GOOGLE = b"http://ns.google.com/photos/"
 """What every packet of a picture with something behind it holds; others need not be read."""
@@ -151,6 +154,18 @@ def mended(xmp: bytes, changes: Mapping[tuple[int, int], int]) -> bytes:
         parts += [xmp[at:start], str(number).encode()]
         at = stop
     return b"".join([*parts, xmp[at:]])
+
+
+def properties_of(properties: Mapping[str, Sequence[str]]) -> bytes:
+    """An `rdf:Description` of hdrgm's properties, lists where the channels differ."""
+    plain = {name: values[0] for name, values in properties.items() if len(values) == 1}
+    lists = "".join(
+        f"\n   <hdrgm:{name}><rdf:Seq>{''.join(f'<rdf:li>{v}</rdf:li>' for v in values)}</rdf:Seq></hdrgm:{name}>"
+        for name, values in properties.items()
+        if len(values) > 1
+    )
+    opened = f'\n  <rdf:Description rdf:about=""\n    xmlns:hdrgm="{HDRGM}"{_attributes("hdrgm", plain)}'
+    return f"{opened}>{lists}\n  </rdf:Description>\n".encode()
 
 
 def _attributes(prefix: str, values: Mapping[str, str]) -> str:
