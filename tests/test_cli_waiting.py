@@ -58,7 +58,8 @@ def test_the_clock_stands_still_while_anything_is_compiled(clock: Clock, nested:
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [("kernels", "kernels, once per machine"), ("programs", "ssim, once per process")]
+    ("kind", "what"),
+    [("kernels", "kernels, once per machine (jpegjax warmup does it ahead)"), ("programs", "ssim, once per process")],
 )
 def test_what_takes_long_is_said_once_with_its_seconds(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, what: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import mmap
 import os
-import pickle
 import subprocess
 import sys
 
@@ -116,13 +115,6 @@ def test_borrowed_memory_is_reused_only_when_free():
     assert third.ctypes.data == where
     assert third.flags.writeable
     assert third.flags.c_contiguous
-
-
-def test_a_cache_index_of_classes_that_are_gone_is_an_old_one(tmp_path, monkeypatch):
-    cache_file, index = idct_strip._cache._cache_file, tmp_path / "kernel.nbi"
-    index.write_bytes(pickle.dumps(cache_file._version) + b"cjpegjax.types\nGone\n.")
-    monkeypatch.setattr(cache_file, "_index_path", str(index))
-    assert cache_file._load_index() == {}
 
 
 FORK = """

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "types": set(),
     "annex_k": {"types"},
     "options": {"errors", "types", "annex_k"},
-    "simd": set(),
+    "simd": {"run.compilation"},
     "metrics": {"types", "run.forks"},
     "run": {"errors"},
     "ops": {"types"},

@@ -13,6 +13,7 @@ from .verbs.encode import encode
 from .verbs.info import info
 from .verbs.train import train
 from .verbs.transcode import transcode
+from .verbs.warmup import warmup
 
 __all__ = ["app"]
 
@@ -27,5 +28,5 @@ def _root(version: Version = False) -> None:
     """
 
 
-for verb in (encode, decode, transcode, info, demo, codecs, compare, train):
+for verb in (encode, decode, transcode, info, demo, codecs, compare, train, warmup):
     app.command()(verb)

@@ -116,9 +116,6 @@ class BoxJob:
     def search(self) -> str:
         return ""
 
-    def warm_up(self) -> None:
-        """Programs are compiled as shapes come."""
-
     def measure(self, item: Any) -> int:
         width, height = pictures.size_of(item.source)
         return width * height

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATIENCE", "clock", "compilations", "keep_programs", "patience"]
+from ..run.compilation import record
+
+__all__ = ["PATIENCE", "clock", "compilations", "keep_programs", "patience", "unkept"]
 
 PATIENCE = 2.0
 """Seconds until people want to know."""
@@ -105,7 +107,7 @@ def compilations(programs: str = "", *, kernels: bool = True, quiet: bool = Fals
     before, told = _compiler.seconds, set[str]()
     timers: list[threading.Timer] = []
     what = {
-        "kernels": "kernels, once per machine",
+        "kernels": "kernels, once per machine (jpegjax warmup does it ahead)",
         "programs": f"{programs}, once per {'machine' if kept else 'process'}",
     }
 
@@ -130,6 +132,18 @@ def compilations(programs: str = "", *, kernels: bool = True, quiet: bool = Fals
             timer.cancel()
         if told:
             _say(f"compiling took {_compiler.seconds - before:.0f} s")
+        if record.refusal is not None and not quiet:
+            _say(unkept(record.refusal))
+            record.refusal = None
+
+
+def unkept(error: OSError) -> str:
+    """What to do where compiled kernels could not be written."""
+    where = f"{Path(error.filename).parent}: " if isinstance(error.filename, str) else ""
+    return (
+        f"kernels could not be kept ({where}{error.strerror}), so that every start compiles them; set NUMBA_CACHE_DIR to a "
+        "folder that can be written"
+    )
 
 
 @contextlib.contextmanager

@@ -42,7 +42,8 @@ def _room(buffer, used, more):
     if used + more <= buffer.size:
         return buffer
     larger = np.empty(max(2 * buffer.size, used + more), np.uint8)
-    larger[:used] = buffer[:used]
+    for i in range(used):
+        larger[i] = buffer[i]
     return larger
 
 
@@ -71,7 +72,8 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
             for j in range(n):
                 if picked[j, TABLE] == picked[i, TABLE]:
                     known |= j < i
-                    total += counts[(first + j) * 256 : (first + j) * 256 + 256]
+                    for k in range(256):
+                        total[k] += counts[(first + j) * 256 + k]
             if known:
                 continue
             listed = best_lengths(total, lengths, symbols)
@@ -81,8 +83,10 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
                 sixteen[k] = lengths[k + 1]
             at = _put_marker(out, at, 0xC4, 19 + listed)
             out[at] = kind << 4 | picked[i, TABLE]
-            out[at + 1 : at + 17] = sixteen
-            out[at + 17 : at + 17 + listed] = symbols[:listed]
+            for k in range(16):
+                out[at + 1 + k] = sixteen[k]
+            for k in range(listed):
+                out[at + 17 + k] = symbols[k]
             at += 17 + listed
             for j in range(i, n):
                 if picked[j, TABLE] == picked[i, TABLE]:
@@ -130,7 +134,8 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
         per_mcu = np.int64(0)
         for i in range(count):
             c = scan[SCANNED + i]
-            picked[i] = components[c]
+            for k in range(components.shape[1]):
+                picked[i, k] = components[c, k]
             offsets[i] = starts[c]
             if count == 1:
                 high, wide = picked[i, ROWS], picked[i, COLUMNS]
@@ -162,7 +167,9 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
             return out[:0]
         pair = np.zeros((2, SLOTS * 256), np.int64)
         value_bits = histogram(words[:used], pair)
-        counts = pair[0] + pair[1]
+        counts = pair[0]
+        for k in range(counts.size):
+            counts[k] += pair[1, k]
         uses_dc, uses_ac = first == 0 and scan[HIGH] == 0, last > 0
         out = _room(out, at, 8 * 300)
         at = _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,13 +13,13 @@ from ...container import inspect
 from ...container.behind import chosen
 from ...container.box import read_box
 from ...jpeg import codec
-from ...options import DecodeOptions, EncodeOptions
+from ...options import DecodeOptions
 from ...run.writing import write_file
 from .. import boxes, pictures
 from ..paths import shown
 from ..report import Totals, reason
 from ..waiting import clock
-from .item import TINY, Item
+from .item import Item
 
 __all__ = ["DecodeJob"]
 
@@ -43,12 +43,6 @@ class DecodeJob:
 
     def programs(self, engine: str) -> str:
         return "programs for this device" if engine == "xla" else ""
-
-    def warm_up(self) -> None:
-        tiny = codec.encode(TINY, EncodeOptions(), self.engine, self.device)
-        crop = None if self.options.crop is None else (0, 0, 1, 1)
-        options = replace(self.options, crop=crop, picture=0)
-        codec.decode(tiny, options, self.engine, self.device)
 
     def measure(self, item: Item) -> int:
         row = item.row

@@ -21,7 +21,7 @@ from ...types import ColorSpace
 from .. import oracle, pictures
 from ..report import Totals, reason
 from ..waiting import clock
-from .item import ANY, TINY, Item
+from .item import ANY, Item
 
 __all__ = ["EncodeJob"]
 
@@ -64,13 +64,6 @@ class EncodeJob:
         if self.options.target_bytes:
             return f"looking for {self.options.target_bytes:,} bytes: up to {MOST_ENCODES} files a picture are made"
         return ""
-
-    def warm_up(self) -> None:
-        plain = replace(self.options, scans=None, target_bytes=None, target_metric=None)
-        files = codec.encode(TINY, plain, self.engine, self.device)
-        if self.psnr or self.verify:
-            written = [data for data in files if not isinstance(data, Exception)]
-            codec.decode(written, ANY, self.engine, self.device)
 
     def measure(self, item: Item) -> int:
         width, height = pictures.size_of(item.source)

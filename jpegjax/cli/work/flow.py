@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from ...bulk.local import batches, in_turns, write_whole
@@ -108,7 +109,7 @@ def run(work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, quiet: boo
         warnings.simplefilter("ignore")  # Pillow's, on inputs that it can read
         if totals.engine == "host":
             with waiting.patience("loading kernels", quiet):
-                work.warm_up()
+                import_module("jpegjax.jpeg.host")
         start = waiting.clock()
         groups = batches((_open(work, job) for job in jobs), _BATCH_PIXELS, _BATCH_FILES)
         for row in in_turns(groups, partial(_load, work), code, partial(_finish, work)):

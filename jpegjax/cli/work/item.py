@@ -6,15 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...options import DecodeOptions, Limits
 from ..paths import Job
 from ..report import Row
 
-__all__ = ["ANY", "TINY", "Item"]
+__all__ = ["ANY", "Item"]
 
-TINY = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)]
 ANY = DecodeOptions(limits=Limits(None, None, None, None, None))
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from ...container import JpegInfo, inspect
 from ...container.behind import Picture, Trailer
-from ...jpeg import codec
 from ...jpeg.transcode import transcode
-from ...options import EncodeOptions, TranscodeOptions
+from ...options import TranscodeOptions
 from ..report import Totals, reason
 from ..waiting import clock
-from .item import ANY, TINY, Item
+from .item import ANY, Item
 
 __all__ = ["TranscodeJob"]
 
@@ -44,12 +43,6 @@ class TranscodeJob:
 
     def programs(self, engine: str) -> str:
         return ""
-
-    def warm_up(self) -> None:
-        transcode(
-            codec.encode(TINY, EncodeOptions(), "host", None),
-            replace(self.options, crop=None, roll=None, wipe=None, drop=None, perfect=False),
-        )
 
     def measure(self, item: Item) -> int:
         row, path = item.row, item.source

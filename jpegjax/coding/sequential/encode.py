@@ -317,12 +317,14 @@ def encode_rows(
     _link_slots(scan, codes, per_mcu, state, memory + _SLOTS_AT)
     before = np.empty(ENCODE_STATE, np.int64)
     for row in range(row0, row1):
-        before[:] = state
+        for i in range(ENCODE_STATE):  # with a slice numba compiles the messages of its errors too, for a second
+            before[i] = state[i]
         done = _encode_row(
             scan, mcus_wide, row * mcus_wide, (row + 1) * mcus_wide, per_mcu, state, memory, out.ctypes.data, out.size
         )
         if done != 1:
-            state[:] = before
+            for i in range(ENCODE_STATE):
+                state[i] = before[i]
             if done < 0:
                 state[ERROR] = -done
                 return -1
