@@ -98,10 +98,9 @@ def test_corpora(shared):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_modes_that_libjpeg_refuses(engine):
     four, three = jpegjax.encode(picture(9, 9, 4), mode="CMYK"), jpegjax.encode(picture(9, 9, 4)[..., :3])
-    for mode in ("RGB", "L"):
-        with pytest.raises(UnsupportedJpeg, match=f"cmyk pictures are not converted to mode '{mode}'") as caught:
-            jpegjax.decode(four, mode=mode, engine=engine)
-        assert caught.value.offset == four.index(b"\xff\xc0")
+    with pytest.raises(UnsupportedJpeg, match="cmyk pictures are not converted to mode 'L'") as caught:
+        jpegjax.decode(four, mode="L", engine=engine)
+    assert caught.value.offset == four.index(b"\xff\xc0")
     with pytest.raises(UnsupportedJpeg, match="ycbcr pictures are not converted to mode 'CMYK'"):
         jpegjax.decode(three, mode="CMYK", engine=engine)
     assert jpegjax.decode(four, mode="CMYK", engine=engine).shape == (9, 9, 4)

@@ -48,16 +48,25 @@ MAY_IMPORT["cli"] = {*MAY_IMPORT}
 INNER = {
     "jpeg.behind": set(),
     "jpeg.files": {"jpeg.lossless"},
+    "jpeg.inks": set(),
     "jpeg.lossless": set(),
     "jpeg.regions": set(),
     "jpeg.simulate": set(),
     "jpeg.upright": set(),
-    "jpeg.host": {"jpeg.files", "jpeg.lossless"},
+    "jpeg.host": {"jpeg.files", "jpeg.inks", "jpeg.lossless"},
     "jpeg.device": set(),
     "jpeg.tuned": {"jpeg.files", "jpeg.host!", "jpeg.device!"},
     "jpeg.thumbnail": {"jpeg.codec"},
     "jpeg.transcode": {"jpeg.behind", "jpeg.files", "jpeg.regions", "jpeg.thumbnail"},
-    "jpeg.codec": {"jpeg.behind", "jpeg.files", "jpeg.lossless", "jpeg.host!", "jpeg.device!", "jpeg.tuned"},
+    "jpeg.codec": {
+        "jpeg.behind",
+        "jpeg.files",
+        "jpeg.inks",
+        "jpeg.lossless",
+        "jpeg.host!",
+        "jpeg.device!",
+        "jpeg.tuned",
+    },
 }
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""
 

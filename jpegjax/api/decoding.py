@@ -86,7 +86,8 @@ def decode(
     Args:
         data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list.
         mode: L for grey, RGB for colour, CMYK; by default as the file is. "L" is the luma. "CMYK" is only for files that are CMYK
-            or YCCK, which in turn become nothing else, as in libjpeg.
+            or YCCK; their "RGB" is K' − C·K'/255 and so on, K' = 255 − K, to the nearest, as Pillow's convert("RGB") has it
+            (plain: no profile counts), and they have no "L".
         scale: Size k/8 of the picture, k = 1..16, such as 1/2 or 3/8. A number or a string; by inverse DCTs of other sizes
             as djpeg -scale does it. Each side is ⌈side·k/8⌉. Not for lossless files.
         crop: Only a region (x, y, width, height) of the scaled, upright picture. That is exactly

@@ -17,6 +17,7 @@ from ..run.threads import run_parallel, submit
 from ..types import Coefficients, Frame, Process
 from . import files as entropy
 from .behind import of_pictures
+from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
 
 if TYPE_CHECKING:
@@ -183,15 +184,18 @@ def decode(
     results: list[tuple[Any, Notes]] = []
     for opened in _ahead(_caught(opener, ValueError), files):
         good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
+        frames = [opened[i][0][0].frame for i in good]
         rebuilt = reconstruct_batch(
             [opened[i][0][1] for i in good],
-            [opened[i][0][0].frame for i in good],
+            frames,
             [opened[i][0][0].qtables for i in good],
             mode=options.mode,
             upsample=options.upsample,
             device=device,
         )
         for k, pixels in rebuilt:
+            if options.mode == "RGB" and are_inks(frames[k]):
+                pixels = rgb_of_inks(pixels, (1 << frames[k].precision) - 1)
             opened[good[k]] = pixels, opened[good[k]][1]
         results += opened
     if device is not None:

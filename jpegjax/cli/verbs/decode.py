@@ -55,6 +55,10 @@ def decode(
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
     color: Annotated[str | None, typer.Option(help=said("color", kind=DecodeOptions))] = None,
     icc: Annotated[Path | None, typer.Option(help="Write the ICC profile of the one input to a file.")] = None,
+    color_managed: Annotated[
+        bool,
+        typer.Option("--color-managed", help="CMYK and RGB to sRGB by each file's ICC profile, as far as it has one."),
+    ] = False,
     depth: Depth = None,
     picture: Annotated[int, typer.Option(help=said("picture", kind=DecodeOptions))] = 0,
     scale: Scale = "1",
@@ -76,8 +80,10 @@ def decode(
         check_choice("--engine", engine, ENGINES)
         if grayscale and mode not in (None, "L"):
             raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
+        if color_managed and (grayscale or mode not in (None, "RGB")):
+            raise UsageError("--color-managed gives RGB: leave --mode and --grayscale out")
         options = DecodeOptions(
-            mode="L" if grayscale else mode,
+            mode="L" if grayscale else None if color_managed else mode,
             color=color,
             picture=picture,
             scale=scale,
@@ -107,7 +113,16 @@ def decode(
         if engine == "auto" and sources and all(s.path and s.path.suffix.lower() == BOX_SUFFIX for s in sources):
             engine = "xla"  # what reads them; the kernels for JPEG are not needed
         work = DecodeJob(
-            options, format, engine, settings.device(device, engine), exif_transpose, overwrite, loaded, depth, icc
+            options,
+            format,
+            engine,
+            settings.device(device, engine),
+            exif_transpose,
+            overwrite,
+            loaded,
+            depth,
+            icc,
+            color_managed,
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None

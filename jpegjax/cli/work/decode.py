@@ -13,6 +13,7 @@ from ...container import inspect
 from ...container.behind import chosen
 from ...container.box import read_box
 from ...jpeg import codec
+from ...jpeg.inks import rgb_of_inks
 from ...options import DecodeOptions
 from ...run.writing import write_file
 from .. import boxes, pictures
@@ -23,10 +24,15 @@ from .item import Item
 
 __all__ = ["DecodeJob"]
 
+_RGB_ONLY = ("png", "ppm", "bmp")
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of learned streams, one's own."""
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of learned streams, one's own.
+
+    managed: colours by the profiles of the files, to sRGB.
+    """
 
     options: DecodeOptions
     format: str = "png"
@@ -37,6 +43,7 @@ class DecodeJob:
     model: Any = None
     depth: int | None = None
     icc: Path | None = None
+    managed: bool = False
 
     verb: ClassVar[str] = "decoded"
     search: ClassVar[str] = ""
@@ -96,9 +103,29 @@ class DecodeJob:
         if self.icc is not None:
             self._write_profile(self.icc, item)
         beside = self._beside(item) if item.metadata is not None else {}
+        pixels = self._colors(pixels, bits, beside, item.row.notes)
         return pictures.save(
             pixels, self.format, bits=bits, orientation=item.orientation, beside=beside, notes=item.row.notes
         )
+
+    def _colors(self, pixels: np.ndarray, bits: int, beside: dict[str, Any], notes: list[str]) -> np.ndarray:
+        """CMYK as RGB where the format holds no inks; where it was asked for, any colours as sRGB by their profile."""
+        channels = pixels.shape[2] if pixels.ndim == 3 else 1
+        profile = beside.get("icc_profile")
+        if self.managed and profile and channels > 1:
+            del beside["icc_profile"]
+            return pictures.to_srgb(pixels, bits, profile)
+        if channels == 4 and (self.managed or self.format in _RGB_ONLY):
+            how = (
+                "it has no ICC profile"
+                if self.managed
+                else "--color-managed goes by its ICC profile"
+                if profile
+                else ""
+            )
+            notes.append(f"CMYK became RGB by the plain formula{f' ({how})' if how else ''}")
+            return rgb_of_inks(pixels, (1 << bits) - 1)
+        return pixels
 
     def _beside(self, item: Item) -> dict[str, Any]:
         """The file's metadata, true of the picture as it is written."""

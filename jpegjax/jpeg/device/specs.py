@@ -10,6 +10,8 @@ from ...types import ColorSpace, Frame
 
 __all__ = ["Spec", "decode_spec", "encode_spec"]
 
+_INKS = ("CMYK", "RGB")  # RGB is made of inks at the end, pixel by pixel
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -49,5 +51,5 @@ def decode_spec(frame: Frame, mode: str | None, upsample: str) -> Spec:
     fancy = tuple(
         upsample == "fancy" and is_fancy(hmax // h, vmax // v, frame.samples(c)[1]) for c, (h, v) in enumerate(sampling)
     )
-    natural = {ColorSpace.GRAY: "L", ColorSpace.CMYK: "CMYK", ColorSpace.YCCK: "CMYK"}.get(frame.color, "RGB")
-    return Spec(hmax, vmax, sampling, frame.color, None if mode == natural else mode, fancy)
+    natural = {ColorSpace.GRAY: ("L",), ColorSpace.CMYK: _INKS, ColorSpace.YCCK: _INKS}.get(frame.color, ("RGB",))
+    return Spec(hmax, vmax, sampling, frame.color, None if mode in natural else mode, fancy)

@@ -63,7 +63,8 @@ def reconstruct(
 
     def call(levels: Sequence[np.ndarray], frame: Frame, tables: Sequence[np.ndarray]) -> Call:
         used = 1 if mode == "L" and frame.color is ColorSpace.YCBCR else len(levels)
-        static = frame, None if mode == "CMYK" else mode, upsample
+        inks = frame.color in (ColorSpace.CMYK, ColorSpace.YCCK)  # whose RGB is made at the end, pixel by pixel
+        static = frame, None if inks or mode == "CMYK" else mode, upsample
         return _decode, static, (list(levels[:used]), list(tables[:used]))
 
     return singly((call(*parts) for parts in zip(planes, frames, qtables, strict=True)), devices, stay)

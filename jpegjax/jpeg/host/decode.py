@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -26,6 +27,7 @@ from ...options import DecodeOptions
 from ...run.memory import borrow, scratch
 from ...run.threads import run_parallel
 from .. import files as entropy
+from ..inks import are_inks, rgb_of_inks
 from ..lossless import decode_lossless
 from .parts import row_parts
 from .strips import Coding
@@ -45,6 +47,15 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     does not fit.
     """
     reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
+    frame = reader.require_frame()
+    if options.mode == "RGB" and are_inks(frame):
+        pixels, notes = _decoded(data, replace(options, mode=None), reader)
+        return rgb_of_inks(pixels, (1 << frame.precision) - 1), notes
+    return _decoded(data, options, reader)
+
+
+def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, Notes]:
+    """`decode_image` of a file whose header is read, to a mode that its decoder gives."""
     with _refusals_at(reader):
         frame, scan = reader.require_frame(), reader.scan
         assert scan is not None
@@ -118,7 +129,8 @@ def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Re
     reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
     with _refusals_at(reader):
         frame = reader.require_frame()
-        whole(frame).upsampling(used_of(frame, options.mode), False)
+        mode = None if options.mode == "RGB" and are_inks(frame) else options.mode
+        whole(frame).upsampling(used_of(frame, mode), False)
     return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
 
 
