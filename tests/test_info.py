@@ -75,6 +75,7 @@ def test_the_answer_for_a_photograph_reads_like_this() -> None:
         "Huffman tables: DC 0 (12 codes), AC 0 (162 codes), DC 1 (12 codes), AC 1 (162 codes)",
         "restart markers every 3 MCUs",
         f"1 scan: components 1 2 3, coefficients 0–63, {len(data) - 650} bytes at 628",
+        "1 APPn segment: APP0 JFIF, 18 bytes at 2",
         "300×300 dpi",
         f"behind: unknown, 6 bytes at {len(data) - 6}",
         "comment: a comment",

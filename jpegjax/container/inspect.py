@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from ..types import ColorSpace, Component, Frame, Process
 from .behind import Picture, Trailer, find_behind
 from .metadata import Metadata
 from .parse import DEFAULT_LIMITS, PROCESS_NAMES, Reader
-from .parts import PartSizes, ScanPart, TablePart, walk
+from .parts import PartSizes, ScanPart, SegmentPart, TablePart, walk
 
 __all__ = ["JpegInfo", "estimate_quality", "inspect", "subsampling_name"]
 
@@ -89,6 +90,14 @@ def _shortened(words: list[str]) -> str:
     return ", ".join(words[:_SHOWN_TABLES]) + (f" … and {more} more" if more > 0 else "")
 
 
+def _block(name: str, items: Sequence[object]) -> list[str]:
+    """One line of one item, more of several, at most _SHOWN_SCANS of them."""
+    if len(items) < 2:
+        return [f"1 {name}: {item}" for item in items]
+    more = [f"  … and {len(items) - _SHOWN_SCANS} more"] if len(items) > _SHOWN_SCANS else []
+    return [f"{len(items)} {name}s:", *(f"  {item}" for item in items[:_SHOWN_SCANS]), *more]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class JpegInfo:
     """What a file's markers say. `metadata` holds comments, EXIF, ICC, XMP and density.
@@ -96,10 +105,10 @@ class JpegInfo:
     components: identifier, sampling factors and table selector each. qtables: per component uint16 [64] in natural
     order; None where the first scan's header comes without it. quality: the nearest IJG quality 1..100, and
     quality_exact whether its tables are the file's own; None for lossless files. restart_interval: MCUs, 0 for none.
-    scans, huffman_tables, conditioning: every scan and every definition of a table in the file, in order; sizes: bytes of
-    each part. pictures: all that the file holds, number 0 first, as `decode(picture=...)` counts them; trailers: what else
-    stands behind the first one. header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole. warnings:
-    (message, byte offset).
+    scans, huffman_tables, conditioning: every scan and every definition of a table in the file, in order; segments: every
+    APPn (the first 4096); sizes: bytes of each part. pictures: all that the file holds, number 0 first, as
+    `decode(picture=...)` counts them; trailers: what else stands behind the first one. header_nbytes: up to the first
+    entropy-coded byte. file_nbytes: the whole. warnings: (message, byte offset).
     """
 
     width: int
@@ -116,6 +125,7 @@ class JpegInfo:
     scans: tuple[ScanPart, ...]
     huffman_tables: tuple[TablePart, ...]
     conditioning: tuple[TablePart, ...]
+    segments: tuple[SegmentPart, ...]
     metadata: Metadata
     sizes: PartSizes
     pictures: tuple[Picture, ...]
@@ -150,12 +160,15 @@ class JpegInfo:
             "conditioning": [
                 {"kind": t.kind, "slot": t.slot, **_conditioning(t), "offset": t.offset} for t in self.conditioning
             ],
+            "segments": [segment.as_dict() for segment in self.segments],
             "scans": [scan.as_dict() for scan in self.scans],
             "comments": [c.decode("utf-8", "replace") for c in m.comments],
             "exif_nbytes": _length(m.exif),
             "orientation": m.orientation,
             "icc_nbytes": _length(m.icc_profile),
             "xmp_nbytes": _length(m.xmp),
+            "iptc_nbytes": _length(m.iptc),
+            "photoshop": [resource.as_dict() for resource in m.photoshop],
             "jfif_version": None if m.jfif_version is None else list(m.jfif_version),
             "density": None if m.density is None else dict(zip(("unit", "x", "y"), m.density, strict=True)),
             "dpi": None if m.dpi is None else list(m.dpi),
@@ -196,10 +209,13 @@ class JpegInfo:
         elif told:
             more = [f"  … and {len(self.scans) - _SHOWN_SCANS} more"] if len(told) > _SHOWN_SCANS else []
             lines += [f"{len(self.scans)} scans:", *told[:_SHOWN_SCANS], *more]
-        for name in ("exif", "icc", "xmp"):
+        lines += _block("APPn segment", self.segments)
+        for name in ("exif", "icc", "xmp", "iptc"):
             if d[f"{name}_nbytes"] is not None:
-                orientation = f", orientation {m.orientation}" if name == "exif" and m.orientation else ""
-                lines.append(f"{name.upper()}: {d[f'{name}_nbytes']:,} bytes{orientation}")
+                lines.append(f"{name.upper()}: {d[f'{name}_nbytes']:,} bytes")
+        if m.orientation is not None:
+            lines.append(f"orientation {m.orientation}")
+        lines += _block("Photoshop resource", m.photoshop)
         if m.dpi is not None:
             lines.append(f"{m.dpi[0]:g}×{m.dpi[1]:g} dpi")
         if len(self.pictures) > 1:
@@ -254,6 +270,7 @@ def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: b
         scans=tuple(layout.scans),
         huffman_tables=tuple(layout.huffman_tables),
         conditioning=tuple(layout.conditioning),
+        segments=tuple(layout.segments),
         metadata=metadata,
         sizes=layout.sizes,
         pictures=tuple(behind.pictures),

@@ -8,15 +8,15 @@ from typing import NoReturn
 from ..errors import CorruptJpeg, UnsupportedJpeg
 
 __all__ = [
-    "APP0", "APP1", "APP2", "APP14", "COM", "DAC", "DHT", "DNL", "DQT", "DRI", "EOI", "HIERARCHICAL", "JPG", "JPG_LS",
-    "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "find_segment", "is_filler", "marker_name",
-    "refuse",
+    "APP0", "APP1", "APP2", "APP13", "APP14", "APP15", "COM", "DAC", "DHT", "DNL", "DQT", "DRI", "EOI", "HIERARCHICAL", "JPG",
+    "JPG_LS", "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "find_segment", "is_filler",
+    "marker_name", "refuse",
 ]  # fmt: skip
 
 SOF0, DHT, JPG, DAC = 0xC0, 0xC4, 0xC8, 0xCC
 SOI, EOI, SOS, DQT, DNL, DRI = range(0xD8, 0xDE)
 HIERARCHICAL = DHP, EXP = 0xDE, 0xDF
-APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+APP0, APP1, APP2, APP13, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF
 JPG_LS, COM = 0xF7, 0xFE
 
 MAX_BODY = 65_533

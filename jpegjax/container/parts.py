@@ -5,6 +5,7 @@ data ──▶ walk: segment, segment, scan header, entropy-coded data, …, EOI
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +17,7 @@ from ..types import Frame
 from .bodies import parse_sos
 from .markers import (
     APP0,
+    APP15,
     DAC,
     DHT,
     DQT,
@@ -31,11 +33,12 @@ from .markers import (
 )
 from .metadata import is_adobe, is_jfif, segment_kind
 
-__all__ = ["Layout", "PartSizes", "ScanPart", "TablePart", "walk"]
+__all__ = ["Layout", "PartSizes", "ScanPart", "SegmentPart", "TablePart", "walk"]
 
 _PARTS = {DHT: "huffman_tables", DAC: "conditioning", DQT: "qtables"}
 _MAX_TABLES = 1 << 12
 _LONGEST_PREFIX = 40
+_IDENTIFIER = re.compile(rb"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,24 @@ class TablePart:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentPart:
+    """An APPn segment. marker: "APP0".."APP15". identifier: the start of its body up to NUL, "JFIF", "Exif", "ICC_PROFILE" …,
+    at most 40 bytes of printable ASCII. offset: of the marker. nbytes: of all of it, marker and length too.
+    """
+
+    marker: str
+    identifier: str
+    offset: int
+    nbytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"marker": self.marker, "identifier": self.identifier, "offset": self.offset, "nbytes": self.nbytes}
+
+    def __str__(self) -> str:
+        return f"{self.marker} {self.identifier or '(unnamed)'}, {self.nbytes:,} bytes at {self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
 class PartSizes:
     """Bytes of each part of a file; together they are the file.
 
@@ -107,6 +128,7 @@ class Layout:
     scans: list[ScanPart] = field(default_factory=list)
     huffman_tables: list[TablePart] = field(default_factory=list)
     conditioning: list[TablePart] = field(default_factory=list)
+    segments: list[SegmentPart] = field(default_factory=list)
     sizes: PartSizes = PartSizes()
     warnings: list[tuple[str, int]] = field(default_factory=list)
 
@@ -177,6 +199,10 @@ def walk(data: bytes | memoryview, frame: Frame, limits: Limits, known: int) -> 
         p = max(stop, at + 4)
         body = bytes(data[at + 4 : p if code in (DHT, DAC, SOS) else min(p, at + 4 + _LONGEST_PREFIX)])
         sizes[_part(code, body)] += p - at
+        if APP0 <= code <= APP15 and len(found.segments) < _MAX_TABLES:
+            named = _IDENTIFIER.match(body)
+            identifier = named[0].decode("ascii") if named else ""
+            found.segments.append(SegmentPart(marker_name(code), identifier, at, p - at))
         if code == DRI and len(body) >= 2:
             interval = body[0] << 8 | body[1]
         elif code == DHT:

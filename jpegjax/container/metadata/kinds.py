@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..markers import APP0, APP1, APP2, APP14, COM
 
 __all__ = [
-    "ADOBE_PREFIX", "EXIF_PREFIX", "EXTENDED_XMP_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "XMP_PREFIX",
+    "ADOBE_PREFIX", "EXIF_PREFIX", "EXTENDED_XMP_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "PHOTOSHOP_PREFIX", "XMP_PREFIX",
     "is_adobe", "is_jfif", "segment_kind",
 ]  # fmt: skip
 
@@ -14,6 +14,7 @@ ADOBE_PREFIX = b"Adobe"
 EXIF_PREFIX = b"Exif\0\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+PHOTOSHOP_PREFIX = b"Photoshop 3.0\0"
 EXTENDED_XMP_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
 
 

@@ -6,11 +6,12 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..markers import APP1, APP2, COM
+from ..markers import APP1, APP2, APP13, COM
 from .exif import read_exif_resolution, read_orientation
 from .extended import join_xmp
 from .icc import join_icc
-from .kinds import EXIF_PREFIX, EXTENDED_XMP_PREFIX, ICC_PREFIX, XMP_PREFIX, is_adobe, is_jfif
+from .kinds import EXIF_PREFIX, EXTENDED_XMP_PREFIX, ICC_PREFIX, PHOTOSHOP_PREFIX, XMP_PREFIX, is_adobe, is_jfif
+from .photoshop import IPTC, RESOLUTION, PhotoshopResource, read_resolution, read_resources
 from .xmp import read_xmp_orientation
 
 __all__ = ["Metadata", "orientation_of", "read_metadata"]
@@ -29,7 +30,8 @@ class Metadata:
     reserves, 0 and above 8, come as 1. icc_profile, xmp: without their prefixes; extended XMP (XMP part 3, 1.1.3.1) is in
     its place in the packet.
     jfif_version: (major, minor). density: JFIF (unit, x, y); unit 0 is an aspect ratio, 1 dots an inch, 2 dots a cm.
-    dpi: (x, y) dots an inch by JFIF, or by EXIF (XResolution, YResolution, ResolutionUnit) where JFIF has no unit.
+    dpi: (x, y) dots an inch by JFIF, or by EXIF (XResolution, YResolution, ResolutionUnit) where JFIF has no unit, or
+    by Photoshop's ResolutionInfo. photoshop: the image resources of APP13; iptc: IPTC-NAA records, resource 0x0404.
     adobe_transform: colour transform flag of the Adobe marker. warnings: (message, byte offset).
     """
 
@@ -41,6 +43,8 @@ class Metadata:
     jfif_version: tuple[int, int] | None = None
     density: tuple[int, int, int] | None = None
     dpi: tuple[float, float] | None = None
+    photoshop: tuple[PhotoshopResource, ...] = ()
+    iptc: bytes | None = None
     adobe_transform: int | None = None
     warnings: tuple[Note, ...] = ()
 
@@ -72,11 +76,12 @@ def _orientation(exif: _Parts, xmp: _Parts) -> tuple[int | None, list[Note]]:
     return None, notes
 
 
-def _dpi(density: tuple[int, int, int] | None, exif: _Parts) -> tuple[float, float] | None:
+def _dpi(density: tuple[int, int, int] | None, exif: _Parts, resolution: bytes | None) -> tuple[float, float] | None:
     if density is not None and density[0] in (1, 2):
         unit, x, y = density
         return (x, y) if unit == 1 else (x * 2.54, y * 2.54)
-    return read_exif_resolution(b"".join(exif.bodies)) if exif.bodies else None
+    found = read_exif_resolution(b"".join(exif.bodies)) if exif.bodies else None
+    return found or read_resolution(resolution)
 
 
 def _sorted(data: Data, segments: Sequence[tuple[int, int, int]]) -> dict[str, _Parts]:
@@ -108,6 +113,7 @@ def read_metadata(data: Data, segments: Sequence[tuple[int, int, int]]) -> Metad
     comments: list[bytes] = []
     icc: list[tuple[int, int, bytes]] = []
     icc_at = 0
+    photoshop: list[tuple[int, bytes]] = []
     found: dict = {}
     for code, at, stop in segments:
         body = bytes(data[at + 4 : stop])
@@ -119,12 +125,18 @@ def read_metadata(data: Data, segments: Sequence[tuple[int, int, int]]) -> Metad
         elif code == APP2 and body.startswith(ICC_PREFIX) and len(body) >= 14:
             icc_at = icc_at if icc else at
             icc.append((body[12], body[13], body[14:]))
+        elif code == APP13 and body.startswith(PHOTOSHOP_PREFIX):
+            photoshop.append((at + 4, body))
         elif is_adobe(code, body) and len(body) >= 12:
             found["adobe_transform"] = body[11]
     parts = _sorted(data, segments)
     exif, xmp = parts["exif"], parts["xmp"]
     found["orientation"], warnings = _orientation(exif, xmp)
-    found["dpi"] = _dpi(found.get("density"), exif)
+    resources, first, trouble = read_resources(photoshop)
+    found["photoshop"], found["iptc"] = tuple(resources), first.get(IPTC)
+    if trouble:
+        warnings.append((f"Photoshop resources are damaged: {trouble}", photoshop[0][0] - 4))
+    found["dpi"] = _dpi(found.get("density"), exif, first.get(RESOLUTION))
     if exif.bodies:
         found["exif"] = EXIF_PREFIX + b"".join(exif.bodies)
     if xmp.bodies or parts["extended"].bodies:
