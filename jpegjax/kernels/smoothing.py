@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,38 +85,65 @@ def _neighbours(rows: int, stored: int, v: int) -> np.ndarray:
     return np.stack([above_2, above, r, below, below_2])
 
 
-def _estimate(weights: np.ndarray, around: np.ndarray, dc_step: int, step: int) -> np.ndarray:
-    """Coefficient estimates int64 [rows, columns]. around: DC int64 [5, rows, columns + 4]."""
-    columns = around.shape[2] - 4
-    total = np.zeros((around.shape[1], columns), np.int64)
-    for i, j in np.argwhere(weights):
-        total += weights[i, j] * around[i, :, j : j + columns]
-    total *= dc_step
-    return np.sign(total) * (((step << 7) + np.abs(total)) // (step << 8))
+class _Wanted(NamedTuple):
+    """The coefficients to estimate. weights: int64 [n, 25], of the DC around; the others int64 [n], each coefficient's natural
+    index, largest magnitude (0: any) and quantisation step. dc_step: of DC, which is the first one or not among them."""
+
+    weights: np.ndarray
+    places: np.ndarray
+    largest: np.ndarray
+    steps: np.ndarray
+    dc_step: int
 
 
-def _smooth_rows(out: np.ndarray, around: np.ndarray, steps: Sequence[int], bits: Sequence[int]) -> None:
-    """Fill in the estimates of some block rows. out: int16 [rows, columns, 64], changed in place."""
-    dc_only = all(b == -1 for b in bits[1:])
-    for index, weights in (_DC_ONLY if dc_only else _WITH_AC).items():
-        position, known = _NATURAL[index], bits[index]
-        if index and known == 0:
-            continue
-        estimate = _estimate(weights, around, steps[0], steps[index])
-        if index == 0:
-            out[..., 0] = estimate.astype(np.int16)
-            continue
-        if known > 0:
-            largest = (1 << known) - 1
-            estimate = np.clip(estimate, -largest, largest)
-        target = out[..., position]
-        target[...] = np.where(target == 0, estimate.astype(np.int16), target)
+def _wanted(steps: Sequence[int], bits: Sequence[int]) -> _Wanted:
+    """What to estimate where `bits` are known, as `Progress` has them. steps: quantisation steps of the zigzag indices."""
+    table = _DC_ONLY if all(b == -1 for b in bits[1:]) else _WITH_AC
+    listed = [index for index in table if index == 0 or bits[index]]
+    weights = np.array([table[index].reshape(25) for index in listed], np.int64).reshape(len(listed), 25)
+    columns = [(_NATURAL[k], (1 << bits[k]) - 1 if k and bits[k] > 0 else 0, steps[k]) for k in listed]
+    places, largest, chosen = np.array(columns, np.int64).reshape(len(listed), 3).T.copy()
+    return _Wanted(weights, places, largest, chosen, steps[0])
+
+
+@kernel
+def _smooth_rows(first, last, plane, dc, around, wanted):
+    """Fill in the estimates of block rows first..last-1 of plane, int16 [rows, columns, 64], changed in place.
+
+    dc: int16 [stored rows, columns], as decoded. around: int64 [5, rows], see `_neighbours`.
+    """
+    columns = dc.shape[1]
+    near = np.empty(25, np.int64)
+    for row in range(first, last):
+        for column in range(columns):
+            here, plain = np.int64(dc[row, column]), True
+            for i in range(5):
+                line = dc[around[i, row]]
+                for j in range(5):
+                    value = np.int64(line[min(max(column + j - 2, 0), columns - 1)])
+                    near[5 * i + j] = value
+                    plain &= value == here
+            if plain:  # all weights but those of DC add up to zero, those to one
+                continue
+            block = plane[row, column]
+            for n in range(len(wanted.places)):
+                place, largest, step = wanted.places[n], wanted.largest[n], wanted.steps[n]
+                if place and block[place]:
+                    continue
+                total = np.int64(0)
+                for i in range(25):
+                    total += wanted.weights[n, i] * near[i]
+                total *= wanted.dc_step
+                size = ((step << 7) + abs(total)) // (step << 8)
+                if largest:
+                    size = min(size, largest)
+                block[place] = size if total > 0 else -size
 
 
 def smooth(
     planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray | None], progress: Progress
 ) -> list[np.ndarray]:
-    """Planes as the inverse transform should see them: int16 [rows, columns, 8, 8]; the given ones where none changes.
+    """Planes as the inverse transform should see them: int16 [rows, columns, 8, 8], the given ones, changed in place.
 
     planes: per component, decoded coefficients with the block rows that only fill an MCU. qtables: per component uint16
     [64] in natural order. Applied, like libjpeg-turbo does, when some DC is known of every component, but not every
@@ -128,17 +156,15 @@ def smooth(
         return plain
     if not any(any(b[1:_LOW]) for b in progress.bits):
         return plain
-    smoothed = []
     for c, plane in enumerate(planes):
-        v, steps = frame.components[c].v, tables[c]
-        dc = np.pad(plane[..., 0, 0].astype(np.int64), ((0, 0), (2, 2)), mode="edge")
-        around = dc[_neighbours(rows[c], len(plane), v)]
-        out = plain[c].copy().reshape(rows[c], -1, 64)
-        good = min(rows[c], (progress.last_good_row + 1) * v)
-        for part, bits in ((slice(0, good), progress.bits[c]), (slice(good, None), progress.previous_bits[c])):
-            _smooth_rows(out[part], around[:, part], steps, bits[:_LOW])
-        smoothed.append(out.reshape(plain[c].shape))
-    return smoothed
+        steps, dc = tables[c], plane[..., 0, 0].copy()
+        around = _neighbours(rows[c], len(plane), frame.components[c].v)
+        good = min(rows[c], (progress.last_good_row + 1) * frame.components[c].v)
+        for first, last, bits in ((0, good, progress.bits[c]), (good, rows[c], progress.previous_bits[c])):
+            if first < last:
+                blocks = plain[c].reshape(rows[c], -1, 64)
+                _smooth_rows(first, last, blocks, dc, around, _wanted(steps, bits[:_LOW]))
+    return plain
 
 
 @kernel
