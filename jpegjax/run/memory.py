@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from math import prod
 from typing import Any, TypeVar
@@ -170,6 +171,9 @@ def sparse_zeros(shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
     if not hasattr(mmap, "MAP_PRIVATE"):
         return np.zeros(shape, dtype)
     pages = mmap.mmap(-1, prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
