@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["CorruptJpeg", "CorruptStream", "JpegError", "JpegWarning", "LimitExceeded", "UnsupportedJpeg"]
+import traceback
+
+__all__ = [
+    "CorruptJpeg",
+    "CorruptStream",
+    "JpegError",
+    "JpegWarning",
+    "LimitExceeded",
+    "UnsupportedJpeg",
+    "forget_locals",
+]
 
 
 class JpegError(ValueError):
@@ -42,3 +52,11 @@ class LimitExceeded(JpegError):
 
 class JpegWarning(UserWarning):
     """The file is damaged; what could be saved was decoded. With `strict=True` it is a `CorruptJpeg` instead."""
+
+
+def forget_locals(error: BaseException) -> None:
+    """Empty the frames behind an error that becomes a value: they hold arrays until the garbage collector runs."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__

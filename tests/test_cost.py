@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from bombs import arithmetic_scans, frame, scan, whole
 from effort import LIMIT, spent
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import picture
 from streams import UNLIMITED
 
 import jpegjax
-from jpegjax import JpegError, JpegWarning, LimitExceeded, Limits
+from jpegjax import CorruptJpeg, JpegError, JpegWarning, LimitExceeded, Limits
 from jpegjax.container import budget, dht, parse_header
 from jpegjax.container.budget import Budget
 from jpegjax.container.metadata import exif
@@ -236,10 +239,63 @@ def test_every_blank_page_fits_the_free_steps():
             for sampling in ("4:4:4", "4:2:0"):
                 page = np.full((64, 64, channels), 200, np.uint8)
                 page = page[..., 0] if channels == 1 else page
-                extra = {} if channels == 1 else {"subsampling": sampling}
+                extra = {} if channels == 1 else {"subsampling": sampling, "mode": "RGB" if channels == 3 else "CMYK"}
                 data = jpegjax.encode(page, arithmetic=True, **options, **extra)
                 planes = jpegjax.read_coefficients(data).planes
                 blocks = sum(p.shape[1] * p.shape[2] for p in planes)
                 pixels = min(1 << 28, (2 << 30) // (128 * blocks // 4096 + channels))
                 segments = 64 * 10
                 assert (steps_of(data) - segments) * pixels / 4096 < _FREE, (options, channels, sampling)
+
+
+def test_refused_files_leave_no_arrays_behind():
+    """The frames behind an error refer to it, so that only the garbage collector would free what they hold."""
+    data = jpegjax.encode(picture(64, 64), progressive=True)
+    lent = []
+    allocate = files._allocate
+
+    def watched(*given):
+        planes = allocate(*given)
+        lent.extend(weakref.ref(plane) for plane in planes)
+        return planes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_allocate", watched)
+        gc.disable()
+        try:
+            for function in (jpegjax.transcode, jpegjax.decode, jpegjax.read_coefficients):
+                with pytest.raises(CorruptJpeg):
+                    function(data[:-300], strict=True)
+        finally:
+            gc.enable()
+    assert len(lent) == 9 and not any(ref() is not None for ref in lent)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"rotate": 90}, {"flip": "horizontal", "progressive": True}, {"arithmetic": True}], ids=str
+)
+def test_coding_anew_is_charged(options, monkeypatch):
+    """A tiny file of a large picture: what is read may still be too much to turn and to write."""
+    data = jpegjax.encode(np.full((800, 800), 128, np.uint8), arithmetic=True)
+    monkeypatch.setattr(budget, "_FREE_STEPS", 100 * 100 + 64 * 3)
+    limits = Limits(steps_per_byte=0)
+    assert jpegjax.decode(data, limits=limits).shape == (800, 800)
+    with pytest.raises(LimitExceeded, match=r"Limits\.steps_per_byte is 0"):
+        jpegjax.transcode(data, limits=limits, **options)
+    monkeypatch.setattr(budget, "_FREE_STEPS", 100 * 100 * 20)
+    jpegjax.transcode(data, limits=limits, **options)
+
+
+def test_memory_counts_what_is_held_at_a_time():
+    grey = jpegjax.encode(np.full((800, 800), 128, np.uint8), progressive=True)
+    planes = 100 * 100 * 128
+    for function, options, most in (
+        (jpegjax.decode, {"mode": "RGB"}, planes + 3 * 640_000),
+        (jpegjax.decode, {"crop": (0, 0, 8, 8)}, planes + 16 * 16),
+        (jpegjax.decode, {"scale": 2}, planes + 4 * 640_000),
+        (jpegjax.transcode, {}, 200 * 100 * 100),
+        (jpegjax.transcode, {"rotate": 90}, 2 * planes),
+        (jpegjax.transcode, {"crop": (0, 0, 80, 80)}, planes + 100 * 128),
+    ):
+        with pytest.raises(LimitExceeded, match=r"Limits\.memory"):
+            function(grey, limits=Limits(memory=most // 10 * 9), **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 from ..errors import LimitExceeded
@@ -13,6 +15,7 @@ __all__ = ["Budget"]
 
 _FREE_PIXELS = 4_000_000
 _FREE_STEPS, _BOUNDLESS = 100_000_000, 1 << 62
+_BLOCK_BYTES, _CODER_BYTES, _MOVE_STEPS = 128, 72, 8  # of a block, of its masks and symbols in a scan; to copy it
 _AGAIN_STEPS, _LOSSLESS_STEPS = 64, 16  # a block: of a component's second sequential scan, and of samples themselves
 
 
@@ -82,8 +85,16 @@ class Budget:
             self._refuse(at)
         self.steps += steps
 
+    def charge_recoding(self, frames: Sequence[Frame], scans: int, at: int) -> None:
+        """Coefficients copied from frame to frame, each from the one before, and those of the last one coded in so many scans."""
+        sizes = [sum(math.prod(f.blocks(c)) for c in range(len(f.components))) for f in frames]
+        copies = max(map(sum, pairwise([0, *sizes])))
+        coded = sizes[-1] * (_BLOCK_BYTES + _CODER_BYTES)
+        self.check_memory(max(_BLOCK_BYTES * copies, coded), "coefficients and their code", at)
+        self.charge(_MOVE_STEPS * sum(sizes[1:]) + scans * sizes[-1], at)
+
     def _refuse(self, at: int) -> NoReturn:
         each = self.limits.steps_per_byte
-        raise LimitExceeded(f"decoding takes more than {_FREE_STEPS:,} steps and {each} for each of {self.size} bytes; "
+        raise LimitExceeded(f"this takes more than {_FREE_STEPS:,} steps and {each} for each of {self.size} bytes; "
                             f"Limits.steps_per_byte is {each}; raise it or pass limits=Limits(steps_per_byte=None) to "
                             "decode the file", at)  # fmt: skip

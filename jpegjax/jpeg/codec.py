@@ -10,7 +10,7 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..container import parse_header
-from ..errors import JpegError, UnsupportedJpeg
+from ..errors import JpegError, UnsupportedJpeg, forget_locals
 from ..options import DecodeOptions, EncodeOptions
 from ..run.engines import pick
 from ..run.threads import run_parallel, submit
@@ -154,6 +154,7 @@ def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception])
         try:
             return function(*arguments)
         except caught as error:
+            forget_locals(error)
             return error, []
 
     return run

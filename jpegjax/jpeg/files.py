@@ -23,9 +23,9 @@ from ..coding.restarts import SegmentReport
 from ..coding.sequential.decode import EXHAUSTED, POSITION, WARNINGS, decode_scan, decode_tables, scan_notes
 from ..coding.sequential.encode import EncodeTables, encode_scan, encode_tables
 from ..container import EOI, Reader, dac, dht, dri, parse_header, sos
+from ..container.budget import Budget
 from ..container.parse import DEFAULT_LIMITS
 from ..container.write import frame_header, opening, table_stream
-from ..errors import LimitExceeded
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
 from ..options import EncodeOptions, Limits, Metadata
@@ -234,10 +234,11 @@ def encode_image(
     return opening(frame.color, options.metadata) + body(planes, frame, qtables, options)
 
 
-def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.ndarray]:
+def _allocate(frame: Frame, budget: Budget, at: int, whole: bool, pixels: int | None) -> list[np.ndarray]:
     """Planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
 
-    whole: one scan writes every block; otherwise the planes are zeros.
+    whole: one scan writes every block; otherwise the planes are zeros. pixels: bytes that they will take beside the planes;
+    None for those of the whole picture.
     """
     shapes = []
     for c, k in enumerate(frame.components):
@@ -245,14 +246,10 @@ def _allocate(frame: Frame, limits: Limits, at: int, whole: bool) -> list[np.nda
         stored = -(-rows // k.v) * k.v if frame.process.progressive else rows
         shapes.append((stored, columns, 8, 8))
     coefficients = sum(128 * rows * columns for rows, columns, _, _ in shapes)
-    sample = 1 if frame.precision == 8 else 4  # more bits go through planes of uint16 to pixels of uint16
-    needed = coefficients + sample * frame.width * frame.height * len(frame.components)
-    if limits.memory is not None and needed > limits.memory:
-        raise LimitExceeded(
-            f"pixels and coefficients take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass "
-            "limits=Limits(memory=None) to decode the file",
-            at,
-        )
+    if pixels is None:
+        sample = 1 if frame.precision == 8 else 4  # more bits go through planes of uint16 to pixels of uint16
+        pixels = sample * frame.width * frame.height * len(frame.components)
+    budget.check_memory(coefficients + pixels, "pixels and coefficients", at)
     if coefficients > _UNTOUCHED_BYTES and not whole:
         return [sparse_zeros(shape, np.int16) for shape in shapes]
     planes = [borrow(shape, np.int16) for shape in shapes]
@@ -330,6 +327,7 @@ def decode_image(
     strict: bool = False,
     reader: Reader | None = None,
     smooth: bool = False,
+    pixels: int | None = None,
 ) -> tuple[Reader, list[np.ndarray], list[tuple[str, int]]]:
     """(reader at the end of the stream, planes, warnings) of a sequential or progressive file, all its scans.
 
@@ -337,7 +335,7 @@ def decode_image(
     planes: per component int16 [rows, columns, 8, 8] in natural order, C-contiguous, real blocks only; with `smooth`,
     as a decoder that shows unfinished progressive pictures should transform them. warnings: (message, byte offset);
     with `strict` the first one is a CorruptJpeg instead. A component without a scan is all zeros, and takes the table of
-    one that has a scan, since its own may be none.
+    one that has a scan, since its own may be none. pixels: see `_allocate`.
     Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded; no data end otherwise.
     """
     if reader is None:
@@ -345,7 +343,7 @@ def decode_image(
     frame, scan = reader.frame, reader.scan
     assert frame is not None and scan is not None
     arithmetic, progressive = frame.process.arithmetic, frame.process.progressive
-    planes = _allocate(frame, limits, reader.position, not reader.multiple_scans and not arithmetic)
+    planes = _allocate(frame, reader.budget, reader.position, not reader.multiple_scans and not arithmetic, pixels)
     octets = np.frombuffer(data, np.uint8)
     decoder: ScanDecoder | ArithmeticDecoder | None = None
     if arithmetic or progressive:

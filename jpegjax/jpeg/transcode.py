@@ -14,7 +14,7 @@ import numpy as np
 from ..container import orientation_of, parse_header
 from ..container.carry import Retold, carried_head
 from ..container.write import opening
-from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg
+from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg, forget_locals
 from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, check_perfect, lay_out, turn_planes
 from ..options import Limits, TranscodeOptions
 from ..options.scans import check_script
@@ -56,6 +56,9 @@ def _own_selectors(frame: Frame, tables: Sequence[np.ndarray]) -> Frame:
     chosen = [different.index(t.tobytes()) for t in tables]
     return replace(frame, components=tuple(replace(k, tq=q) for k, q in zip(frame.components, chosen, strict=True)))
 
+
+_PASSES = 6
+"""Scans of libjpeg's default script that code a component."""
 
 Picture = tuple[list[np.ndarray], Frame, list[np.ndarray]]
 """Planes, frame, and quantisation tables as uint16 [64], of each component."""
@@ -155,7 +158,15 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
     shown, layout = frame, lay_out(frame, turn, crop, bool(options.trim))
     tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
     tables = [np.ascontiguousarray(q.T if turn.transpose else q).reshape(64) for q in tables]
-    if turn != Turn() or layout.frame != source:
+    coding = options.coding(source.process.progressive, source.process.arithmetic)
+    moved = turn != Turn() or layout.frame != source
+    frames = [source, layout.frame] if moved else [source]
+    if extension:
+        frames.append(replace(layout.frame, width=extension.width, height=extension.height))
+    frames += [frames[-1]] * sum(change is not None for change in (options.roll, options.wipe, options.drop))
+    passes = len(coding.scans) if coding.scans else _PASSES if coding.progressive else 1
+    reader.budget.charge_recoding(frames, passes, reader.frame_offset)
+    if moved:
         planes = turn_planes(planes, layout)
     frame = layout.frame
     if extension:
@@ -165,9 +176,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
-        coded = entropy.body(
-            planes, frame, tables, options.coding(source.process.progressive, source.process.arithmetic)
-        )
+        coded = entropy.body(planes, frame, tables, coding)
     except ValueError as error:
         raise CorruptJpeg(f"the file cannot be coded again: {error}") from None
     resized = (frame.width, frame.height) != (source.width, source.height)
@@ -199,6 +208,7 @@ def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) ->
         try:
             return _transcode(data, options, other)
         except ValueError as error:  # JpegError is one too
+            forget_locals(error)
             return error, []
 
     return run_parallel(one, files)

@@ -71,10 +71,14 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
         apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
         if apart or scan.components != tuple(range(len(frame.components))):
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
-            if options.partial:  # a whole picture's coefficients are larger, and checked when they are allocated
-                nbytes = prod(window.shape) * channels_of(frame, options.mode) * (1 if frame.precision == 8 else 2)
-                _check_limits(nbytes, region, options, reader.position)
-            reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
+            nbytes = prod(window.shape) * channels_of(frame, options.mode)
+            if frame.precision != 8:  # through samples of all components, 16 bits each
+                nbytes = 2 * (nbytes + sum(s.rows * s.columns * s.size**2 for s in window.shares()))
+            if options.partial:
+                _check_limits(nbytes, region, options, reader)
+            reader, planes, notes = entropy.decode_image(
+                data, options.limits, options.strict, reader, smooth=True, pixels=nbytes
+            )
             pixels = picture_of_planes(planes, window, _latched(reader), options.mode, options.upsample, consume=True)
             return _cut(pixels, region), notes
         return _cut(_picture_of_scan(data, window, region, reader, options), region), reader.warnings
@@ -87,7 +91,7 @@ def _picture_of_scan(
     scan = reader.scan
     assert scan is not None
     view = view_of(window, options.mode, options.upsample)
-    _check_limits(prod(view.shape), region, options, reader.position)
+    _check_limits(prod(view.shape), region, options, reader)
     pixels, picture = view.picture()
     octets, qtables = np.frombuffer(data, np.uint8), _latched(reader)
     (high, wide), interval = window.mcus, scan.restart_interval
@@ -143,20 +147,17 @@ def _refusals_at(reader: Reader) -> Iterator[None]:
         raise error if error.offset is not None else UnsupportedJpeg(error.message, reader.frame_offset) from None
 
 
-def _check_limits(needed: int, region: Region, options: DecodeOptions, at: int) -> None:
+def _check_limits(needed: int, region: Region, options: DecodeOptions, reader: Reader) -> None:
     """needed: bytes of the window's pixels."""
-    limits, claimed = options.limits, region[2] * region[3]
-    if limits.pixels is not None and claimed > limits.pixels:
+    limit, (_, _, width, height) = options.limits.pixels, region
+    if limit is not None and width * height > limit:
         raise LimitExceeded(
-            f"{region[2]}×{region[3]} = {claimed} pixels are asked for; Limits.pixels is {limits.pixels}; raise it or "
+            f"{width}×{height} = {width * height} pixels are asked for; Limits.pixels is {limit}; raise it or "
             "pass limits=Limits(pixels=None)",
-            at,
+            reader.position,
         )
-    if limits.memory is not None and needed > limits.memory:
-        raise LimitExceeded(
-            f"pixels take {needed} bytes; Limits.memory is {limits.memory}; raise it or pass limits=Limits(memory=None)",
-            at,
-        )
+    # a region is cut out of the pixels of its MCUs
+    reader.budget.check_memory(needed, "pixels", reader.position)
 
 
 def _latched(reader: Reader) -> list[np.ndarray]:
