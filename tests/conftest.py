@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ def kodak(shared: Path) -> list[Path]:
     if len(paths) != 24:
         pytest.skip(f"no Kodak photographs under {shared}")
     return paths
+
+
+@pytest.fixture
+def load(shared: Path) -> Callable[[str], bytes]:
+    """The bytes of one of Pillow's test pictures, by its name."""
+    folder = shared / "conformance" / "python-pillow__Pillow" / "Tests" / "images"
+    return lambda name: (folder / name).read_bytes()
 
 
 def _lacks(item: pytest.Item) -> str | None:

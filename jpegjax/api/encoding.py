@@ -51,7 +51,7 @@ def encode(
     images: Array | Sequence[Array],
     *,
     quality: int | tuple[int, int] | Literal["keep"] = 75,
-    subsampling: str | Sequence[tuple[int, int]] | None = None,
+    subsampling: str | int | Sequence[tuple[int, int]] | None = None,
     qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | Literal["keep"] | None = None,
     qslots: str | int | Sequence[int] | None = None,
     color: EncodeColor | ColorSpace | None = None,
@@ -94,9 +94,9 @@ def encode(
             cjpeg -quality 75,60 does.
             "keep" takes tables and sampling of the file `like`, as Pillow's does.
         subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. Also "2x2,1x1,1x1", or
-            three pairs (h, v), 1..4 each. None is "4:2:0" for RGB and "4:4:4" for CMYK, where C takes the first factors
-            and K 1x1. Grey keeps the first factors in its header, where they mean nothing. "keep"
-            is that of `like`.
+            three pairs (h, v), 1..4 each, or Pillow's 0, 1, 2 for the first three. None is "4:2:0" for RGB and "4:4:4" for
+            CMYK, where C takes the first factors and K 1x1. Grey keeps the first factors in its header, where they mean
+            nothing. "keep" is that of `like`.
         qtables: One to four quantisation tables in place of quality's, used as they are. Each 64 steps 1..65,535 in
             natural order; component i takes table min(i, last). Steps above 255 make the file extended sequential.
             "keep" takes those of `like`.

@@ -53,7 +53,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     """Of `encode`."""
 
     quality: int | tuple[int, int] | Literal["keep"]
-    subsampling: str | Sequence[tuple[int, int]] | None
+    subsampling: str | int | Sequence[tuple[int, int]] | None
     qtables: npt.ArrayLike | Mapping[int, npt.ArrayLike] | Literal["keep"] | None
     qslots: str | int | Sequence[int] | None
     color: EncodeColor | ColorSpace | None

@@ -21,10 +21,15 @@ __all__ = [
 def parse_subsampling(value: Any, blocks: int = MAX_MCU_BLOCKS) -> tuple[tuple[int, int], ...]:
     """Sampling factors (h, v) of the three components, at most so many blocks together.
 
-    Takes "4:2:0" and its kin, cjpeg's "2x2" (luma) or "2x2,1x1,1x1", or a sequence of three (h, v) pairs, 1..4 each.
+    Takes "4:2:0" and its kin, cjpeg's "2x2" (luma) or "2x2,1x1,1x1", a sequence of three (h, v) pairs, 1..4 each, or
+    Pillow's 0, 1 and 2 for 4:4:4, 4:2:2 and 4:2:0.
     """
     known = ", ".join(SUBSAMPLING)
     message = f"subsampling={value!r}: must be one of {known}, cjpeg's 'HxV[,HxV,HxV]', or three (h, v) pairs with factors 1..4"
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if not 0 <= value <= 2:
+            raise ValueError(f"{message}, or Pillow's 0, 1, 2")
+        return list(SUBSAMPLING.values())[value], (1, 1), (1, 1)
     if isinstance(value, str):
         if value in SUBSAMPLING:
             return SUBSAMPLING[value], (1, 1), (1, 1)
