@@ -39,7 +39,8 @@ CJPEG = [
     Switch("restart", 1, "2"), Switch("restart", 1, "3B"), Switch("maxmemory", 3, "9000"), Switch("maxmemory", 3, "9m"),
     Switch("outfile", 4, "y.jpg"), Switch("report", 3), Switch("strict", 2), Switch("verbose", 1), Switch("debug", 2),
     Switch("baseline", 1), Switch("qtables", 2, "tables"), Switch("sample", 2, "2x1"), Switch("sample", 2, "1x2,1x1,1x1"),
-    Switch("scans", 2, "script"), Switch("targa", 1, None, False), Switch("dct", 2, "fast", False),
+    Switch("scans", 2, "script"), Switch("rgb", 3), Switch("smooth", 2, "30"), Switch("qslots", 2, "0,1,1"),
+    Switch("targa", 1, None, False), Switch("dct", 2, "fast", False),
     Switch("dct", 2, "fa", False), Switch("dct", 2, "float", False), Switch("memdst", 2, None, False),
 ]  # fmt: skip
 DJPEG = [
@@ -60,7 +61,7 @@ JPEGTRAN = [
     Switch("rotate", 2, "27", False), Switch("transpose", 1), Switch("transverse", 6), Switch("trim", 3), Switch("arithmetic", 1),
     Switch("icc", 1, "x.icc"), Switch("restart", 1, "1"), Switch("restart", 1, "2b"), Switch("maxmemory", 3, "9000"),
     Switch("outfile", 4, "y.jpg"), Switch("report", 3), Switch("strict", 2), Switch("verbose", 1), Switch("debug", 2),
-    Switch("scans", 1, "script"),
+    Switch("scans", 1, "script"), Switch("maxscans", 4, "20"), Switch("wipe", 1, "16x8+16+8"),
 ]  # fmt: skip
 SHORT = {
     verb: {word for option in command.params for word in getattr(option, "opts", ()) if re.fullmatch("-[a-zA-Z]", word)}
