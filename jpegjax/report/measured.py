@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -89,6 +90,11 @@ def load(source: Path | np.ndarray) -> np.ndarray:
         raise ValueError(str(error).replace(f" {str(source)!r}", "")) from None
 
 
+def _text(name: str | os.PathLike[str]) -> str:
+    """A file's name as it can be written in UTF-8, which the system does not ask of names."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def _pictures(images: Iterable[Any] | Mapping[str, Any]) -> tuple[list[Picture], list[tuple[str, str]]]:
     """(pictures, each with a name of its own; what cannot be read, with the reason)."""
     if isinstance(images, (str, os.PathLike)):
@@ -98,8 +104,12 @@ def _pictures(images: Iterable[Any] | Mapping[str, Any]) -> tuple[list[Picture],
         sources = {str(name): np.asarray(image) for name, image in images.items()}
     else:
         paths = list(dict.fromkeys(map(Path, images)))
-        stems = Counter(path.stem for path in paths)
-        sources = {path.stem if stems[path.stem] == 1 else str(path): path for path in paths}
+        stems = Counter(_text(path.stem) for path in paths)
+        sources = {}
+        for path in paths:
+            name = _text(path.stem) if stems[_text(path.stem)] == 1 else _text(path)
+            same = sum(name == other.partition(" (")[0] for other in sources)
+            sources[f"{name} ({same + 1})" if name in sources else name] = path
     found, lost = [], []
     for name, source in sources.items():
         try:
@@ -151,17 +161,22 @@ class _Worker:
         self._warm: dict[Any, threading.Lock] = defaultdict(threading.Lock)
         self._done: set[Any] = set()
 
-    def _warm_up(self, curve: Curve, settings: Mapping[str, Any], pixels: np.ndarray) -> None:
-        """One untimed round trip of a curve for each shape, so that no compilation is in the seconds."""
+    def warm_up(self, curve: Curve, settings: Mapping[str, Any], pixels: np.ndarray) -> None:
+        """One untimed round trip of a curve, and one of the metrics, for each shape, so that no compilation is in the seconds."""
         key = (curve.label, pixels.shape)
         with self._warm[key]:
             if key not in self._done:
-                curve.codec.decode(curve.codec.encode(pixels, **settings))
+                decoded = np.asarray(curve.codec.decode(curve.codec.encode(pixels, **settings)))
                 self._done.add(key)
+                if decoded.shape == pixels.shape:
+                    with self._warm[pixels.shape]:
+                        if pixels.shape not in self._done:
+                            self._done.add(pixels.shape)
+                            measure(pixels, decoded, self.metrics)
 
     def __call__(self, picture: Picture, curve: Curve, value: Any) -> None:
         pixels, settings = self.pixels(picture), curve.settings(value)
-        self._warm_up(curve, settings, pixels)
+        self.warm_up(curve, settings, pixels)
         start = time.perf_counter()
         data = curve.codec.encode(pixels, **settings)
         middle = time.perf_counter()
@@ -203,9 +218,13 @@ def compare(
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
+    stage: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> Comparison:
     """Encode, decode and measure every image with every codec and setting, on all cores.
+
+    Before the first row, every codec and metric has had a call of each shape that is not timed: what is compiled by one
+    would slow down the others beside it.
 
     A picture that a codec fails on is listed in `failed` and has no rows, so that all means are over the same pictures.
     Interrupted, the rows in work are finished and kept, and KeyboardInterrupt goes on.
@@ -220,6 +239,7 @@ def compare(
             picture, codec, version and settings, is not measured again. None keeps rows in memory.
         jobs: Threads, all cores by default.
         progress: Called with (rows done, rows in all) at the start and after each row.
+        stage: Told in words what is done before the first row.
         command: What to note as the command; this program's own by default.
 
     Returns:
@@ -250,8 +270,13 @@ def compare(
     if pending:
         releases = (curve.codec.version for curve in curves)
         run = journal.begin(_describe_run(command or shlex.join(sys.argv), releases, workers))
+        work = _Worker(journal, run, names)
+        (stage or (lambda text: None))(
+            f"first calls of {len(curves)} codecs and {len(names)} metrics, which are not timed"
+        )
         try:
-            failed += _run(_Worker(journal, run, names), pending, workers, lambda n: tell(len(plan) - n, len(plan)))
+            _warm_all(work, pending, workers)
+            failed += _run(work, pending, workers, lambda n: tell(len(plan) - n, len(plan)))
         finally:
             journal.close()
     rows = [
@@ -273,6 +298,27 @@ def _notes(notes: list[str]) -> dict[str, list[str]]:
 def _has(row: dict[str, Any], metrics: Sequence[str]) -> bool:
     noted = {note.partition(":")[0] for note in row.get("notes", ())}
     return all(name in row["metrics"] or name in noted for name in metrics)
+
+
+def _warm_all(work: _Worker, pending: Sequence[tuple[Picture, Curve, Any]], workers: int) -> None:
+    """The first call of every curve for every shape. What fails here fails again, and is told, when its turn comes."""
+    first = {(picture, curve.label): (curve, value) for picture, curve, value in reversed(pending)}
+    by_picture: dict[Picture, list[tuple[Curve, Any]]] = defaultdict(list)
+    for (picture, _), one in reversed(first.items()):
+        by_picture[picture].append(one)
+
+    def try_one(pixels: np.ndarray, curve: Curve, value: Any) -> None:
+        with contextlib.suppress(Exception):
+            work.warm_up(curve, curve.settings(value), pixels)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="compare") as pool:
+        for picture, ones in by_picture.items():
+            try:
+                pixels = work.pixels(picture)
+            except (ValueError, OSError):
+                continue
+            for _ in pool.map(lambda one, pixels=pixels: try_one(pixels, *one), ones):
+                pass
 
 
 def _run(

@@ -136,6 +136,7 @@ def compare(
         formats = [] if plots == "none" else _formats(plots)
         from ... import codecs as room
         from ... import report
+        from .. import waiting
         from ..pictures import picture_suffixes
         from ..report import console, failures
 
@@ -149,9 +150,13 @@ def compare(
             raise typer.Exit(failures([], lost or [(" ".join(inputs), "no pictures")]))
         for how in [] if codecs or quiet else room.missing().values():
             print(f"jpegjax: not compared: {how}", file=sys.stderr)
-        command = shlex.join(["jpegjax", *sys.argv[1:]])
-        with _progress(quiet) as tell:
-            found = report.compare(paths, curves, metrics, out, jobs=jobs, progress=tell, command=command)
+        command = shown(shlex.join(["jpegjax", *sys.argv[1:]]))
+        with (
+            waiting.compilations("codecs and metrics for pictures of these sizes", quiet=quiet),
+            _progress(quiet) as tell,
+        ):
+            stage = None if quiet else lambda text: print(f"jpegjax: {text}…", file=sys.stderr, flush=True)
+            found = report.compare(paths, curves, metrics, out, jobs=jobs, progress=tell, stage=stage, command=command)
         found.failed[:0] = lost
         if found.rows:
             with nullcontext() if quiet else console(stderr=True).status("drawing plots, matching rates for the page"):
