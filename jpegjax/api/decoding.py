@@ -94,7 +94,8 @@ def decode(
             decode(...)[y : y + height, x : x + width], but only what the region needs is transformed and kept (the
             coefficients of progressive, arithmetic and multi-scan files are all read). Damage elsewhere may go unnoticed.
         upsample: How chroma grows: fancy, or nearest as djpeg -nosmooth. Fancy is libjpeg's triangle filter.
-        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. Damaged EXIF is a JpegWarning.
+        apply_exif_orientation: Turn the picture upright as its EXIF orientation says, or else its XMP. The first value of any
+            integer type; 0 and numbers above 8 mean that it is upright. Damage that hides it is a JpegWarning.
         strict: Damage is an error, rather than a warning beside what can be saved. The error is CorruptJpeg, the
             warnings are JpegWarning.
         limits: What a file may cost at most. Bounds on pixels, scans and memory, see `Limits`.

@@ -111,8 +111,8 @@ def transcode(
             as they are and in order. JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran,
             an EXIF segment in the first place takes the place of JFIF, and is told the picture's new size.
         icc_profile: ICC profile to embed in place of the file's.
-        apply_exif_orientation: Turn the picture upright as its EXIF orientation says. As its XMP says where EXIF has none; it
-            is then set to 1 in both, so that no viewer turns the picture again.
+        apply_exif_orientation: Turn the picture upright as its EXIF orientation says, or else its XMP. It is then set to 1 in
+            both, so that no viewer turns the picture again.
         thumbnail: EXIF's thumbnail and sizes: keep them, or update them with the picture. By default they are kept as jpegtran
             keeps them, unless apply_exif_orientation is set. A turned thumbnail is turned without loss where that is
             possible; of a cropped picture, or where edges cannot be mirrored, it is made anew from the new picture, as

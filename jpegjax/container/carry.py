@@ -51,8 +51,10 @@ class Retold:
     def whole_exif(self, body: bytes) -> bytes:
         """As `exif`, of one that is not spread over segments; its size may change with the thumbnail's."""
         body = self.exif(body)
-        old = None if self.thumbnail is None else exif_thumbnail(body)
-        return body if old is None or self.thumbnail is None else with_thumbnail(body, *self.thumbnail(old))
+        if self.thumbnail is None:
+            return body
+        old = exif_thumbnail(body)
+        return with_thumbnail(body, *((None, (0, 0)) if old is None else self.thumbnail(old)))
 
     def tell(self, kept: Kept) -> None:
         """Change segments in place."""

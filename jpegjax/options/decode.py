@@ -14,7 +14,7 @@ __all__ = ["CLAIMED", "PICTURE", "STRICT", "UPRIGHT", "DecodeOptions", "Within"]
 CLAIMED = "What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK."
 STRICT = "Damage is an error, rather than a warning beside what can be saved."
 PICTURE = "Which picture of a file: 0 the first, from 1 on those behind it."
-UPRIGHT = "Turn the picture upright as its EXIF orientation says."
+UPRIGHT = "Turn the picture upright as its EXIF orientation says, or else its XMP."
 
 
 def _check_limits(name: str, value: Any) -> Limits:
