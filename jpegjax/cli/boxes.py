@@ -170,7 +170,7 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
     codec.check(chosen)
     if given["background"] is not None:
         pictures.check_color(given["background"])
-    suffixes = pictures.picture_suffixes() | JPEG_SUFFIXES
+    suffixes = pictures.offered_suffixes() | JPEG_SUFFIXES
     sources, lost = find(given["inputs"], given["recursive"], lambda path: path.suffix.lower() in suffixes)
     targets = plan(sources, given["output"], BOX_SUFFIX)
     settings.no_binary_to_terminal(targets)

@@ -13,15 +13,16 @@ from PIL import Image, ImageColor
 from ...options import MAX_SIDE
 from ..paths import shown
 from .depth import bits_of, fitted
+from .foreign import FOREIGN_SUFFIXES, kind_of, readable, remedy
 from .metadata import fits, gathered, reshaped
 from .png import read_png
 from .pnm import read_pnm
 from .raster import Raster, Refused, over, turned
 from .tiff import read_tiff
 
-__all__ = ["Loaded", "check_color", "load", "picture_suffixes", "size_of"]
+__all__ = ["Loaded", "check_color", "load", "offered_suffixes", "picture_suffixes", "size_of"]
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _DNG_VERSION = 0x0112, 50_706
 _TURNED = ("TIFF", "HEIF", "JXL")
 """Formats whose readers turn a picture as they load it: Pillow's of TIFF, pillow-heif, pillow-jxl-plugin. All others leave it."""
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -45,12 +46,24 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(s for s, name in Image.registered_extensions().items() if name in Image.OPEN and name != "PDF")
 
 
+def offered_suffixes() -> frozenset[str]:
+    """Lower-case suffixes of the files of a folder that are pictures, be they such as fail here."""
+    return picture_suffixes() | FOREIGN_SUFFIXES
+
+
 def _open(source: Path | bytes) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = None  # --limit-pixels decides, before anything is decoded
+    kind = kind_of(source)
+    if kind is not None and not readable(kind):
+        raise Refused(remedy(kind))
     try:
-        return Image.open(source if isinstance(source, Path) else io.BytesIO(source))
+        picture = Image.open(source if isinstance(source, Path) else io.BytesIO(source))
     except Image.UnidentifiedImageError:
-        raise Refused("not an image that Pillow knows") from None
+        raise Refused("not an image that Pillow knows" if kind is None else f"damaged {kind}") from None
+    if _DNG_VERSION in getattr(picture, "tag_v2", ()):
+        picture.close()
+        raise Refused(remedy("raw"))  # what Pillow sees is its preview
+    return picture
 
 
 def size_of(source: Path | bytes) -> tuple[int, int]:

@@ -155,7 +155,7 @@ def encode(
             )
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
-        suffixes = pictures.picture_suffixes()
+        suffixes = pictures.offered_suffixes()
         if output is None:
             suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
