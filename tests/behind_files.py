@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ __all__ = [
     "mpf_offsets",
     "mpo",
     "samsung",
-    "segment",
+    "segment", "spellings",
     "ultra_hdr",
     "with_segments",
     "xmp_segment",
@@ -184,3 +185,19 @@ def samsung(video: bytes) -> bytes:
     rows = b"".join(struct.pack("<HHII", 0, kind, len(body) - at, nbytes) for kind, at, nbytes in places)
     listing = b"SEFH" + struct.pack("<II", 107, len(places)) + rows
     return body + listing + struct.pack("<I", len(listing)) + b"SEFT"
+
+
+def spellings(attributes: str) -> list[str | bytes]:
+    """The same XMP with other quotes and prefixes, with elements, and in UTF-16."""
+
+    def elements(found: re.Match[str]) -> str:
+        inner = re.sub(r'(\S+)="([^"]*)"', r"<\1> \2\n</\1>", found[1])
+        return f"<Container:Item>{inner}</Container:Item>"
+
+    offset = r"><GCamera:MicroVideoOffset> \1\n</GCamera:MicroVideoOffset></rdf:Description>"
+    element = re.sub(r"<Container:Item ([^<>]*)/>", elements, attributes)
+    element = re.sub(r'GCamera:MicroVideoOffset="(\d+)"/>', offset, element)
+    assert element != attributes
+    other = attributes.replace("Item:", "i:").replace("xmlns:Item", "xmlns:i").replace("GCamera", "g")
+    utf16 = [attributes.encode("utf-16"), element.encode("utf-16-le")]
+    return [attributes, attributes.replace('"', "'"), other, element, *utf16]

@@ -20,6 +20,7 @@ from behind_files import (
     mpo,
     samsung,
     segment,
+    spellings,
     ultra_hdr,
     with_segments,
     xmp_segment,
@@ -30,7 +31,7 @@ from hypothesis import strategies as st
 from PIL import Image, MpoImagePlugin
 
 import jpegjax
-from jpegjax import JpegError
+from jpegjax import JpegError, JpegWarning
 
 A, B, C = jpeg(1), jpeg(2), jpeg(3, 40, 56, progressive=True)
 MAP = jpeg(4, 12, 16, grey=True)
@@ -143,6 +144,40 @@ def test_motion_photos(old: bool) -> None:
     assert "behind: video" in str(jpegjax.info(data))
     gone = jpegjax.info(data[: -len(EXTENDED_FTYP)])
     assert len(gone.warnings) == 1 and not gone.trailers
+
+
+def test_spellings_of_motion_photos() -> None:
+    """Elements, other prefixes and quotes, UTF-16, padding behind the picture."""
+    n = len(EXTENDED_FTYP)
+    old, new = motion_xmp(True, n), motion_xmp(False, n)
+    for xmp in [*spellings(old), *spellings(new)]:
+        found = jpegjax.info(with_segments(A, xmp_segment(xmp)) + EXTENDED_FTYP)
+        assert [(t.kind, t.nbytes) for t in found.trailers] == [("video", n)] and not found.warnings, xmp
+    padded = new.replace('Item:Mime="image/jpeg"', 'Item:Mime="image/jpeg" Item:Padding="8"')
+    data = with_segments(A, xmp_segment(padded)) + bytes(8) + EXTENDED_FTYP
+    assert told(data) == [("padding", 8), ("video", n)] and not jpegjax.info(data).warnings
+
+
+def test_gain_maps_of_apple_are_gain_maps() -> None:
+    apple = '<x xmlns:apdi="http://ns.apple.com/pixeldatainfo/1.0/">urn:com:apple:photo:2020:aux:hdrgainmap</x>'
+    found = jpegjax.info(mpo([A, with_segments(MAP, xmp_segment(apple))], kinds=[0x030000, 0]))
+    assert [p.kind for p in found.pictures] == ["primary", "gain map"] and found.gain_map is None
+
+
+@pytest.mark.parametrize("cut", [10, 200])
+def test_pictures_behind_a_damaged_first_one(cut: int) -> None:
+    """The first picture lacks its end; the index finds the second one all the same."""
+    whole = mpo([A, B])
+    first = len(whole) - len(B)
+    at = whole.index(b"MPF\0") + 4 + 50
+    data = bytearray(whole[: first - cut] + B)
+    (offset,) = struct.unpack_from("<I", data, at + 24)
+    struct.pack_into("<I", data, at + 24, offset - cut)
+    found = jpegjax.info(bytes(data))
+    assert len(found.pictures) == 2 and np.array_equal(jpegjax.decode(data, picture=1), jpegjax.decode(B))
+    with pytest.warns(JpegWarning):
+        made = jpegjax.transcode(bytes(data))
+    assert np.array_equal(jpegjax.decode(made, picture=1), jpegjax.decode(B)) and not jpegjax.info(made).warnings
 
 
 def test_samsung_trailers() -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from behind_files import (
     EXTENDED_FTYP,
+    container_xmp,
+    gain_map_xmp,
     jpeg,
     motion_xmp,
     mpf_offsets,
     mpo,
     samsung,
     segment,
+    spellings,
     ultra_hdr,
     with_segments,
     xmp_segment,
@@ -213,6 +216,19 @@ def test_metadata_go_but_listings_stay(name: str, keep: str | list[str]) -> None
     assert [t.kind for t in before.trailers] == [t.kind for t in after.trailers]
     assert all(np.array_equal(a, b) for a, b in zip(pictures(data), pictures(made), strict=True))
     assert jpegjax.transcode(made, keep=keep) == made
+
+
+def test_lengths_are_mended_in_every_spelling() -> None:
+    own = with_segments(jpeg(4, 24, 32, grey=True), xmp_segment(gain_map_xmp()))
+    for xmp in spellings(
+        container_xmp([("GainMap", "image/jpeg", len(own)), ("MotionPhoto", "video/mp4", len(EXTENDED_FTYP))])
+    ):
+        data = with_segments(A, xmp_segment(xmp)) + own + EXTENDED_FTYP
+        for options in ({"rotate": 90}, {"keep": "none"}, {"crop": (32, 0, 32, 32), "progressive": True}):
+            made = jpegjax.transcode(data, **options)
+            found = jpegjax.info(made)
+            assert not found.warnings and [kind for kind, _ in told(made)] == ["gain map", "video"], xmp
+            assert made[found.pictures[1].offset :][found.pictures[1].nbytes - 2 :][:2] == b"\xff\xd9"
 
 
 def test_metadata_of_pictures_behind_go_too() -> None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import LimitExceeded
+from ..errors import LimitExceeded, UnsupportedJpeg
 from .paths import shown
 
 __all__ = ["Row", "Totals", "console", "failures", "progress", "reason", "show"]
@@ -86,6 +86,8 @@ def reason(error: BaseException) -> str:
     """Why a file failed, as people read it; an error that nobody foresaw has its name before it."""
     if isinstance(error, LimitExceeded):
         return f"{error}; here: --limit-pixels, --limit-memory"
+    if isinstance(error, UnsupportedJpeg) and "trailer='drop'" in error.message:
+        return f"{error}; here: --trailer drop"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     said, kind = str(error), type(error)

@@ -15,10 +15,11 @@ from ...errors import CorruptJpeg, JpegError
 from ...options.gain_map import GainMapMetadata
 from ..markers import APP1, APP2
 from ..metadata import XMP_PREFIX
+from ..metadata.outline import as_utf8
 from .extent import Extent, extent
 from .gain_map import ISO_PREFIX, read_iso, read_properties
 from .index import MPF_PREFIX, Entry, read_index
-from .xmp import CAMERA, GOOGLE, HDRGM, Packet, read_packet
+from .xmp import CAMERA, GOOGLE, Packet, is_gain_map, read_packet
 
 __all__ = ["Behind", "Picture", "Trailer", "find_behind"]
 
@@ -28,7 +29,7 @@ _MAX_UNLISTED = 64
 _MAX_NOTES = 20
 _PADDING = re.compile(rb"[\x00\x20\r\n\t]*+")
 _FILLER = re.compile(rb"[\x00\x20\xff\r\n\t]*+")
-_SEMANTICS = {"gainmap": "gain map", "motionphoto": "video", "primary": "primary"}
+_SEMANTICS = {"gainmap": "gain map", "motionphoto": "video"}
 
 Notes = list[tuple[str, int]]
 
@@ -170,13 +171,14 @@ def _from_packet(data: bytes | memoryview, found: Behind) -> Iterator[Claim]:
     """What GContainer's directory, or the older MicroVideoOffset, lists behind the first picture."""
     at, stop = next(((a, s) for c, a, s in found.segments
                      if c == APP1 and bytes(data[a + 4 : a + 4 + len(XMP_PREFIX)]) == XMP_PREFIX), (0, 0))  # fmt: skip
-    xmp = bytes(data[at + 4 + len(XMP_PREFIX) : stop])
-    if not at or GOOGLE not in xmp:
-        return
     try:
+        xmp, _ = as_utf8(bytes(data[at + 4 + len(XMP_PREFIX) : stop]))
+        if not at or GOOGLE not in xmp:
+            return
         packet = found.packet = read_packet(xmp)
     except ValueError as error:
-        found.warn(str(error), at)
+        if GOOGLE in bytes(data[at:stop]):
+            found.warn(str(error), at)
         return
     size = len(data)
 
@@ -203,7 +205,7 @@ def _from_packet(data: bytes | memoryview, found: Behind) -> Iterator[Claim]:
                 if picture
                 else not mime.startswith("video/") or _is_video(data, start)
             ):
-                kind = _SEMANTICS.get(semantic.lower(), semantic.lower())
+                kind = "video" if mime.startswith("video/") else _SEMANTICS.get(semantic.lower(), semantic.lower())
                 yield Claim(start, nbytes, kind, "GContainer", item=i if picture else -1)
                 front = start
                 break
@@ -241,18 +243,19 @@ def _from_samsung(data: bytes | memoryview, found: Behind) -> Iterator[Claim]:
 
 
 def _described(data: bytes | memoryview, claim: Claim, reach: Extent, nbytes: int, found: Behind) -> Picture:
-    kind, gain_map, iso = claim.kind, None, False
+    kind, gain_map, told = claim.kind, None, False
     for code, at, stop in reach.segments:
         body = bytes(data[at + 4 : stop])
         try:
             if code == APP2 and body.startswith(ISO_PREFIX):
-                iso = True
+                told = True
                 gain_map = read_iso(body) or gain_map
-            elif code == APP1 and body.startswith(XMP_PREFIX) and gain_map is None and HDRGM.encode() in body:
-                gain_map = read_properties(read_packet(body[len(XMP_PREFIX) :]))
+            elif code == APP1 and body.startswith(XMP_PREFIX) and is_gain_map(body):
+                told = True
+                gain_map = gain_map or read_properties(read_packet(body[len(XMP_PREFIX) :]))
         except (TypeError, ValueError) as error:
             found.warn(f"the gain map's metadata are damaged: {error}", at)
-    if gain_map is not None or (iso and kind in ("undefined", "unlisted")):
+    if gain_map is not None or (told and kind in ("undefined", "unlisted")):
         kind = "gain map"
     by = tuple(dict.fromkeys(filter(None, claim.by.split())))
     return Picture(kind, claim.start, nbytes, reach.width, reach.height, by, gain_map)

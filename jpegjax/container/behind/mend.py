@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Mapping
 from ...errors import UnsupportedJpeg
 from ..markers import APP1, APP2
 from ..metadata import XMP_PREFIX, is_adobe, is_jfif, segment_kind
+from ..metadata.outline import as_utf8, from_utf8
 from ..write import SOI, segment
 from .extent import extent
 from .find import Behind
 from .gain_map import ISO_PREFIX
 from .index import MPF_PREFIX, mended_index
-from .xmp import CAMERA, GOOGLE, HDRGM, directory, mended, packet_of, read_packet
+from .xmp import CAMERA, HDRGM, directory, is_gain_map, mended, packet_of, read_packet
 
 __all__ = ["joined", "stripped"]
 
@@ -26,7 +27,7 @@ def _listing(code: int, body: bytes) -> bool:
     """Whether a segment says what stands behind the picture, or what a gain map means."""
     if code == APP2:
         return body.startswith((MPF_PREFIX, ISO_PREFIX))
-    return code == APP1 and body.startswith(XMP_PREFIX) and HDRGM.encode() in body
+    return code == APP1 and body.startswith(XMP_PREFIX) and is_gain_map(body)
 
 
 def stripped(data: bytes | memoryview, keep: Collection[str]) -> bytes:
@@ -76,7 +77,7 @@ def _completed(data: bytes | memoryview, head: bytes, found: Behind) -> list[tup
 
 def _packet_told(body: bytes, found: Behind, lengths: Mapping[int, int], video: int) -> bytes:
     """An APP1 body of XMP with the lengths of items by number of picture, and the video's distance from the end, 0 for none."""
-    xmp = body[len(XMP_PREFIX) :]
+    xmp, codec = as_utf8(body[len(XMP_PREFIX) :])
     packet = read_packet(xmp)
     wanted = {}
     for item, place in zip(packet.items, found.item_places, strict=False):
@@ -86,7 +87,7 @@ def _packet_told(body: bytes, found: Behind, lengths: Mapping[int, int], video: 
         wanted[packet.properties[_VIDEO_OFFSET][0].span] = video
     if (-1, -1) in wanted:
         raise UnsupportedJpeg("XMP's lengths of what stands behind the picture cannot be replaced; pass trailer='drop'")
-    return XMP_PREFIX + mended(xmp, wanted)
+    return XMP_PREFIX + from_utf8(mended(xmp, wanted), codec, body[len(XMP_PREFIX) :])
 
 
 def joined(data: bytes | memoryview, found: Behind, head: bytes, body: bytes, changed: Mapping[int, bytes]) -> bytes:
@@ -109,8 +110,9 @@ def joined(data: bytes | memoryview, found: Behind, head: bytes, body: bytes, ch
     lengths = {k: len(own) for k, own in changed.items()}
     if found.packet is not None and (lengths or video):
         for i, (code, content) in enumerate(segments):
-            if code == APP1 and content.startswith(XMP_PREFIX) and GOOGLE in content:
+            if code == APP1 and content.startswith(XMP_PREFIX):
                 segments[i] = code, _packet_told(content, found, lengths, video)
+                break
     first = 2 + sum(4 + len(content) for _, content in segments) + len(body)
     at = first
     for part, size in zip(found.parts, sizes, strict=True):

@@ -12,8 +12,8 @@ from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 __all__ = [
-    "CAMERA", "CONTAINER", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "mended", "packet_of", "properties_of",
-    "read_packet",
+    "CAMERA", "CONTAINER", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "is_gain_map", "mended", "packet_of",
+    "properties_of", "read_packet",
 ]  # fmt: skip
 
 GOOGLE = b"http://ns.google.com/photos/"
@@ -57,6 +57,11 @@ class Packet:
         return values[0].number() if values else None
 
 
+def is_gain_map(body: bytes) -> bool:
+    """Whether XMP speaks of the gain map that its picture is: Adobe's, or Apple's, whose meaning is not published."""
+    return HDRGM.encode() in body or b"urn:com:apple:photo:2020:aux:hdrgainmap" in body
+
+
 class _Reader:
     """Handlers of one parse. Document types are refused, and with them every entity that could grow."""
 
@@ -68,7 +73,7 @@ class _Reader:
         self.text: list[str] = []
         self.start = -1
         self.closed = False
-        parser = self.parser = expat.ParserCreate(namespace_separator="\n")
+        parser = self.parser = expat.ParserCreate("utf-8", "\n")
         parser.StartNamespaceDeclHandler = self.namespace
         parser.StartElementHandler = self.begin
         parser.EndElementHandler = self.end
@@ -137,7 +142,7 @@ class _Reader:
 
 
 def read_packet(xmp: bytes) -> Packet:
-    """What a packet says, in time linear in its size; ValueError where it is no XML, or XML with a document type."""
+    """What a packet in UTF-8 says, in time linear in its size; ValueError where it is no XML, or has a document type."""
     reader = _Reader(xmp)
     try:
         reader.parser.Parse(xmp, True)
