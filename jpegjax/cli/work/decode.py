@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...container import inspect
+from ...container import inspect, orientation_of, parse_header
 from ...container.behind import chosen
 from ...container.box import read_box
+from ...errors import CorruptJpeg
 from ...jpeg import codec
 from ...jpeg.inks import rgb_of_inks
 from ...options import DecodeOptions
@@ -60,15 +61,26 @@ class DecodeJob:
             box = read_box(item.source, self.options.limits)
             row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
             return row.pixels
-        found = inspect(chosen(item.source, self.options.picture, self.transpose)[0], self.options.limits)
+        own, base = chosen(item.source, self.options.picture, self.transpose)
+        found = inspect(own, self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
         item.metadata, item.bits = found.metadata, found.precision
         orientation = found.metadata.orientation or 1
         if self.transpose:
-            item.orientation = orientation
+            item.orientation = self._orientation(own, base, item)
         elif orientation != 1:
             row.notes.append(f"EXIF orientation {orientation} not applied (--exif-transpose)")
         return int(row.pixels * max(1, self.options.scale**2))
+
+    def _orientation(self, own: bytes | memoryview, base: int, item: Item) -> int:
+        """How the picture of a file, which begins at byte `base` of it, is turned; damage that hides it is said."""
+        reader = parse_header(own, self.options.limits)
+        orientation, damaged = orientation_of(reader.data, reader.segments)
+        for message, offset in damaged:
+            if self.options.strict:
+                raise CorruptJpeg(message, base + offset)
+            item.row.damage.append(f"{message} (byte offset {base + offset})")
+        return orientation
 
     def load(self, item: Item) -> None:
         """`measure` has read the file already."""
