@@ -51,8 +51,8 @@ def shown(path: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(path))
 
 
-def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder):
+def _walk(folder: Path, recursive: bool, failed: Callable[[OSError], None]) -> Iterator[Path]:
+    for here, folders, files in os.walk(folder, onerror=failed):
         folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
         yield from (Path(here, f) for f in sorted(files) if not f.startswith("."))
 
@@ -63,7 +63,19 @@ def _matches(pattern: str) -> Iterator[Source]:
     for found in sorted(glob.glob(pattern, recursive=True)):
         if os.path.isfile(found):
             path = Path(found)
-            yield Source(path, Path(*path.parts[fixed:]), listed=True)
+            below = Path(os.path.normpath(Path(*path.parts[fixed:]))).parts
+            yield Source(path, Path(*(part for part in below if part != "..")), listed=True)
+
+
+def _missing(word: str) -> str:
+    """Why nothing is there."""
+    try:
+        os.stat(word)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return "no such file or folder"
 
 
 def find(
@@ -86,16 +98,18 @@ def find(
             if len(inputs) > 1:
                 raise UsageError("'-' reads stdin and must be the only input")
             return [Source(None, Path("stdin"))], []
-        if path.is_dir():
-            here = [Source(p, p.relative_to(path), True) for p in _walk(path, recursive) if accept(p)]
+        before = len(lost)
+        if os.path.isdir(path):
+            walked = _walk(path, recursive, lambda error: lost.append((shown(error.filename), error.strerror or "")))
+            here = [Source(p, p.relative_to(path), True) for p in walked if accept(p)]
             reason = "no image files in this folder" + ("" if recursive else " (-r looks into folders inside)")
-        elif path.exists():
+        elif os.path.exists(path):
             here, reason = [Source(path, Path(path.name), alone=len(inputs) == 1)], ""
         elif glob.has_magic(word):
             here, reason = list(_matches(word)), "no file matches"
         else:
-            here, reason = [], "no such file or folder"
-        if not here:
+            here, reason = [], _missing(word)
+        if not here and len(lost) == before:
             lost.append((shown(word), reason))
         for source in here:
             found.setdefault(os.path.abspath(source.path or ""), source)
@@ -104,7 +118,7 @@ def find(
 
 def _is_folder(output: str, sources: Sequence[Source]) -> bool:
     return (
-        Path(output).is_dir()
+        os.path.isdir(output)
         or output.endswith(("/", os.sep))
         or len(sources) != 1
         or any(source.listed for source in sources)
@@ -140,7 +154,7 @@ def plan(sources: Sequence[Source], output: str | None, suffix: str | None) -> l
             raise UsageError(f"-o - takes one input, not {len(sources)}")
         return [Job(source, None) for source in sources]
     if output is not None and _is_folder(output, sources):
-        if Path(output).exists() and not Path(output).is_dir():
+        if os.path.exists(output) and not os.path.isdir(output):
             raise UsageError(f"-o {shown(output)}: is a file; several outputs need a folder")
         jobs = [Job(s, Path(output) / _renamed(s.relative, suffix if s.path else suffix or ".jpg")) for s in sources]
     elif output is not None:
@@ -175,7 +189,7 @@ def _apart(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _is_device(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def in_place(sources: Sequence[Source]) -> list[Job]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from pathlib import Path
 
-__all__ = ["lost_on_a_device", "read_stdin", "redirected", "stdout_is_closed", "typed", "write_stdout"]
+__all__ = ["content", "lost_on_a_device", "read_stdin", "redirected", "stdout_is_closed", "typed", "write_stdout"]
 
 
 def redirected() -> bool:
@@ -36,6 +37,19 @@ def read_stdin() -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise ValueError("stdin is closed")
     data = sys.stdin.buffer.read()
+    if not data:
+        raise ValueError("nothing came in")
+    return data
+
+
+def content(path: Path) -> Path | bytes:
+    """The path itself of a file, and what comes out of a pipe, once and for all. ValueError for devices, which have no end."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise ValueError("a device, not a file")
+    if not stat.S_ISFIFO(mode):
+        return path
+    data = path.read_bytes()
     if not data:
         raise ValueError("nothing came in")
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,7 +31,8 @@ def info(
     rows = []
     for source in sources:
         try:
-            data = source.path.read_bytes() if source.path else pipes.read_stdin()
+            data = pipes.content(source.path) if source.path else pipes.read_stdin()
+            data = data.read_bytes() if isinstance(data, Path) else data
             if boxes.is_box(data):
                 fields = boxes.described(data)
                 lines = [f"{name.replace('_', ' ')}: {value}" for name, value in fields.items()]

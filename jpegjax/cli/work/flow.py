@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -37,10 +38,9 @@ def _open(work: Work, job: Job) -> tuple[Item, int]:
     try:
         if job.error is not None:
             raise ValueError(job.error)
-        if job.target is not None and job.target.is_file() and not work.overwrite:
+        if job.target is not None and os.path.isfile(job.target) and not work.overwrite:
             raise FileExistsError(_exists(job.target))
-        if job.source.path is None:
-            item.source = pipes.read_stdin()
+        item.source = pipes.read_stdin() if job.source.path is None else pipes.content(job.source.path)
         return item, work.measure(item)
     except Exception as error:  # readers of foreign formats raise whatever they like
         item.row.error = reason(error)
