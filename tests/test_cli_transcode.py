@@ -45,7 +45,7 @@ def test_folder_with_jpegtrans_flags(run: Run, photos: Path) -> None:
         (["-arithmetic"], {"arithmetic": True}),
         (["--all-progressive", "--strip-all"], {"progressive": True, "keep": "none"}),
         (["--all-normal", "--copy", "exif,icc"], {"progressive": False, "keep": ["exif", "icc"]}),
-        (["--exif-transpose"], {"apply_exif_orientation": True}),
+        (["--exif-transpose", "--trim"], {"apply_exif_orientation": True, "trim": True}),
         (["-icc", "p.icc"], {"icc_profile": icc_profile(200)}),
     ],
     ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",

@@ -123,6 +123,7 @@ class TranscodeKeywords(_Coding, total=False):
     arithmetic: bool | None
     trailer: Trailers
     keep: Literal["all", "none"] | Kind | Sequence[Kind]
+    strip: Kind | Sequence[Kind]
     icc_profile: bytes | None
     apply_exif_orientation: bool
     thumbnail: Thumbnail | None

@@ -61,6 +61,7 @@ def transcode(
     restart_blocks: int = 0,
     trailer: Trailers = "keep",
     keep: Literal["all", "none"] | Kind | Sequence[Kind] = "all",
+    strip: Kind | Sequence[Kind] = (),
     icc_profile: bytes | None = None,
     apply_exif_orientation: bool = False,
     thumbnail: Thumbnail | None = None,
@@ -110,6 +111,8 @@ def transcode(
         keep: Metadata to keep: all, none, or some of comments, exif, icc, xmp and other. The APPn and COM segments stay
             as they are and in order. JFIF and Adobe markers, which say the colour space, are written anew. Like jpegtran,
             an EXIF segment in the first place takes the place of JFIF, and is told the picture's new size.
+        strip: Metadata to leave out of what is kept, also iptc, jfxx and adobe alone. Of "other" iptc is APP13 (Photoshop's
+            resources), jfxx JFIF's thumbnails, adobe what the file's Adobe marker says beyond the colour space.
         icc_profile: ICC profile to embed in place of the file's.
         apply_exif_orientation: Turn the picture upright as its EXIF orientation says, or else its XMP. It is then set to 1 in
             both, so that no viewer turns the picture again.
@@ -141,7 +144,7 @@ def transcode(
     options = TranscodeOptions(
         rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
         grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, trailer=trailer,
-        keep=keep, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        keep=keep, strip=strip, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
         apply_exif_orientation=apply_exif_orientation, thumbnail=thumbnail, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)

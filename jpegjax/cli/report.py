@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from csv import writer as csv_writer
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,7 +19,7 @@ from rich.text import Text
 from ..errors import LimitExceeded, UnsupportedJpeg
 from .paths import shown
 
-__all__ = ["Row", "Totals", "console", "failures", "progress", "reason", "show"]
+__all__ = ["Row", "Totals", "console", "csv", "failures", "progress", "reason", "show", "summary"]
 
 _LONGEST_TABLE = 100
 
@@ -27,6 +29,7 @@ class Row:
     """One file's line. nbytes: of the JPEG file; source_nbytes: of the one that it was made of, if it was.
 
     verdict: compared with libjpeg-turbo; ok: False for a difference. damage: of a file of which what can be read was saved.
+    kept: the source file stays as it is. kind: bits of a pixel and process, as jpegoptim's table has them.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Row:
     damage: list[str] = field(default_factory=list)
     error: str | None = None
     ok: bool = True
+    kept: bool = False
+    kind: str = ""
 
     @property
     def pixels(self) -> int:
@@ -153,6 +158,36 @@ def show(rows: Sequence[Row], totals: Totals, screen: Console) -> None:
         table.add_row(*map(Text, cells))
     screen.print(table)
     screen.print(_speed(totals, pixels), soft_wrap=True)
+
+
+def csv(rows: Sequence[Row], stream: TextIO) -> None:
+    """One line a file as jpegoptim --csv has them: name, size, kind, bytes before and after, percent saved, what was done."""
+    writer = csv_writer(stream, lineterminator="\n")
+    for row in rows:
+        if row.error is not None:
+            continue
+        before = row.source_nbytes or 0
+        saved = 100 * (1 - row.nbytes / before) if before else 0.0
+        done = "skipped" if row.kept else "optimized"
+        writer.writerow(
+            [
+                shown(row.name),
+                f"{row.width}x{row.height}",
+                *row.kind.split(","),
+                before,
+                row.nbytes,
+                f"{saved:.2f}",
+                done,
+            ]
+        )
+
+
+def summary(rows: Sequence[Row], stream: TextIO) -> None:
+    """One line on all files together, as jpegoptim --totals has it."""
+    done = [row for row in rows if row.error is None]
+    before, after = sum(r.source_nbytes or 0 for r in done), sum(r.nbytes for r in done)
+    saved = _saved(after, before) or "0.0 %"
+    print(f"{len(done)} files: {before} --> {after} bytes, {saved} saved", file=stream)
 
 
 def _common_folder(names: Sequence[str]) -> str:

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..options import Limits, Restart
 from . import pipes
 from .paths import Job, UsageError, shown
+
+if TYPE_CHECKING:
+    from .work.lossy import Aim
 
 __all__ = [
     "amount", "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality",
@@ -81,10 +84,36 @@ def roll(value: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def copied(value: str, strip_all: bool) -> str | list[str]:
-    """jpegtran's -copy, or kinds with commas between them; jpegoptim's --strip-all."""
+def kinds(flag: str, values: Sequence[str] | None) -> list[str]:
+    """Kinds of metadata as jpegoptim names them, several with commas between."""
+    words = [word for value in values or () for word in value.split(",")]
+    for word in words:
+        if word not in _KINDS:
+            raise UsageError(f"{flag} {shown(word)}: must be one of {', '.join(_KINDS)}")
+    return [_KINDS[word] for word in words]
+
+
+_KINDS = {k: k for k in ("exif", "icc", "iptc", "xmp", "adobe", "jfxx")} | {"com": "comments"}
+
+
+def aim(quality: int | None, size: str | None) -> Aim:
+    """jpegoptim's --max and --size."""
+    from .work.lossy import Aim
+
+    if size is None:
+        return Aim(quality=None if quality is None else max(quality, 1))
+    match = re.fullmatch(r"([1-9]\d{0,8})(%?)", size)
+    if not match or (match[2] and int(match[1]) > 99):
+        raise UsageError(f"--size {shown(size)}: must be a number of kilobytes, or 1%..99% of each file")
+    number = int(match[1])
+    quality = None if quality is None else max(quality, 1)
+    return Aim(quality, size_percent=number) if match[2] else Aim(quality, size_nbytes=1024 * number)
+
+
+def copied(value: str, strip_all: bool, kept: Sequence[str] = ()) -> str | list[str]:
+    """jpegtran's -copy, or kinds with commas between them; jpegoptim's --strip-all, but for what is kept."""
     if strip_all:
-        return "none"
+        return list(kept) or "none"
     return value if value in ("all", "none") else value.split(",")
 
 

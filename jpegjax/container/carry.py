@@ -15,6 +15,7 @@ from .metadata import (
     XMP_PREFIX,
     Metadata,
     exif_thumbnail,
+    finer_kind,
     is_adobe,
     is_jfif,
     resized_exif,
@@ -97,7 +98,7 @@ def carried_head(
     frame's size if it was resized. retold: what is to be told besides. icc_profile: a profile that stands behind them.
     """
     found = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
-    kept = [(code, body) for code, body in found if segment_kind(code, body) in keep]
+    kept = [(code, body) for code, body in found if finer_kind(code, body) in keep]
     jfif = frame.color in (ColorSpace.GRAY, ColorSpace.YCBCR)
     adobe = adobe_segment(frame.color)
     if kept and segment_kind(*kept[0]) == "exif":

@@ -131,7 +131,9 @@ def _retold(frame: Frame, turn: Turn, resized: bool, coded: bytes, options: Tran
     return Retold(upright, (frame.width, frame.height) if resized else None, thumbnail if changed else None)
 
 
-def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Picture | None) -> tuple[bytes, Notes]:
+def _transcode(
+    data: bytes | memoryview, options: TranscodeOptions, other: Picture | None, instead: bytes | None = None
+) -> tuple[bytes, Notes]:
     reader = parse_header(data, options.limits, options.strict)
     if reader.frame is not None and reader.frame.process.lossless:
         raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
@@ -141,6 +143,10 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
             raise CorruptJpeg(*damaged[0])
     reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
     frame, turn = reader.require_frame(), ROTATIONS[options.rotate].then(FLIPS[options.flip])
+    steps = reader.qtables
+    if instead is not None:
+        lossy, planes, _ = entropy.decode_image(instead, options.limits, options.strict)
+        frame, steps = replace(lossy.require_frame(), process=frame.process), lossy.qtables
     asked_by, remedy = ("perfect", "perfect=False") if options.perfect else ("", "")
     if options.apply_exif_orientation:
         turn = EXIF_TURNS[orientation].then(turn)
@@ -156,7 +162,7 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
     extension = part if isinstance(part, regions.Extension) else None
     crop = None if isinstance(part, regions.Extension) else part
     shown, layout = frame, lay_out(frame, turn, crop, bool(options.trim))
-    tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in reader.qtables[: len(frame.components)]]
+    tables: list[np.ndarray] = [np.asarray(q, np.uint16).reshape(8, 8) for q in steps[: len(frame.components)]]
     tables = [np.ascontiguousarray(q.T if turn.transpose else q).reshape(64) for q in tables]
     coding = options.coding(source.process.progressive, source.process.arithmetic)
     moved = turn != Turn() or layout.frame != source
@@ -199,16 +205,20 @@ def _transcode(data: bytes | memoryview, options: TranscodeOptions, other: Pictu
     return head + coded, notes
 
 
-def transcode(files: Sequence[bytes | memoryview], options: TranscodeOptions) -> list[tuple[bytes | ValueError, Notes]]:
-    """(the new file, or the JpegError or ValueError that its source met; warnings) of each file, on all cores."""
+def transcode(
+    files: Sequence[bytes | memoryview], options: TranscodeOptions, instead: Sequence[bytes | None] = ()
+) -> list[tuple[bytes | ValueError, Notes]]:
+    """(the new file, or the JpegError or ValueError that its source met; warnings) of each file, on all cores.
 
+    instead: of each file, or none, another one whose picture takes the place of its own, in the same process.
+    """
     other = _read_drop(options)
 
-    def one(data: bytes | memoryview) -> tuple[bytes | ValueError, Notes]:
+    def one(pair: tuple[bytes | memoryview, bytes | None]) -> tuple[bytes | ValueError, Notes]:
         try:
-            return _transcode(data, options, other)
+            return _transcode(pair[0], options, other, pair[1])
         except ValueError as error:  # JpegError is one too
             forget_locals(error)
             return error, []
 
-    return run_parallel(one, files)
+    return run_parallel(one, list(zip(files, instead or [None] * len(files), strict=True)))

@@ -65,7 +65,7 @@ Flip = Literal["horizontal", "vertical", "transpose", "transverse"]
 THUMBNAILS: tuple[Thumbnail | None, ...] = (None, *get_args(Thumbnail))
 FLIPS: tuple[Flip | None, ...] = (None, *get_args(Flip))
 
-Kind = Literal["comments", "exif", "icc", "xmp", "other"]
+Kind = Literal["comments", "exif", "icc", "xmp", "iptc", "jfxx", "adobe", "other"]
 """Kinds of APPn and COM segments; JFIF's and Adobe's belong to "other" where they are not written anew."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -169,12 +169,22 @@ def parse_qslots(value: Any) -> tuple[int, ...]:
     return slots
 
 
-def parse_keep(value: Any) -> tuple[Kind, ...]:
-    """Kinds of metadata that stay."""
-    if value in ("all", "none"):
-        return KINDS if value == "all" else ()
-    names = (value,) if isinstance(value, str) else tuple(value)
+def parse_keep(value: Any, strip: Any = ()) -> tuple[Kind, ...]:
+    """Kinds of metadata that stay: those to keep, "other" with all that it holds, but for those to strip."""
+    if value == "all":
+        names: tuple[Any, ...] = KINDS
+    elif value == "none":
+        names = ()
+    else:
+        names = (value,) if isinstance(value, str) else tuple(value)
+        _check_kinds("keep", value, names, "'all', 'none', or ")
+        names = KINDS[KINDS.index("iptc") :] + names if "other" in names else names
+    gone = (strip,) if isinstance(strip, str) else tuple(strip)
+    _check_kinds("strip", strip, gone, "")
+    return tuple(kind for kind in KINDS if kind in names and kind not in gone)
+
+
+def _check_kinds(option: str, value: Any, names: tuple[Any, ...], more: str) -> None:
     for name in names:
         if name not in KINDS:
-            raise ValueError(f"keep={value!r}: must be 'all', 'none', or one or several of {', '.join(KINDS)}")
-    return names
+            raise ValueError(f"{option}={value!r}: must be {more}one or several of {', '.join(KINDS)}")

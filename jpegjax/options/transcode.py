@@ -18,8 +18,8 @@ __all__ = ["TranscodeOptions"]
 class TranscodeOptions:
     """How files become other files without loss. `api.transcode` tells it at length.
 
-    keep: kinds of segments, without "icc" where icc_profile takes its place. scans: `types.Scan`s. crop, wipe: a
-    `regions.Geometry`; drop: a `regions.Drop`.
+    keep: kinds of segments, without those of strip, and without "icc" where icc_profile takes its place. scans:
+    `types.Scan`s. crop, wipe: a `regions.Geometry`; drop: a `regions.Drop`.
     """
 
     rotate: Annotated[int, Option("Degrees clockwise: 0, 90, 180 or 270.", choice(ROTATIONS))] = 0
@@ -55,6 +55,7 @@ class TranscodeOptions:
         str, Option("What stands behind the first picture: keep it, or drop it as jpegtran does.", choice(TRAILERS))
     ] = "keep"
     keep: Annotated[Any, Option("Metadata to keep: all, none, or some of comments, exif, icc, xmp and other.")] = "all"
+    strip: Annotated[Any, Option("Metadata to leave out of what is kept, also iptc, jfxx and adobe alone.")] = ()
     icc_profile: Annotated[bytes | None, Option("ICC profile to embed in place of the file's.")] = None
     apply_exif_orientation: Annotated[bool, Option(UPRIGHT, check_flag)] = False
     thumbnail: Annotated[
@@ -70,7 +71,7 @@ class TranscodeOptions:
             check_flag("trim", self.trim)
         if self.trim and self.perfect:
             raise ValueError("trim and perfect: give one of them, not both")
-        kept = parse_keep(self.keep)
+        kept = parse_keep(self.keep, self.strip)
         object.__setattr__(self, "keep", tuple(k for k in kept if k != "icc") if self.icc_profile else kept)
         self.coding(False)  # checks what goes to the encoder
 

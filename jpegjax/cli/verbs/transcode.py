@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,10 +45,49 @@ def transcode(
         bool,
         typer.Option("--in-place", help="Replace each input, at once; damaged ones stay, and those that would grow."),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="--in-place: even by a larger file.")] = False,
+    dest: Annotated[
+        str | None,
+        typer.Option("-d", "--dest", metavar="FOLDER", help="-o FOLDER/, with copies of files that would not shrink."),
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Short for -o -.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read stdin, as the input - does.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Larger files too, where --in-place or --dest keeps the old.")
+    ] = False,
     preserve: Annotated[
         bool, typer.Option("-p", "--preserve", help="Outputs have their input's access and modification times.")
     ] = False,
+    preserve_perms: Annotated[
+        bool, typer.Option("-P", "--preserve-perms", help="Accepted: owner and permissions are always kept.")
+    ] = False,
+    noaction: Annotated[
+        bool, typer.Option("-n", "--noaction", help="Write nothing, say what would come of it.")
+    ] = False,
+    max_quality: Annotated[
+        int | None,
+        typer.Option(
+            "-m",
+            "--max",
+            min=0,
+            max=100,
+            help="LOSSY: code files of a higher quality again at this one; metadata and sampling stay.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "-S",
+            "--size",
+            metavar="KB|PERCENT%",
+            help="LOSSY: code files again at the highest quality that takes at most so much.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(
+            "-T", "--threshold", min=0, max=99, help="Keep the old file where less than so many percent are saved."
+        ),
+    ] = None,
     rotate: Annotated[int, typer.Option(help=said("rotate", kind=TranscodeOptions))] = 0,
     flip: Annotated[str | None, typer.Option(help="horizontal or vertical; after --rotate.")] = None,
     transpose: Annotated[bool, typer.Option("--transpose", help="Mirror about the main diagonal.")] = False,
@@ -88,6 +128,15 @@ def transcode(
     copy: Annotated[str, typer.Option(help=said("keep", "With commas between.", TranscodeOptions))] = "all",
     icc: Annotated[Path | None, typer.Option(help=said("icc_profile", kind=TranscodeOptions))] = None,
     strip_all: Annotated[bool, typer.Option("-s", "--strip-all", help="Short for --copy none.")] = False,
+    strip: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out com, exif, icc, iptc, xmp, adobe or jfxx; --strip-exif and its like are short for it."
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="What --strip-all leaves: as --strip; --keep-exif and its like.")
+    ] = None,
     exif_transpose: Upright = False,
     thumbnail: Annotated[str | None, typer.Option(help=said("thumbnail", kind=TranscodeOptions))] = None,
     strict: Strict = False,
@@ -100,16 +149,24 @@ def transcode(
     maxmemory: Annotated[
         str | None, typer.Option(metavar="N", help="Refuse files that need more kbytes; with M, Mbytes.")
     ] = None,
+    csv: Annotated[bool, typer.Option("-b", "--csv", help="A line on stdout for each file, as jpegoptim's.")] = False,
+    totals: Annotated[bool, typer.Option("--totals", help="One line on all files in place of the table.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make JPEG files of JPEG files without loss: turn, crop, optimise, strip; byte-identical to jpegtran's."""
+    """Make JPEG files of JPEG files without loss, but for --max and --size: turn, crop, optimise, strip; byte-identical to
+    jpegtran's."""
     try:
         asked = ((flip, flip is not None), ("transpose", transpose), ("transverse", transverse))
         mirrors = [name for name, on in asked if on]
         if len(mirrors) > 1:
             raise UsageError("--flip, --transpose, --transverse: give one of them")
-        if replace and output is not None:
-            raise UsageError("--in-place and -o: give one of them")
+        ways = (("--in-place", replace), ("-o", output is not None), ("--dest", dest is not None), ("--stdout", stdout))
+        if sum(given for _, given in ways) > 1:
+            raise UsageError(f"{' and '.join(way for way, given in ways if given)}: give one of them")
+        output = "-" if stdout else output if dest is None else os.path.join(dest, "")
+        kept = settings.kinds("--keep", keep)
+        if kept and not strip_all:
+            raise UsageError("--keep: says what --strip-all leaves; --copy says what stays otherwise")
         options = TranscodeOptions(
             rotate=rotate,
             flip=mirrors[0] if mirrors else None,
@@ -122,10 +179,11 @@ def transcode(
             grayscale=grayscale,
             optimize=optimize,
             progressive=progressive,
-            arithmetic=arithmetic or (None if replace and arithmetic is None else False),
+            arithmetic=None if arithmetic is None and (replace or dest is not None) else bool(arithmetic),
             scans=settings.scans(scans),
             trailer=trailer,
-            keep=settings.copied(copy, strip_all),
+            keep=settings.copied(copy, strip_all, kept),
+            strip=settings.kinds("--strip", strip),
             icc_profile=settings.file_bytes("--icc", icc) if icc else None,
             apply_exif_orientation=exif_transpose,
             thumbnail=thumbnail,
@@ -135,12 +193,26 @@ def transcode(
         )
         from ..work import TranscodeJob
 
+        inputs = [*(inputs or ()), "-"] if stdin else inputs
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in JPEG_SUFFIXES)
-        if output is None and not replace and sources and not to_stdout(sources, None):
+        nowhere = output is None and not replace and bool(sources)
+        if nowhere and not noaction and not to_stdout(sources, None):
             raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
-        targets = in_place(sources) if replace else plan(sources, output, None)
-        settings.no_binary_to_terminal(targets)
-        work = TranscodeJob(options, replace, replace or overwrite, force, preserve)
+        beside = replace or (nowhere and noaction and all(source.path for source in sources))
+        targets = in_place(sources) if beside else plan(sources, output, None)
+        if not noaction:
+            settings.no_binary_to_terminal(targets)
+        work = TranscodeJob(
+            options,
+            in_place=beside,
+            overwrite=beside or overwrite or noaction,
+            force=force,
+            preserve=preserve,
+            frugal=dest is not None or threshold is not None,
+            threshold=threshold or 0,
+            aim=settings.aim(max_quality, size),
+            rehearsal=noaction,
+        )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
-    raise typer.Exit(run(work, targets, lost, quiet, jobs))
+    raise typer.Exit(run(work, targets, lost, quiet, jobs, csv=csv, totals=totals))

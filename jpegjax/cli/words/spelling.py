@@ -16,7 +16,11 @@ __all__ = ["spelled"]
 
 _OF = {"encode": CJPEG, "decode": DJPEG, "transcode": JPEGTRAN}
 _HELP = {"-h", "-help", "-?"}
-_LONG = {"--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all"}
+_LONG = {
+    "--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all", "--nofix": "--strict",
+    **{f"--{verb}-{kind}": f"--{verb}={kind}" for verb in ("strip", "keep")
+       for kind in ("com", "exif", "icc", "iptc", "xmp", "adobe", "jfxx")},
+}  # fmt: skip
 """jpegoptim's."""
 
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ...container import JpegInfo, inspect
+from ...container import JpegInfo, inspect, parse_header
 from ...container.behind import Picture, Trailer
+from ...container.metadata import finer_kind, is_jfif
 from ...jpeg.transcode import transcode
 from ...options import TranscodeOptions
 from ..report import Totals, reason
 from ..waiting import clock
 from .item import ANY, Item
+from .lossy import NO_AIM, Aim, coded_again
 
 __all__ = ["TranscodeJob"]
-
-_KINDS = ("comments", "exif", "icc", "xmp", "other")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,10 @@ class TranscodeJob:
     overwrite: bool = False
     force: bool = False
     preserve: bool = False
+    frugal: bool = False
+    threshold: int = 0
+    aim: Aim = NO_AIM
+    rehearsal: bool = False
 
     engine: ClassVar[str] = "host"
     device: ClassVar[None] = None
@@ -53,6 +57,8 @@ class TranscodeJob:
             item.before, item.durable = (status, True) if self.in_place else (None, False)
         item.found = found = inspect(item.source, self.options.limits)
         row.width, row.height, row.source_nbytes = found.width, found.height, found.file_nbytes
+        coding = "P" if found.process.progressive else "A" if found.process.arithmetic else "N"
+        row.kind = f"{found.precision * len(found.components)}bit,{coding}"
         row.notes += self._behind(found)
         if found.process.arithmetic and self.options.arithmetic is False:
             row.notes.append("arithmetic coding turned into Huffman's (--arithmetic keeps it)")
@@ -87,26 +93,45 @@ class TranscodeJob:
             elif self.in_place and damage:
                 item.row.error = f"damaged, so not replaced; -o writes what can be saved: {damage[0]}"
             else:
-                item.result, item.row.nbytes = content, len(content)
+                item.result = content
                 item.row.damage += damage
+                self._aim(item)
+                item.row.nbytes = len(item.result)
+
+    def _aim(self, item: Item) -> None:
+        """Code a file again with loss where that was asked for."""
+        if self.aim == NO_AIM:
+            return
+        start = item.result
+        try:
+            item.result, said = coded_again(bytes(item.source), item.found, start, self.options, self.aim)
+            item.row.notes += [said] if said else []
+        except ValueError as error:
+            item.row.error = reason(error)
 
     def finish(self, item: Item) -> bytes | None:
         found = inspect(item.result, ANY.limits)
         item.row.width, item.row.height = found.width, found.height
-        return self._replacement(item) if self.in_place else item.result
+        content = self._replacement(item) if self.in_place or self.frugal else item.result
+        item.row.kept = content is None or item.result == item.source
+        if content is None and not self.in_place:
+            content = item.source  # elsewhere it has yet to be
+        return None if self.rehearsal else content
 
     def _replacement(self, item: Item) -> bytes | None:
         """What takes the input's place; None where it stays."""
         row, grown = item.row, len(item.result) - len(item.source)
         if item.result == item.source:
             return None
-        if grown >= 0 and not self.force and not self._other_content(item):
-            row.notes.append(f"stays as it is: {grown} bytes more if coded so (--force)" if grown else "stays as it is")
+        least = -len(item.source) * self.threshold / 100
+        if not self.force and (grown >= 0 or grown > least) and not self._other_content(item):
+            more = f"{grown} bytes more if coded so (--force)" if grown > 0 else f"only {-grown} bytes less"
+            row.notes.append(f"stays as it is: {more}" if grown else "stays as it is")
             row.nbytes, row.width, row.height = len(item.source), item.found.width, item.found.height
             return None
         if grown > 0:
             row.notes.append(f"{grown} bytes larger than before")
-        if item.before is not None and _changed(item.before, item.job.target):
+        if self.in_place and item.before is not None and _changed(item.before, item.job.target):
             row.error = "changed while it was transcoded, so not replaced"
             return None
         return item.result
@@ -115,7 +140,9 @@ class TranscodeJob:
         """Whether the picture or its metadata were to become others, rather than the same in fewer bytes."""
         options, found = self.options, item.found
         turned = options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
-        stripped = any(getattr(found.sizes, kind) for kind in _KINDS if kind not in options.keep)
+        segments = parse_header(item.source, ANY.limits).segments
+        named = [(code, bytes(item.source[at + 4 : stop])) for code, at, stop in segments]
+        stripped = any(not is_jfif(*one) and finer_kind(*one) not in options.keep for one in named)
         asked = (
             options.rotate,
             options.flip,
@@ -126,7 +153,7 @@ class TranscodeJob:
             options.icc_profile,
         )
         gray = options.grayscale and len(found.components) > 1
-        return bool(turned or stripped or gray or any(asked))
+        return bool(turned or gray or any(asked) or (stripped and not self.threshold))
 
 
 def _changed(before: os.stat_result, path: Path | None) -> bool:

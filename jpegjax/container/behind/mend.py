@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from ...errors import UnsupportedJpeg
 from ..markers import APP1, APP2
-from ..metadata import XMP_PREFIX, is_adobe, is_jfif, segment_kind
+from ..metadata import XMP_PREFIX, finer_kind, is_adobe, is_jfif
 from ..metadata.outline import as_utf8, from_utf8
 from ..write import SOI, segment
 from .extent import extent
@@ -35,9 +35,7 @@ def stripped(data: bytes | memoryview, keep: Collection[str]) -> bytes:
     parts, start = [], 0
     for code, at, stop in extent(data, 0, len(data)).segments:
         body = bytes(data[at + 4 : stop])
-        if not (
-            segment_kind(code, body) in keep or is_jfif(code, body) or is_adobe(code, body) or _listing(code, body)
-        ):
+        if not (finer_kind(code, body) in keep or is_jfif(code, body) or is_adobe(code, body) or _listing(code, body)):
             parts.append(bytes(data[start:at]))
             start = stop
     return b"".join([*parts, bytes(data[start:])])

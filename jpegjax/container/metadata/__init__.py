@@ -10,6 +10,7 @@ from .kinds import (
     ICC_PREFIX,
     JFIF_PREFIX,
     XMP_PREFIX,
+    finer_kind,
     is_adobe,
     is_jfif,
     segment_kind,
@@ -20,7 +21,7 @@ from .xmp import read_xmp_orientation, upright_xmp
 
 __all__ = [
     "ADOBE_PREFIX", "EXIF_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "ORIENTATION", "XMP_PREFIX", "Metadata", "exif_thumbnail",
-    "is_adobe",
+    "finer_kind", "is_adobe",
     "is_jfif", "orientation_of", "read_metadata", "read_orientation", "read_xmp_orientation", "resized_exif",
     "segment_kind", "upright_exif", "upright_xmp", "with_thumbnail",
     "xmp_bodies",

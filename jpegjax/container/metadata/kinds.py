@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ..markers import APP0, APP1, APP2, APP14, COM
+from ..markers import APP0, APP1, APP2, APP13, APP14, COM
 
 __all__ = [
     "ADOBE_PREFIX", "EXIF_PREFIX", "EXTENDED_XMP_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "PHOTOSHOP_PREFIX", "XMP_PREFIX",
-    "is_adobe", "is_jfif", "segment_kind",
+    "finer_kind", "is_adobe", "is_jfif", "segment_kind",
 ]  # fmt: skip
 
 JFIF_PREFIX = b"JFIF\0"
+JFXX_PREFIX = b"JFXX\0"
 ADOBE_PREFIX = b"Adobe"
 EXIF_PREFIX = b"Exif\0\0"
 ICC_PREFIX = b"ICC_PROFILE\0"
@@ -37,3 +38,14 @@ def segment_kind(code: int, body: bytes) -> str:
     if code == APP1 and body.startswith((XMP_PREFIX, EXTENDED_XMP_PREFIX)):
         return "xmp"
     return "icc" if code == APP2 and body.startswith(ICC_PREFIX) else "other"
+
+
+def finer_kind(code: int, body: bytes) -> str:
+    """`segment_kind`, of other segments those that have a name: "iptc" (APP13, Photoshop's resources), "jfxx", "adobe"."""
+    if is_adobe(code, body):
+        return "adobe"
+    if code == APP13:
+        return "iptc"
+    if code == APP0 and body.startswith(JFXX_PREFIX):
+        return "jfxx"
+    return segment_kind(code, body)
