@@ -130,6 +130,28 @@ def test_xmp_numbers_in_other_spellings(text: str, orientation: int, form: str) 
     assert told_by_xmp(kept) == ["1"] and len(kept) == len(packet)
 
 
+RDF, TIFF = f'xmlns:rdf="{RDF_NS}"', f'xmlns:tiff="{TIFF_NS}"'
+FORMS = {
+    "single quotes": f"<rdf:RDF {RDF}><rdf:Description {TIFF} tiff:Orientation = '6' /></rdf:RDF>",
+    "lines": f'<rdf:RDF {RDF}>\n<rdf:Description\n\t{TIFF}\n tiff:Orientation\n=\n"6"\n>\n</rdf:Description></rdf:RDF>',
+    "CDATA": f"<rdf:RDF {RDF}><d {TIFF}><tiff:Orientation><![CDATA[6]]></tiff:Orientation></d></rdf:RDF>",
+    "comments": f"<!-- c --><rdf:RDF {RDF}><d {TIFF}><tiff:Orientation>6<!-- c --></tiff:Orientation></d></rdf:RDF>",
+    "default": f"<rdf:RDF {RDF}><rdf:Description><Orientation xmlns='{TIFF_NS}'>6</Orientation></rdf:Description></rdf:RDF>",
+    "an attribute": f"<rdf:RDF {RDF}><d {TIFF}><tiff:Orientation rdf:q='x>y'>6</tiff:Orientation></d></rdf:RDF>",
+    "quoted signs": f"<rdf:RDF {RDF}><d {TIFF} tiff:Make='a>b=&quot;' tiff:Orientation='6'></d></rdf:RDF>",
+    "the second": f"<rdf:RDF {RDF}><rdf:Description/><rdf:Description {TIFF} tiff:Orientation='6'/></rdf:RDF>",
+    "zeros behind": f"<rdf:RDF {RDF}><rdf:Description {TIFF} tiff:Orientation='6'/></rdf:RDF>\0\0\0",
+    "another encoding": f"<?xml version='1.0' encoding='UTF-16'?><rdf:RDF {RDF}><d {TIFF} tiff:Orientation='6'/></rdf:RDF>",
+    "an empty one first": f"<rdf:RDF {RDF}><d {TIFF} tiff:Orientation=''/><d {TIFF} tiff:Orientation='6'/></rdf:RDF>",
+}
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_xmp_as_others_write_it(text: str) -> None:
+    kept = jpegjax.info(check_doors(with_xmp(text.encode()), 6)).metadata.xmp or b""
+    assert len(kept) == len(text.encode()) and set(told_by_xmp(kept.rstrip(b"\0"))) <= {"1", ""}
+
+
 def test_xmp_that_means_another_picture_or_namespace_does_not_count() -> None:
     nested = xmp_of("6", "element").replace(b"<tiff:Orientation>", b"<tiff:Artist><tiff:Orientation>").replace(
         b"</tiff:Orientation>", b"</tiff:Orientation></tiff:Artist>")  # fmt: skip
@@ -182,6 +204,31 @@ def test_damage_is_an_error_in_every_strict_door_and_a_warning_else(body: bytes)
         door(data, strict=True)  # what is not asked for is not looked at
     with pytest.raises(CorruptJpeg, match=message):
         jpegjax.decode(data, apply_exif_orientation=True, strict=True, crop=(0, 0, 4, 4))
+
+
+def test_sizes_in_xmp_follow_and_padding_gives_them_room() -> None:
+    sized = b'tiff:Orientation="6" xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:PixelXDimension="48" '
+    sized += b'tiff:ImageWidth="48" exif:PixelYDimension="9"'
+    for padding in (0, 1, 40):
+        packet = (
+            xmp_of("6")
+            .replace(b'tiff:Orientation="6"', sized)
+            .replace(b"\n   <?xpacket", b" " * padding + b"<?xpacket")
+        )
+        made = jpegjax.info(jpegjax.transcode(with_xmp(packet), apply_exif_orientation=True)).metadata
+        assert made.xmp is not None and len(made.xmp) == len(packet) + (padding == 0)
+        told = ElementTree.fromstring(made.xmp.decode("utf-8-sig"))
+        one = next(e for e in told.iter() if f"{{{TIFF_NS}}}Orientation" in e.attrib)
+        sizes = [one.attrib[f"{{http://ns.adobe.com/exif/1.0/}}Pixel{a}Dimension"] for a in "XY"]
+        assert (one.attrib[f"{{{TIFF_NS}}}Orientation"], *sizes, one.attrib[f"{{{TIFF_NS}}}ImageWidth"]) == (
+            "1",
+            "32",
+            "48",
+            "32",
+        )
+        assert made.xmp.endswith(b'<?xpacket end="w"?>') and made.orientation == 1
+    untouched = jpegjax.transcode(with_xmp(packet), rotate=90)
+    assert jpegjax.info(untouched).metadata.xmp == packet
 
 
 def test_nothing_else_of_the_metadata_moves() -> None:

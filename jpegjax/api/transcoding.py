@@ -120,7 +120,8 @@ def transcode(
             keeps them, unless apply_exif_orientation is set. A turned thumbnail is turned without loss where that is
             possible; of a cropped picture, or where edges cannot be mirrored, it is made anew from the new picture, as
             large as fits in the old one's place. One that cannot be made, or has no room in EXIF's segment, is removed.
-            PixelXDimension, PixelYDimension, ImageWidth and ImageLength become the new ones; nothing else in EXIF moves.
+            PixelXDimension, PixelYDimension, ImageWidth and ImageLength become the new ones, in XMP too; nothing else in
+            EXIF moves.
         strict: Damage is an error, rather than a warning beside what can be saved. As for `decode`.
         limits: What a file may cost at most. See `Limits`.
         errors: What becomes of errors that files meet: raise the first, or return each in place of the new file. As for

@@ -19,6 +19,7 @@ from .metadata import (
     is_adobe,
     is_jfif,
     resized_exif,
+    resized_xmp,
     segment_kind,
     upright_exif,
     upright_xmp,
@@ -65,8 +66,10 @@ class Retold:
         elif places:
             self._tell_spread(kept, places)
         for i, (code, body) in enumerate(kept):
-            if self.upright and segment_kind(code, body) == "xmp" and body.startswith(XMP_PREFIX):
-                kept[i] = code, XMP_PREFIX + upright_xmp(body[len(XMP_PREFIX) :])
+            if segment_kind(code, body) == "xmp" and body.startswith(XMP_PREFIX):
+                packet = body[len(XMP_PREFIX) :]
+                packet = upright_xmp(packet) if self.upright else packet
+                kept[i] = code, XMP_PREFIX + (packet if self.size is None else resized_xmp(packet, *self.size))
 
     def _tell_spread(self, kept: Kept, places: Sequence[int]) -> None:
         """One EXIF that is spread over several segments, or several, of which a reader takes either. No thumbnail fits there."""

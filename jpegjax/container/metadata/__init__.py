@@ -17,12 +17,13 @@ from .kinds import (
 )
 from .read import Metadata, orientation_of, read_metadata
 from .thumbnail import exif_thumbnail, with_thumbnail
-from .xmp import read_xmp_orientation, upright_xmp
+from .xmp import read_xmp_orientation, resized_xmp, upright_xmp
 
 __all__ = [
     "ADOBE_PREFIX", "EXIF_PREFIX", "ICC_PREFIX", "JFIF_PREFIX", "ORIENTATION", "XMP_PREFIX", "Metadata", "exif_thumbnail",
     "finer_kind", "is_adobe",
     "is_jfif", "orientation_of", "read_metadata", "read_orientation", "read_xmp_orientation", "resized_exif",
+    "resized_xmp",
     "segment_kind", "upright_exif", "upright_xmp", "with_thumbnail",
     "xmp_bodies",
 ]  # fmt: skip

@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 from .kinds import EXTENDED_XMP_PREFIX, XMP_PREFIX
 from .outline import RDF, Description, Outline, Property, as_utf8, from_utf8, outline
+from .xmp import MAX_PACKET
 
-__all__ = ["MAX_PACKET", "join_xmp", "xmp_bodies"]
-
-MAX_PACKET = 65_502
-"""Bytes of a packet that one segment holds, as the specification has it."""
+__all__ = ["join_xmp", "xmp_bodies"]
 
 _NOTE = "http://ns.adobe.com/xmp/note/"
 _HAS_EXTENDED = _NOTE + " HasExtendedXMP"

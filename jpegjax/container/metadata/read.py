@@ -23,16 +23,25 @@ Data = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Metadata of one file; None where it has none or where it is damaged (`warnings` then says so).
+    """What stands beside the picture of one file; None where there is none, or none that can be read (see `warnings`).
 
-    comments: bodies of the COM segments. exif: with its "Exif\\0\\0" prefix, as `encode(exif=...)` takes it.
-    orientation: 1..8 by EXIF (Exif 2.32, 4.6.4), or by XMP's tiff:Orientation where EXIF says none; numbers that Exif
-    reserves, 0 and above 8, come as 1. icc_profile, xmp: without their prefixes; extended XMP (XMP part 3, 1.1.3.1) is in
-    its place in the packet.
-    jfif_version: (major, minor). density: JFIF (unit, x, y); unit 0 is an aspect ratio, 1 dots an inch, 2 dots a cm.
-    dpi: (x, y) dots an inch by JFIF, or by EXIF (XResolution, YResolution, ResolutionUnit) where JFIF has no unit, or
-    by Photoshop's ResolutionInfo. photoshop: the image resources of APP13; iptc: IPTC-NAA records, resource 0x0404.
-    adobe_transform: colour transform flag of the Adobe marker. warnings: (message, byte offset).
+    Attributes:
+        comments: Bodies of the COM segments, in order (T.81 B.2.4.5).
+        exif: TIFF data behind "Exif\\0\\0", as `encode(exif=...)` takes them; of all EXIF segments, joined (Exif 2.32, 4.5.4).
+        orientation: 1..8, what the first row and column of the stored picture are of the upright one (Exif 2.32, 4.6.5.1.3):
+            EXIF's first value of any integer type, or XMP's tiff:Orientation where EXIF says none. Reserved numbers, 0 and
+            above 8, come as 1.
+        icc_profile: The profile of all ICC segments, joined, without their heads; identical copies count once (ICC.1 B.4).
+        xmp: The packet without its prefix, of the last segment that has one; extended XMP stands in its place in it and the
+            note that named it is gone (XMP part 3, 1.1.3.1).
+        jfif_version: (major, minor).
+        density: JFIF's (unit, x, y), x and y 0..65535; unit 0 is an aspect ratio, 1 dots an inch, 2 dots a cm.
+        dpi: (x, y) dots an inch: of JFIF; where its unit is 0 or there is none of EXIF's XResolution, YResolution and
+            ResolutionUnit (3 is cm, all else inches), else of Photoshop's ResolutionInfo.
+        photoshop: Image resources of the APP13 segments (Adobe Photoshop File Formats Specification).
+        iptc: IPTC-NAA records (IIM), the data of Photoshop's resource 0x0404.
+        adobe_transform: Colour transform of the Adobe marker: 0 RGB or CMYK, 1 YCbCr, 2 YCCK (Adobe TN #5116).
+        warnings: (message, byte offset of the segment) of what is damaged.
     """
 
     comments: tuple[bytes, ...] = ()
