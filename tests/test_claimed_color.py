@@ -141,4 +141,20 @@ def test_sof1_of_8_bits_is_written_as_jpegtran_writes_it(quality: int) -> None:
             ("-arithmetic", {"arithmetic": True}),
         ):
             assert jpegjax.transcode(data, **options) == jpegtran(data, "-copy", "all", word)
-        assert jpegjax.write_coefficients(jpegjax.read_coefficients(data)) == jpegtran(data)
+        c = jpegjax.read_coefficients(data)
+        grey_keeps_factors = len(c.planes) == 1 and c.frame.hmax > 1
+        assert (jpegjax.write_coefficients(c) == jpegtran(data)) is not grey_keeps_factors
+
+
+@pytest.mark.needs("jpegtran")
+@pytest.mark.parametrize("words", ["", "-progressive", "-crop 24x16+8+8", "-rotate 90 -trim", "-arithmetic"])
+def test_grey_of_any_factors_is_transcoded_to_jpegtrans(words: str) -> None:
+    options: dict = {
+        "": {}, "-progressive": {"progressive": True}, "-arithmetic": {"arithmetic": True},
+        "-crop 24x16+8+8": {"crop": (8, 8, 24, 16)}, "-rotate 90 -trim": {"rotate": 90, "trim": True},
+    }[words]  # fmt: skip
+    for sampling in ("2x2", "1x2", "4x1", "3x2"):
+        data = jpegjax.encode(picture(40, 50, 1), subsampling=sampling)
+        assert [(k.h, k.v) for k in jpegjax.info(data).components] != [(1, 1)]
+        fitted = [] if "arithmetic" in options else ["-optimize"]
+        assert jpegjax.transcode(data, **options) == jpegtran(data, "-copy", "all", *fitted, *words.split())

@@ -135,15 +135,15 @@ def test_save_dpi_rounding() -> None:
 
 
 def test_dpi_of_exif(load: Load) -> None:
-    """test_dpi_tuple_from_exif, test_dpi_from_dpcm_exif and those of damaged ones, which tell no resolution here."""
+    """test_dpi_tuple_from_exif, test_dpi_from_dpcm_exif and those of damaged ones: Photoshop's resources tell, or nothing."""
     for name, dpi in (
         ("photoshop-200dpi-broken.jpg", (200, 200)),
         ("exif-200dpcm.jpg", (508, 508)),
-        ("exif-dpi-zerodivision.jpg", None),
+        ("exif-dpi-zerodivision.jpg", (200, 200)),
         ("broken_exif_dpi.jpg", None),
         ("truncated_exif_dpi.jpg", None),
-        ("no-dpi-in-exif.jpg", None),
-        ("invalid-exif.jpg", None),
+        ("no-dpi-in-exif.jpg", (200, 200)),
+        ("invalid-exif.jpg", (200, 200)),
         ("invalid-exif-without-x-resolution.jpg", None),
     ):
         assert jpegjax.info(load(name)).metadata.dpi == dpi, name

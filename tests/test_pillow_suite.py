@@ -258,6 +258,9 @@ def test_save_wrong_modes() -> None:
 
 
 def test_photoshop(load: Load) -> None:
+    found = jpegjax.info(load("exif-200dpcm.jpg")).metadata.photoshop
+    assert 0x03ED in [resource.number for resource in found]
+    assert not jpegjax.info(load("app13.jpg")).metadata.photoshop
     for name in ("photoshop-200dpi-broken.jpg", "app13.jpg"):
         assert np.array_equal(quietly(load(name)), pillow_pixels(load(name)))
 

@@ -45,6 +45,13 @@ def _gray(frame: Frame) -> Frame:
     return replace(frame, components=(Component(1, 1, 1, luma.tq),), color=ColorSpace.GRAY)
 
 
+def _unsampled(frame: Frame) -> Frame:
+    """The frame, without the factors of a component alone, which mean nothing there and some decoders choke on."""
+    if len(frame.components) > 1 or (frame.hmax, frame.vmax) == (1, 1):
+        return frame
+    return replace(frame, components=(replace(frame.components[0], h=1, v=1),))
+
+
 def _own_selectors(frame: Frame, tables: Sequence[np.ndarray]) -> Frame:
     """The frame, with selectors of its own for each table where a file gave one selector several tables."""
     slots: dict[int, bytes] = {}
@@ -178,7 +185,7 @@ def _transcode(
     if extension:
         planes, frame = regions.extend(planes, frame, extension)
     planes, frame, tables = _changed_regions((planes, frame, tables), options, other)
-    frame = _own_selectors(frame, tables)
+    frame = _own_selectors(_unsampled(frame), tables)
     if options.scans is not None:
         check_script(options.scans, frame)
     try:
