@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -348,3 +349,24 @@ def test_other_users_folders_and_files(open_folder: Path) -> None:
         assert done.returncode and "PermissionError" in done.stderr and str(open_folder / name) in done.stderr
         assert not (open_folder / name).exists() or (open_folder / name).read_bytes() == b"older"
     assert not left(closed) and not left(open_folder)
+
+
+def test_content_may_be_written_by_hand(tmp_path: Path) -> None:
+    """In parts, as what is larger than memory; through links and descriptors too."""
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    (tmp_path / "old").write_bytes(b"a long old content")
+    os.link(tmp_path / "old", tmp_path / "other")
+    for name in ("link", "old"):
+        write_file(tmp_path / name, lambda file: file.writelines(bytes([i]) * 1000 for i in range(50)))
+    for name in ("x", "other"):
+        assert (tmp_path / name).read_bytes() == b"".join(bytes([i]) * 1000 for i in range(50))
+
+    def broken(file: BinaryIO) -> None:
+        file.write(b"half")
+        (tmp_path / "no folder" / "picture.png").read_bytes()
+
+    for name in ("x", "old", "new"):
+        with pytest.raises(FileNotFoundError, match=r"picture\.png"):
+            write_file(tmp_path / name, broken)
+    assert (tmp_path / "x").stat().st_size == (tmp_path / "other").stat().st_size == 50_000
+    assert sorted(os.listdir(tmp_path)) == ["link", "old", "other", "x"]

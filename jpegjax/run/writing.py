@@ -14,8 +14,8 @@ import secrets
 import select
 import stat
 import time
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeAlias
 
 try:
     import fcntl
@@ -24,20 +24,20 @@ except ImportError:  # not on Windows
 
 __all__ = ["write_file"]
 
+Fill: TypeAlias = Callable[[int], None]
 Name: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _PARTIAL = re.compile(r"\.jpegjax-[0-9a-f]{32}\.part")
 _ABANDONED_SECONDS = 86_400  # of partial files where there are no locks to ask
 _SWEEPING_SHARE = 0.01  # of the time that passes, at most, goes into looking for partial files
 _LINKS = 40  # that lead from one to the next; Linux follows as many
-_swept: dict[
-    tuple[int, int], tuple[float, float]
-] = {}  # of a folder: when it was looked through, and how long that took
+_swept: dict[tuple[int, int], tuple[float, float]] = {}
+"""Of a folder, by its device and inode: when it was looked through, and how long that took."""
 
 
 def write_file(
     target: Name,
-    content: bytes | memoryview,
+    content: bytes | memoryview | Callable[[BinaryIO], object],
     *,
     overwrite: bool = True,
     times: tuple[int, int] | None = None,
@@ -56,7 +56,7 @@ def write_file(
 
     Args:
         target: Where the file shall lie; its folder exists.
-        content: All of it.
+        content: All of it; or what writes it into a file that it is given, from its start on.
         overwrite: Whether a file that exists may be replaced.
         times: (access, modification) in nanoseconds since 1970 that a regular file is given.
         durable: On the disk before the old file goes, so that a power cut leaves one of the two.
@@ -67,30 +67,41 @@ def write_file(
         OSError: The system refuses; the error names the target.
     """
     path = os.fsdecode(target)
-    with _named(path), memoryview(content).cast("B") as octets:
+    fill = _filling(content)
+    with _named(path):
         place, descriptor = _followed(path)
         if descriptor is not None:
-            fd = os.dup(descriptor)
-            try:
-                _write_all(fd, octets)
-            finally:
-                os.close(fd)
+            _into(os.dup(descriptor), fill)
             return
         old = _status(place)
         if old is not None and not stat.S_ISREG(old.st_mode):
-            _into_device(place, octets)
+            _into(os.open(place, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), fill)
             return
         _sweep(os.path.dirname(place))
         if old is None:
-            _create(place, octets, overwrite, times, durable)
+            _create(place, fill, overwrite, times, durable)
             return
         if not overwrite:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         old = os.stat(place)  # a dead writer's second name for it may be gone by now
-        if old.st_nlink > 1 or not _replace(place, octets, old, times, durable):
-            _write_through(place, octets, times, durable)
+        if old.st_nlink > 1 or not _replace(place, fill, old, times, durable):
+            _write_through(place, fill, times, durable)
+
+
+def _filling(content: bytes | memoryview | Callable[[BinaryIO], object]) -> Fill:
+    """What writes the content behind a descriptor."""
+
+    def by_hand(fd: int) -> None:
+        with os.fdopen(fd, "wb", closefd=False) as file:
+            content(file)  # type: ignore[operator]
+
+    def at_once(fd: int) -> None:
+        with memoryview(content).cast("B") as octets:  # type: ignore[arg-type]
+            _write_all(fd, octets)
+
+    return by_hand if callable(content) else at_once
 
 
 @contextlib.contextmanager
@@ -99,7 +110,9 @@ def _named(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None:
+        named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+        mine = not named or _PARTIAL.fullmatch(os.path.basename(named)) is not None
+        if error.errno is not None and (mine or os.path.realpath(named) == os.path.realpath(path)):
             error.filename, error.filename2 = path, None
         raise
 
@@ -111,10 +124,9 @@ def _status(place: str) -> os.stat_result | None:
         return None
 
 
-def _into_device(place: str, octets: memoryview) -> None:
-    fd = os.open(place, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+def _into(fd: int, fill: Fill) -> None:
     try:
-        _write_all(fd, octets)
+        fill(fd)
     finally:
         os.close(fd)
 
@@ -198,18 +210,18 @@ def _remove_if_abandoned(path: str) -> None:
         os.close(fd)
 
 
-def _finish(fd: int, octets: memoryview, times: tuple[int, int] | None, durable: bool) -> None:
-    _write_all(fd, octets)
+def _seal(fd: int, times: tuple[int, int] | None, durable: bool) -> None:
     if times is not None and os.utime in os.supports_fd:
         os.utime(fd, ns=times)
     if durable:
         os.fsync(fd)
 
 
-def _create(place: str, octets: memoryview, overwrite: bool, times: tuple[int, int] | None, durable: bool) -> None:
+def _create(place: str, fill: Fill, overwrite: bool, times: tuple[int, int] | None, durable: bool) -> None:
     partial, fd = _partial(os.path.dirname(place), 0o666)
     try:
-        _finish(fd, octets, times, durable)
+        fill(fd)
+        _seal(fd, times, durable)
         if os.name == "nt":
             os.close(fd)
             fd = -1
@@ -236,7 +248,7 @@ def _discard(partial: str, fd: int) -> None:
         os.close(fd)
 
 
-def _replace(place: str, octets: memoryview, old: os.stat_result, times: tuple[int, int] | None, durable: bool) -> bool:
+def _replace(place: str, fill: Fill, old: os.stat_result, times: tuple[int, int] | None, durable: bool) -> bool:
     """Whether the file could be replaced by one of the same owner, mode and attributes; otherwise nothing has changed."""
     try:
         partial, fd = _partial(os.path.dirname(place), 0o600)
@@ -245,7 +257,8 @@ def _replace(place: str, octets: memoryview, old: os.stat_result, times: tuple[i
     try:
         if not _hand_down(place, fd, old):
             return False
-        _finish(fd, octets, times, durable)
+        fill(fd)
+        _seal(fd, times, durable)
         if os.name == "nt":
             os.close(fd)
             fd = -1
@@ -276,7 +289,7 @@ def _hand_down(place: str, fd: int, old: os.stat_result) -> bool:
     return True
 
 
-def _write_through(place: str, octets: memoryview, times: tuple[int, int] | None, durable: bool) -> None:
+def _write_through(place: str, fill: Fill, times: tuple[int, int] | None, durable: bool) -> None:
     """Other content in the same file, one writer after another; the old content again if that fails."""
     fd = os.open(place, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
@@ -284,17 +297,17 @@ def _write_through(place: str, octets: memoryview, times: tuple[int, int] | None
         with os.fdopen(os.dup(fd), "rb") as file:
             before = file.read()
         try:
-            _rewrite(fd, octets)
+            _rewrite(fd, fill)
         except BaseException:
             with contextlib.suppress(OSError):
-                _rewrite(fd, memoryview(before))
+                _rewrite(fd, _filling(before))
             raise
-        _finish(fd, memoryview(b""), times, durable)
+        _seal(fd, times, durable)
     finally:
         os.close(fd)
 
 
-def _rewrite(fd: int, octets: memoryview) -> None:
+def _rewrite(fd: int, fill: Fill) -> None:
     os.lseek(fd, 0, os.SEEK_SET)
-    _write_all(fd, octets)
-    os.ftruncate(fd, len(octets))
+    fill(fd)
+    os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))

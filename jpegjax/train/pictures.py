@@ -15,9 +15,11 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
+
+from ..run.writing import write_file
 
 __all__ = ["Files", "Pack", "Part", "Store", "Unreadable", "split"]
 
@@ -161,16 +163,18 @@ class Pack:
                 raise ValueError(f"{path}: was made of other pictures; delete it, or give another path")
             return old
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        lost: list[Unreadable] = []
         try:
-            _write_pack(files, fresh, made_of)
-            os.replace(fresh, path)
+            write_file(path, lambda out: _write_pack(files, out, made_of, lost))
         finally:
-            fresh.unlink(missing_ok=True)
+            for error in lost:
+                warnings.warn(f"{error}; it is left out", stacklevel=2)
         return cls(path)
 
 
-def _write_pack(files: Files, path: Path, made_of: str) -> None:
+def _write_pack(files: Files, out: BinaryIO, made_of: str, lost: list[Unreadable]) -> None:
+    """Pixels of all pictures, and where each lies; those that cannot be read go to `lost`."""
+
     def read(i: int) -> np.ndarray | Unreadable:
         try:
             return files.read(i)
@@ -178,12 +182,12 @@ def _write_pack(files: Files, path: Path, made_of: str) -> None:
             return error
 
     names, shapes, chunk = [], [], 64
-    with path.open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files.names), chunk):  # in chunks, so that few wait in memory
             these = range(start, min(start + chunk, len(files.names)))
             for i, pixels in zip(these, pool.map(read, these), strict=True):
                 if isinstance(pixels, Unreadable):
-                    warnings.warn(f"{pixels}; it is left out", stacklevel=3)
+                    lost.append(pixels)
                     continue
                 names.append(files.names[i])
                 shapes.append(pixels.shape[:2])
