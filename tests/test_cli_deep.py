@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from command_line import Run
-from PIL import Image
+from PIL import Image, features
 from streams import icc_profile
 
 import jpegjax
@@ -259,6 +259,28 @@ def test_readers_that_drop_bits_are_found_out(run: Run) -> None:
     head = struct.pack("<2sHI", b"II", 42, 8 + packed.size)
     data = head + packed.tobytes() + struct.pack("<H", len(tags)) + entries + bytes(4)
     assert np.array_equal(load(data, precision=12).pixels, grey)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_avif_is_known_by_its_boxes(bits: int) -> None:
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    data = imagecodecs.avif_encode(deep(64, 64, 3, (1 << bits) - 1), bitspersample=bits)
+    with pytest.raises(Refused, match=f"{bits} bits a sample, of which its reader keeps 8"):
+        kept(data)
+    assert load(data, depth=8).notes == [f"{bits} bits a sample became 8, by its reader"]
+
+
+def test_comparisons_refuse_deep_pictures_too(tmp_path: Path) -> None:
+    from jpegjax.report.measured import load as read
+
+    samples = deep(20, 24, 3)
+    for suffix in ("png", "tiff", "ppm"):
+        (tmp_path / f"x.{suffix}").write_bytes(save(samples, suffix, bits=16, notes=[]))
+        with pytest.raises(ValueError, match="more than 8 bits a sample"):
+            read(tmp_path / f"x.{suffix}")
+        (tmp_path / f"y.{suffix}").write_bytes(save((samples >> 8).astype(np.uint8), suffix, bits=8, notes=[]))
+        assert np.array_equal(read(tmp_path / f"y.{suffix}"), samples >> 8)
 
 
 def test_cases_of_others(run: Run, shared: Path) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from command_line import Run, opened, photo
 from oracles import pillow
-from PIL import Image, ImageCms, PngImagePlugin, features
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, features
 
 import jpegjax
+from jpegjax.cli.pictures.png import chunk
 
 RGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GREY = RGB[:16] + b"GRAY" + RGB[20:]
@@ -250,3 +251,17 @@ def test_grey_of_colour_and_odd_exif(run: Run) -> None:
     for suffix in ("png", "tiff"):
         assert run("decode", "z.jpg", "-o", f"z.{suffix}").code == 0
         assert opened(f"z.{suffix}").size == (50, 35)
+
+
+def test_claims_that_would_be_wrong_are_dropped(run: Run) -> None:
+    gain = XMP.replace(b"<rdf:Description ", b'<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" ')
+    found, said = coded(run, pillow(photo(), xmp=gain), "jpg")
+    assert found.metadata.xmp is None and "XMP that tells of what stood behind the picture" in said
+    out = io.BytesIO()
+    photo().save(out, "PNG")
+    linear = out.getvalue()[:33] + chunk(b"gAMA", (100_000).to_bytes(4, "big")) + out.getvalue()[33:]
+    assert "gamma 1 left out" in coded(run, linear, "png")[1]
+    more = TiffImagePlugin.ImageFileDirectory_v2()
+    more[33723], more[65000] = b"\x1c\x02\x78\0\1a", "own"
+    _, said = coded(run, written("TIFF", tiffinfo=more), "tif")
+    assert "TIFF tags left out: 33723 IptcNaaInfo" in said and "65000" in said

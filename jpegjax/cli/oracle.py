@@ -13,6 +13,7 @@ from ..types import ColorSpace
 
 __all__ = ["compare", "psnr_db", "turbo_decode", "turbo_encode", "turbo_version"]
 
+_XMP = 65_504  # bytes of a packet that Pillow writes; it knows no extended XMP
 _PILLOW_SAMPLING = {SUBSAMPLING[name]: number for number, name in enumerate(("4:4:4", "4:2:2", "4:2:0"))}
 
 
@@ -30,7 +31,8 @@ def _picture(image: np.ndarray) -> Image.Image:
 def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
     rgb_sampled = options.color is ColorSpace.RGB and options.subsampling not in (None, ((1, 1),) * 3)
-    if options.lossless or options.arithmetic or options.qslots or rgb_sampled:
+    long_xmp = len(options.metadata.xmp or b"") > _XMP
+    if options.lossless or options.arithmetic or options.qslots or rgb_sampled or long_xmp:
         return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
     if options.color is ColorSpace.RGB:

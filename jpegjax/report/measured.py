@@ -70,6 +70,13 @@ class Comparison:
         return bd_table(self.rows, self.curves, self.metrics, anchor, intervals)
 
 
+def _is_deep(picture: Any) -> bool:
+    """Whether a picture that is not loaded yet has more than 8 bits a sample, of which Pillow would drop the low ones."""
+    told = [word for tile in picture.tile for word in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    deep = any(isinstance(word, str) and ";16" in word for word in told)
+    return deep or (picture.format == "PPM" and any(isinstance(word, int) and word > 255 for word in told))
+
+
 def load(source: Path | np.ndarray) -> np.ndarray:
     """Samples of a picture, uint8 [H, W] or [H, W, 3]. ValueError where it is none, or has transparency or deeper samples."""
     if not isinstance(source, Path):
@@ -85,6 +92,8 @@ def load(source: Path | np.ndarray) -> np.ndarray:
                 raise ValueError("has transparency: flatten it first")
             if picture.mode not in ("L", "RGB", "1", "P", "YCbCr"):
                 raise ValueError(f"mode {picture.mode}: convert it to RGB or grey of 8 bits first")
+            if _is_deep(picture):
+                raise ValueError("more than 8 bits a sample: convert it to 8 bits first")
             return np.array(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).replace(f" {str(source)!r}", "")) from None

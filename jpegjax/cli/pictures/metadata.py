@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
 
 from ...container import inspect
 from ...container.markers import MAX_BODY
@@ -26,6 +26,13 @@ _DESCRIPTIVE = {
     269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432, 34665, 34853, 40091, 40092, 40093, 40094, 40095,
 }  # fmt: skip
 """Tags of a TIFF directory that describe the picture and not how the file holds it (TIFF 6.0, Exif 2.32)."""
+_STRUCTURAL = {
+    *range(254, 267), 273, 274, *range(277, 282), *range(284, 294), 297, 301, *range(317, 333), *range(336, 348),
+    *range(512, 533), 700, 34675,
+}  # fmt: skip
+"""Tags that say how a TIFF file holds its samples, and those that are read elsewhere."""
+_BEHIND = (b"http://ns.adobe.com/hdr-gain-map/1.0/", b"http://ns.google.com/photos/1.0/container/")
+"""In XMP: that gain maps, videos or other pictures stand behind the first one."""
 _USED_TEXTS = {"XML:com.adobe.xmp", "Raw profile type exif", "Comment"}
 _ORIENTATION, _X_RESOLUTION = 274, 282
 
@@ -75,9 +82,12 @@ def exif_tags(exif: Any, orientation: bool) -> dict[int, Any]:
     return tags
 
 
-def _of_tiff(picture: Image.Image) -> Iterator[tuple[str, Any]]:
+def _of_tiff(picture: Image.Image, notes: list[str]) -> Iterator[tuple[str, Any]]:
     """EXIF made of a TIFF's own tags, and its resolution."""
     tags = exif_tags(picture.getexif(), orientation=False)
+    other = sorted(set(picture.getexif()) - _DESCRIPTIVE - _STRUCTURAL)
+    if other:
+        notes.append(f"TIFF tags left out: {', '.join(f'{tag} {TiffTags.lookup(tag).name}' for tag in other)}")
     if set(tags) - {_X_RESOLUTION, 283, 296}:
         made = Image.Exif()
         for tag, value in tags.items():
@@ -117,7 +127,7 @@ def _of_others(picture: Image.Image, notes: list[str]) -> Iterator[tuple[str, An
     yield "exif", exif
     yield "xmp", info.get("xmp") or info.get("XML:com.adobe.xmp")
     if picture.format == "TIFF":
-        yield from _of_tiff(picture)
+        yield from _of_tiff(picture, notes)
     elif "dpi" in info:
         yield "dpi", tuple(map(float, info["dpi"]))
     aspect = info.get("aspect", (1, 1))
@@ -125,6 +135,9 @@ def _of_others(picture: Image.Image, notes: list[str]) -> Iterator[tuple[str, An
         notes.append(f"pixels of {aspect[1]}:{aspect[0]}, which is left out")
     if picture.format != "JPEG2000":  # there it is the encoder's name
         yield "comment", texts.get("Comment") or info.get("comment")
+    gamma = info.get("gamma")
+    if gamma and not info.get("icc_profile") and "srgb" not in info and abs(gamma - 1 / 2.2) > 0.01:
+        notes.append(f"gamma {gamma:g} left out")
     left = sorted(set(texts) - _USED_TEXTS)
     if left:
         notes.append(f"texts left out: {', '.join(left)}")
@@ -147,6 +160,8 @@ def gathered(source: Path | bytes, picture: Image.Image, notes: list[str]) -> di
             if name == "comment" and len(value.encode() if isinstance(value, str) else value) > MAX_BODY:
                 raise ValueError(f"comment of more than {MAX_BODY} bytes")
             kept = getattr(Metadata(**{name: value}), name)
+            if name == "xmp" and any(word in kept for word in _BEHIND):
+                raise ValueError("XMP that tells of what stood behind the picture")
             if name == "exif" and len(kept) > MAX_BODY:
                 raise ValueError(f"EXIF of {len(kept)} bytes, and a marker segment holds {MAX_BODY}")
             found[name] = kept
