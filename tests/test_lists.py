@@ -100,7 +100,10 @@ def test_encoding_returns_errors_in_their_places(engine: str) -> None:
         jpegjax.encode(images, engine=engine)
 
 
-@pytest.mark.parametrize("options", [{"tune": "psnr"}, {"lossless": True}, {"target_bytes": 900}, {"arithmetic": True}])
+CODINGS = [{"lossless": True}, {"target_bytes": 900}, {"arithmetic": True}]
+
+
+@pytest.mark.parametrize("options", [*CODINGS, pytest.param({"tune": "psnr"}, marks=pytest.mark.slow)])
 def test_every_kind_of_encoding_keeps_the_rest(options: dict) -> None:
     images: list[Any] = [picture(16, 16), np.zeros((0, 4), np.uint8), picture(24, 16), picture(120, 160)]
     found = jpegjax.encode(images, errors="return", **options)

@@ -26,9 +26,12 @@ CODINGS = [
 ]
 
 
+SAMPLINGS = [None, "2x2", "2x1", "1x2", "4x1", "2x2,1x2,2x1", "1x1,2x2,1x1", "4x2"]
+PLACES = [*(("host", sampling) for sampling in SAMPLINGS), ("xla", None), ("xla", "2x2,1x2,2x1")]
+
+
 @pytest.mark.needs("cjpeg")
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("sampling", [None, "2x2", "2x1", "1x2", "4x1", "2x2,1x2,2x1", "1x1,2x2,1x1", "4x2"])
+@pytest.mark.parametrize(("engine", "sampling"), PLACES)
 def test_rgb_is_kept_as_cjpeg_keeps_it(engine: str, sampling: str | None) -> None:
     words = () if sampling is None else ("-sample", sampling)
     for (height, width), (options, more) in zip(SIZES * 2, CODINGS, strict=False):
@@ -47,12 +50,16 @@ def test_rgb_is_kept_as_pillow_keeps_it(options: dict) -> None:
         assert jpegjax.info(data).color is ColorSpace.RGB
 
 
-def test_rgb_of_12_bits_large_pictures_and_targets() -> None:
+@pytest.mark.slow
+def test_rgb_of_12_bits_is_the_same_on_both_engines() -> None:
     deep = deep_picture(33, 41)
     files = [jpegjax.encode(deep, color="RGB", precision=12, subsampling="2x2", engine=e) for e in ENGINES]
     assert files[0] == files[1] and jpegjax.info(files[0]).color is ColorSpace.RGB
     near = jpegjax.decode(jpegjax.encode(deep, color="RGB", precision=12, quality=100))
     assert np.abs(near.astype(int) - deep).max() <= 8
+
+
+def test_rgb_of_large_pictures_and_targets() -> None:
     large = picture(300, 1100)
     assert jpegjax.encode(large, color="RGB", restart_rows=1) == pillow(large, keep_rgb=True, restart_marker_rows=1)
     aimed = jpegjax.encode(picture(90, 90), color="RGB", target_bytes=9000)
