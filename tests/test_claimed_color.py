@@ -158,3 +158,19 @@ def test_grey_of_any_factors_is_transcoded_to_jpegtrans(words: str) -> None:
         assert [(k.h, k.v) for k in jpegjax.info(data).components] != [(1, 1)]
         fitted = [] if "arithmetic" in options else ["-optimize"]
         assert jpegjax.transcode(data, **options) == jpegtran(data, "-copy", "all", *fitted, *words.split())
+
+
+def test_transcoding_writes_markers_that_say_the_colour() -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+    data = jpegjax.encode(picture(24, 40), subsampling="4:4:4", exif=exif, dpi=(72, 72), comment="kept")
+    inks = jpegjax.encode(picture(24, 40, 4), mode="CMYK")
+    for file, name in ((data, "RGB"), (claimed(data, False, 0, (1, 2, 3)), "YCbCr"), (inks, "YCCK"), (data, "YCbCr")):
+        wanted = jpegjax.decode(file, color=name)
+        for options in ({}, {"keep": "none"}, {"progressive": True}, {"keep": "exif", "optimize": False}):
+            new = jpegjax.transcode(file, color=name, **options)
+            assert np.array_equal(jpegjax.decode(new), wanted), (name, options)
+            assert np.array_equal(pillow_pixels(new), wanted), (name, options)
+    kept = jpegjax.info(jpegjax.transcode(data, color="RGB")).metadata
+    assert kept.exif == exif and kept.comments == (b"kept",)
+    with pytest.raises(UnsupportedJpeg, match="takes 4 components"):
+        jpegjax.transcode(data, color="CMYK")

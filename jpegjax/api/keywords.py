@@ -119,6 +119,7 @@ class TranscodeKeywords(_Coding, total=False):
     trim: bool | None
     perfect: bool
     grayscale: bool
+    color: Color | ColorSpace | None
     progressive: bool | None
     arithmetic: bool | None
     trailer: Trailers

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..options import (
     ERRORS,
+    Color,
     Errors,
     Flip,
     Kind,
@@ -18,7 +19,7 @@ from ..options import (
     TranscodeOptions,
     check_choice,
 )
-from ..types import Scan
+from ..types import ColorSpace, Scan
 from .inputs import Many, S, Source, as_bytes, as_files, on_good, settled
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def transcode(
     trim: bool | None = None,
     perfect: bool = False,
     grayscale: bool = False,
+    color: Color | ColorSpace | None = None,
     optimize: bool = True,
     progressive: bool | None = None,
     arithmetic: bool | None = False,
@@ -95,6 +97,8 @@ def transcode(
             where it is otherwise, except that apply_exif_orientation asks for a decision. With drop: round the other
             picture's coefficients to this one's steps.
         perfect: Fail where edges cannot be mirrored.
+        color: What the file's components are, whatever it says: grey, YCbCr, RGB, CMYK or YCCK. The new file's markers then
+            say so, in place of the old one's; its components stay.
         grayscale: Luma alone. Of YCbCr files.
         optimize: Huffman tables fitted to each file. Otherwise Annex K's.
         progressive: Progressive scans, by default as each file is.
@@ -144,8 +148,8 @@ def transcode(
 
     options = TranscodeOptions(
         rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
-        grayscale=grayscale, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans, trailer=trailer,
-        keep=keep, strip=strip, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        grayscale=grayscale, color=color, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans,
+        trailer=trailer, keep=keep, strip=strip, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
         apply_exif_orientation=apply_exif_orientation, thumbnail=thumbnail, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)

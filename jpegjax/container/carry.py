@@ -27,7 +27,7 @@ from .metadata import (
 )
 from .write import SOI, adobe_segment, icc_segments, jfif_segment, segment
 
-__all__ = ["Retold", "carried_head"]
+__all__ = ["Retold", "carried_head", "without_color"]
 
 Segments = Sequence[tuple[int, int, int]]
 Kept = list[tuple[int, bytes]]
@@ -81,6 +81,12 @@ class Retold:
             stop = p + len(body) - len(EXIF_PREFIX)
             part = EXIF_PREFIX + whole[p:stop]
             kept[i], p = (code, part if i == places[0] else self.whole_exif(part)), stop
+
+
+def without_color(data: bytes | memoryview, segments: Segments) -> Segments:
+    """The segments but JFIF's and Adobe's, which say what a file's components are."""
+    bodies = [(code, bytes(data[at + 4 : stop])) for code, at, stop in segments]
+    return [one for one, part in zip(segments, bodies, strict=True) if not (is_jfif(*part) or is_adobe(*part))]
 
 
 def carried_head(

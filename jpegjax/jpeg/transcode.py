@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..container import orientation_of, parse_header
-from ..container.carry import Retold, carried_head
+from ..container.carry import Retold, carried_head, without_color
 from ..container.write import opening
 from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg, forget_locals
 from ..kernels.turns import EXIF_TURNS, FLIPS, ROTATIONS, Turn, check_perfect, lay_out, turn_planes
@@ -141,7 +141,7 @@ def _retold(frame: Frame, turn: Turn, resized: bool, coded: bytes, options: Tran
 def _transcode(
     data: bytes | memoryview, options: TranscodeOptions, other: Picture | None, instead: bytes | None = None
 ) -> tuple[bytes, Notes]:
-    reader = parse_header(data, options.limits, options.strict)
+    reader = parse_header(data, options.limits, options.strict, color=options.color)
     if reader.frame is not None and reader.frame.process.lossless:
         raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
     if options.apply_exif_orientation:
@@ -195,7 +195,7 @@ def _transcode(
     resized = (frame.width, frame.height) != (source.width, source.height)
     head = carried_head(
         reader.data,
-        reader.segments,
+        reader.segments if options.color is None else without_color(reader.data, reader.segments),
         reader.metadata,
         frame,
         options.keep,

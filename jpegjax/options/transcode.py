@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from .checks import Option, check_flag, check_options, choice
 from .choices import FLIPS, ROTATIONS, THUMBNAILS, TRAILERS
-from .decode import STRICT, UPRIGHT, Within
+from .decode import CLAIMED, STRICT, UPRIGHT, Within
 from .encode import EncodeOptions, Optimize, Scans
 from .groups import DEFAULT_LIMITS, NO_RESTART, Metadata, Restart
-from .parse import parse_keep
+from .parse import parse_color, parse_keep
 from .regions import parse_crop, parse_drop, parse_roll, parse_wipe
 
 __all__ = ["TranscodeOptions"]
@@ -44,6 +44,7 @@ class TranscodeOptions:
     trim: Annotated[bool | None, Option("Cut off edges that cannot be mirrored.")] = None
     perfect: Annotated[bool, Option("Fail where edges cannot be mirrored.", check_flag)] = False
     grayscale: Annotated[bool, Option("Luma alone.", check_flag)] = False
+    color: Annotated[Any, Option(CLAIMED, lambda _, c: parse_color(c))] = None
     optimize: Optimize = True
     progressive: Annotated[bool | None, Option("Progressive scans, by default as each file is.")] = None
     arithmetic: Annotated[
