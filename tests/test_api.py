@@ -323,7 +323,7 @@ def test_doors_have_the_promised_signatures() -> None:
         "qslots", "color", "smoothing", "like", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
         "restart_blocks", "tune", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment", "dpi",
         "precision", "mode", "lossless", "predictor", "point_transform",
-        "streamtype", "errors", "engine", "device",
+        "streamtype", "gain_map", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
         "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables",
