@@ -49,7 +49,7 @@ FILES = {
     "q.svg": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "rsvg-convert"),
     "r.svg": (b"<svg/>", "rsvg-convert"),
     "s.svgz": (b"\x1f\x8b" + bytes(20), "rsvg-convert"),
-    "t.heic": (b"no picture at all", "not an image that Pillow knows"),
+    "t.heic": (b"no picture at all", "pip install pillow-heif"),
     "u.avif": (boxes(b"avif"), "damaged AVIF|pip install pillow-avif-plugin"),
 }
 
@@ -66,7 +66,7 @@ def test_each_is_named_with_what_helps(bare: None, tmp_path: Path, name: str) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Refused, match=words):
         load(tmp_path / name)
-    if name not in ("i.nef", "j.arw", "k.dng", "s.svgz"):  # these are known by their names
+    if name not in ("i.nef", "j.arw", "k.dng", "s.svgz", "t.heic"):  # these are known by their names
         with pytest.raises(Refused, match=words):
             load(content)
 
@@ -76,6 +76,8 @@ def test_plain_pictures_are_none_of_them(tmp_path: Path) -> None:
     assert load(tmp_path / "x.tif").pixels.shape == (8, 8)
     (tmp_path / "drawing.png").write_bytes(pillow(photo()))
     assert foreign.kind_of(tmp_path / "drawing.png") is None
+    (tmp_path / "shared.heic").write_bytes(pillow(photo()))  # a JPEG file by its bytes
+    assert load(tmp_path / "shared.heic").pixels.shape == (35, 50, 3)
 
 
 def test_folders_count_what_cannot_be_read(bare: None, run: Run) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-__all__ = ["FOREIGN_SUFFIXES", "kind_of", "readable", "remedy"]
+__all__ = ["FOREIGN_SUFFIXES", "kind_of", "named_kind", "readable", "remedy"]
 
 _PLUGINS = {
     "HEIC": ("pillow_heif", "pillow-heif"),
@@ -60,8 +60,13 @@ def kind_of(source: Path | bytes) -> str | None:
         return "raw"
     if b"<svg" in head and head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return "SVG"
-    named = _OF_SUFFIX.get(source.suffix.lower()) if isinstance(source, Path) else None
-    return named if named in _HELP else None  # formats of plug-ins have their signatures
+    named = named_kind(source)
+    return named if named in _HELP else None  # of these alone Pillow may show something else
+
+
+def named_kind(source: Path | bytes) -> str | None:
+    """What a file is by its name."""
+    return _OF_SUFFIX.get(source.suffix.lower()) if isinstance(source, Path) else None
 
 
 def readable(kind: str) -> bool:

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from ...options import MAX_SIDE
 from ..paths import shown
 from .depth import bits_of, fitted
-from .foreign import FOREIGN_SUFFIXES, kind_of, readable, remedy
+from .foreign import FOREIGN_SUFFIXES, kind_of, named_kind, readable, remedy
 from .metadata import fits, gathered, reshaped
 from .png import read_png
 from .pnm import read_pnm
@@ -59,7 +59,10 @@ def _open(source: Path | bytes) -> Image.Image:
     try:
         picture = Image.open(source if isinstance(source, Path) else io.BytesIO(source))
     except Image.UnidentifiedImageError:
-        raise Refused("not an image that Pillow knows" if kind is None else f"damaged {kind}") from None
+        named = kind or named_kind(source)
+        if named is not None and not readable(named):
+            raise Refused(remedy(named)) from None
+        raise Refused("not an image that Pillow knows" if named is None else f"damaged {named}") from None
     if _DNG_VERSION in getattr(picture, "tag_v2", ()):
         picture.close()
         raise Refused(remedy("raw"))  # what Pillow sees is its preview
