@@ -149,7 +149,8 @@ def transcode(
     options = TranscodeOptions(
         rotate=rotate, flip=flip, crop=crop, roll=roll, wipe=wipe, drop=_with_bytes(drop), trim=trim, perfect=perfect,
         grayscale=grayscale, color=color, optimize=optimize, progressive=progressive, arithmetic=arithmetic, scans=scans,
-        trailer=trailer, keep=keep, strip=strip, icc_profile=icc_profile, restart=Restart(rows=restart_rows, blocks=restart_blocks),
+        trailer=trailer, keep=keep, strip=strip, icc_profile=icc_profile,
+        restart=Restart(rows=restart_rows, blocks=restart_blocks),
         apply_exif_orientation=apply_exif_orientation, thumbnail=thumbnail, strict=strict, limits=limits,
     )  # fmt: skip
     check_choice("errors", errors, ERRORS)
