@@ -64,6 +64,7 @@ def _attempted(function: Callable[[Any], Any], stop: bool = False) -> Callable[[
             return function(item)
         except (TypeError, ValueError) as error:
             failed.append(True)
+            forget_locals(error)
             return error
 
     return run
