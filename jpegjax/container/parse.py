@@ -134,18 +134,20 @@ class Reader:
     def next_scan(self) -> Scan | None:
         """Read markers up to and including the next SOS; None at EOI or, with a warning, at the end of the data.
 
-        Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded. Behind the only scan of a sequential frame the picture
-        is whole, so that damage there is no more than a warning.
+        Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded. Once every component has had a scan there is a picture to save,
+        so that markers which cannot be read any further end it with no more than a warning.
         """
+        some = self.frame is not None and len(self._scanned) == len(self.frame.components)
         try:
             if not self.seek_scan():
                 return None
             return self._read_scan()
         except (CorruptJpeg, UnsupportedJpeg) as error:
-            if self.strict or not self._whole:
+            if self.strict or not some:
                 raise
             self._ended = True
-            self.warn(f"ignored after the last scan: {error.message}", error.offset or self.position)
+            left_out = "ignored after the last scan" if self._whole else f"nothing is read behind scan {self.scans}"
+            self.warn(f"{left_out}: {error.message}", error.offset or self.position)
             return None
 
     def resume(self, position: int) -> None:
