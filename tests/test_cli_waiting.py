@@ -109,7 +109,7 @@ def test_both_compilers_are_heard() -> None:
                 jax.jit(lambda x: x * 3 + 1)(2.0)
             else:
                 numba.njit(lambda x: x + 1)(2)
-            assert compiling() > 0 and waiting._compiler.depth == 0, name
+            assert compiling() > 0 and waiting._compiler.compiling.depth == waiting._compiler.preparing.depth == 0, name
 
 
 def test_waiting_for_a_target_is_explained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

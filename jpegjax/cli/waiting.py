@@ -25,22 +25,18 @@ PATIENCE = 2.0
 _MOST_KEPT = 512 << 20
 
 
-class _Compiler:
-    """What is being compiled in this process, and for how long that has gone on."""
+class _Span:
+    """Seconds in which at least one of some things is going on, however many overlap."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.depth, self.since, self.total = 0, 0.0, 0.0
-        self.hooked: set[str] = set()
-        self.tell: Callable[[str], None] | None = None
 
-    def began(self, what: str) -> None:
+    def began(self) -> None:
         with self.lock:
             self.depth += 1
             if self.depth == 1:
                 self.since = time.perf_counter()
-        if self.tell is not None:
-            self.tell(what)
 
     def ended(self) -> None:
         with self.lock:
@@ -52,6 +48,35 @@ class _Compiler:
     def seconds(self) -> float:
         with self.lock:
             return self.total + (time.perf_counter() - self.since if self.depth else 0.0)
+
+
+class _Compiler:
+    """What is being compiled in this process, and for how long that, or reading what was compiled, has gone on."""
+
+    def __init__(self) -> None:
+        self.compiling, self.preparing = _Span(), _Span()
+        self.hooked: set[str] = set()
+        self.tell: Callable[[str], None] | None = None
+
+    def began(self, what: str) -> None:
+        self.preparing.began()
+        self.compiling.began()
+        if self.tell is not None:
+            self.tell(what)
+
+    def ended(self) -> None:
+        self.compiling.ended()
+        self.preparing.ended()
+
+    def loading(self, begins: bool) -> None:
+        if begins:
+            self.preparing.began()
+        else:
+            self.preparing.ended()
+
+    @property
+    def seconds(self) -> float:
+        return self.compiling.seconds
 
     def hook(self, numba: bool, jax: bool) -> None:
         """Listen to them from now on; each is imported for that."""
@@ -66,6 +91,7 @@ class _Compiler:
                     _compiler.ended()
 
             event.register("numba:compile", Listener())
+            record.loading = self.loading
             self.hooked.add("numba")
         if jax and "jax" not in self.hooked:
             from jax import monitoring
@@ -87,8 +113,8 @@ _compiler = _Compiler()
 
 
 def clock() -> float:
-    """Seconds, as of a clock that stands still while something is compiled."""
-    return time.perf_counter() - _compiler.seconds
+    """Seconds, as of a clock that stands still while something is compiled, or read that was."""
+    return time.perf_counter() - _compiler.preparing.seconds
 
 
 def _say(text: str) -> None:
@@ -112,7 +138,7 @@ def compilations(programs: str = "", *, kernels: bool = True, quiet: bool = Fals
     }
 
     def announce(kind: str) -> None:
-        if kind not in told and _compiler.depth:
+        if kind not in told and _compiler.compiling.depth:
             told.add(kind)
             _say(f"compiling {what[kind]}…")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["Record", "record"]
@@ -11,13 +12,14 @@ __all__ = ["Record", "record"]
 class Record:
     """compiled, loaded: kernels and signatures so far. folder: where code was last found or kept on disk.
 
-    refusal: why code could not be kept, if it could not.
+    refusal: why code could not be kept, if it could not. loading: told True and False when code begins and ends to be read.
     """
 
     compiled: int = 0
     loaded: int = 0
     folder: str = ""
     refusal: OSError | None = None
+    loading: Callable[[bool], None] = lambda begins: None
 
 
 record = Record()

@@ -121,7 +121,11 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel, or None where there is none that is whole. Registries of numba's typing stay unloaded."""
-        found = self._load(sig, target_context) if self._enabled else None
+        record.loading(True)
+        try:
+            found = self._load(sig, target_context) if self._enabled else None
+        finally:
+            record.loading(False)
         if found is None:
             record.compiled += 1
             target_context.refresh()
