@@ -113,6 +113,9 @@ def test_dropped_they_are_jpegtrans_bytes(name: str) -> None:
 def test_pictures_turn_alike(data: bytes, options: dict) -> None:
     made = jpegjax.transcode(data, **options)
     consistent(made)
+    told_before, told_after = jpegjax.info(data), jpegjax.info(made)
+    assert told_after.gain_map == told_before.gain_map
+    assert [(p.kind, p.listed_by) for p in told_after.pictures] == [(p.kind, p.listed_by) for p in told_before.pictures]
     for before, after in zip(pictures(data), pictures(made), strict=True):
         wanted = turned(before, **options)
         assert after.shape == wanted.shape and np.abs(after.astype(int) - wanted).mean() < 1.5

@@ -197,14 +197,12 @@ def _from_packet(data: bytes | memoryview, found: Behind) -> Iterator[Claim]:
         back, rest = size - rest, rest - nbytes - padding
         if not nbytes:
             continue
-        picture = mime == "image/jpeg"
         for start in dict.fromkeys((front, back)):
-            fits = found.end <= start < size and start + nbytes <= size
-            if fits and (
-                bytes(data[start : start + 3]) == _SOI
-                if picture
-                else not mime.startswith("video/") or _is_video(data, start)
-            ):
+            picture = bytes(data[start : start + 3]) == _SOI  # whatever its Mime, such as image/jpg
+            right = picture or (
+                _is_video(data, start) if mime.startswith("video/") else not mime.startswith("image/jp")
+            )
+            if found.end <= start < size and start + nbytes <= size and right:
                 kind = "video" if mime.startswith("video/") else _SEMANTICS.get(semantic.lower(), semantic.lower())
                 yield Claim(start, nbytes, kind, "GContainer", item=i if picture else -1)
                 front = start
