@@ -34,6 +34,7 @@ __all__ = ["encode_scans"]
 TABLE, IDENTIFIER = FIELDS, FIELDS + 1  # columns of the table of components behind those of `geometry`
 COUNT, SCANNED, FIRST, LAST_INDEX, HIGH, LOW, INTERVAL = 0, 1, 5, 6, 7, 8, 9  # columns of the table of scans
 LARGEST_DC, LARGEST_AC, SKEWED = 0, 1, 2  # what `_encode` reports
+_SYMBOLS, _START = np.int64(256), np.int64(1 << 15)  # of this type, so that `np.empty` is not compiled for each size
 
 
 @kernel
@@ -60,7 +61,7 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
     picked: the scan components' rows of the table of components.
     """
     n = scan[COUNT]
-    lengths, symbols, sixteen = np.empty(33, np.int64), np.empty(256, np.uint8), np.empty(16, np.uint8)
+    lengths, symbols, sixteen = np.empty(33, np.int64), np.empty(_SYMBOLS, np.uint8), np.empty(_SYMBOLS, np.uint8)[:16]
     codes[:] = 0
     for i in range(n):
         for kind in range(2):
@@ -81,7 +82,7 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
                 return np.int64(-1)
             for k in range(16):
                 sixteen[k] = lengths[k + 1]
-            at = _put_marker(out, at, 0xC4, 19 + listed)
+            at = _put_marker(out, at, np.int64(0xC4), 19 + listed)
             out[at] = kind << 4 | picked[i, TABLE]
             for k in range(16):
                 out[at + 1 + k] = sixteen[k]
@@ -98,7 +99,7 @@ def _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at):
 def _put_header(scan, picked, uses_dc, uses_ac, out, at):
     """An SOS segment (T.81 B.2.3)."""
     n = scan[COUNT]
-    at = _put_marker(out, at, 0xDA, 6 + 2 * n)
+    at = _put_marker(out, at, np.int64(0xDA), 6 + 2 * n)
     out[at] = n
     for i in range(n):
         table = picked[i, TABLE]
@@ -110,19 +111,21 @@ def _put_header(scan, picked, uses_dc, uses_ac, out, at):
 
 
 @kernel
-def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_bits, seen):
+def _encode(components, script, mcus_high, mcus_wide, sequential_only, progressive, dc_bits, ac_bits, seen):
     """The bytes of all scans; fewer than two where `seen` tells why not.
 
     components: int64 [n, FIELDS + 2]; script: int64 [scans, INTERVAL + 1]. dc_bits, ac_bits: of the largest magnitudes.
+    sequential_only: None, for numba to leave out the progressive half, or anything else.
     """
     n = components.shape[0]
     starts = np.zeros(n + 1, np.int64)
     for c in range(n):
         starts[c + 1] = starts[c] + components[c, ROWS] * components[c, COLUMNS]
     masks = np.empty((starts[n], 4), np.uint64)
-    shifts, some = np.full(n, -1, np.int64), np.zeros(n, np.int64)
-    words, raw = np.empty(4096, np.uint32), np.empty(4096, np.uint8)
-    out = np.empty(1 << 16, np.uint8)
+    shifts, some = np.empty(n, np.int64), np.zeros(n, np.int64)
+    for c in range(n):
+        shifts[c] = -1
+    words, raw, out = np.empty(_START, np.uint32), np.empty(_START, np.uint8), np.empty(_START, np.uint8)
     codes = np.zeros(SLOTS * 256, np.uint32)
     at = interval = np.int64(0)
     for s in range(script.shape[0]):
@@ -153,7 +156,7 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
         if need > words.size:
             words = np.empty(need, np.uint32)
         here = masks[offsets[0] : offsets[0] + mcus] if count == 1 else masks[:0]
-        if not progressive:
+        if sequential_only is None:
             used = sequential(picked, high, wide, restart, shift, masks, offsets, words, segments, seen)
         elif first > 0 and scan[HIGH]:
             used = ac_refine(mcus, restart, here, first, last, words, segments)
@@ -171,13 +174,13 @@ def _encode(components, script, mcus_high, mcus_wide, progressive, dc_bits, ac_b
         for k in range(counts.size):
             counts[k] += pair[1, k]
         uses_dc, uses_ac = first == 0 and scan[HIGH] == 0, last > 0
-        out = _room(out, at, 8 * 300)
+        out = _room(out, at, np.int64(8 * 300))
         at = _put_tables(scan, picked, uses_dc, uses_ac, counts, codes, out, at)
         if at < 0:
             seen[SKEWED] = 1
             return out[:0]
         if restart != interval:
-            at = _put_marker(out, at, 0xDD, 4)
+            at = _put_marker(out, at, np.int64(0xDD), np.int64(4))
             out[at], out[at + 1] = restart >> 8, restart & 255
             at, interval = at + 2, restart
         at = _put_header(scan, picked, uses_dc, uses_ac, out, at)
@@ -219,7 +222,8 @@ def encode_scans(
         row[H], row[V], row[TABLE], row[IDENTIFIER] = k.h, k.v, slots[c], k.id
     seen = np.zeros(3, np.int64)
     table = _script_table(tuple(script), progressive)
-    out = _encode(components, table, *frame.mcus, progressive, frame.precision + 3, frame.precision + 2, seen)
+    only = 0 if progressive else None
+    out = _encode(components, table, *frame.mcus, only, progressive, frame.precision + 3, frame.precision + 2, seen)
     check_range(int(seen[LARGEST_DC]), int(seen[LARGEST_AC]), frame.precision)
     if seen[SKEWED]:
         raise ValueError("counts: too skewed for a Huffman code of 32 bits")

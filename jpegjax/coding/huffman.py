@@ -155,9 +155,10 @@ def best_lengths(counts, bits, symbols):
     index = np.empty(257, np.int64)
     weight = np.empty(257, np.int64)
     size = np.zeros(257, np.int64)
-    chain = np.full(257, -1, np.int64)
+    chain = np.empty(257, np.int64)
     used = 0
     for i in range(257):
+        chain[i] = -1
         if i == 256 or counts[i] > 0:
             index[used] = i
             weight[used] = 1 if i == 256 else counts[i]

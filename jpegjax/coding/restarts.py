@@ -35,7 +35,9 @@ __all__ = [
     "scratch_for",
 ]  # fmt: skip
 
-EXHAUSTED, BAD_CODE, BAD_DECISION, EXTRANEOUS, RESYNC, ENDED = range(6)
+EXHAUSTED, BAD_CODE, BAD_DECISION, EXTRANEOUS, RESYNC, ENDED = np.arange(
+    6
+)  # as literals `note` would be compiled for each
 DAMAGE_FIELDS = 2 * 6
 
 WARNINGS = (

@@ -158,7 +158,7 @@ def sequential(geometry, high, wide, restart, shift, masks, offsets, words, segm
     components = mcu_components(geometry)
     row = np.empty(wide * components.size, np.int64)
     for mcu in range(0, high * wide, wide):
-        place_blocks(geometry, wide, mcu, wide, row.ctypes.data, 8)
+        place_blocks(geometry, wide, mcu, wide, np.int64(row.ctypes.data), np.int64(8))
         for x in range(wide):
             if left == 0:
                 segments[segment] = (at - start) >> 2

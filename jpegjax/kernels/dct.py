@@ -260,9 +260,9 @@ def _idct_scalar(block, table, samples, stride):
             x[:, u] = _wrap16(x[0, u] << 2)
     else:
         for u in range(8):
-            _idct_scalar_1d(x[:, u], 11)
+            _idct_scalar_1d(x[:, u], np.int64(11))
     for v in range(8):
-        _idct_scalar_1d(x[v], 18)
+        _idct_scalar_1d(x[v, ::1], np.int64(18))  # of the other's type
         for u in range(8):
             store_u8(samples + v * stride + u, min(max(x[v, u], -128), 127) + 128)
 

@@ -159,7 +159,7 @@ class KernelCache(FunctionCache):
             name = self._file_name(sig, data.codegen)
         except OSError:
             return
-        code = dumps(data._reduce())
+        code = dumps(data._replace(type_annotation="")._reduce())  # nobody reads it
         refusal = None
         for folder in self._folders:
             try:

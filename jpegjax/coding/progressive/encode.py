@@ -41,7 +41,7 @@ def dc_refine(geometry, high, wide, restart, shift, words, segments):
     per_mcu = mcu_components(geometry).size
     row = np.empty(wide * per_mcu, np.int64)
     for mcu in range(0, high * wide, wide):
-        place_blocks(geometry, wide, mcu, wide, row.ctypes.data, 8)
+        place_blocks(geometry, wide, mcu, wide, np.int64(row.ctypes.data), np.int64(8))
         for x in range(wide):
             if left == 0:
                 if held:

@@ -159,7 +159,7 @@ def decode_slots(slot, table, window, window_bytes, bit, stop, patient):
 @kernel
 def place_slots(scan, wide, mcu, n, per_mcu, slots, spare):
     """Point the slots of `n` MCUs of one row at their zeroed blocks; those outside the picture at `spare` ones."""
-    place_blocks(scan, wide, mcu, n, slots, SLOT)
+    place_blocks(scan, wide, mcu, n, slots, np.int64(SLOT))
     first = np.int64(0)
     for c in range(scan.shape[0]):
         # strips are in cache, planes may not be

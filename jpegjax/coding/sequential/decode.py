@@ -107,7 +107,7 @@ def _decode_batch(scan, wide, mcu, n, per_mcu, tables, state, scratch, patient):
             at = locate(state[DATA], state[SEGMENT], state[LENGTH], state[DROPPED] + (state[BIT] >> 3))
         note(state, BAD_CODE, at, invalid)
     state[BIT] = bit
-    finish_slots(scan, wide, mcu, n, per_mcu, slots, state[PREDICTORS:], False)
+    finish_slots(scan, wide, mcu, n, per_mcu, slots, state[PREDICTORS:], np.int64(0))
     return True
 
 
@@ -174,6 +174,7 @@ def decode_mcus(
     if state[LINKED] == 0:
         link_slots(scan, tables, per_mcu, slots)
         state[LINKED] = 1
+    no, yes, one = np.int64(0), np.int64(1), np.int64(1)  # literals would be compiled apart
     mcu = np.int64(first)
     while mcu < last:
         n = min(last - mcu, mcus_wide - mcu % mcus_wide, BATCH // per_mcu)
@@ -185,15 +186,15 @@ def decode_mcus(
         done = np.int64(0)
         if state[INSUFFICIENT] == 0:
             _prepare(state, window)
-            if _decode_batch(scan, mcus_wide, mcu, n, per_mcu, tables, state, memory, False):
+            if _decode_batch(scan, mcus_wide, mcu, n, per_mcu, tables, state, memory, no):
                 done = n
         while done < n and state[INSUFFICIENT] == 0:
             _prepare(state, window)
-            _decode_batch(scan, mcus_wide, mcu + done, 1, per_mcu, tables, state, memory, True)
+            _decode_batch(scan, mcus_wide, mcu + done, one, per_mcu, tables, state, memory, yes)
             done += 1
         if done < n:
             place_slots(scan, mcus_wide, mcu + done, n - done, per_mcu, slots, memory + _SPARE_AT)
-            finish_slots(scan, mcus_wide, mcu + done, n - done, per_mcu, slots, state[PREDICTORS:], True)
+            finish_slots(scan, mcus_wide, mcu + done, n - done, per_mcu, slots, state[PREDICTORS:], yes)
         mcu += n
     warnings = np.int64(0)
     for kind in range(0, DAMAGE_FIELDS, 2):
@@ -201,7 +202,6 @@ def decode_mcus(
     return warnings
 
 
-@kernel
 def decode_rows(
     scan: np.ndarray, mcus_wide: int, row0: int, row1: int, tables: np.ndarray, state: np.ndarray, scratch: np.ndarray
 ) -> int:

@@ -281,7 +281,7 @@ def _encode_row(scan, wide, mcu, last, per_mcu, state, scratch, out, capacity):
                     state[PREDICTORS + c] = 0
             n = min(n, state[TO_GO])
             state[TO_GO] -= n
-        place_blocks(scan, wide, mcu, n, slots, _SLOT)
+        place_blocks(scan, wide, mcu, n, slots, np.int64(_SLOT))
         end = _list_words(slots, n * per_mcu, zigzag, words)
         if end < 0:
             return end

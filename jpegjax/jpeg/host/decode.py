@@ -111,12 +111,12 @@ def _picture_of_scan(
         tables, steps = decode_tables(scan.dc_tables, scan.ac_tables), view.dequantisers(qtables)
         coding = Coding(view.geometry, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH))
         mcu = segment * interval
-        decode_window(mcu, row0, first, end, view.left, coding, steps.addresses, view.strips, picture)
+        decode_window(mcu, row0, first, end, view.left, coding, steps.addresses, view.strips, picture, view.scaled)
         if end < rows or window.row1 == high:
             finish_decode(state)
             return scan_notes(state)
         # the rest of the scan is not needed, though it may have been read ahead
-        return scan_notes(state, but=ENDED)
+        return scan_notes(state, but=int(ENDED))
 
     found = None
     if len(parts) > 1 and offsets is not None:

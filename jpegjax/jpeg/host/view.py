@@ -59,8 +59,6 @@ class ViewStrips(NamedTuple):
     rows: int
     """address of 8 parts of `span` bytes, scratch of `emit_rows`"""
     span: int
-    work: int
-    """address of WORK_BYTES"""
 
 
 class View:
@@ -96,7 +94,9 @@ class View:
         self.top, self.left = np.array([(s.top, s.left) for s in shares[: self.used]]).T.copy()
         lag = int(any(row[KIND] in (FANCY_H1V2, FANCY_H2V2) for row in rows))
         ycc = int(frame.color in (ColorSpace.YCBCR, ColorSpace.YCCK))
-        self.strips: ViewStrips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span, int(at[-1]))
+        self.strips: ViewStrips = ViewStrips(table, window.mcu[0], lag, ycc, int(at[-2]), span)
+        self.scaled: int | None = None if set(self.sizes) == {8} else int(at[-1])
+        """Scratch of WORK_BYTES; None where no block is scaled: those kernels are not even compiled then."""
 
     def dequantisers(self, qtables: Sequence[np.ndarray]) -> Pointers:
         """uint16 [64] of each component, natural order, as the kernels take them."""
@@ -125,21 +125,22 @@ def view_of(window: Window, mode: str | None, upsample: str) -> View:
 
 
 @kernel
-def _finish_strip(m, first, blocks, extents, pitches, steps, strips, picture):
+def _finish_strip(m, first, blocks, extents, pitches, steps, strips, picture, scaled):
     """Inverse DCT of MCU row m of the window and the rows that it completes; keeps the last samples as context.
 
     first: MCU row from which on pixels are written. blocks, extents: int64 [n], addresses of the strip's first block in
     the window and of its last index (0: not known), `pitches` blocks a row. steps: int64 [n], addresses of dequantisers.
+    scaled: as `View` has it.
     """
     table, lag = strips.table, strips.lag
     for c in range(len(table)):
-        t, work = table[c], strips.work
+        t = table[c]
         here = min(t[DOWN], t[HIGH] - m * t[DOWN])
-        if t[SIZE] == 8:
+        if scaled is None or t[SIZE] == 8:  # numba leaves the rest out where it is
             idct_strip(blocks[c], extents[c], pitches[c], here, t[WIDE], steps[c], t[SAMPLES], t[STRIDE])
         else:
             scaled_strip(
-                blocks[c], extents[c], pitches[c], here, t[WIDE], t[TRANSFORM], steps[c], work, t[SAMPLES], t[STRIDE]
+                blocks[c], extents[c], pitches[c], here, t[WIDE], t[TRANSFORM], steps[c], scaled, t[SAMPLES], t[STRIDE]
             )
     top = m * strips.mcu_height
     end = top + strips.mcu_height
@@ -154,18 +155,18 @@ def _finish_strip(m, first, blocks, extents, pitches, steps, strips, picture):
 
 
 @kernel
-def _reconstruct_rows(row0, row1, planes, pitches, steps, strips, picture):
+def _reconstruct_rows(row0, row1, planes, pitches, steps, strips, picture, scaled):
     """MCU rows row0..row1-1 of the window, from whole planes. planes: int64 [n], addresses of its first blocks."""
     table = strips.table
     blocks, extents = np.zeros(len(planes), np.int64), np.zeros(len(planes), np.int64)
     for m in range(row0, row1):
         for c in range(len(planes)):
             blocks[c] = planes[c] + m * table[c, DOWN] * pitches[c] * 128
-        _finish_strip(m, 0, blocks, extents, pitches, steps, strips, picture)
+        _finish_strip(m, 0, blocks, extents, pitches, steps, strips, picture, scaled)
 
 
 @kernel
-def decode_window(mcu, window_row, first, end, left, coding, steps, strips, picture):
+def decode_window(mcu, window_row, first, end, left, coding, steps, strips, picture, scaled):
     """MCUs of a sequential scan from number `mcu` on; of the window that begins at row window_row, rows first..end-1 to pixels.
 
     left: int64 [n], the window's first block columns. coding: Coding.
@@ -182,7 +183,7 @@ def decode_window(mcu, window_row, first, end, left, coding, steps, strips, pict
         decode_mcus(table, mcus_wide, mcu, (row + 1) * mcus_wide, tables, state, work)
         mcu = (row + 1) * mcus_wide
         if row - window_row >= context:
-            _finish_strip(row - window_row, first, blocks, extents, pitches, steps, strips, picture)
+            _finish_strip(row - window_row, first, blocks, extents, pitches, steps, strips, picture, scaled)
 
 
 def _deep_picture(
@@ -234,7 +235,7 @@ def picture_of_planes(
     band = _BAND if consume else high
     for row in range(0, high, band):
         end = min(row + band, high)
-        _reconstruct_rows(row, end, firsts, pitches, steps.addresses, view.strips, picture)
+        _reconstruct_rows(row, end, firsts, pitches, steps.addresses, view.strips, picture, view.scaled)
         if consume:
             for plane, (_, v) in zip(planes, window.sampling, strict=True):
                 discard(plane[(window.row0 + row) * v : (window.row0 + end) * v])
