@@ -224,3 +224,30 @@ def test_encoding_over_a_photograph_is_asked_for(run: Run) -> None:
     assert run("encode", "a.png").code == 1 and Path("a.jpg").read_bytes() == TRAILERS["mpo"]
     with Image.open("a.jpg") as kept:
         assert getattr(kept, "n_frames", 1) == 2
+
+
+def test_unfinished_pictures_stay(run: Run) -> None:
+    """Decoders smooth them; coded anew they would pass for finished ones."""
+    for i, script in enumerate(
+        ("0,1,2: 0-0, 0, 0;", "0 1 2: 0-0, 0, 1;", "0 1 2: 0-0, 0, 0; 0: 1-5, 0, 2; 1: 1-63, 0, 0;")
+    ):
+        data = jpegjax.encode(picture(40, 40), scans=script)
+        Path(f"{i}.jpg").write_bytes(data)
+        answer = run("transcode", f"{i}.jpg", "--in-place")
+        assert (
+            answer.code == 1 and "unfinished progressive scans" in answer.err and Path(f"{i}.jpg").read_bytes() == data
+        )
+    Path("whole.jpg").write_bytes(jpegjax.encode(picture(40, 40), progressive=True))
+    assert run("transcode", "whole.jpg", "--in-place").code == 0
+
+
+def test_larger_outputs_are_said(run: Run) -> None:
+    data = jpegjax.encode(picture(200, 200), tune="psnr", quality=90, progressive=True)
+    Path("a.jpg").write_bytes(data)
+    Path("b.jpg").write_bytes(BACK[:100])
+    answer = run("transcode", "a.jpg", "-o", "b.jpg", "--baseline", "--overwrite")
+    assert (
+        answer.code == 0
+        and "bytes larger than the input" in answer.err
+        and "replaces a file of 100 bytes" in answer.err
+    )

@@ -59,6 +59,8 @@ class TranscodeJob:
         row.width, row.height, row.source_nbytes = found.width, found.height, found.file_nbytes
         coding = "P" if found.process.progressive else "A" if found.process.arithmetic else "N"
         row.kind = f"{found.precision * len(found.components)}bit,{coding}"
+        if self.in_place and _unfinished(found):
+            raise ValueError("unfinished progressive scans, which decoders smooth and whole ones not; so not replaced")
         row.notes += self._behind(found)
         if found.process.arithmetic and self.options.arithmetic is False:
             row.notes.append("arithmetic coding turned into Huffman's (--arithmetic keeps it)")
@@ -116,7 +118,17 @@ class TranscodeJob:
         item.row.kept = content is None or item.result == item.source
         if content is None and not self.in_place:
             content = item.source  # elsewhere it has yet to be
+        if content is not None and not self.in_place:
+            self._say_larger(item, len(content))
         return None if self.rehearsal else content
+
+    def _say_larger(self, item: Item, nbytes: int) -> None:
+        """Notes on an output that is larger than its input, or than the file that it replaces."""
+        target = item.job.target
+        if nbytes > len(item.source) and not self._other_content(item):
+            item.row.notes.append(f"{nbytes - len(item.source)} bytes larger than the input")
+        if target is not None and target.is_file() and target.stat().st_size < nbytes:
+            item.row.notes.append(f"replaces a file of {target.stat().st_size} bytes")
 
     def _replacement(self, item: Item) -> bytes | None:
         """What takes the input's place; None where it stays."""
@@ -154,6 +166,16 @@ class TranscodeJob:
         )
         gray = options.grayscale and len(found.components) > 1
         return bool(turned or gray or any(asked) or (stripped and not self.threshold))
+
+
+def _unfinished(found: JpegInfo) -> bool:
+    """Whether scans leave out bits of low frequencies, so that libjpeg smooths the picture where it is shown."""
+    bits = {c: [-1] * 64 for c in range(len(found.components))} if found.process.progressive else {}
+    for scan in found.scans if bits else ():
+        first, last = scan.spectral
+        for c in scan.components:
+            bits[c][first : last + 1] = [scan.approximation[1]] * (last + 1 - first)
+    return any(left[:10] != [0] * 10 for left in bits.values())
 
 
 def _changed(before: os.stat_result, path: Path | None) -> bool:
