@@ -265,3 +265,13 @@ def test_claims_that_would_be_wrong_are_dropped(run: Run) -> None:
     more[33723], more[65000] = b"\x1c\x02\x78\0\1a", "own"
     _, said = coded(run, written("TIFF", tiffinfo=more), "tif")
     assert "TIFF tags left out: 33723 IptcNaaInfo" in said and "65000" in said
+
+
+def test_damaged_metadata_is_said(run: Run) -> None:
+    data = pillow(photo(), icc_profile=RGB)
+    at = data.index(b"ICC_PROFILE\0") + 13
+    broken = data[:at] + b"\x02" + data[at + 1 :]  # one chunk of two
+    found, said = coded(run, broken, "jpg")
+    assert found.metadata.icc_profile is None and "ICC profile is damaged" in said
+    assert "ICC profile is damaged" in run("decode", "in.jpg", "-o", "y.png").err
+    assert "icc_profile" not in opened("y.png").info

@@ -102,6 +102,7 @@ def _of_tiff(picture: Image.Image, notes: list[str]) -> Iterator[tuple[str, Any]
 
 def _of_jpeg(content: bytes, picture: Image.Image, notes: list[str]) -> Iterator[tuple[str, Any]]:
     metadata = inspect(content, Limits(*5 * [None])).metadata
+    notes += [f"{message} (byte offset {offset})" for message, offset in metadata.warnings]
     yield "icc_profile", metadata.icc_profile
     yield "exif", metadata.exif
     yield "xmp", metadata.xmp

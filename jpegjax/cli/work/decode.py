@@ -147,6 +147,7 @@ class DecodeJob:
             "comment": metadata.comments,
         }  # fmt: skip
         found = {name: value for name, value in found.items() if value}
+        item.row.notes += [f"{message} (byte offset {offset})" for message, offset in metadata.warnings]
         height, width = item.result.shape[:2]
         if self.options.partial or item.orientation != 1:
             swapped = item.orientation >= 5
