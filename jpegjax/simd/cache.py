@@ -34,31 +34,36 @@ from ..run.compilation import record
 
 __all__ = ["KernelCache", "sealed"]
 
-_DIGEST = hashlib.sha256().digest_size
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @cache
-def _sources(path: Path) -> frozenset[Path]:
-    """A kernel's file and every file that it imports by relative imports, itself included; but for this one."""
-    found, todo = {path}, [path]
-    while todo:
-        here = todo.pop()
-        for dots, name, listed in re.findall(r"^from (\.+)([\w.]*) import \(?([^)\n]*)", here.read_text(), re.M):
-            folder = here.parents[len(dots) - 1].joinpath(*name.split("."))
-            names = [folder, *(folder / n.strip() for n in listed.split(","))]
-            for target in (t for n in names for t in (n.with_suffix(".py"), n / "__init__.py")):
-                if target not in found and target != Path(__file__) and target.is_file():
-                    found.add(target)
-                    todo.append(target)
-    return frozenset(found)
+def _imported(path: Path) -> tuple[Path, ...]:
+    """The files that a source imports by relative imports; but for this one."""
+    found = []
+    for dots, name, listed in re.findall(r"^from (\.+)([\w.]*) import \(?([^)\n]*)", _content(path).decode(), re.M):
+        folder = path.parents[len(dots) - 1].joinpath(*name.split("."))
+        names = [folder, *(folder / n.strip() for n in listed.split(",") if n.strip().islower())]
+        found += [t for n in names for t in (n.with_suffix(".py"), n / "__init__.py") if t.is_file()]
+    return tuple(target for target in dict.fromkeys(found) if target != Path(__file__))
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 @cache
 def _source_stamp(path: Path) -> str:
     """Digest of every source that a file's machine code comes from: inlining crosses files, which numba's cache ignores."""
+    found, todo = {path}, [path]
+    while todo:
+        new = set(_imported(todo.pop())) - found
+        found |= new
+        todo += new
     digest = hashlib.sha256(repr(vars(config)["OPT"]).encode())
-    for source in sorted(_sources(path)):
-        digest.update(source.read_bytes())
+    for source in sorted(found):
+        digest.update(_content(source))
     return f"{digest.hexdigest()} {numba.__version__} {llvmlite.__version__} {sys.version}"
 
 
@@ -141,10 +146,10 @@ class KernelCache(FunctionCache):
         for folder in self._folders:
             try:
                 content = (folder / name).read_bytes()
-                if content != sealed(content[_DIGEST:]):
+                if content != sealed(content[_DIGEST_BYTES:]):
                     continue
                 rtsys.initialize(target_context)
-                found = CompileResult._rebuild(target_context, *pickle.loads(content[_DIGEST:]))
+                found = CompileResult._rebuild(target_context, *pickle.loads(content[_DIGEST_BYTES:]))
                 record.folder = str(folder)
                 return found
             except Exception:  # whatever foreign content leads to: it is compiled anew, and replaced
