@@ -161,8 +161,9 @@ def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = Non
         picture: Which picture of a file: 0 the first, from 1 on those behind it. Offsets then count from its own start.
 
     Returns:
-        Size, process, sampling, tables, an estimate of the quality, scans, metadata, and how many bytes each part takes; all
-        pictures of the file, gain maps with their metadata, and what else stands behind the first one.
+        Size, process, sampling, tables, an estimate of the quality, scans, APPn segments, metadata (EXIF, XMP, ICC profile,
+        resolution, orientation, Photoshop's resources, IPTC, comments), and how many bytes each part takes; all pictures of
+        the file, gain maps with their metadata, and what else stands behind the first one.
         Damage behind the first scan header is a warning in it. `str` of it is for people, `as_dict()` for JSON.
 
     Raises:

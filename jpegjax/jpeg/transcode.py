@@ -23,7 +23,6 @@ from ..types import ColorSpace, Component, Frame
 from . import files as entropy
 from . import regions
 from .behind import with_behind
-from .thumbnail import thumbnail_of
 
 __all__ = ["transcode"]
 
@@ -132,6 +131,8 @@ def _retold(frame: Frame, turn: Turn, resized: bool, coded: bytes, options: Tran
                 box = (before.height, before.width) if turn.transpose else (before.width, before.height)
                 if not regions_changed:
                     return _turned(old, turn, options.limits), box
+        from .thumbnail import thumbnail_of  # few files need one made, and it loads encoder and decoder
+
         return thumbnail_of(opening(frame.color) + coded, box, options.limits)
 
     changed = options.thumbnail != "keep" and (turn != Turn() or regions_changed)
