@@ -32,7 +32,7 @@ from test_behind import EXIF, MAP, A, B, C, told
 from test_behind_decode import exif
 
 import jpegjax
-from jpegjax import JpegError, UnsupportedJpeg
+from jpegjax import JpegError, LimitExceeded, UnsupportedJpeg
 
 TURNS = [{"rotate": r, "flip": f} for r in (0, 90, 180, 270) for f in (None, "horizontal")]
 SETS = {
@@ -184,10 +184,20 @@ def test_edits_that_others_cannot_follow_are_refused(options: dict) -> None:
     assert len(jpegjax.info(jpegjax.transcode(SETS["two"], trailer="drop", **options)).pictures) == 1
 
 
+def test_all_pictures_of_a_file_share_its_limits() -> None:
+    page = jpegjax.encode(np.full((2096, 2096), 255, np.uint8), arithmetic=True)
+    data = mpo([page] * 400)
+    with pytest.raises(LimitExceeded, match="steps_per_byte"):
+        jpegjax.transcode(data, rotate=90)
+    assert len(jpegjax.info(data).pictures) == 400
+
+
 def test_grey_is_for_pictures_and_not_for_gain_maps() -> None:
     made = jpegjax.transcode(mpo([A, B]), grayscale=True)
     consistent(made)
     assert [p.shape for p in pictures(made)] == [(48, 64), (48, 64)]
+    told_grey = jpegjax.transcode(ultra_hdr("iso", A, jpeg(4, 24, 32, grey=True)), color="RGB", rotate=90)
+    assert [p.shape for p in pictures(told_grey)] == [(64, 48, 3), (32, 24)]
     colour = jpegjax.transcode(ultra_hdr("both", A, jpeg(4, 24, 32)), grayscale=True)
     assert [p.shape for p in pictures(colour)] == [(48, 64), (24, 32, 3)]
 

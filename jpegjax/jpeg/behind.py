@@ -91,8 +91,8 @@ def _alike(options: TranscodeOptions, first: Frame, layout: Layout, own: Frame, 
     part = None if (width, height) == (other.width, other.height) else (x, y, width, height)
     rotate, flip = _WRITTEN[turn]
     return replace(
-        options, rotate=rotate, flip=flip, crop=part, trim=False, scans=None, icc_profile=None, keep="all", trailer="drop",
-        apply_exif_orientation=False,
+        options, rotate=rotate, flip=flip, crop=part, trim=False, scans=None, icc_profile=None, color=None, keep="all",
+        trailer="drop", apply_exif_orientation=False,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..container import orientation_of, parse_header
+from ..container.budget import Budget
 from ..container.carry import Retold, carried_head, without_color
 from ..container.write import opening
 from ..errors import CorruptJpeg, JpegError, UnsupportedJpeg, forget_locals
@@ -140,9 +141,17 @@ def _retold(frame: Frame, turn: Turn, resized: bool, coded: bytes, options: Tran
 
 
 def _transcode(
-    data: bytes | memoryview, options: TranscodeOptions, other: Picture | None, instead: bytes | None = None
+    data: bytes | memoryview,
+    options: TranscodeOptions,
+    other: Picture | None,
+    instead: bytes | None = None,
+    spent: Budget | None = None,
 ) -> tuple[bytes, Notes]:
+    """spent: the budget of the file that `data` are a part of, which goes on."""
     reader = parse_header(data, options.limits, options.strict, color=options.color)
+    if spent is not None:
+        spent.steps += reader.budget.steps
+        reader.budget = spent
     if reader.frame is not None and reader.frame.process.lossless:
         raise UnsupportedJpeg("a lossless file has no DCT coefficients to transcode", reader.frame_offset)
     if options.apply_exif_orientation:
@@ -207,7 +216,7 @@ def _transcode(
     if options.trailer == "keep" and reader.position < reader.size:
         edits = [name for name in ("roll", "wipe", "drop") if getattr(options, name) is not None]
         edits += ["crop beyond the picture"] if extension else []
-        parts, recode = (head, coded), lambda own, these: _transcode(own, these, None)
+        parts, recode = (head, coded), lambda own, these: _transcode(own, these, None, spent=reader.budget)
         whole, more = with_behind(data, parts, options, shown, layout, recode, edits)
         return whole, [*notes, *more]
     return head + coded, notes
