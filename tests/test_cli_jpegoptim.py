@@ -231,3 +231,12 @@ def test_strip_in_the_library() -> None:
     assert kinds(jpegjax.transcode(data, keep=("iptc", "exif"), strip="exif")) - {"other"} == {"iptc"}
     with pytest.raises(ValueError, match="strip='all': must be one or several of comments"):
         jpegjax.transcode(data, strip="all")  # type: ignore[call-overload]
+
+
+def test_what_stands_behind_the_picture_stays(run: Run) -> None:
+    pictures = [Image.fromarray(picture(60 + i, 80)) for i in (0, 1)]
+    pictures[0].save("a.jpg", "MPO", save_all=True, append_images=pictures[1:], quality=92)
+    before = jpegjax.decode("a.jpg", picture=1)
+    assert run("transcode", "a.jpg", "--in-place", "--max", "50").code == 0
+    assert jpegjax.info("a.jpg").quality == 50 and [p.width for p in jpegjax.info("a.jpg").pictures] == [80, 80]
+    assert np.array_equal(jpegjax.decode("a.jpg", picture=1), before)

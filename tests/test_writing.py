@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jpegjax
-from jpegjax.run import writing
 from jpegjax.run.writing import write_file
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links, modes and FIFOs of POSIX")
@@ -275,29 +273,6 @@ def test_only_one_of_many_makes_a_new_file(tmp_path: Path) -> None:
         won = list(pool.map(attempt, range(16)))
     assert sum(won) == 1 and (tmp_path / "x").read_bytes() == bytes([won.index(True)]) and not left(tmp_path)
     assert (tmp_path / "x").stat().st_nlink == 1
-
-
-def test_what_a_killed_process_leaves_goes_with_the_next_write(tmp_path: Path) -> None:
-    for how in ("replace", "link"):
-        code = f"os.{how} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        code += f"write_file(sys.argv[1], b'half', overwrite={how == 'replace'})"
-        assert elsewhere(code, tmp_path / "x").returncode == -signal.SIGKILL
-        assert len(left(tmp_path)) == 1
-    (tmp_path / ".jpegjax-photo.part").write_bytes(b"somebody's")
-    done = elsewhere("write_file(sys.argv[1], b'whole')", tmp_path / "y")
-    assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir(tmp_path)) == [".jpegjax-photo.part", "y"]
-
-
-def test_a_living_writers_file_stays(tmp_path: Path) -> None:
-    path, fd = writing._partial(str(tmp_path), 0o666)
-    try:
-        assert elsewhere("write_file(sys.argv[1], b'x')", tmp_path / "x").returncode == 0
-        assert left(tmp_path) == [os.path.basename(path)]
-    finally:
-        os.close(fd)
-    assert elsewhere("write_file(sys.argv[1], b'x')", tmp_path / "x").returncode == 0
-    assert not left(tmp_path)
 
 
 def test_failures_leave_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

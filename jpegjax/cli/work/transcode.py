@@ -87,7 +87,6 @@ class TranscodeJob:
     def code(self, items: Sequence[Item], totals: Totals) -> None:
         start = clock()
         results = transcode([item.source for item in items], self.options)
-        totals.coding_seconds += clock() - start
         for item, (content, found) in zip(items, results, strict=True):
             damage = [f"{message} (byte offset {offset})" for message, offset in found]
             if isinstance(content, ValueError):
@@ -99,6 +98,7 @@ class TranscodeJob:
                 item.row.damage += damage
                 self._aim(item)
                 item.row.nbytes = len(item.result)
+        totals.coding_seconds += clock() - start
 
     def _aim(self, item: Item) -> None:
         """Code a file again with loss where that was asked for."""
