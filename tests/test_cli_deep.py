@@ -166,6 +166,33 @@ def test_damaged_deep_files_are_refused_by_name() -> None:
             kept(data)
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow's, which the command line keeps quiet too
+def test_mutants_end_in_pixels_or_one_of_few_errors() -> None:
+    tifffile, rng = pytest.importorskip("tifffile"), np.random.default_rng(1)
+    sources = [
+        png(deep(9, 17, 3)),
+        png(deep(9, 17, 4), True),
+        pnm(deep(7, 9, 3), 65_535),
+        pnm(deep(7, 9, 3), 1_000, True),
+    ]
+    for how in ({}, {"compression": "lzw", "predictor": True}, {"tile": (16, 16), "compression": "zlib"}):
+        out = io.BytesIO()
+        tifffile.imwrite(out, deep(40, 50, 3), photometric="rgb", metadata=None, **how)
+        sources.append(out.getvalue())
+    ends = set()
+    for i in range(700):
+        data = bytearray(sources[i % len(sources)])
+        for at in rng.integers(0, min(len(data), 400), rng.integers(1, 5)):
+            data[at] = rng.integers(0, 256)
+        try:
+            load(bytes(data[: len(data) if i % 5 else rng.integers(1, len(data))]), background="white", depth=8,
+                 limit_pixels=1 << 22)  # fmt: skip
+            ends.add("pixels")
+        except (Refused, OSError, SyntaxError, ValueError) as error:
+            ends.add(type(error).__name__)
+    assert {"pixels", "Refused", "OSError"} <= ends
+
+
 @pytest.mark.parametrize("bits", [2, 7, 9, 10, 12, 13, 15, 16])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("suffix", ["png", "tiff", "ppm"])

@@ -92,7 +92,10 @@ def _deep(source: Path | bytes, picture: Image.Image, bits: int) -> Raster | Non
         content = source.read_bytes() if isinstance(source, Path) else source
         if tags is None:
             return read_png(content) if kind == "PNG" else read_pnm(content)
-        raster, way = read_tiff(content, tags), _orientation(picture)
+        try:
+            raster, way = read_tiff(content, tags), _orientation(picture)
+        except (KeyError, TypeError, IndexError) as error:
+            raise Refused(f"damaged TIFF: its tags do not make a picture ({error})") from None
         alpha = None if raster.alpha is None else turned(raster.alpha, way)
         return Raster(turned(raster.samples, way), raster.largest, alpha, raster.blended)
     if picture.mode not in _GREY_16:

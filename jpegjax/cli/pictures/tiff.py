@@ -26,6 +26,7 @@ _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _EXTRA = 338
 _BYTEWISE = {1, 5, 8, 32946, 32773, 34925, 50000}
 """Compressions of bytes, whatever they mean: none, LZW, deflate, PackBits, LZMA, Zstandard."""
+_LARGEST_TILE = 1 << 24  # pixels of tiles beyond the picture's edges
 _INKS = {0: 1, 1: 1, 2: 3, 5: 4}
 """Samples of colour by photometric interpretation: white is 0, black is 0, RGB, CMYK."""
 
@@ -84,7 +85,9 @@ def read_tiff(data: bytes, tags: Any) -> Raster:
         wide, high = tags[_TILE_WIDTH], tags[_TILE_LENGTH]
     else:
         wide, high = width, min(tags.get(_ROWS_PER_STRIP, height), height)
-    across, down = -(-width // wide), -(-height // high)
+    across, down = -(-width // max(wide, 1)), -(-height // max(high, 1))
+    if wide < 1 or high < 1 or across * wide * down * high > 4 * width * height + _LARGEST_TILE:
+        raise Refused(f"damaged TIFF: tiles of {wide}×{high} pixels in a picture of {width}×{height}")
     planes, together = (channels, 1) if apart else (1, channels)
     order = "<u2" if tags.prefix == b"II" else ">u2"
     rows = down * high if _TILE_OFFSETS in tags else height
