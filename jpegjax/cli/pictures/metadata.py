@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, TiffTags
 
 from ...container import inspect
 from ...container.markers import MAX_BODY
-from ...container.metadata import EXIF_PREFIX, resized_exif, upright_exif, upright_xmp
+from ...container.metadata import EXIF_PREFIX, resized_exif, resized_xmp, upright_exif, upright_xmp
 from ...options import Limits, Metadata
 
 __all__ = ["described", "exif_tags", "fits", "gathered", "reshaped", "without_thumbnail"]
@@ -65,10 +65,11 @@ def without_thumbnail(exif: bytes) -> bytes:
 def reshaped(found: dict[str, Any], width: int, height: int, turned: bool) -> None:
     """Let EXIF and XMP say what is so of a picture of this size, made of another one by turns or cuts; in place."""
     if found.get("exif"):
-        exif = resized_exif(without_thumbnail(found["exif"]), width, height)
+        exif = resized_exif(without_thumbnail(found["exif"]), width, height, everywhere=True)
         found["exif"] = upright_exif(exif) if turned else exif
-    if found.get("xmp") and turned:
-        found["xmp"] = upright_xmp(found["xmp"])
+    if found.get("xmp"):
+        xmp = resized_xmp(found["xmp"], width, height)
+        found["xmp"] = upright_xmp(xmp) if turned else xmp
 
 
 def exif_tags(exif: Any, orientation: bool) -> dict[int, Any]:
