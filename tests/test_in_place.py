@@ -71,6 +71,9 @@ def test_what_is_dropped_is_said(run: Run) -> None:
     assert answer.code == 0 and "left out behind the picture: video," in answer.err
     turned = run("transcode", "a.jpg", "-o", "c.jpg", "--rotate", "90")
     assert turned.code == 0 and "the video behind the picture is not turned" in turned.err
+    Path("v.jpg").write_bytes(TRAILERS["video"])
+    wiped = run("transcode", "v.jpg", "-o", "c.jpg", "--overwrite", "-wipe", "16x16+0+0", "--crop", "16x16")
+    assert wiped.code == 0 and "is not cropped and wiped with it" in wiped.err
     Path("two.jpg").write_bytes(TRAILERS["mpo"])
     cannot = run("transcode", "two.jpg", "-o", "e.jpg", "-wipe", "16x16+0+0")
     assert cannot.code == 1 and "here: --trailer drop" in cannot.err

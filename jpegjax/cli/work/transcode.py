@@ -76,9 +76,12 @@ class TranscodeJob:
             kinds = Counter(part.kind for part in parts)
             named = ", ".join(f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items())
             return [f"left out behind the picture: {named}, {found.sizes.trailing} bytes"]
-        turned = self.options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
-        if (turned or self.options.rotate or self.options.flip) and any(part.kind == "video" for part in parts):
-            return ["the video behind the picture is not turned with it"]
+        options = self.options
+        upright = options.apply_exif_orientation and (found.metadata.orientation or 1) != 1
+        done = ["turned"] if upright or options.rotate or options.flip else []
+        done += [word for word, asked in (("cropped", options.crop), ("wiped", options.wipe)) if asked is not None]
+        if done and any(part.kind == "video" for part in parts):
+            return [f"the video behind the picture is not {' and '.join(done)} with it"]
         return []
 
     def load(self, item: Item) -> None:
