@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -345,3 +347,34 @@ def test_content_may_be_written_by_hand(tmp_path: Path) -> None:
             write_file(tmp_path / name, broken)
     assert (tmp_path / "x").stat().st_size == (tmp_path / "other").stat().st_size == 50_000
     assert sorted(os.listdir(tmp_path)) == ["link", "old", "other", "x"]
+
+
+@pytest.mark.parametrize("code", [errno.EBUSY, errno.EXDEV, errno.EPERM], ids=errno.errorcode.get)
+def test_files_that_cannot_be_replaced_are_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Such as one that is mounted into a container by itself."""
+    target = tmp_path / "x"
+    target.write_bytes(b"a long old content")
+    inode = target.stat().st_ino
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    write_file(target, b"new", times=(10**18, 10**18))
+    assert target.read_bytes() == b"new" and target.stat().st_ino == inode and target.stat().st_mtime_ns == 10**18
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_access_lists_are_handed_down(tmp_path: Path) -> None:
+    target, name = tmp_path / "x", "system.posix_acl_access"
+    entries = [(1, 6, -1), (2, 4, 1234), (4, 4, -1), (16, 4, -1), (32, 0, -1)]  # owner, user 1234, group, mask, others
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    target.write_bytes(b"old")
+    try:
+        os.setxattr(target, name, acl)
+    except OSError:
+        pytest.skip("a file system without access lists")
+    write_file(target, b"new")
+    assert os.getxattr(target, name) == acl and target.read_bytes() == b"new"

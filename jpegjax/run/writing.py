@@ -30,6 +30,12 @@ Name: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 _PARTIAL = re.compile(r"\.jpegjax-[0-9a-f]{32}\.part")
 _ABANDONED_SECONDS = 86_400  # of partial files where there are no locks to ask
 _SWEEPING_SHARE = 0.01  # of the time that passes, at most, goes into looking for partial files
+_IN_PLACE_ONLY = (
+    errno.EBUSY,
+    errno.EXDEV,
+    errno.EPERM,
+    errno.EACCES,
+)  # a file that is mounted by itself, a sticky folder
 _LINKS = 40  # that lead from one to the next; Linux follows as many
 _swept: dict[tuple[int, int], tuple[float, float]] = {}
 """Of a folder, by its device and inode: when it was looked through, and how long that took."""
@@ -262,7 +268,12 @@ def _replace(place: str, fill: Fill, old: os.stat_result, times: tuple[int, int]
         if os.name == "nt":
             os.close(fd)
             fd = -1
-        os.replace(partial, place)
+        try:
+            os.replace(partial, place)
+        except OSError as error:
+            if error.errno in _IN_PLACE_ONLY:
+                return False
+            raise
         return True
     finally:
         _discard(partial, fd)
