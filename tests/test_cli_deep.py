@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -164,6 +166,12 @@ def test_damaged_deep_files_are_refused_by_name() -> None:
     ]:
         with pytest.raises((Refused, OSError, SyntaxError), match=words if words != "PNG" else "."):
             kept(data)
+
+
+def test_what_reads_no_deep_png_does_not_wait_for_numba() -> None:
+    code = "import sys, jpegjax.cli.boxes; print('numba' in sys.modules, 'PIL.ImageCms' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's, which the command line keeps quiet too

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from .raster import Refused
 
@@ -14,6 +14,8 @@ __all__ = ["to_srgb"]
 
 def to_srgb(pixels: np.ndarray, bits: int, profile: bytes) -> np.ndarray:
     """uint8 RGB of uint8 RGB [H, W, 3] or CMYK [H, W, 4] (255 full ink) by perceptual intent. Refused where that fails."""
+    from PIL import ImageCms
+
     if bits != 8:
         raise Refused(f"{bits} bits a sample: --color-managed takes 8; say --depth 8 too")
     mode = "CMYK" if pixels.shape[2] == 4 else "RGB"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
-from ...simd import kernel
 from .raster import Raster, Refused
 
 __all__ = ["SIGNATURE", "chunk", "read_png", "write_png"]
@@ -20,8 +20,15 @@ _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2),
 _ROWS = 1 << 22  # bytes that are filtered and deflated at once
 
 
-@kernel
-def _unfilter(rows, bpp):
+@cache
+def _unfilter():
+    """The kernel, made when a file needs it: numba takes a while to load."""
+    from ...simd import kernel
+
+    return kernel(_undo)
+
+
+def _undo(rows, bpp):
     """Undo the filters of rows uint8 [H, 1 + n] in place (PNG 9.2). Returns whether every filter type was one of 0..4."""
     for y in range(rows.shape[0]):
         kind = rows[y, 0]
@@ -96,7 +103,7 @@ def read_png(data: bytes) -> Raster:
     rows, at = _inflated(parts, sum(sizes)), 0
     for view, size in zip(views, sizes, strict=True):
         part = rows[at : at + size].reshape(view.shape[0], -1)
-        if not _unfilter(part, 2 * channels):
+        if not _unfilter()(part, 2 * channels):
             raise Refused("damaged PNG: a row has no filter of the five")
         view[:] = np.ascontiguousarray(part[:, 1:]).view(">u2").reshape(view.shape)
         at += size
