@@ -44,6 +44,7 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     from ... import api
     from ...jpeg import codec
     from ...options import Limits
+    from .. import pictures
 
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (70, 90, 3), np.uint8)
@@ -97,6 +98,10 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         for options in [*ways, {"arithmetic": True}, {"progressive": True}, {"crop": (8, 8, 40, 40)}]:
             api.transcode(made[0], **options)
 
+    def png() -> None:
+        deep = pictures.save(rgb.astype(np.uint16) * 257, "png", bits=16, notes=[])
+        pictures.load(deep, precision=None, lossless=True)
+
     yield "encode", encodes()
     yield "encode, all samplings", samplings
     yield "encode --optimize", encodes(optimize=True)
@@ -107,6 +112,7 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "encode --arithmetic", encodes(arithmetic=True)
     yield "encode --precision 12", twelve
     yield "encode --lossless", lossless
+    yield "encode of deep PNG", png
     yield "decode of these", decodes()
     yield "decode --upsample nearest", decodes(upsample="nearest")
     yield "encode --tune all", encodes(tune=True)
