@@ -47,7 +47,8 @@ DJPEG = [
     Switch("bmp", 1), Switch("grayscale", 2), Switch("greyscale", 2), Switch("rgb", 2), Switch("scale", 1, "1/2"),
     Switch("pnm", 1), Switch("ppm", 1), Switch("dct", 2, "int"), Switch("nosmooth", 3), Switch("onepass", 3),
     Switch("dither", 2, "none"), Switch("dither", 2, "or"), Switch("maxmemory", 3, "9000"), Switch("outfile", 4, "y.ppm"),
-    Switch("memsrc", 2), Switch("report", 2), Switch("strict", 2), Switch("verbose", 1), Switch("debug", 2),
+    Switch("memsrc", 2), Switch("maxscans", 4, "20"),
+    Switch("report", 2), Switch("strict", 2), Switch("verbose", 1), Switch("debug", 2),
     Switch("colors", 1, "8", False), Switch("colours", 1, "8", False), Switch("quantize", 1, "8", False),
     Switch("fast", 1, None, False), Switch("rgb565", 4, None, False), Switch("gif", 1, None, False),
     Switch("gif0", 4, None, False), Switch("os2", 3, None, False), Switch("targa", 1, None, False),
@@ -225,3 +226,11 @@ def test_what_means_nothing_beside_lossless_is_said(run: Run, files: set[str], f
     assert answer.out == wanted and "not used" in answer.err and answer.code == 0
     assert run("encode", "-loss", "4,1", *flags, "p.ppm", "--quiet", redirected=True) == (0, wanted, "")
     assert run("encode", "-lossless", "p.ppm", redirected=True).out == jpegjax.encode(PICTURE, lossless=True)
+
+
+def test_more_scans_than_are_allowed_are_refused(run: Run) -> None:
+    Path("x.jpg").write_bytes(pillow(PICTURE, progressive=True))
+    for verb in ("decode", "transcode"):
+        refused = run(verb, "x.jpg", "-maxscans", "3", redirected=True)
+        assert refused.code == 1 and refused.out == b"" and "scans" in refused.err
+        assert run(verb, "x.jpg", "-maxs", "10", redirected=True).code == 0

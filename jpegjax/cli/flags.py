@@ -11,9 +11,9 @@ from .. import __version__
 from ..options import DecodeOptions, EncodeOptions, about
 
 __all__ = [
-    "Arithmetic", "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "Model", "Optimize",
-    "Output", "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes", "TargetMetric",
-    "Tune", "Upright", "Version", "said",
+    "Arithmetic", "Codec", "Depth", "Device", "Engine", "Inputs", "Jobs", "LimitMemory", "LimitPixels", "MaxScans", "Model",
+    "Optimize", "Output", "Overwrite", "Quiet", "Recursive", "Region", "Restart", "Scale", "Scans", "Strict", "TargetBytes",
+    "TargetMetric", "Tune", "Upright", "Version", "said",
 ]  # fmt: skip
 
 
@@ -53,6 +53,7 @@ LimitMemory = Annotated[
     str | None,
     typer.Option(help="Refuse files that need more MiB, or bytes as 500M, 1.5G; 0 for no limit. [default: 2048]"),
 ]
+MaxScans = Annotated[int | None, typer.Option(min=1, help="Refuse files of more scans. [default: 500]")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Use at most so many cores. [default: all]")]
 Upright = Annotated[bool, typer.Option("--exif-transpose", help=said("apply_exif_orientation", kind=DecodeOptions))]
 Scale = Annotated[str, typer.Option(help=said("scale", kind=DecodeOptions))]

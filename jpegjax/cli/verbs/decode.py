@@ -17,6 +17,7 @@ from ..flags import (
     Jobs,
     LimitMemory,
     LimitPixels,
+    MaxScans,
     Output,
     Overwrite,
     Quiet,
@@ -73,6 +74,7 @@ def decode(
     jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
     limit_memory: LimitMemory = None,
+    maxscans: MaxScans = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn JPEG files into pictures."""
@@ -91,7 +93,7 @@ def decode(
             upsample=upsample,
             apply_exif_orientation=exif_transpose,
             strict=strict,
-            limits=settings.limits(limit_pixels, limit_memory),
+            limits=settings.limits(limit_pixels, limit_memory, scans=maxscans),
         )
         if format is not None:
             check_choice("--format", format, _FORMATS)

@@ -15,6 +15,7 @@ from ..flags import (
     Jobs,
     LimitMemory,
     LimitPixels,
+    MaxScans,
     Overwrite,
     Quiet,
     Recursive,
@@ -145,7 +146,7 @@ def transcode(
     jobs: Jobs = None,
     limit_pixels: LimitPixels = None,
     limit_memory: LimitMemory = None,
-    maxscans: Annotated[int | None, typer.Option(min=1, help="Refuse files of more scans. [default: 500]")] = None,
+    maxscans: MaxScans = None,
     maxmemory: Annotated[
         str | None, typer.Option(metavar="N", help="Refuse files that need more kbytes; with M, Mbytes.")
     ] = None,

@@ -63,7 +63,7 @@ DJPEG = (
     Word("icc", 1, ("--icc",), takes=True),
     Word("map", 3, takes=True, refused=_PALETTE),
     _MEMORY,
-    Word("maxscans", 4, takes=True, refused="scans are limited to 500 whatever is said"),
+    Word("maxscans", 4, ("--maxscans",), takes=True),
     Word("nosmooth", 3, ("--upsample=nearest",)),
     Word("onepass", 3),
     Word("os2", 3, refused="-bmp writes Windows BMP, which all read"),
