@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..options import (
@@ -162,8 +163,62 @@ def encode(
         ValueError: An argument or a shape is out of range, options contradict one another, or a target is out of reach;
             the message then says what the image's range is.
     """
+    given = (
+        like, quality, subsampling, qtables, qslots, color, smoothing, optimize, progressive, arithmetic, scans, restart_rows,
+        restart_blocks, tune, target_bytes, target_metric, icc_profile, exif, xmp, comment, dpi, precision, mode, lossless,
+        predictor, point_transform, streamtype,
+    )  # fmt: skip
+    usual = like is None and _SCALARS.issuperset(map(type, given))
+    options: EncodeOptions = (_known_options if usual else _options)(*given)
+    check_choice("engine", engine, ENGINES)
+    check_choice("errors", errors, ERRORS)
+    batch, single = as_images(images, options, errors)
+    if options.color is ColorSpace.GRAY:
+        batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
+    maps = as_gain_maps(gain_map, batch, single, options)
+    results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
+    if maps is not None:
+        results = attached(results, maps, engine, device)
+    files = settled(results, single, errors)
+    return files[0] if single else files
+
+
+_SCALARS = {int, bool, str, type(None)}
+"""Types whose values are equal only to what means the same: options of them alone are checked once, not for each picture."""
+
+
+def _options(
+    like: Any,
+    quality: Any,
+    subsampling: Any,
+    qtables: Any,
+    qslots: Any,
+    color: Any,
+    smoothing: Any,
+    optimize: Any,
+    progressive: Any,
+    arithmetic: Any,
+    scans: Any,
+    restart_rows: Any,
+    restart_blocks: Any,
+    tune: Any,
+    target_bytes: Any,
+    target_metric: Any,
+    icc_profile: Any,
+    exif: Any,
+    xmp: Any,
+    comment: Any,
+    dpi: Any,
+    precision: Any,
+    mode: Any,
+    lossless: Any,
+    predictor: Any,
+    point_transform: Any,
+    streamtype: Any,
+) -> EncodeOptions:
+    """The options of `encode`'s arguments."""
     given = kept(like, quality, subsampling, qtables, qslots)
-    options = EncodeOptions(
+    return EncodeOptions(
         **given._asdict(),
         color=color,
         smoothing=smoothing,
@@ -183,17 +238,9 @@ def encode(
         point_transform=point_transform,
         streamtype=streamtype,
     )
-    check_choice("engine", engine, ENGINES)
-    check_choice("errors", errors, ERRORS)
-    batch, single = as_images(images, options, errors)
-    if options.color is ColorSpace.GRAY:
-        batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
-    maps = as_gain_maps(gain_map, batch, single, options)
-    results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
-    if maps is not None:
-        results = attached(results, maps, engine, device)
-    files = settled(results, single, errors)
-    return files[0] if single else files
+
+
+_known_options: Any = lru_cache(maxsize=256, typed=True)(_options)
 
 
 def encode_each(

@@ -85,7 +85,16 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     if options.streamtype == 1:
         pick(engine, device)
         return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)
-    plans = [_attempted(lambda image: plan(image.shape, options))(image) for image in images]
+    planned = _attempted(lambda shape: plan(shape, options))
+    known: dict[tuple[int, ...], Plan] = {}
+    plans = []
+    for image in images:
+        found = known.get(image.shape)
+        if found is None:
+            found = planned(image.shape)
+            if not isinstance(found, Exception):  # each has an error of its own
+                known[image.shape] = found
+        plans.append(found)
     if stop and any(isinstance(p, Exception) for p in plans):
         return plans
     good = [i for i, p in enumerate(plans) if not isinstance(p, Exception)]
