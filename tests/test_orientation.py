@@ -142,6 +142,7 @@ FORMS = {
     "the second": f"<rdf:RDF {RDF}><rdf:Description/><rdf:Description {TIFF} tiff:Orientation='6'/></rdf:RDF>",
     "zeros behind": f"<rdf:RDF {RDF}><rdf:Description {TIFF} tiff:Orientation='6'/></rdf:RDF>\0\0\0",
     "another encoding": f"<?xml version='1.0' encoding='UTF-16'?><rdf:RDF {RDF}><d {TIFF} tiff:Orientation='6'/></rdf:RDF>",
+    "a blank in a namespace": f"<rdf:RDF {RDF} xmlns:b='a b'><d {TIFF} b:c='' tiff:Orientation='6'/></rdf:RDF>",
     "an empty one first": f"<rdf:RDF {RDF}><d {TIFF} tiff:Orientation=''/><d {TIFF} tiff:Orientation='6'/></rdf:RDF>",
 }
 

@@ -110,7 +110,7 @@ class _Walk:
         self.fresh: dict[str, str] = {}
         self.prefixes: dict[str, str] = {}
         self.text: list[str] = []
-        self.parser = expat.ParserCreate("utf-8", " ")
+        self.parser = expat.ParserCreate("utf-8", "\n")  # a namespace that holds the separator is refused
         p: Any = self.parser
         p.ordered_attributes = p.buffer_text = True
         p.StartElementHandler, p.EndElementHandler = self.start, self.end
@@ -136,6 +136,7 @@ class _Walk:
 
     def start(self, name: str, attributes: list[str]) -> None:
         own, self.fresh = self.fresh, {}
+        name = name.replace("\n", " ")
         if not self.depth and (self.over or name != RDF + "RDF"):
             return
         self.depth += 1
@@ -152,7 +153,9 @@ class _Walk:
             self.found.prefixes = dict(self.prefixes)
         elif self.depth == 2:
             self.found.descriptions.append(Description(at, stop, stop, tag, own))
-            self.add_attributes(written, dict(zip(attributes[::2], attributes[1::2], strict=True)))
+            self.add_attributes(
+                written, dict(zip((a.replace("\n", " ") for a in attributes[::2]), attributes[1::2], strict=True))
+            )
         else:
             self.found.descriptions[-1].properties.append(Property(name, True, "", at, stop, stop, stop))
             self.text.clear()
