@@ -124,6 +124,9 @@ def test_a_real_shell(tmp_path: Path) -> None:
     assert shell("JPEGJAX - encode x.png > y.jpg && JPEGJAX - decode < y.jpg > y.ppm", tmp_path) == (0, "")
     assert (tmp_path / "y.jpg").read_bytes() == pillow(photo())
     assert (tmp_path / "y.ppm").read_bytes() == pnm(pillow_pixels(pillow(photo())))
+    (tmp_path / "cut.jpg").write_bytes(pillow(photo())[:-60])
+    assert shell("JPEGJAX - decode cut.jpg 2>&- > cut.ppm", tmp_path) == (2, "")
+    assert len((tmp_path / "cut.ppm").read_bytes()) == len((tmp_path / "y.ppm").read_bytes())
     assert shell("JPEGJAX - info y.jpg <&- >&-; JPEGJAX - info - <&-", tmp_path) == (
         1,
         "jpegjax: stdin: stdin is closed\n",

@@ -21,8 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .paths import UsageError
     from .words import spelled
 
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed; print would put what is for stderr into a picture on stdout
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
