@@ -301,3 +301,13 @@ def test_memory_counts_what_is_held_at_a_time():
     ):
         with pytest.raises(LimitExceeded, match=r"Limits\.memory"):
             function(grey, limits=Limits(memory=most // 10 * 9), **options)
+
+
+def test_deep_samples_are_charged(monkeypatch):
+    """Scaled up, a small file of 12 bits asks for more than what its blocks cost."""
+    data = jpegjax.encode(np.full((400, 400), 2000, np.uint16), precision=12, arithmetic=True)
+    monkeypatch.setattr(budget, "_FREE_STEPS", 2500 + 64 + 400 * 400 // 6 + 1000)
+    limits = Limits(steps_per_byte=0)
+    assert jpegjax.decode(data, limits=limits).shape == (400, 400)
+    with pytest.raises(LimitExceeded, match=r"Limits\.steps_per_byte is 0"):
+        jpegjax.decode(data, limits=limits, scale=2)

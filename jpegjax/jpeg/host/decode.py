@@ -36,6 +36,9 @@ from .window import Region, Window, channels_of, used_of, whole, window_of
 
 __all__ = ["decode_image", "picture_planes"]
 
+_DEEP_SAMPLES = 6
+"""Samples of more than 8 bits that cost a step of `Limits.steps_per_byte`; scaled up, a stub of a file can ask for billions."""
+
 Notes = list[tuple[str, int]]
 
 
@@ -73,6 +76,7 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
             nbytes = prod(window.shape) * channels_of(frame, options.mode)
             if frame.precision != 8:  # through samples of all components, 16 bits each
+                reader.budget.charge(nbytes // _DEEP_SAMPLES, reader.position)
                 nbytes = 2 * (nbytes + sum(s.rows * s.columns * s.size**2 for s in window.shares()))
             if options.partial:
                 _check_limits(nbytes, region, options, reader)
