@@ -97,9 +97,9 @@ def files(tmp_path: Path) -> set[str]:
 
 
 def one_switch(run: Run, verb: str, switch: Switch, files: set[str], thorough: bool) -> None:
-    """Its name, the shortest form and one that is too short; thorough: every abbreviation, in small and in capital letters."""
+    """Its shortest form and one that is too short; thorough: every abbreviation, in small and in capital letters."""
     source = "p.ppm" if verb == "encode" else "p.jpg"
-    few = {max(switch.least - 1, 1), switch.least, len(switch.word)}
+    few = {max(switch.least - 1, 1), switch.least}
     for length in range(1, len(switch.word) + 1) if thorough else sorted(few):
         small = f"-{switch.word[:length]}"
         for typed in {small, small.upper()} if thorough else {small}:
