@@ -59,9 +59,8 @@ def run(words: list[str], cache: str, report: Path) -> tuple[float, dict[str, tu
     """(CPU seconds of the process, kernel → (seconds, how many signatures))."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, "-c", CHILD, str(report), *words], env=environment, check=True, stdout=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-c", CHILD, str(report), *words, "--quiet"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return seconds, json.loads(report.read_text())
@@ -73,7 +72,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", type=int, default=10, help="how many of the dearest kernels are listed")
-    parser.add_argument("--verbs", default="encode,decode,transcode")
+    parser.add_argument("--verbs", default="encode,decode,transcode", help="with commas between")
     options = parser.parse_args()
     y, x = np.mgrid[:512, :768]
     picture = np.stack([(x * k + y * y // 97) % 256 for k in (1, 2, 3)], -1).astype(np.uint8)
