@@ -250,6 +250,14 @@ def test_hostile_trailers_take_linear_time(filling: bytes) -> None:
     assert growth(jpegjax.info, *files) < 24
 
 
+def test_long_namespaces_are_refused() -> None:
+    """expat spells them out in every name, so that time would grow with the square of the packet."""
+    long = f'<x xmlns="{"a" * 30_000}"><!-- http://ns.google.com/photos/ -->{"<a/>" * 8_000}</x>'
+    assert "a namespace of 30000 characters" in jpegjax.info(with_segments(A, xmp_segment(long))).warnings[-1][0]
+    fitting = f'<x xmlns="{"a" * 1024}" xmlns:c="http://ns.google.com/photos/1.0/camera/" c:MotionPhoto="1"/>'
+    assert not jpegjax.info(with_segments(A, xmp_segment(fitting))).warnings
+
+
 def test_entities_and_deep_nesting_are_refused() -> None:
     camera = "http://ns.google.com/photos/1.0/camera/"
     bomb = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><x xmlns:i="{camera}" i:a="&a;"/>'

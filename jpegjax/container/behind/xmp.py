@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
+from ..metadata.outline import checked_namespace
+
 __all__ = [
     "CAMERA", "CONTAINER", "GOOGLE", "HDRGM", "Packet", "Value", "directory", "is_gain_map", "mended", "packet_of",
     "properties_of", "read_packet",
@@ -84,7 +86,7 @@ class _Reader:
         raise ValueError("XMP holds a document type, which is not read")
 
     def namespace(self, prefix: str | None, uri: str | None) -> None:
-        self.prefixes[prefix or ""] = uri or ""
+        self.prefixes[prefix or ""] = checked_namespace(uri)
 
     def put(self, namespace: str, name: str, value: Value) -> None:
         if namespace in _ITEMS:

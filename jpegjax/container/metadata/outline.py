@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-__all__ = ["RDF", "Description", "Outline", "Property", "as_utf8", "from_utf8", "outline"]
+__all__ = ["RDF", "Description", "Outline", "Property", "as_utf8", "checked_namespace", "from_utf8", "outline"]
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
 """Names are a namespace, a blank, and the name within it."""
@@ -87,6 +87,13 @@ def from_utf8(text: bytes, codec: str, like: bytes) -> bytes:
     return (mark + text.decode()).encode(codec)
 
 
+def checked_namespace(uri: str | None) -> str:
+    """What a declaration says, "" for none; ValueError where it is long: expat spells it out in every name."""
+    if uri is not None and len(uri) > _MAX_NAMESPACE:
+        raise ValueError(f"a namespace of {len(uri)} characters")
+    return uri or ""
+
+
 def _start_tag(packet: bytes, start: int) -> tuple[int, bytes, list[re.Match[bytes]]]:
     """(offset behind the start tag at `start`, its name, its attributes)."""
     p = start + 1
@@ -121,11 +128,9 @@ class _Walk:
         raise ValueError("a document type has no place in it")
 
     def declared(self, prefix: str | None, uri: str | None) -> None:
-        name = prefix or ""
-        if len(uri or "") > _MAX_NAMESPACE:  # expat spells it out in every name
-            raise ValueError(f"a namespace of {len(uri or '')} characters")
+        name, space = prefix or "", checked_namespace(uri)
         self.outer.append((name, self.prefixes.get(name)))
-        self.prefixes[name] = self.fresh[name] = uri or ""
+        self.prefixes[name] = self.fresh[name] = space
 
     def undeclared(self, _: str | None) -> None:
         name, before = self.outer.pop()
