@@ -95,6 +95,6 @@ class Budget:
 
     def _refuse(self, at: int) -> NoReturn:
         each = self.limits.steps_per_byte
-        raise LimitExceeded(f"this takes more than {_FREE_STEPS:,} steps and {each} for each of {self.size} bytes; "
+        raise LimitExceeded(f"the file takes more than {_FREE_STEPS:,} steps and {each} for each of {self.size} bytes; "
                             f"Limits.steps_per_byte is {each}; raise it or pass limits=Limits(steps_per_byte=None) to "
                             "decode the file", at)  # fmt: skip
