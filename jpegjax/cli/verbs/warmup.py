@@ -13,11 +13,11 @@ __all__ = ["warmup"]
 
 
 def warmup() -> None:
-    """Compile every CPU kernel now, so that no later call waits; for container images, say RUN jpegjax warmup.
+    """Compile the CPU kernels of JPEG now, so that no later call waits; for container images, say RUN jpegjax warmup.
 
     The code lies in NUMBA_CACHE_DIR, else beside the package, else in the user's cache folder; whoever may read it there needs
     no compiler's time. What is there already is only read. It is for the kind of CPU that this runs on: another kind
-    compiles its own. JAX's programs (--engine xla) depend on sizes and are not among it.
+    compiles its own. JAX's programs (--engine xla, --codec) depend on sizes and are not among it.
     """
     from ...run.compilation import record
     from ..waiting import unkept
@@ -73,10 +73,23 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         for image in (deep, deep[..., 0]):
             encode(image, precision=12)
             encode(image, precision=12, progressive=True)
+        for scale in (1 / 2, 2):
+            api.decode(made[-1], scale=scale, **free)
 
     def lossless() -> None:
         for image in (rgb, gray, rgb.astype(np.uint16) * 257, gray.astype(np.uint16) * 257):
             encode(image, lossless=True)
+            api.decode(made[-1], mode="L", **free)
+        api.decode(api.encode(gray, lossless=True), mode="RGB", **free)
+
+    def crops() -> None:
+        restarts = api.encode(np.tile(rgb, (3, 2, 1)), restart_rows=1, engine="host")
+        api.decode(restarts, crop=(8, 150, 40, 40), **free)
+
+    def tuned() -> None:
+        large = np.tile(rgb, (3, 3, 1))  # small ones are tuned without the field
+        for image in (rgb, large, large[..., 0]):
+            api.encode(image, tune=True, engine="host")
 
     def decodes(**options: Any) -> Callable[[], None]:
         def run() -> None:
@@ -109,11 +122,14 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "decode", decodes()
     yield "decode --scale", scaled
     yield "transcode", transcodes
+    yield "decode --crop", crops
+    yield "encode --smooth", encodes(smoothing=10)
     yield "encode --arithmetic", encodes(arithmetic=True)
+    yield "encode --arithmetic --progressive", encodes(arithmetic=True, progressive=True)
     yield "encode --precision 12", twelve
     yield "encode --lossless", lossless
     yield "encode of deep PNG", png
     yield "decode of these", decodes()
     yield "decode --upsample nearest", decodes(upsample="nearest")
-    yield "encode --tune all", encodes(tune=True)
+    yield "encode --tune all", tuned
     yield "coefficients", lambda: codec.read(made[:8], api.decoding.DecodeOptions())
