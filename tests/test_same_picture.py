@@ -14,7 +14,7 @@ from pictures import picture
 from PIL import Image
 
 import jpegjax
-from jpegjax import CorruptJpeg
+from jpegjax import CorruptJpeg, UnsupportedJpeg
 
 CODINGS: list[dict] = [
     {},
@@ -108,6 +108,15 @@ def apart(joined: list[bytes]) -> list[bytes]:
 def test_repeated_identifiers(joined: list[bytes], ids: tuple[int, int, int], options: dict) -> None:
     for data in joined:
         check(changed(data, ids), options)
+
+
+@pytest.mark.parametrize("ids", [(1, 1, 1), (1, 2, 2), (1, 2, 1), (0, 0, 7), (82, 82, 66)], ids=str)
+def test_repeated_identifiers_of_progressive_scans(apart: list[bytes], ids: tuple[int, int, int]) -> None:
+    """Some components' scans go to others; decoders smooth what is left, which no file with all its scans would show."""
+    for data in apart[1::2]:
+        for options in CODINGS:
+            with pytest.raises(UnsupportedJpeg, match="identifiers of components repeat"):
+                anew(changed(data, ids), options)
 
 
 @pytest.mark.parametrize("options", CODINGS, ids=str)

@@ -137,7 +137,8 @@ def transcode(
     Raises:
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged.
         UnsupportedJpeg: The file is lossless, or of a process or layout that this library does not decode, or a picture behind
-            its first one cannot be turned or cropped with it.
+            its first one cannot be turned or cropped with it, or progressive scans are unfinished because components share
+            an identifier: decoders smooth those, and would not smooth the new file.
         LimitExceeded: The file would cost more than limits allow.
         ValueError: An argument is out of range, a region lies outside the picture, a script does not suit it, perfect is set
             and an edge cannot be mirrored, apply_exif_orientation is and trim says not what becomes of such an edge,

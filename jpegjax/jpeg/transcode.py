@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..container import orientation_of, parse_header
+from ..container import Reader, orientation_of, parse_header
 from ..container.budget import Budget
 from ..container.carry import Retold, carried_head, without_color
 from ..container.write import opening
@@ -107,6 +107,16 @@ def _changed_regions(picture: Picture, options: TranscodeOptions, other: Picture
     return planes, frame, tables
 
 
+def _check_finished(reader: Reader) -> None:
+    """UnsupportedJpeg where a repeated identifier keeps scans from their component: decoders smooth what is then unfinished,
+    and would not smooth a file with all its scans."""
+    frame = reader.require_frame()
+    repeated = len({k.id for k in frame.components}) < len(frame.components)
+    if repeated and frame.process.progressive and any(any(bits[:10]) for bits in reader.coefficient_bits):
+        raise UnsupportedJpeg("identifiers of components repeat, so that progressive scans are unfinished, which decoders "
+                              "smooth and whole ones not", reader.frame_offset)  # fmt: skip
+
+
 def _turned(data: bytes, turn: Turn, limits: Limits) -> bytes:
     """A file turned without loss, edges and all; ValueError where that cannot be."""
     rotate, flip = _SPELLED[turn]
@@ -159,6 +169,7 @@ def _transcode(
         if damaged and options.strict:
             raise CorruptJpeg(*damaged[0])
     reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
+    _check_finished(reader)
     frame, turn = reader.require_frame(), ROTATIONS[options.rotate].then(FLIPS[options.flip])
     steps = reader.qtables
     if instead is not None:
