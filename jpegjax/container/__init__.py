@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cache import parse_header
+from .cache import header_of, parse_header
 from .inspect import JpegInfo, estimate_quality, inspect, subsampling_name
 from .metadata import Metadata, orientation_of, read_metadata
 from .parse import Reader
@@ -19,6 +19,7 @@ __all__ = [
     "dri",
     "estimate_quality",
     "header",
+    "header_of",
     "inspect",
     "orientation_of",
     "parse_header",

@@ -14,7 +14,7 @@ from ..types import ColorSpace
 from .markers import SOS
 from .parse import DEFAULT_LIMITS, Reader
 
-__all__ = ["parse_header"]
+__all__ = ["header_of", "parse_header"]
 
 _CACHE_ENTRIES = 128
 _CACHED_HEADER = 8192
@@ -43,6 +43,11 @@ def _header_end(data: bytes | memoryview) -> int:
     p = found.end()
     end = p + (data[p] << 8 | data[p + 1])
     return end if end <= min(len(data), _CACHED_HEADER) else 0
+
+
+def header_of(data: bytes | memoryview) -> bytes:
+    """All up to the data of the first scan, which `parse_header` reads alike in all files; b"" where it is long, or odd."""
+    return bytes(data[: _header_end(data)])
 
 
 def parse_header(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
-from ..container import parse_header
+from ..container import header_of, parse_header
 from ..errors import JpegError, UnsupportedJpeg, forget_locals
 from ..options import DecodeOptions, EncodeOptions
 from ..run.engines import pick
@@ -28,6 +28,7 @@ __all__ = ["decode", "encode", "encode_planned", "encode_recipes", "plan", "read
 Notes = list[tuple[str, int]]
 Plan = tuple[Frame, tuple[np.ndarray, ...]]
 
+_SMALL_BYTES = 1 << 16  # of a file whose picture may be small
 _GROUP_BYTES = 1 << 22  # of files that are opened together: some 30 Mpixel
 
 
@@ -108,11 +109,7 @@ def encode_planned(
 ) -> list[Any]:
     """Plain files of images as for `encode`, each by its `plan`."""
     if pick(engine, device) == "host":
-        from .host import encode_image
-
-        pairs = list(zip(images, plans, strict=True))
-        one = _attempted(lambda p: encode_image(np.ascontiguousarray(p[0]), p[1][0], p[1][1], options), stop)
-        return run_parallel(one, pairs)
+        return _encode_on_host(images, plans, options, stop)
     from .device import transform_batch
 
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
@@ -121,6 +118,28 @@ def encode_planned(
     for i, planes in transform_batch(images, frames, tables, device, options.smoothing):
         pending[i] = submit(coded, (planes, frames[i], tables[i]))
     return [p.result() for p in pending]
+
+
+def _encode_on_host(images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, stop: bool) -> list[Any]:
+    from .host import SMALL_PIXELS, are_plain, encode_image, encode_images, in_groups
+
+    one = _attempted(lambda i: encode_image(np.ascontiguousarray(images[i]), plans[i][0], plans[i][1], options), stop)
+    if len(images) == 1:
+        return [one(0)]
+
+    def some(numbers: list[int]) -> Sequence[bytes | None]:
+        try:
+            return encode_images([np.ascontiguousarray(images[i]) for i in numbers], *plans[numbers[0]], options)
+        except ValueError:  # of one of them
+            return [None] * len(numbers)
+
+    kinds: dict[int, int | None] = {}
+    for plan in plans:
+        frame = plan[0]
+        if id(plan) not in kinds:
+            small = frame.height * frame.width <= SMALL_PIXELS and are_plain(frame, options)
+            kinds[id(plan)] = id(plan) if small else None
+    return in_groups([kinds[id(plan)] for plan in plans], one, some)
 
 
 def encode_recipes(
@@ -180,9 +199,7 @@ def decode(
     if options.picture:
         return of_pictures(lambda chosen, these: decode(chosen, these, engine, device), files, options)
     if pick(engine, device) == "host":
-        from .host import decode_image
-
-        return run_parallel(_caught(lambda data: decode_image(data, options), ValueError), files)
+        return _decode_on_host(files, options)
     from .device import local_devices, reconstruct_batch
     from .host import decode_image, picture_planes
 
@@ -215,6 +232,16 @@ def decode(
         first = local_devices(device)[0]
         results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
     return results
+
+
+def _decode_on_host(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+    from .host import decode_image, decode_images, in_groups
+
+    one = _caught(lambda i: decode_image(files[i], options), ValueError)
+    if len(files) == 1:
+        return [one(0)]
+    kinds = [header_of(data) or None if len(data) <= _SMALL_BYTES else None for data in files]
+    return in_groups(kinds, one, lambda numbers: decode_images([files[i] for i in numbers], options))
 
 
 def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:

@@ -34,8 +34,8 @@ from ..run.memory import borrow, sparse_zeros
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, Process, Scan
 
 __all__ = [
-    "body", "decode_image", "encode_image", "plain_file", "plain_tables", "sequential_script", "table_slot", "tables_alone",
-    "write_scans",
+    "body", "decode_image", "encode_image", "plain_file", "plain_opening", "plain_tables", "sequential_script", "table_slot",
+    "tables_alone", "write_scans",
 ]  # fmt: skip
 
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
@@ -113,6 +113,12 @@ _bare_opening = lru_cache(opening)
 """Of a colour, without metadata."""
 
 
+def plain_opening(frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata) -> bytes:
+    """All that stands before the data of a `plain_file`."""
+    first = opening(frame.color, metadata) if metadata else _bare_opening(frame.color)
+    return first + _plain_start(frame, steps, interval)
+
+
 def plain_file(
     frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata, segments: Sequence[tuple[int, bytes]]
 ) -> bytes:
@@ -121,8 +127,7 @@ def plain_file(
     steps: per component uint16 [64] in natural order. interval: MCUs between restarts, 0 for none. segments: parts of the
     data, each with the number of the restart segment that it begins.
     """
-    first = opening(frame.color, metadata) if metadata else _bare_opening(frame.color)
-    parts = [first, _plain_start(frame, steps, interval)]
+    parts = [plain_opening(frame, steps, interval, metadata)]
     for number, data in segments:
         parts += [bytes([0xFF, 0xD0 + (number - 1) % 8]), data] if number else [data]
     return b"".join([*parts, EOI])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .decode import decode_image, picture_planes
-from .encode import encode_image, transform
+from .decode import decode_image, decode_images, picture_planes
+from .encode import are_plain, encode_image, encode_images, transform
+from .groups import SMALL_PIXELS, in_groups
 from .view import reconstruct
 
-__all__ = ["decode_image", "encode_image", "picture_planes", "reconstruct", "transform"]
+__all__ = [
+    "SMALL_PIXELS", "are_plain", "decode_image", "decode_images", "encode_image", "encode_images", "in_groups",
+    "picture_planes", "reconstruct", "transform",
+]  # fmt: skip

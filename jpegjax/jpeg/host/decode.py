@@ -5,36 +5,40 @@ Entropy decoding runs up to the window's last MCU row, from the restart marker b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
+from ...coding.restarts import DAMAGE_FIELDS
 from ...coding.sequential.decode import (
+    DATA,
     DECODE_SCRATCH,
     ENDED,
+    LENGTH,
     decode_state,
     decode_tables,
-    finish_decode,
     restart_segments,
     scan_notes,
 )
-from ...container import Reader, orientation_of, parse_header
-from ...errors import LimitExceeded, UnsupportedJpeg
+from ...container import Reader, header_of, orientation_of, parse_header
+from ...errors import JpegError, LimitExceeded, UnsupportedJpeg
+from ...kernels.planes import Picture
 from ...options import DecodeOptions
-from ...run.memory import borrow, scratch
+from ...run.memory import address, borrow, scratch
 from ...run.threads import run_parallel
 from .. import files as entropy
 from ..inks import are_inks, rgb_of_inks
 from ..lossless import decode_lossless
+from .groups import SMALL_PIXELS
 from .parts import row_parts
 from .strips import Coding
 from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
-__all__ = ["decode_image", "picture_planes"]
+__all__ = ["decode_image", "decode_images", "picture_planes"]
 
 _DEEP_SAMPLES = 6
 """Samples of more than 8 bits that cost a step of `Limits.steps_per_byte`; scaled up, a stub of a file can ask for billions."""
@@ -60,8 +64,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
 def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, Notes]:
     """`decode_image` of a file whose header is read, to a mode that its decoder gives."""
     with _refusals_at(reader):
-        frame, scan = reader.require_frame(), reader.scan
-        assert scan is not None
+        frame = reader.require_frame()
         turned = options.apply_exif_orientation and options.crop is not None
         orientation = orientation_of(reader.data, reader.segments)[0] if turned else 1
         if frame.process.lossless:
@@ -71,8 +74,7 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
             pixels, notes = decode_lossless(reader, options.mode)
             return _cut(pixels, region), notes
         window, region = window_of(frame, orientation, options)
-        apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
-        if apart or scan.components != tuple(range(len(frame.components))):
+        if not _in_one_scan(reader):
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
             nbytes = prod(window.shape) * channels_of(frame, options.mode)
             if frame.precision != 8:  # through samples of all components, 16 bits each
@@ -113,11 +115,13 @@ def _picture_of_scan(
             position = int(offsets[segment])
         state = decode_state(octets, position, interval, segment & 7)
         tables, steps = decode_tables(scan.dc_tables, scan.ac_tables), view.dequantisers(qtables)
-        coding = Coding(view.geometry, wide, tables.addresses, state, scratch("work", DECODE_SCRATCH))
-        mcu = segment * interval
-        decode_window(mcu, row0, first, end, view.left, coding, steps.addresses, view.strips, picture, view.scaled)
-        if end < rows or window.row1 == high:
-            finish_decode(state)
+        through = end < rows or window.row1 == high
+        coding = Coding(view.geometry, wide, tables.addresses, state[None], scratch("work", DECODE_SCRATCH))
+        decode_window(
+            segment * interval, row0, first, end, view.left, coding, steps.addresses, view.strips,
+            np.array([picture.address], np.int64), picture, view.scaled, int(through),
+        )  # fmt: skip
+        if through:
             return scan_notes(state)
         # the rest of the scan is not needed, though it may have been read ahead
         return scan_notes(state, but=int(ENDED))
@@ -130,6 +134,55 @@ def _picture_of_scan(
     for message, offset in found[0]:
         reader.warn(message, offset)
     return pixels
+
+
+def decode_images(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[np.ndarray, Notes] | None]:
+    """`decode_image` of small files of one `header_of`; None for those that are damaged, or all where it is not so simple."""
+    count, first = len(files), files[0]
+    refused: list[tuple[np.ndarray, Notes] | None] = [None] * count
+    try:
+        reader = parse_header(first, options.limits, options.strict, options.tables, options.color)
+        frame, scan, position = reader.require_frame(), reader.scan, reader.position
+        if (
+            scan is None
+            or position != len(header_of(first))
+            or reader.warnings
+            or reader.lines_offset is not None
+            or frame.width * frame.height > SMALL_PIXELS
+            or options.partial
+            or frame.process.lossless
+            or not _in_one_scan(reader)
+            or (options.mode == "RGB" and are_inks(frame))
+        ):
+            return refused
+        window = whole(frame)
+        view = view_of(window, options.mode, options.upsample)
+        _check_limits(prod(view.shape), (0, 0, frame.width, frame.height), options, reader)
+    except JpegError:
+        return refused
+    joined = np.frombuffer(b"".join(files), np.uint8)
+    sizes = np.array([len(data) for data in files], np.int64)
+    states = np.tile(decode_state(joined, position, scan.restart_interval), (count, 1))
+    states[:, DATA] += np.cumsum(sizes) - sizes
+    states[:, LENGTH] = sizes
+    shape = view.shape[:2] if view.shape[2] == 1 else view.shape
+    pictures = [np.empty(shape, np.uint8) for _ in files]
+    images = np.array([address(p) for p in pictures], np.int64)
+    tables, steps = decode_tables(scan.dc_tables, scan.ac_tables), view.dequantisers(_latched(reader))
+    high, wide = window.mcus
+    coding = Coding(view.geometry, wide, tables.addresses, states, scratch("work", DECODE_SCRATCH))
+    decode_window(
+        0, 0, 0, high, view.left, coding, steps.addresses, view.strips, images, Picture(0, *view.shape), view.scaled, 1
+    )
+    damaged = [any(counts) for counts in states[:, :DAMAGE_FIELDS:2].tolist()]
+    return [None if bad else (pixels, []) for pixels, bad in zip(pictures, damaged, strict=True)]
+
+
+def _in_one_scan(reader: Reader) -> bool:
+    """Whether the first scan is sequential, of 8 bits and of all components, so that pixels need no planes."""
+    frame, scan = reader.require_frame(), reader.scan
+    apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic
+    return not apart and scan is not None and scan.components == tuple(range(len(frame.components)))
 
 
 def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], Notes]:

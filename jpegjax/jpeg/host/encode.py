@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from ...coding.geometry import ADDRESS, COLUMNS, FIRST_ROW, ROWS, V
 from ...coding.sequential.encode import (
+    BITS,
     ERROR,
     ERRORS,
+    INTERVAL,
     NEXT_RESTART,
+    PREDICTORS,
+    TO_GO,
     WRITTEN,
     EncodeTables,
     encode_rows,
@@ -20,6 +25,7 @@ from ...coding.sequential.encode import (
     row_bytes,
     scratch_bytes,
 )
+from ...container import EOI
 from ...kernels import twelve_bit
 from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
@@ -34,7 +40,7 @@ from .. import files
 from .parts import row_parts
 from .strips import Coding, strip_geometry
 
-__all__ = ["encode_image", "transform"]
+__all__ = ["are_plain", "encode_image", "encode_images", "transform"]
 
 
 class Layout:
@@ -90,18 +96,32 @@ def _transform_rows(row0, row1, picture, strips, geometry, tables, planes):
 
 
 @kernel
-def _encode_strips(row0, row1, picture, strips, tables, coding, out):
-    """MCU rows row0..row1-1 to entropy-coded data; answers as `encode_rows` does."""
+def _encode_strips(row, row0, row1, images, picture, strips, tables, coding, out, ends):
+    """MCU rows row0..row1-1 of pictures, the first one from `row` on, to entropy-coded data, one behind the other.
+
+    images: int64 [n], addresses of pictures that are otherwise as `picture` says. ends: int64 [n], where in `out` each
+    one's data end. Answers (pictures done, row reached in the next), the row as `encode_rows` does.
+    """
     geometry, mcus_wide, codes, state, work = coding
     blocks = geometry[:, ADDRESS].copy()
-    for m in range(row0, row1):
-        _load_strip(m, picture, strips, geometry, tables, blocks)
+    for i in range(len(images)):
+        image = Picture(images[i], picture.height, picture.width, picture.channels)
+        for m in range(row, row1):
+            _load_strip(m, image, strips, geometry, tables, blocks)
+            for c in range(len(geometry)):
+                geometry[c, FIRST_ROW] = m * geometry[c, V]
+            reached = encode_rows(geometry, mcus_wide, m, m + 1, codes, state, work, out)
+            if reached != m + 1:
+                return i, reached
+        if finish_encode(state, out) < 0:
+            return i, row1
+        ends[i] = state[WRITTEN]
+        state[TO_GO] = state[INTERVAL]
+        state[BITS] = state[NEXT_RESTART] = 0
         for c in range(len(geometry)):
-            geometry[c, FIRST_ROW] = m * geometry[c, V]
-        reached = encode_rows(geometry, mcus_wide, m, m + 1, codes, state, work, out)
-        if reached != m + 1:
-            return reached
-    return row1
+            state[PREDICTORS + c] = 0
+        row = row0
+    return len(images), row0
 
 
 @lru_cache(maxsize=256)
@@ -155,43 +175,71 @@ def transform(
 
 
 def _entropy_coded(
-    image: np.ndarray, frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
-) -> bytes:
-    """MCU rows row0..row1-1 of an image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
+    images: Sequence[np.ndarray], frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
+) -> list[bytes]:
+    """MCU rows row0..row1-1 of each image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
     layout, tables = _layout(frame), _quantisers(steps)
     state = encode_state(interval)
     if interval:
         state[NEXT_RESTART] = row0 * layout.mcus_wide // interval % 8
     work = scratch("work", layout.scratch_bytes)
     coding = Coding(layout.geometry, layout.mcus_wide, layout.codes.addresses, state, work)
-    out = scratch("file", 2 * layout.row_bytes + image.size * (row1 - row0) // layout.mcus_high // 4)
-    row, picture = row0, _picture(image, frame)
+    nbytes = len(images) * images[0].size * (row1 - row0) // layout.mcus_high
+    out = scratch("file", 2 * layout.row_bytes + nbytes // 4)
+    picture = _picture(images[0], frame)
+    addresses, ends = np.array([address(image) for image in images], np.int64), np.empty(len(images), np.int64)
+    done, row = 0, row0
     while True:
-        row = _encode_strips(row, row1, picture, layout.strips, tables.addresses, coding, out)
-        if row == row1 and finish_encode(state, out) >= 0:
-            return out[: state[WRITTEN]].tobytes()
+        count, row = _encode_strips(
+            row, row0, row1, addresses[done:], picture, layout.strips, tables.addresses, coding, out, ends[done:]
+        )
+        done += count
+        if done == len(images):
+            break
         if row < 0:
             raise ValueError(ERRORS[state[ERROR]])
         longer = np.empty(2 * out.size + layout.row_bytes, np.uint8)
         longer[: state[WRITTEN]] = out[: state[WRITTEN]]
         out = longer
+    coded = out[: state[WRITTEN]].tobytes()
+    return [coded] if done == 1 else [coded[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
-def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
-    """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
-    fitted = options.optimize or options.progressive or options.arithmetic or frame.precision != 8
-    if (
-        fitted
+def are_plain(frame: Frame, options: EncodeOptions) -> bool:
+    """Whether files are one sequential scan by Annex K's tables, which needs no planes."""
+    return not (
+        options.optimize
+        or options.progressive
+        or options.arithmetic
+        or frame.precision != 8
         or options.streamtype
         or options.smoothing
         or options.scans is not None
         or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1)
-    ):
+    )
+
+
+def encode_images(
+    images: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions
+) -> list[bytes]:
+    """The files of small images of one frame, where these `are_plain`, on this thread."""
+    steps = step_bytes(qtables)
+    high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
+    interval = options.restart.interval(wide)
+    start = files.plain_opening(frame, steps, interval, options.metadata)
+    return [b"".join((start, data, EOI)) for data in _entropy_coded(images, frame, steps, interval, 0, high)]
+
+
+def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
+    """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
+    if not are_plain(frame, options):
         return files.encode_image(transform(image, frame, qtables, borrow, options.smoothing), frame, qtables, options)
     steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
-    coded = run_parallel(lambda part: _entropy_coded(image, frame, steps, interval, part[1], part[2]), parts)
-    segments = [(first * wide // (interval or 1), data) for (_, first, _), data in zip(parts, coded, strict=True)]
+    if len(parts) == 1:
+        return encode_images([image], frame, qtables, options)[0]
+    coded = run_parallel(lambda part: _entropy_coded([image], frame, steps, interval, part[1], part[2])[0], parts)
+    segments = [(first * wide // interval, data) for (_, first, _), data in zip(parts, coded, strict=True)]
     return files.plain_file(frame, steps, interval, options.metadata, segments)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...coding import geometry
-from ...coding.sequential.decode import decode_mcus
+from ...coding.sequential.decode import decode_mcus, finish_decode
 from ...kernels import twelve_bit
 from ...kernels.dct import idct_strip
 from ...kernels.dct_scaled import WORK_BYTES, plane_samples, scaled_dequantiser, scaled_strip, transform_of
@@ -166,24 +166,31 @@ def _reconstruct_rows(row0, row1, planes, pitches, steps, strips, picture, scale
 
 
 @kernel
-def decode_window(mcu, window_row, first, end, left, coding, steps, strips, picture, scaled):
-    """MCUs of a sequential scan from number `mcu` on; of the window that begins at row window_row, rows first..end-1 to pixels.
+def decode_window(mcu, window_row, first, end, left, coding, steps, strips, images, picture, scaled, through):
+    """MCUs of sequential scans from number `mcu` on; of the window that begins at row window_row, rows first..end-1 to pixels.
 
-    left: int64 [n], the window's first block columns. coding: Coding.
+    left: int64 [n], the window's first block columns. coding: Coding, whose state is int64 [pictures, DECODE_STATE] of their
+    scans. images: int64 [pictures], addresses of pictures that are otherwise as `picture` says. through: 1 to go behind the
+    scans at last.
     """
-    table, mcus_wide, tables, state, work = coding
+    table, mcus_wide, tables, states, work = coding
     n = len(left)
     blocks, extents = table[:n, geometry.ADDRESS] + left * 128, table[:n, geometry.LAST] + left
     pitches = table[:n, geometry.COLUMNS].copy()
     context = max(first - 1, 0)
-    while mcu < (window_row + end) * mcus_wide:
+    for i in range(len(images)):
+        state, image = states[i], Picture(images[i], picture.height, picture.width, picture.channels)
         row = mcu // mcus_wide
-        for c in range(len(table)):
-            table[c, geometry.FIRST_ROW] = row * table[c, geometry.V]
-        decode_mcus(table, mcus_wide, mcu, (row + 1) * mcus_wide, tables, state, work)
-        mcu = (row + 1) * mcus_wide
-        if row - window_row >= context:
-            _finish_strip(row - window_row, first, blocks, extents, pitches, steps, strips, picture, scaled)
+        while row < window_row + end:
+            for c in range(len(table)):
+                table[c, geometry.FIRST_ROW] = row * table[c, geometry.V]
+            begin = max(mcu, row * mcus_wide)
+            row += 1
+            decode_mcus(table, mcus_wide, begin, row * mcus_wide, tables, state, work)
+            if row - 1 - window_row >= context:
+                _finish_strip(row - 1 - window_row, first, blocks, extents, pitches, steps, strips, image, scaled)
+        if through != 0:
+            finish_decode(state)
 
 
 def _deep_picture(
