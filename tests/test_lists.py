@@ -150,3 +150,25 @@ def test_returned_errors_keep_no_arrays_alive() -> None:
     del image
     gc.collect()
     assert isinstance(found[0], ValueError) and gone() is None
+
+
+@pytest.mark.parametrize("function", [jpegjax.decode, jpegjax.read_coefficients, jpegjax.transcode])
+@pytest.mark.parametrize(
+    ("path", "kind"), [("none.jpg", FileNotFoundError), ("/", IsADirectoryError), ("a\0b", ValueError)]
+)
+def test_paths_that_cannot_be_read_say_which_item(function: Any, path: str, kind: type[Exception]) -> None:
+    good = jpegjax.encode(picture(8, 8))
+    for given in ([good, path], [path, good]):
+        at = given.index(path)
+        with pytest.raises(kind, match=rf"data\[{at}\]: ") as raised:
+            function(given)
+        assert getattr(raised.value, "filename", path) == path
+    for one in jpegjax.decode([good, path], errors="return")[1], jpegjax.decode(path, errors="return"):
+        assert isinstance(one, kind) and "data" in str(one) and "item" not in str(one)
+        assert not getattr(one, "__notes__", None)
+
+
+@pytest.mark.parametrize("color", ["RGB", "YCbCr", "grey"])
+def test_colours_of_files_do_not_make_inks_of_four_channels(color: Any) -> None:
+    with pytest.raises(ValueError, match=r'RGBA drop or blend the alpha .* mode="CMYK"'):
+        jpegjax.encode(np.zeros((8, 8, 4), np.uint8), color=color)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import JpegError, JpegWarning
 from ..options import MAX_SIDE, Errors
-from ..types import array_of, is_traced
+from ..types import ColorSpace, array_of, is_traced
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,7 +56,7 @@ def _image(x: Any, name: str, options: EncodeOptions) -> Any:
         raise TypeError(f"{name}: dtype {x.dtype}; must be {np.dtype(dtype)} (values 0..{largest}){wanted}")
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[:, :, 0]
-    _check_shape(x.shape, name, options.mode, told=options.color is not None)
+    _check_shape(x.shape, name, options.mode, told=options.color in (ColorSpace.CMYK, ColorSpace.YCCK))
     if precision < bits and int(x.max()) > largest:
         raise ValueError(f"{name}: values up to {int(x.max())}; precision={precision} holds 0..{largest}")
     return x if _is_jax(x) else np.ascontiguousarray(x)
@@ -112,6 +112,16 @@ def luma(image: Any) -> Any:
     return ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16).astype(image.dtype)
 
 
+def _content(path: str | os.PathLike[str], name: str) -> bytes:
+    """The bytes of a file; what the system or Python has against its path says which argument, or item of it, that was."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise type(error)(error.errno, f"{name}: {error.strerror}", error.filename) from None
+    except ValueError as error:  # a NUL in it, or what the system's encoding lacks
+        raise ValueError(f"{name}: no path: {error}") from None
+
+
 def as_bytes(data: Any, name: str) -> bytes | memoryview:
     """The bytes of a file given as bytes, buffer, path or binary file object."""
     if isinstance(data, bytes):
@@ -120,7 +130,7 @@ def as_bytes(data: Any, name: str) -> bytes | memoryview:
         view = memoryview(data)
         return view.cast("B") if view.contiguous else view.tobytes()
     if isinstance(data, (str, os.PathLike)):
-        return Path(data).read_bytes()
+        return _content(data, name)
     if hasattr(data, "read"):
         content = data.read()
         if isinstance(content, (bytes, bytearray, memoryview)):
@@ -151,9 +161,10 @@ def on_good(run: Callable[[list[Any]], Iterable[Result]], items: Sequence[Any]) 
 def _numbered(error: Exception, index: int) -> None:
     """Let an error's message say which item of a list it is about, if it does not yet."""
     text = error.args[0] if error.args else None
-    if not isinstance(text, str):
+    named = any(str(part).startswith(("images[", "data[", "coefficients[")) for part in error.args)
+    if not isinstance(text, str) and not named:
         error.add_note(f"item {index}")
-    elif not text.startswith(("images[", "data[", "coefficients[")):
+    elif not named:
         error.args = (f"item {index}: {text}", *error.args[1:])
         if isinstance(error, JpegError):
             error.message = f"item {index}: {error.message}"
