@@ -61,7 +61,7 @@ def test_transcoded_files_and_what_is_said(run: Run) -> None:
     data = pillow(photo(), exif=exif)
     Path("x.jpg").write_bytes(data)
     answer = run("transcode", "x.jpg", "--strip-all", redirected=True)
-    assert answer.out == jpegjax.transcode(data, keep="none") and "EXIF orientation 6 left out" in answer.err
+    assert answer.out == jpegjax.transcode(data, keep="none") and "orientation 6 left out" in answer.err
     assert run("transcode", given=data) == (0, jpegjax.transcode(data), "")
     assert np.array_equal(pillow_pixels(answer.out), pillow_pixels(data))
     quiet = run("transcode", "x.jpg", "--strip-all", "--quiet", redirected=True)

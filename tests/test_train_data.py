@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zipfile
+import zlib
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -84,16 +86,22 @@ def test_unreadable_pictures_are_named_once_and_left_out(folder: Path, tmp_path:
     ):
         (folder / bad).write_bytes(data)
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "deep.png")
+    deep = np.asarray(picture(9, 9, 1)).astype(np.uint16)
+    (folder / "deep.jpg").write_bytes(jpegjax.encode(deep * 16, precision=12))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep * 257)
+    chunks = b"IHDR" + struct.pack(">IIBBBBB", 9, 9, 16, 2, 0, 0, 0), b"IDAT" + zlib.compress(rows), b"IEND"
+    parts = (struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    (folder / "rgb16.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
     files = Files(folder)
     data = Crops(files, 16)
     with pytest.warns(UserWarning, match="it is left out") as seen:
         batches = list(islice(data.stream(0, 27), 2))
     assert all(batch["pixels"].shape == (27, 16, 16, 3) for batch in batches)
     named = sorted(re.match(r".*/(\S+): cannot be read: \S+", str(w.message))[1] for w in seen)  # type: ignore[index]
-    assert named == ["cut.png", "deep.png", "empty.jpg", "noise.avif", "stub.jpg"]
+    assert named == ["cut.png", "deep.jpg", "deep.png", "empty.jpg", "noise.avif", "rgb16.png", "stub.jpg"]
     with pytest.warns(UserWarning, match="it is left out") as seen:
         pack = Pack.make(files, tmp_path / "pixels")
-    assert len(seen) == 5 and pack.names == ["a.png", "grey.png", "inner/b.jpg", "inner/c.avif"]
+    assert len(seen) == 7 and pack.names == ["a.png", "grey.png", "inner/b.jpg", "inner/c.avif"]
 
 
 def test_where_nothing_remains_it_is_an_error(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ items ──▶ batches ──▶ load, all at once ──▶ code, the batch �
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,5 +60,8 @@ def write_whole(
     durable: bool = False,
 ) -> None:
     """`run.writing.write_file`, the target's folder made where there is none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # a file where a folder should be, which is not the target itself
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(target)) from None
     write_file(target, content, overwrite=overwrite, times=times, durable=durable)

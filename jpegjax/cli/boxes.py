@@ -13,7 +13,7 @@ from .. import codecs
 from ..container.box import MAGIC, read_box
 from ..options import Limits
 from . import oracle, pictures, settings
-from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, find, plan, shown
+from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, check_name, find, plan, shown
 from .report import Totals
 from .waiting import clock
 
@@ -172,6 +172,7 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
         pictures.check_color(given["background"])
     suffixes = pictures.offered_suffixes() | JPEG_SUFFIXES
     sources, lost = find(given["inputs"], given["recursive"], lambda path: path.suffix.lower() in suffixes)
+    check_name(given["output"], sources, frozenset({BOX_SUFFIX}), f"--codec writes {BOX_SUFFIX} files")
     targets = plan(sources, given["output"], BOX_SUFFIX)
     settings.no_binary_to_terminal(targets)
     work = BoxJob(

@@ -12,11 +12,16 @@ from ..options import JPEG_SUFFIXES
 from . import pipes
 
 __all__ = [
-    "BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "find", "in_place", "plan", "shown", "to_stdout",
+    "BOX_SUFFIX", "JPEG_SUFFIXES", "Job", "Source", "UsageError", "check_name", "find", "in_place", "plan", "shown", "to_stdout",
 ]  # fmt: skip
 
 BOX_SUFFIX = ".jxj"
 """Of files in this library's own container."""
+_PICTURES = JPEG_SUFFIXES | {
+    BOX_SUFFIX, ".png", ".ppm", ".pgm", ".pnm", ".bmp", ".tif", ".tiff", ".npy", ".gif", ".webp", ".avif", ".heic", ".heif",
+    ".jxl", ".jp2", ".tga", ".pdf", ".eps", ".svg", ".psd",
+}  # fmt: skip
+"""Suffixes that tell a reader what is inside."""
 
 
 class UsageError(Exception):
@@ -114,6 +119,15 @@ def find(
         for source in here:
             found.setdefault(os.path.abspath(source.path or ""), source)
     return list(found.values()), lost
+
+
+def check_name(output: str | None, sources: Sequence[Source], own: frozenset[str], what: str) -> None:
+    """UsageError for -o FILE that is named as a picture of another format. own: suffixes of those that are written."""
+    if output is None or output == "-" or _is_folder(output, sources):
+        return
+    suffix = Path(output).suffix.lower()
+    if suffix in _PICTURES and suffix not in own:
+        raise UsageError(f"-o {shown(output)}: {what}, not {suffix}")
 
 
 def _is_folder(output: str, sources: Sequence[Source]) -> bool:

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import LimitExceeded, UnsupportedJpeg
+from ..errors import LimitExceeded
 from .paths import shown
 
-__all__ = ["Row", "Totals", "console", "csv", "failures", "progress", "reason", "show", "summary"]
+__all__ = ["Row", "Totals", "console", "csv", "failures", "in_flags", "progress", "reason", "show", "summary"]
 
 _LONGEST_TABLE = 100
 
@@ -87,18 +87,28 @@ def progress(total: int, verb: str) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+_FLAGS = {
+    "trim=True": "--trim", "trim=False": "--no-trim", "lossless=True": "--lossless", "trailer='drop'": "--trailer drop",
+    "perfect=False": "no --perfect",
+}  # fmt: skip
+
+
+def in_flags(message: str) -> str:
+    """A message of the library, with the flags that its remedies are here."""
+    flags = [flag for remedy, flag in _FLAGS.items() if remedy in message]
+    return f"{message}; here: {', '.join(flags)}" if flags else message
+
+
 def reason(error: BaseException) -> str:
     """Why a file failed, as people read it; an error that nobody foresaw has its name before it."""
     if isinstance(error, LimitExceeded):
         return f"{error}; here: --limit-pixels, --limit-memory"
-    if isinstance(error, UnsupportedJpeg) and "trailer='drop'" in error.message:
-        return f"{error}; here: --trailer drop"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     said, kind = str(error), type(error)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     if said and isinstance(error, (ValueError, OSError, ImportError, SyntaxError)):
-        return said
+        return in_flags(said)
     return f"{name}: {said}" if said else name
 
 

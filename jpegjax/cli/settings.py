@@ -102,12 +102,15 @@ def aim(quality: int | None, size: str | None) -> Aim:
 
     if size is None:
         return Aim(quality=None if quality is None else max(quality, 1))
-    match = re.fullmatch(r"([1-9]\d{0,8})(%?)", size)
-    if not match or (match[2] and int(match[1]) > 99):
-        raise UsageError(f"--size {shown(size)}: must be a number of kilobytes, or 1%..99% of each file")
-    number = int(match[1])
     quality = None if quality is None else max(quality, 1)
-    return Aim(quality, size_percent=number) if match[2] else Aim(quality, size_nbytes=1024 * number)
+    if not size.endswith("%"):
+        nbytes = amount("--size", size, 1024)
+        if not nbytes:
+            raise UsageError("--size 0: must be 1 or more")
+        return Aim(quality, size_nbytes=nbytes)
+    if not re.fullmatch(r"[1-9]\d?%", size):
+        raise UsageError(f"--size {shown(size)}: must be 1%..99% of each file, or a number of kilobytes")
+    return Aim(quality, size_percent=int(size[:-1]))
 
 
 def copied(value: str, strip_all: bool, kept: Sequence[str] = ()) -> str | list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import __version__, api
 from ..options import ENGINES, MAX_SIDE, SUBSAMPLING, TUNES, EncodeOptions, Restart, about
 from ..options.checks import default
+from ..options.choices import MODES
 from .protocol import Codec, Setting
 
 __all__ = ["codec"]
@@ -33,6 +34,7 @@ _PARTS = {
     "restart_blocks": _setting("blocks", kind=Restart, span=(0, MAX_SIDE)),
 }
 _LOSSY = {
+    "mode": _setting("mode", choices=MODES),
     "quality": _setting("quality", allowed="1..100, or a pair of them"),
     "subsampling": _setting("subsampling", allowed=f"{', '.join(SUBSAMPLING)}, cjpeg's HxV; 4:2:0 by default"),
     "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
@@ -59,7 +61,9 @@ def _options(settings: Mapping[str, Any], **fixed: Any) -> None:
 
 def _encode(image: Any, **settings: Any) -> bytes:
     if isinstance(image, (list, tuple)) or getattr(image, "ndim", 0) > 3:
-        raise TypeError("image: must be one image, [H, W] or [H, W, 3]; jpegjax.encode takes batches")
+        raise TypeError(
+            "image: must be one image, [H, W], [H, W, 3] or with mode='CMYK' [H, W, 4]; jpegjax.encode takes batches"
+        )
     made = api.encode(image, **settings)
     assert isinstance(made, bytes)
     return made

@@ -25,6 +25,7 @@ __all__ = ["Files", "Pack", "Part", "Store", "Unreadable", "split"]
 
 SUFFIXES = frozenset({".avif", ".jpg", ".jpeg", ".png"})
 _MAGIC = b"jjxpack1"
+_DEEP = "more than 8 bits a sample; 8-bit ones are needed"
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -44,7 +45,8 @@ class Store(Protocol):
 class Files:
     """AVIF, JPEG and PNG files: single ones, those in and below folders, and those in zip packs, in the order of their names.
 
-    Grey becomes RGB; transparency is dropped; EXIF orientation is not applied.
+    Grey becomes RGB; transparency is dropped; EXIF orientation is not applied. PNG and JPEG files of more than 8 bits a sample
+    are `Unreadable`; of such AVIF files the reader keeps 8.
 
     Args:
         paths: Files, folders and packs. A picture's name is its path below the folder or inside the pack.
@@ -92,6 +94,12 @@ def _entries(path: Path) -> Iterator[tuple[str, int, Place]]:
         yield path.name, path.stat().st_size, (path, None, "")
 
 
+def _of_8_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype != np.uint8:
+        raise ValueError(_DEEP)
+    return pixels
+
+
 def _decode(place: Place, name: str) -> np.ndarray:
     from PIL import Image
 
@@ -101,7 +109,11 @@ def _decode(place: Place, name: str) -> np.ndarray:
         if data.startswith(b"\xff\xd8"):
             from ..api import decode
 
-            return np.asarray(decode(data, mode="RGB", engine="host"))
+            return _of_8_bits(np.asarray(decode(data, mode="RGB", engine="host")))
+        if (
+            data.startswith(b"\x89PNG") and data[24:25] == b"\x10"
+        ):  # Pillow drops the low bits of colours without a word
+            raise ValueError(_DEEP)
         with Image.open(io.BytesIO(data)) as picture:
             if picture.mode not in _MODES:
                 raise ValueError(f"pixels of mode {picture.mode}; 8-bit ones are needed")

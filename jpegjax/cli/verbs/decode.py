@@ -28,18 +28,20 @@ from ..flags import (
     Upright,
     said,
 )
-from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, find, plan, shown, to_stdout
+from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, check_name, find, plan, shown, to_stdout
 from ..run import run, usage
 
 __all__ = ["decode"]
 
 _FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
+_ALSO = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
+_SUFFIXES = frozenset(f".{name}" for name in (*_FORMATS, *_ALSO))
 
 
 def _format_of(output: str | None) -> str:
     """What -o's suffix says, png where it says nothing."""
     named = Path(output).suffix.lower().lstrip(".") if output else ""
-    return {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}.get(named, named if named in _FORMATS else "png")
+    return _ALSO.get(named, named if named in _FORMATS else "png")
 
 
 def decode(
@@ -96,6 +98,7 @@ def decode(
             limits=settings.limits(limit_pixels, limit_memory, scans=maxscans),
         )
         if format is not None:
+            format = _ALSO.get(format.lower(), format.lower())
             check_choice("--format", format, _FORMATS)
         loaded = None
         if model is not None:
@@ -107,6 +110,7 @@ def decode(
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         if format is None:
+            check_name(output, sources, _SUFFIXES, f"decode writes {', '.join(_FORMATS)}")
             format = "ppm" if to_stdout(sources, output) else _format_of(output)
         if icc is not None and len(sources) != 1:
             raise UsageError(f"--icc {shown(icc)}: the profile of one input; {len(sources)} are given")

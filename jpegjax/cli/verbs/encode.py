@@ -32,7 +32,7 @@ from ..flags import (
     Upright,
     said,
 )
-from ..paths import JPEG_SUFFIXES, UsageError, find, plan
+from ..paths import JPEG_SUFFIXES, UsageError, check_name, find, plan
 from ..run import run, usage
 
 __all__ = ["encode"]
@@ -159,6 +159,7 @@ def encode(
         if output is None:
             suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
+        check_name(output, sources, JPEG_SUFFIXES, "encode writes JPEG files, .jpg")
         targets = plan(sources, output, ".jpg")
         settings.no_binary_to_terminal(targets)
         work = EncodeJob(

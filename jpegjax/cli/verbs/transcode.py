@@ -25,7 +25,7 @@ from ..flags import (
     Upright,
     said,
 )
-from ..paths import JPEG_SUFFIXES, UsageError, find, in_place, plan, to_stdout
+from ..paths import JPEG_SUFFIXES, UsageError, check_name, find, in_place, plan, to_stdout
 from ..run import run, usage
 
 __all__ = ["transcode"]
@@ -80,7 +80,7 @@ def transcode(
             "-S",
             "--size",
             metavar="KB|PERCENT%",
-            help="LOSSY: code files again at the highest quality that takes at most so much.",
+            help="LOSSY: code files again at the highest quality that takes at most so much; also as 50k, 1.5M.",
         ),
     ] = None,
     threshold: Annotated[
@@ -199,6 +199,7 @@ def transcode(
         nowhere = output is None and not replace and bool(sources)
         if nowhere and not noaction and not to_stdout(sources, None):
             raise UsageError("transcode writes no file beside its input: give -o FILE, -o FOLDER or --in-place")
+        check_name(output, sources, JPEG_SUFFIXES, "transcode writes JPEG files, .jpg")
         beside = replace or (nowhere and noaction and all(source.path for source in sources))
         targets = in_place(sources) if beside else plan(sources, output, None)
         if not noaction:

@@ -81,7 +81,7 @@ DJPEG = (
 
 JPEGTRAN = (
     Word("arithmetic", 1, ("--arithmetic",)),
-    Word("copy", 2, ("--copy",), takes=True),
+    Word("copy", 2, ("--copy",), takes=True, shorter=("none", "comments", "all", "icc")),
     Word("crop", 2, ("--crop",), takes=True),
     Word("drop", 2, ("--drop",), takes=True),  # and the file behind it
     *_TOLD,
@@ -96,6 +96,7 @@ JPEGTRAN = (
     _OUT,
     Word("perfect", 2, ("--perfect",)),
     Word("progressive", 2, ("--progressive",)),
+    Word("quiet", 1, ("--quiet",)),  # jpegoptim's
     Word("report", 3),
     Word("restart", 1, ("--restart",), takes=True),
     Word("rotate", 2, ("--rotate",), takes=True, choices={"90": 2, "180": 3, "270": 3}),

@@ -111,6 +111,7 @@ class _Line:
             if not choices:
                 raise UsageError(f"{typed} {shown(value)}: must be {', '.join(word.choices)}")
             value = choices[0]
+        value = next((name for name in word.shorter if value and name.startswith(value.lower())), value)
         if word.pattern is not None and not re.fullmatch(word.pattern[0], value):
             raise UsageError(f"{typed} {shown(value)}: must be {word.pattern[1]}")
         if word.ours:

@@ -13,8 +13,9 @@ class Word:
     """A switch that may be cut down to its first `least` letters, in either case.
 
     ours: flags that it becomes, none where nothing is to be done. takes: whether a value follows; it goes behind the last of
-    `ours`, or away with it. choices: what the value must be, each with the letters it takes. unless: values that are refused,
-    and why. pattern: what the value must look like, and in words. refused: why there is no such thing here.
+    `ours`, or away with it. choices: what the value must be, each with the letters it takes. shorter: words that it may be
+    short for, while others stay. unless: values that are refused, and why. pattern: what the value must look like, and in
+    words. refused: why there is no such thing here.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Word:
     ours: tuple[str, ...] = ()
     takes: bool = False
     choices: Mapping[str, int] = field(default_factory=dict)
+    shorter: tuple[str, ...] = ()
     unless: Mapping[str, str] = field(default_factory=dict)
     pattern: tuple[str, str] | None = None
     refused: str = ""

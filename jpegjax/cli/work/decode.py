@@ -96,7 +96,7 @@ class DecodeJob:
                 item.row.error = reason(pixels)
                 continue
             item.result = pixels
-            if self.options.partial:
+            if self.options.partial and item.job.target is not None:  # who pipes a part needs not be told
                 item.row.notes.append(self._part(*pixels.shape[:2]))
             item.row.damage += [f"{message} (byte offset {offset})" for message, offset in found]
 

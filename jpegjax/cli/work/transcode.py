@@ -64,9 +64,6 @@ class TranscodeJob:
         row.notes += self._behind(found)
         if found.process.arithmetic and self.options.arithmetic is False:
             row.notes.append("arithmetic coding turned into Huffman's (--arithmetic keeps it)")
-        orientation = found.metadata.orientation or 1
-        if orientation != 1 and not self.options.apply_exif_orientation and "exif" not in self.options.keep:
-            row.notes.append(f"EXIF orientation {orientation} left out and not applied (--exif-transpose)")
         return row.pixels
 
     def _behind(self, found: JpegInfo) -> list[str]:
@@ -119,6 +116,9 @@ class TranscodeJob:
         item.row.width, item.row.height = found.width, found.height
         content = self._replacement(item) if self.in_place or self.frugal else item.result
         item.row.kept = content is None or item.result == item.source
+        before, after = (one.metadata.orientation or 1 for one in (item.found, found))
+        if before != after and not (item.row.kept or self.options.apply_exif_orientation):
+            item.row.notes.append(f"orientation {before} left out and not applied (--exif-transpose)")
         if content is None and not self.in_place:
             content = item.source  # elsewhere it has yet to be
         if content is not None and not self.in_place:
