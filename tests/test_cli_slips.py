@@ -114,3 +114,27 @@ def test_the_protocol_takes_cmyk_when_told() -> None:
         codec.encode(inks)
     with pytest.raises(ValueError, match="mode='RGBA': must be"):
         codec.encode(inks, mode="RGBA")
+
+
+def test_an_empty_word_is_no_folder(run: Run) -> None:
+    Path("x.jpg").write_bytes(data := pillow(photo()))
+    for line in (
+        ["transcode", "--in-place", ""],
+        ["decode", "", "-o", "out"],
+        ["info", ""],
+        ["encode", "", "-o", "out"],
+    ):
+        answer = run(*line)
+        assert answer.code == 1 and "no such file or folder" in answer.err, line
+    assert Path("x.jpg").read_bytes() == data and [p.name for p in Path().iterdir()] == ["x.jpg"]
+
+
+def test_limits_name_the_flag_that_lifts_them(run: Run) -> None:
+    Path("x.jpg").write_bytes(pillow(photo(), progressive=True))
+    for limit, flag in (
+        ("--limit-pixels", "--limit-pixels"),
+        ("--limit-memory", "--limit-memory"),
+        ("--maxscans", "--maxscans"),
+    ):
+        answer = run("decode", "x.jpg", limit, "2k" if limit == "--limit-memory" else "2", "-o", "y.png")
+        assert answer.code == 1 and answer.err.rstrip().endswith(f"; here: {flag}")

@@ -104,11 +104,11 @@ def find(
                 raise UsageError("'-' reads stdin and must be the only input")
             return [Source(None, Path("stdin"))], []
         before = len(lost)
-        if os.path.isdir(path):
+        if word and os.path.isdir(path):  # an empty word, such as "$unset", is not this folder
             walked = _walk(path, recursive, lambda error: lost.append((shown(error.filename), error.strerror or "")))
             here = [Source(p, p.relative_to(path), True) for p in walked if accept(p)]
             reason = "no image files in this folder" + ("" if recursive else " (-r looks into folders inside)")
-        elif os.path.exists(path):
+        elif word and os.path.exists(path):
             here, reason = [Source(path, Path(path.name), alone=len(inputs) == 1)], ""
         elif glob.has_magic(word):
             here, reason = list(_matches(word)), "no file matches"

@@ -87,6 +87,10 @@ def progress(total: int, verb: str) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+_LIMITS = (
+    ("steps_per_byte", "--limit-pixels 0"), ("Limits.memory", "--limit-memory"), ("Limits.scans", "--maxscans"),
+    ("", "--limit-pixels"),
+)  # fmt: skip
 _FLAGS = {
     "trim=True": "--trim", "trim=False": "--no-trim", "lossless=True": "--lossless", "trailer='drop'": "--trailer drop",
     "perfect=False": "no --perfect",
@@ -102,7 +106,7 @@ def in_flags(message: str) -> str:
 def reason(error: BaseException) -> str:
     """Why a file failed, as people read it; an error that nobody foresaw has its name before it."""
     if isinstance(error, LimitExceeded):
-        return f"{error}; here: --limit-pixels, --limit-memory"
+        return f"{error}; here: {next(flag for limit, flag in _LIMITS if limit in str(error))}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     said, kind = str(error), type(error)
