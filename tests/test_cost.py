@@ -311,3 +311,19 @@ def test_deep_samples_are_charged(monkeypatch):
     assert jpegjax.decode(data, limits=limits).shape == (400, 400)
     with pytest.raises(LimitExceeded, match=r"Limits\.steps_per_byte is 0"):
         jpegjax.decode(data, limits=limits, scale=2)
+
+
+def test_samples_scaled_up_and_inks_to_rgb_are_charged(monkeypatch):
+    data = jpegjax.encode(np.full((400, 400, 4), 200, np.uint8), mode="CMYK", arithmetic=True)
+    huffman = jpegjax.encode(np.full((400, 400, 3), 200, np.uint8), subsampling="4:4:4")
+    limits = Limits(steps_per_byte=0)
+    for steps, file, options in (
+        (4 * 2500 + 64, data, {}), (4 * 640_000 // 6, data, {"scale": 2}), (80_000, data, {"mode": "RGB"}),
+        (3 * 640_000 // 6, huffman, {"scale": 2}), (3 * 422_500 // 6, huffman, {"scale": "13/8"}),
+    ):  # fmt: skip
+        monkeypatch.setattr(budget, "_FREE_STEPS", steps * 21 // 20 + 12_000)
+        jpegjax.decode(file, limits=limits, **options)
+        if options:
+            monkeypatch.setattr(budget, "_FREE_STEPS", steps * 19 // 20)
+            with pytest.raises(LimitExceeded, match=r"Limits\.steps_per_byte is 0"):
+                jpegjax.decode(file, limits=limits, **options)

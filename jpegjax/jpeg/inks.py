@@ -35,6 +35,6 @@ def rgb_of_inks(pixels: Any, largest: int) -> Any:
 
 
 def _plain(pixels: Any, largest: int) -> Any:
-    wide = pixels.astype(np.uint32)
+    wide = pixels.astype(np.uint16 if largest <= 255 else np.uint32)  # 255² + 127 fits 16 bits
     light = largest - wide[..., 3:]
     return (light - (wide[..., :3] * light + largest // 2) // largest).astype(pixels.dtype)

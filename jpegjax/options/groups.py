@@ -35,7 +35,8 @@ class Limits:
             coding needs no bytes for a blank page: `steps_per_byte` bounds it.
         steps_per_byte: Steps of entropy decoding per byte of file, beyond 100 million that any file may take. A step is a
             block that a scan passes over or a decision of arithmetic coding, some nanoseconds; real files stay far below,
-            and pages of one colour take one a block and scan. Coding anew counts too in `transcode`.
+            and pages of one colour take one a block and scan. Coding anew counts too in `transcode`, and samples scaled up or
+            of inks made RGB.
 
     Raises:
         TypeError: A limit is neither an integer nor None.

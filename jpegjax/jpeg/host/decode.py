@@ -40,8 +40,9 @@ from .window import Region, Window, channels_of, used_of, whole, window_of
 
 __all__ = ["decode_image", "decode_images", "picture_planes"]
 
-_DEEP_SAMPLES = 6
-"""Samples of more than 8 bits that cost a step of `Limits.steps_per_byte`; scaled up, a stub of a file can ask for billions."""
+_COSTLY_SAMPLES, _CONVERTED_PIXELS = 6, 2
+"""How many samples of more than 8 bits or scaled up, and pixels of inks made RGB, cost a step of `Limits.steps_per_byte`: a stub
+of a file can ask for a billion."""
 
 Notes = list[tuple[str, int]]
 
@@ -57,6 +58,7 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     frame = reader.require_frame()
     if options.mode == "RGB" and are_inks(frame):
         pixels, notes = _decoded(data, replace(options, mode=None), reader)
+        reader.budget.charge(prod(pixels.shape[:2]) // _CONVERTED_PIXELS, reader.position)
         return rgb_of_inks(pixels, (1 << frame.precision) - 1), notes
     return _decoded(data, options, reader)
 
@@ -76,12 +78,12 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
         window, region = window_of(frame, orientation, options)
         if not _in_one_scan(reader):
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
-            nbytes = prod(window.shape) * channels_of(frame, options.mode)
+            nbytes = samples = prod(window.shape) * channels_of(frame, options.mode)
             if frame.precision != 8:  # through samples of all components, 16 bits each
-                reader.budget.charge(nbytes // _DEEP_SAMPLES, reader.position)
                 nbytes = 2 * (nbytes + sum(s.rows * s.columns * s.size**2 for s in window.shares()))
             if options.partial:
                 _check_limits(nbytes, region, options, reader)
+            _charge_samples(samples, frame.precision, options, reader)
             reader, planes, notes = entropy.decode_image(
                 data, options.limits, options.strict, reader, smooth=True, pixels=nbytes
             )
@@ -98,6 +100,7 @@ def _picture_of_scan(
     assert scan is not None
     view = view_of(window, options.mode, options.upsample)
     _check_limits(prod(view.shape), region, options, reader)
+    _charge_samples(prod(view.shape), 8, options, reader)
     pixels, picture = view.picture()
     octets, qtables = np.frombuffer(data, np.uint8), _latched(reader)
     (high, wide), interval = window.mcus, scan.restart_interval
@@ -215,6 +218,12 @@ def _check_limits(needed: int, region: Region, options: DecodeOptions, reader: R
         )
     # a region is cut out of the pixels of its MCUs
     reader.budget.check_memory(needed, "pixels", reader.position)
+
+
+def _charge_samples(samples: int, precision: int, options: DecodeOptions, reader: Reader) -> None:
+    """The steps of samples that cost more than their blocks do: those of more than 8 bits, and those of pictures scaled up."""
+    if precision != 8 or options.eighths > 8:
+        reader.budget.charge(samples // _COSTLY_SAMPLES, reader.position)
 
 
 def _latched(reader: Reader) -> list[np.ndarray]:
