@@ -30,6 +30,7 @@ def exif_of(orientation: int) -> bytes:
         ("transcode x.jpg -outf y.ppm", "-o y.ppm: transcode writes JPEG files"),
         ("encode x.png -o y.jpg --codec dft", "-o y.jpg: --codec writes .jxj files"),
         ("encode x.png -o y.jpg --predictor 3", "pass lossless=True; here: --lossless"),
+        ("encode x.png -q=75 -o y.jpg", "a value needs a space: -q 75"),
         ("transcode x.jpg -o y.jpg -S 2x", "--size 2x: must be a number such as 50000, 50k"),
         ("transcode x.jpg -o y.jpg -copy q", "keep=['q']: must be"),
     ],
@@ -125,7 +126,7 @@ def test_an_empty_word_is_no_folder(run: Run) -> None:
         ["encode", "", "-o", "out"],
     ):
         answer = run(*line)
-        assert answer.code == 1 and "no such file or folder" in answer.err, line
+        assert answer.code == 1 and "'': no such file or folder" in answer.err, line
     assert Path("x.jpg").read_bytes() == data and [p.name for p in Path().iterdir()] == ["x.jpg"]
 
 
@@ -138,3 +139,12 @@ def test_limits_name_the_flag_that_lifts_them(run: Run) -> None:
     ):
         answer = run("decode", "x.jpg", limit, "2k" if limit == "--limit-memory" else "2", "-o", "y.png")
         assert answer.code == 1 and answer.err.rstrip().endswith(f"; here: {flag}")
+
+
+@pytest.mark.parametrize("flags", [["--huffman"], ["--max", "30", "-T", "99"], ["-s", "--huffman", "-T", "99"]])
+def test_of_a_file_that_stays_nothing_else_is_said(run: Run, flags: list[str]) -> None:
+    data = jpegjax.encode(np.asarray(photo()), arithmetic=True)
+    Path("x.jpg").write_bytes(data)
+    answer = run("transcode", "--in-place", "x.jpg", *flags)
+    assert answer.code == 0 and Path("x.jpg").read_bytes() == data
+    assert "stays as it is" in answer.err and "turned into" not in answer.err and "with loss" not in answer.err

@@ -115,7 +115,7 @@ def find(
         else:
             here, reason = [], _missing(word)
         if not here and len(lost) == before:
-            lost.append((shown(word), reason))
+            lost.append((shown(word) or "''", reason))
         for source in here:
             found.setdefault(os.path.abspath(source.path or ""), source)
     return list(found.values()), lost

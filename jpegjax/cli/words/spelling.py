@@ -128,6 +128,8 @@ class _Line:
         if len(word) > 2 and word[:2] in self.own:
             takes = self.own[word[:2]]
             hints.append(
-                f"a value needs a space: {word[:2]} {shown(word[2:])}" if takes else f"{word[:2]} stands alone"
+                f"a value needs a space: {word[:2]} {shown(word[2:].removeprefix('='))}"
+                if takes
+                else f"{word[:2]} stands alone"
             )
         return "; ".join([f"no such flag of {self.verb}", *hints])

@@ -141,7 +141,9 @@ class TranscodeJob:
         least = -len(item.source) * self.threshold / 100
         if not self.force and (grown >= 0 or grown > least) and not self._other_content(item):
             more = f"{grown} bytes more if coded so (--force)" if grown > 0 else f"only {-grown} bytes less"
-            row.notes.append(f"stays as it is: {more}" if grown else "stays as it is")
+            row.notes = [
+                f"stays as it is: {more}" if grown else "stays as it is"
+            ]  # what was said of the new one is not so
             row.nbytes, row.width, row.height = len(item.source), item.found.width, item.found.height
             return None
         if grown > 0:
