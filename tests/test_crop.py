@@ -36,6 +36,8 @@ def files(draw) -> bytes:
     image = noise(height, width, {"G": 1, "K": 4}.get(kind, 3), draw(st.integers(0, 3)))
     if kind in "YD":
         options["subsampling"] = draw(st.sampled_from(SAMPLINGS))
+    if kind == "K":
+        options["mode"] = "CMYK"
     if kind == "D":
         image, options["precision"] = image.astype(np.uint16) << 4, 12
     elif draw(st.integers(0, 4)) == 0:

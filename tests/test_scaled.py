@@ -17,7 +17,9 @@ from PIL import Image, ImageFile
 
 import jpegjax
 from jpegjax import Coefficients, ColorSpace, Component, Frame, JpegWarning, Limits
-from jpegjax.kernels.dct_scaled import SIZES, factors
+from jpegjax.kernels.scaled.factors import SIZES, factors, scaled_dequantiser
+from jpegjax.kernels.scaled.pairs import PAIRED, transform_pair
+from jpegjax.run.memory import address
 
 SAMPLINGS = [
     None, "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "3x1,1x1,1x1", "2x2,1x2,2x1", "4x1,2x1,1x1",
@@ -249,3 +251,31 @@ def test_files_without_coefficients_or_a_rule():
     broken[at + 3] = 0x21
     with pytest.raises(jpegjax.UnsupportedJpeg, match=r"sampling 2x1 does not divide 3x2"):
         jpegjax.decode(bytes(broken), scale=0.5)
+
+
+@pytest.mark.parametrize("size", PAIRED)
+def test_pairs_of_blocks(size):
+    """Black and white noise stays on the fast path, the same with the short cut; numbers that do not fit leave it."""
+    rng = np.random.default_rng(size)
+    qtable = np.arange(2, 66, dtype=np.uint16)
+    steps, stride = scaled_dequantiser(qtable), 2 * size + 16
+    found = np.zeros((2, size, stride), np.uint8)
+
+    def transform(blocks: np.ndarray, low: bool) -> bool:
+        return transform_pair(
+            size, low, address(blocks), address(blocks) + 128, address(steps), address(found[int(low)]), stride
+        )
+
+    noise = jpegjax.encode(rng.choice(np.array([0, 255], np.uint8), (64, 128)), qtables=[qtable])
+    for blocks in jpegjax.read_coefficients(noise).planes[0][0].reshape(-1, 2, 8, 8).copy():
+        assert transform(blocks, False)
+        blocks[:, 4:] = blocks[:, :, 4:] = 0
+        assert transform(blocks, False) and transform(blocks, True)
+        np.testing.assert_array_equal(found[0, :, : 2 * size], found[1, :, : 2 * size])
+    for which in (0, 1):
+        for place in ((0, 0), (0, 1), (1, 0), (2, 3), (3, 3)):
+            blocks = np.zeros((2, 8, 8), np.int16)
+            blocks[(which, *place)] = 8192 // int(qtable.reshape(8, 8)[place]) + 1
+            assert not transform(blocks, False) and not transform(blocks, True)
+            blocks[(which, *place)] = -32768
+            assert not transform(blocks, False) and not transform(blocks, True)

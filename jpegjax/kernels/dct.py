@@ -27,7 +27,7 @@ from ..simd import (
     with_sign,
     zero,
 )
-from .lanes import descaled, dot, less, pairs, plus, transposed
+from .lanes import descaled, dot, less, pairs, plus, sample_rows, transposed
 
 __all__ = ["fdct_strip", "idct_strip", "quantised_strip"]
 
@@ -142,17 +142,11 @@ def _idct_1d(x: list[Vec], n: int) -> list[Vec]:
 
 
 def _store_samples(y: list[Vec], samples: Int, stride: Int) -> None:
-    """Transpose int16 columns to rows of two blocks, clamp to int8, add 128, store 16 bytes a row."""
-    packed = [pack_i8(y[k], y[k + 4]) for k in range(4)]
-    low01, high01 = unpack_low(packed[0], packed[1]).bitcast(16), unpack_high(packed[0], packed[1]).bitcast(16)
-    low23, high23 = unpack_low(packed[2], packed[3]).bitcast(16), unpack_high(packed[2], packed[3]).bitcast(16)
-    for half, f in enumerate((unpack_low, unpack_high)):
-        left, right = f(low01, low23).bitcast(32), f(high01, high23).bitcast(32)
-        for quarter, g in enumerate((unpack_low, unpack_high)):
-            rows = g(left, right).bitcast(64).shuffle([0, 2, 1, 3]).bitcast(8) ^ 128
-            address = samples + stride * (4 * half + 2 * quarter)
-            store(address, rows.shuffle(range(16)))
-            store(address + stride, rows.shuffle(range(16, 32)))
+    """Store int16 columns of two blocks as 16 bytes a row."""
+    for i, two in enumerate(sample_rows(y)):
+        rows = two.shuffle([0, 2, 1, 3])
+        store(samples + stride * (2 * i), rows.shuffle([0, 1]))
+        store(samples + stride * (2 * i + 1), rows.shuffle([2, 3]))
 
 
 def _rows(block0: Int, block1: Int, table: Int, count: int) -> list[Vec]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..simd import Vec, constant, madd, pack_i16, unpack_high, unpack_low
+from ..simd import Vec, constant, madd, pack_i8, pack_i16, unpack_high, unpack_low
 
-__all__ = ["descaled", "dot", "less", "pairs", "plus", "transposed"]
+__all__ = ["descaled", "dot", "less", "pairs", "plus", "sample_rows", "transposed"]
 
 
 def pairs(a: Vec, b: Vec) -> tuple[Vec, Vec]:
@@ -40,3 +40,15 @@ def transposed(rows: list[Vec]) -> list[Vec]:
     b = [f(a[i], a[i + 2]) for i in (0, 1, 4, 5) for f in (unpack_low, unpack_high)]
     b = [v.bitcast(64) for v in b]
     return [f(b[i], b[i + 4]).bitcast(16) for i in range(4) for f in (unpack_low, unpack_high)]
+
+
+def sample_rows(y: list[Vec]) -> list[Vec]:
+    """Eight int16 columns of two blocks to rows of eight uint8, clamped to int8, 128 added.
+
+    Four registers of 64-bit lanes: two rows of the first block, the same two of the second.
+    """
+    packed = [pack_i8(y[k], y[k + 4]) for k in range(4)]
+    low01, high01 = unpack_low(packed[0], packed[1]).bitcast(16), unpack_high(packed[0], packed[1]).bitcast(16)
+    low23, high23 = unpack_low(packed[2], packed[3]).bitcast(16), unpack_high(packed[2], packed[3]).bitcast(16)
+    halves = [(f(low01, low23).bitcast(32), f(high01, high23).bitcast(32)) for f in (unpack_low, unpack_high)]
+    return [(g(left, right).bitcast(8) ^ 128).bitcast(64) for left, right in halves for g in (unpack_low, unpack_high)]

@@ -12,7 +12,6 @@ from ...coding import geometry
 from ...coding.sequential.decode import decode_mcus, finish_decode
 from ...kernels import twelve_bit
 from ...kernels.dct import idct_strip
-from ...kernels.dct_scaled import WORK_BYTES, plane_samples, scaled_dequantiser, scaled_strip, transform_of
 from ...kernels.planes import Picture, emit_rows
 from ...kernels.quant import dequantiser, step_bytes
 from ...kernels.rows import copy_bytes
@@ -28,6 +27,8 @@ from ...kernels.sampling import (
     STRIDE,
     VRATIO,
 )
+from ...kernels.scaled.factors import scaled_dequantiser, transform_of
+from ...kernels.scaled.strips import WORK_BYTES, plane_samples, scaled_strip
 from ...run.memory import Pointers, address, borrow, discard, kept, scratch, scratch_parts
 from ...simd import kernel
 from ...types import ColorSpace, Frame

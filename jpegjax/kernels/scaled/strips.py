@@ -4,17 +4,16 @@ Each of their two passes is one integer matrix, without rounding inside: output 
 x_k·factor[n, k] over k, descaled. The factors are cosines of N points times 2^13; 2 and 4 points average the outputs of
 eight in fours and pairs. All are rounded but for a few, one or two off because the C code adds rounded constants.
 
-The fast path does eight columns, then up to sixteen outputs of a row: products of 16 bits summed in 32. Blocks whose
-numbers do not fit take an exact path in 64 bits, which wraps and saturates as libjpeg-turbo does on x86-64.
+The sizes of 5/8, 6/8 and 7/8 and of chroma beside them go two blocks at once, see `pairs`. The others' fast path does
+eight columns, then up to sixteen outputs of a row: products of 16 bits summed in 32. Blocks whose numbers do not fit
+take an exact path in 64 bits, which wraps and saturates as libjpeg-turbo does on x86-64.
 """
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
-
 import numpy as np
 
-from ..simd import (
+from ...simd import (
     Int,
     bitcast_mask,
     constant,
@@ -32,89 +31,15 @@ from ..simd import (
     store_u64,
     vectorized,
 )
+from .factors import COLUMN_AT, EXACT_AT, EXTRA_BITS, KEPT, ROW_AT, SHIFT1, SHIFT2, STEPS_AT, factors
+from .pairs import PAIRED, transform_pair
 
-__all__ = ["SIZES", "WORK_BYTES", "factors", "plane_samples", "scaled_dequantiser", "scaled_strip", "transform_of"]
+__all__ = ["WORK_BYTES", "plane_samples", "scaled_strip"]
 
-SIZES = range(1, 17)
-
-_OFF_BY = {
-    3: "12-1", 5: "01+1 02-1 14+1 22+1 24-1", 6: "14-1", 8: "05+1 13+1 15+1 16-1 21+1 23+1 25+1 26+1",
-    9: "16-1 42-1 44+1 46-1", 10: "02+1 03-1 17+1 24-1 33+1 42-1 47+1", 11: "01+1 07+1 25+1 26+1 31+1 32+1 43+1",
-    12: "01+1 05+1 21+1 25+1 43-1 45+1 51+1", 13: "01-2 14+1 25-1 34+1 43+1 46-1 56-1 57+1",
-    14: "01+1 16+1 25+1 34-1 53+1 56-1", 15: "07-1 11+1 12-1 22-1 24+1 26-1 31-1 44+1 52-1 64+1 72+1 74-1 76-1",
-    16: "06-1 22+1 25+1 37+1 52-1 55-1 63+1 76+1",
-}  # fmt: skip
-"""By size: n, k and how far libjpeg's factor[n, k] is from the rounded cosine, for the upper half of the outputs."""
-
-_EXTRA_BITS = {2: 2, 4: 1}
-"""Sums of four and of two outputs of the eight-point transform are that many bits larger."""
-
-# what a kernel knows of a transform, int64 each, the samples a side first
-_SHIFT1, _SHIFT2 = 1, 2  # bits to descale by after the columns and after the rows
-_KEPT = 3  # bits of a sample before it is clamped: 10 by libjpeg's table of clamped samples, 32 for SIMD's saturation
-_TRANSFORM_FIELDS = 4
-_COLUMN_AT = 8 * _TRANSFORM_FIELDS  # int16 [16, 8], factors negated, since -2^15 fits
-_ROW_AT = _COLUMN_AT + 2 * 16 * 8  # int16 [4, 16, 2], the same by pairs of k
-_EXACT_AT = _ROW_AT + 2 * 16 * 8  # int64 [16, 8], factors
-_TRANSFORM_BYTES = _EXACT_AT + 8 * 16 * 8
-
-_STEPS_AT = 4 * 2 * 32  # in a `scaled_dequantiser`: int64 [64]
 _COLUMNS = 4 * 32  # in the scratch of a block, behind pairs of dequantised rows: int16 [16, 8] between the passes
 _WIDE = _COLUMNS + 16 * 16  # int64 [24, 8] of the exact path
 WORK_BYTES = _WIDE + 8 * 64 + 8 * 128
 """Scratch that `scaled_strip` takes."""
-
-
-@cache
-def factors(size: int) -> np.ndarray:
-    """The matrix of one pass, int64 [size, 8]: what output n takes of coefficient k, times 2^13 (4: 2^14, 2: 2^15)."""
-    points = 8 if size in _EXTRA_BITS else size
-    n, k = np.arange(points)[:, None], np.arange(8)
-    cosines = np.where(k == 0, 1, np.sqrt(2)) * np.cos((2 * n + 1) * k * np.pi / (2 * points))
-    cosines = cosines.reshape(size, points // size, 8).sum(1)
-    if points == size:
-        cosines[:, size:] = 0
-    matrix = np.rint(cosines * 8192).astype(np.int64)
-    for word in _OFF_BY.get(size, "").split():
-        n0, k0, off = int(word[0]), int(word[1]), int(word[2:])
-        matrix[n0, k0] += off
-        if n0 != size - 1 - n0:
-            matrix[size - 1 - n0, k0] += off if k0 % 2 == 0 else -off
-    matrix.flags.writeable = False
-    return matrix
-
-
-@cache
-def transform_of(size: int, precision: int = 8) -> np.ndarray:
-    """What the kernels need of one size: uint8 buffer. precision: 8, or 12 for `plane_samples` alone."""
-    buffer = np.zeros(_TRANSFORM_BYTES, np.uint8)
-    extra, less = _EXTRA_BITS.get(size, 0), int(precision == 12)
-    kept = 32 if precision == 8 and extra else precision + 2
-    buffer[:_COLUMN_AT].view(np.int64)[:] = size, 11 + extra + less, 18 + extra - less, kept
-    matrix = np.zeros((16, 8), np.int64)
-    matrix[:size] = factors(size)
-    buffer[_COLUMN_AT:_ROW_AT].view(np.int16)[:] = -matrix.reshape(-1)
-    buffer[_ROW_AT:_EXACT_AT].view(np.int16)[:] = -matrix.reshape(16, 4, 2).transpose(1, 0, 2).reshape(-1)
-    buffer[_EXACT_AT:].view(np.int64)[:] = matrix.reshape(-1)
-    return buffer
-
-
-@lru_cache(maxsize=256)
-def _dequantiser(steps: bytes, precision: int) -> np.ndarray:
-    rows = np.frombuffer(steps, np.int16).reshape(4, 16)
-    step = np.abs(rows.astype(np.int64))
-    reach = np.where(step > 8191, -1, np.maximum(8191 // np.maximum(step, 1) - 1, 0)).astype(np.int16)
-    whole = np.frombuffer(steps, np.int16 if precision == 8 else np.uint16).astype(np.int64)
-    return np.concatenate([np.stack([rows, reach], axis=1).reshape(-1).view(np.uint8), whole.view(np.uint8)])
-
-
-def scaled_dequantiser(qtable: np.ndarray, precision: int = 8) -> np.ndarray:
-    """What the kernels need of a table of steps, a uint8 buffer. qtable: uint16 [64], natural order.
-
-    Pairs of rows of steps, each before what its coefficients may reach for products below 2^13 in size; then all steps
-    as int64. With 8 bits, steps are signed 16-bit numbers, as in libjpeg-turbo with SIMD.
-    """
-    return _dequantiser(np.ascontiguousarray(qtable, np.uint16).tobytes(), precision)
 
 
 @vectorized
@@ -182,7 +107,7 @@ def _reduced(size: int, block: Int, steps: Int, samples: Int, stride: Int) -> In
     That is where its short cut for blocks without AC would wrap (4×4), and where the DC column, which it does not
     saturate, does not fit (2×2). Four bytes of each row are written.
     """
-    matrix, extra = factors(size), _EXTRA_BITS[size]
+    matrix, extra = factors(size), EXTRA_BITS[size]
     products = [load(block + 32 * p, 16, 16) * load(steps + 64 * p, 16, 16) for p in range(4)]
     pairs = [x.shuffle([i + half for i in range(8) for half in (0, 8)]) for x in products]
     total = []
@@ -244,8 +169,8 @@ def _exact(block, steps, transform, work, samples, stride, width):
 
     Sizes 2 and 4 of 8 bits, which keep 32 bits, are those that libjpeg-turbo has as SIMD: 16 and 32 bits, saturating.
     """
-    size, shift1, shift2 = load_i64(transform), load_i64(transform + 8 * _SHIFT1), load_i64(transform + 8 * _SHIFT2)
-    kept, matrix = load_i64(transform + 8 * _KEPT), transform + _EXACT_AT
+    size, shift1, shift2 = load_i64(transform), load_i64(transform + 8 * SHIFT1), load_i64(transform + 8 * SHIFT2)
+    kept, matrix = load_i64(transform + 8 * KEPT), transform + EXACT_AT
     simd = kept == 32
     between = work + 512
     flat = np.int64(0)
@@ -281,14 +206,19 @@ def _exact(block, steps, transform, work, samples, stride, width):
                 store_i16(samples + n * stride + 2 * j, _clamp(value + 2048, 0, 4095))
 
 
+@vectorized
+def _no_high(block) -> Int:
+    """0 where the coefficients that are not 0 all have u, v < 4."""
+    first = load(block, 32, 16)
+    total = first & constant(first, ([0] * 4 + [-1] * 4) * 4) | load(block + 64, 32, 16)
+    return bitcast_mask(total.compare("!=", 0))
+
+
 @kernel
-def _flat_block(block, last, product, size, kept, samples, stride):
-    """Fill a block that has but its DC coefficient, in range; False where it is another."""
-    if size > 1:
-        if product <= -8192 or product >= 8192:
-            return False
-        if (load_u8(last) if last else np.uint64(_no_ac(block))) != np.uint64(0):
-            return False
+def _fill_block(product, size, kept, samples, stride):
+    """Fill a block that has but its DC coefficient; False where that is out of range."""
+    if size > 1 and (product <= -8192 or product >= 8192):
+        return False
     value = _clamp(_wrap((product + 4) >> 3, kept) + 128, 0, 255)
     if size == 1:
         store_u8(samples, value)
@@ -301,23 +231,42 @@ def _flat_block(block, last, product, size, kept, samples, stride):
 @kernel
 def _scaled_block(block, transform, steps, work, samples, stride):
     """One block by the fast path; False where its numbers do not fit."""
-    size, shift1, shift2 = load_i64(transform), load_i64(transform + 8 * _SHIFT1), load_i64(transform + 8 * _SHIFT2)
-    drop = 32 - load_i64(transform + 8 * _KEPT)
+    size, shift1, shift2 = load_i64(transform), load_i64(transform + 8 * SHIFT1), load_i64(transform + 8 * SHIFT2)
+    drop = 32 - load_i64(transform + 8 * KEPT)
     beyond = np.uint64(_dequantise(block, steps, work))
     half = np.int64(1) << (shift1 - 1)
     for n in range(size):
         out = work + _COLUMNS + 16 * n
-        beyond |= np.uint64(_transform_columns(work, transform + _COLUMN_AT + 16 * n, half, shift1, out))
+        beyond |= np.uint64(_transform_columns(work, transform + COLUMN_AT + 16 * n, half, shift1, out))
     if beyond != np.uint64(0):
         return False
     half = np.int64(1) << (shift2 - 1)
     for n in range(size):
         columns, target = work + _COLUMNS + 16 * n, samples + n * stride
         if size <= 8:
-            _transform_row_8(columns, transform + _ROW_AT, half, shift2, drop, target)
+            _transform_row_8(columns, transform + ROW_AT, half, shift2, drop, target)
         else:
-            _transform_row_16(columns, transform + _ROW_AT, half, shift2, drop, target)
+            _transform_row_16(columns, transform + ROW_AT, half, shift2, drop, target)
     return True
+
+
+@kernel
+def _two_blocks(block, last, both, transform, steps, work, samples, stride):
+    """A block and, where there are both, its neighbour, of a size in `PAIRED`. last: address, or 0."""
+    size, kept, step = load_i64(transform), load_i64(transform + 8 * KEPT), load_i16(steps)
+    other, beside = (block + 128, samples + size) if both else (block, samples)
+    if last:
+        end = max(load_u8(last), load_u8(last + 1)) if both else load_u8(last)
+        flat, low = end == 0, end <= 9
+    else:
+        low = np.uint64(_no_high(block)) | np.uint64(_no_high(other)) == np.uint64(0)
+        flat = low and np.uint64(_no_ac(block)) | np.uint64(_no_ac(other)) == np.uint64(0)
+    done = flat and _fill_block(load_i16(block) * step, size, kept, samples, stride)
+    if done and both:
+        done = _fill_block(load_i16(other) * step, size, kept, beside, stride)
+    if not (done or transform_pair(size, low, block, other, steps, samples, stride)):
+        _exact(block, steps + STEPS_AT, transform, work + _WIDE, samples, stride, 1)
+        _exact(other, steps + STEPS_AT, transform, work + _WIDE, beside, stride, 1)
 
 
 @kernel
@@ -326,15 +275,20 @@ def scaled_strip(blocks, last, pitch, rows, columns, transform, steps, work, sam
 
     blocks: address of int16 [rows, pitch, 64]. last: of uint8 [rows, pitch], the zigzag index of each block's last
     nonzero coefficient, or 0: then the blocks are looked at. transform, steps: addresses of a `transform_of` and a
-    `scaled_dequantiser`. work: of WORK_BYTES. samples: address of uint8, `stride` bytes a row, writable for 16 more.
+    `scaled_dequantiser`. work: of WORK_BYTES. samples: address of uint8, `stride` bytes a row, writable for a block
+    and 16 bytes more.
     """
-    size, kept = load_i64(transform), load_i64(transform + 8 * _KEPT)
+    size, kept = load_i64(transform), load_i64(transform + 8 * KEPT)
+    paired = size in PAIRED
     for r in range(rows):
-        for c in range(columns):
+        for c in range(0, columns, 2 if paired else 1):
             block, out = blocks + (r * pitch + c) * 128, samples + r * size * stride + c * size
-            product = load_i16(block) * load_i16(steps)
             known = last + r * pitch + c if last else last
-            if _flat_block(block, known, product, size, kept, out, stride):
+            if paired:
+                _two_blocks(block, known, c + 1 < columns, transform, steps, work, out, stride)
+                continue
+            flat = size == 1 or (load_u8(known) == 0 if last else np.uint64(_no_ac(block)) == np.uint64(0))
+            if flat and _fill_block(load_i16(block) * load_i16(steps), size, kept, out, stride):
                 continue
             if size == 4:
                 done = np.uint64(_transform_4x4(block, steps, out, stride)) == np.uint64(0)
@@ -343,7 +297,7 @@ def scaled_strip(blocks, last, pitch, rows, columns, transform, steps, work, sam
             else:
                 done = _scaled_block(block, transform, steps, work, out, stride)
             if not done:
-                _exact(block, steps + _STEPS_AT, transform, work + _WIDE, out, stride, 1)
+                _exact(block, steps + STEPS_AT, transform, work + _WIDE, out, stride, 1)
 
 
 @kernel
@@ -353,4 +307,4 @@ def plane_samples(blocks, pitch, rows, columns, transform, steps, work, samples,
     for r in range(rows):
         for c in range(columns):
             out = samples + r * size * stride + 2 * c * size
-            _exact(blocks + (r * pitch + c) * 128, steps + _STEPS_AT, transform, work + _WIDE, out, stride, 2)
+            _exact(blocks + (r * pitch + c) * 128, steps + STEPS_AT, transform, work + _WIDE, out, stride, 2)
