@@ -34,7 +34,6 @@ _PARTS = {
     "restart_blocks": _setting("blocks", kind=Restart, span=(0, MAX_SIDE)),
 }
 _LOSSY = {
-    "mode": _setting("mode", choices=MODES),
     "quality": _setting("quality", allowed="1..100, or a pair of them"),
     "subsampling": _setting("subsampling", allowed=f"{', '.join(SUBSAMPLING)}, cjpeg's HxV; 4:2:0 by default"),
     "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
@@ -42,6 +41,7 @@ _LOSSY = {
     "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),
     "target_bytes": _setting("target_bytes", allowed="bytes"),
     "target_metric": _setting("target_metric", allowed="as for jpegjax.encode"),
+    "mode": _setting("mode", choices=MODES),
     "engine": Setting("auto", "where it runs", choices=ENGINES),
 }
 _LOSSLESS = {
