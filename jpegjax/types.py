@@ -37,6 +37,8 @@ def array_of(name: str, value: Any) -> Any:
 
     name: of the argument, for the message. Nothing is copied but what has the other byte order.
     """
+    if type(value) is np.ndarray and value.dtype.isnative:
+        return value
     library = type(value).__module__.partition(".")[0]
     if library in ("jax", "jaxlib"):
         return value
@@ -53,7 +55,7 @@ def array_of(name: str, value: Any) -> Any:
 
 def is_traced(value: Any) -> bool:
     """Whether a JAX array has no values yet, as inside jit, grad or vmap."""
-    return any(kind.__name__ == "Tracer" for kind in type(value).__mro__)
+    return type(value) is not np.ndarray and any(kind.__name__ == "Tracer" for kind in type(value).__mro__)
 
 
 class JaxDevice(Protocol):
@@ -156,13 +158,15 @@ class Frame:
     color: ColorSpace = ColorSpace.YCBCR
     hmax: int = field(init=False, repr=False, compare=False)
     vmax: int = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hmax", max((c.h for c in self.components), default=1))
         object.__setattr__(self, "vmax", max((c.v for c in self.components), default=1))
+        object.__setattr__(self, "_hash", hash((self.height, self.width, self.components)))
 
     def __hash__(self) -> int:
-        return hash((self.height, self.width, self.components))
+        return self._hash
 
     @property
     def mcus(self) -> tuple[int, int]:

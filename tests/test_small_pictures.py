@@ -182,10 +182,40 @@ def test_what_is_no_picture_stands_in_its_place() -> None:
 
 def test_a_group_that_fails_is_coded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     images = [_picture((16, 16, 3), i) for i in range(9)]
-    want = jpegjax.encode(images, engine="host")
+    want = [jpegjax.encode(image, engine="host") for image in images]
 
     def refuse(*_: Any) -> list[bytes]:
         raise ValueError("a coefficient of one of them")
 
-    monkeypatch.setattr(host, "encode_images", refuse)
+    monkeypatch.setattr(host.PlainCoder, "encode", refuse)
     assert jpegjax.encode(images, engine="host") == want
+
+
+def test_single_calls_remember_no_more_than_their_options_say() -> None:
+    """Options that are made anew for each call, and such as differ in one thing, one after another and again."""
+    image = _picture((40, 24, 3), 3)
+    tables = [[np.full(64, k, np.uint16)] for k in range(1, 30)]
+    first = [jpegjax.encode(image, qtables=t, engine="host") for t in tables]
+    assert [jpegjax.read_coefficients(f).qtables[0][0, 0] for f in first] == list(range(1, 30))
+    assert [jpegjax.encode(image, qtables=t, engine="host") for t in tables] == first
+    file = jpegjax.encode(image, engine="host")
+    for _ in range(2):
+        assert jpegjax.decode(file, mode="L", engine="host").shape == (40, 24)
+        assert jpegjax.decode(file, engine="host").shape == (40, 24, 3)
+        assert jpegjax.decode(file, scale=1 / 2, engine="host").shape == (20, 12, 3)
+        assert jpegjax.decode(file, crop=(1, 2, 3, 4), engine="host").shape == (4, 3, 3)
+        rgb = jpegjax.decode(file, color="RGB", engine="host")
+        assert (rgb != jpegjax.decode(file, engine="host")).any()
+        with pytest.raises(jpegjax.LimitExceeded):
+            jpegjax.decode(file, limits=jpegjax.Limits(pixels=9), engine="host")
+        with pytest.raises(jpegjax.CorruptJpeg):
+            jpegjax.decode(file[:-40], strict=True, engine="host")
+        with pytest.warns(jpegjax.JpegWarning):
+            jpegjax.decode(file[:-40], engine="host")
+
+
+def test_what_is_said_of_a_single_picture_has_no_number() -> None:
+    with pytest.raises(ValueError, match=r"^color='rgb'"):
+        jpegjax.encode(_picture((8, 8), 1), color="RGB", engine="host")
+    with pytest.raises(ValueError, match=r"^device="):
+        jpegjax.encode(_picture((8, 8), 1), engine="host", device="cpu")

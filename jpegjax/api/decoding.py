@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..container import JpegInfo, inspect
@@ -126,29 +127,34 @@ def decode(
         ValueError: An argument is out of range, or crop does not fit in the picture.
         TypeError: An argument is of the wrong type.
     """
-    options = DecodeOptions(
-        mode=mode,
-        scale=scale,
-        crop=crop,
-        upsample=upsample,
-        apply_exif_orientation=apply_exif_orientation,
-        strict=strict,
-        limits=limits,
-        tables=as_tables(tables),
-        color=color,
-        picture=picture,
-    )
+    given = mode, scale, crop, upsample, apply_exif_orientation, strict, limits, as_tables(tables), color, picture
+    usual = _SCALARS.issuperset(map(type, given))
+    options: DecodeOptions = (_known_options if usual else DecodeOptions)(*given)
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
     files, single = as_files(data, errors)
-    from ..jpeg import codec
-    from ..jpeg.upright import upright
-
-    results = on_good(lambda good: codec.decode(good, options, engine, device), files)
+    run = _engines()
+    results = on_good(lambda good: run(good, options, engine, device), files)
     if apply_exif_orientation:
+        from ..jpeg.upright import upright
+
         results = [upright(*result, file, options) for result, file in zip(results, files, strict=True)]
     images = settled(results, single, errors)
     return images[0] if single else images
+
+
+@cache
+def _engines() -> Any:
+    """`codec.decode`, imported at the first call."""
+    from ..jpeg.codec import decode
+
+    return decode
+
+
+_SCALARS = {int, float, str, bool, type(None), Limits}
+"""Types whose values, of one type, are equal only to what means the same: options of them alone are checked once."""
+
+_known_options: Any = lru_cache(maxsize=256, typed=True)(DecodeOptions)
 
 
 def info(data: Source, *, limits: Limits = Limits(), tables: Source | None = None, picture: int = 0) -> JpegInfo:

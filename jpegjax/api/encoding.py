@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..options import (
@@ -250,11 +250,20 @@ def encode_each(
 
     What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None.
     """
-    if options.target_bytes is None and options.target_metric is None:
-        from ..jpeg.codec import encode as run
-    else:
-        from ..jpeg.targets import encode as run
+    run = _engines(options.target_bytes is not None or options.target_metric is not None)
     return [(file, ()) for file in run(images, options, engine, device, stop)]
+
+
+@cache
+def _engines(targets: bool) -> Any:
+    """`encode` of the codec, or to targets, imported at the first call."""
+    if targets:
+        from ..jpeg.targets import encode
+
+        return encode
+    from ..jpeg.codec import encode as plain
+
+    return plain
 
 
 def encode_batch(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ..container import header_of, parse_header
 from ..errors import JpegError, UnsupportedJpeg, forget_locals
 from ..options import DecodeOptions, EncodeOptions
 from ..run.engines import pick
+from ..run.memory import kept
 from ..run.threads import run_parallel, submit
 from ..types import Coefficients, Frame, Process
 from . import files as entropy
@@ -21,6 +23,7 @@ from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
 
 if TYPE_CHECKING:
+    from .host import PlainCoder, SmallDecoder
     from .tuned.recipe import Recipe
 
 __all__ = ["decode", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
@@ -76,6 +79,10 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
 
     Lossless ones are the host's on every engine. stop: once one has failed, others may be left out, as None.
     """
+    if len(images) == 1:
+        coder = _plain_coder(images[0].shape, options)
+        if coder is not None and pick(engine, device) == "host":
+            return _attempted(coder.encode)([np.ascontiguousarray(images[0])])
     if options.lossless:
         pick(engine, device)
         return run_parallel(_attempted(lambda image: _encode_lossless(np.asarray(image), options), stop), images)
@@ -120,8 +127,25 @@ def encode_planned(
     return [p.result() for p in pending]
 
 
+def _plain_coder(shape: tuple[int, ...], options: EncodeOptions) -> PlainCoder | None:
+    """This thread's coder of images of this shape; None where they are not small, or not plain."""
+
+    def make() -> tuple[EncodeOptions, PlainCoder | None]:
+        from .host import SMALL_PIXELS, PlainCoder, are_plain
+
+        if shape[0] * shape[1] <= SMALL_PIXELS and not (options.lossless or options.tune):
+            with suppress(TypeError, ValueError):  # told where the plan is made for good
+                frame, tables = plan(shape, options)
+                if are_plain(frame, options):
+                    return options, PlainCoder(frame, tables, options)
+        return options, None
+
+    # by identity: the options are in what is kept, so that no others take their place in memory
+    return kept((id(options), shape), make, "coders")[1]
+
+
 def _encode_on_host(images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, stop: bool) -> list[Any]:
-    from .host import SMALL_PIXELS, are_plain, encode_image, encode_images, in_groups
+    from .host import SMALL_PIXELS, PlainCoder, are_plain, encode_image, in_groups
 
     one = _attempted(lambda i: encode_image(np.ascontiguousarray(images[i]), plans[i][0], plans[i][1], options), stop)
     if len(images) == 1:
@@ -129,7 +153,8 @@ def _encode_on_host(images: Sequence[Any], plans: Sequence[Plan], options: Encod
 
     def some(numbers: list[int]) -> Sequence[bytes | None]:
         try:
-            return encode_images([np.ascontiguousarray(images[i]) for i in numbers], *plans[numbers[0]], options)
+            coder = PlainCoder(*plans[numbers[0]], options)
+            return coder.encode([np.ascontiguousarray(images[i]) for i in numbers])
         except ValueError:  # of one of them
             return [None] * len(numbers)
 
@@ -235,13 +260,31 @@ def decode(
 
 
 def _decode_on_host(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
-    from .host import decode_image, decode_images, in_groups
+    heads = [header_of(data) if len(data) <= _SMALL_BYTES else b"" for data in files]
+    if len(files) == 1:
+        decoder = _small_decoder(files[0], heads[0], options)
+        found = decoder.decode(files)[0] if decoder else None
+        if found is not None:
+            return [found]
+    from .host import decode_image, in_groups
+
+    def some(numbers: list[int]) -> Sequence[tuple[Any, Notes] | None]:
+        decoder = _small_decoder(files[numbers[0]], heads[numbers[0]], options)
+        return decoder.decode([files[i] for i in numbers]) if decoder else [None] * len(numbers)
 
     one = _caught(lambda i: decode_image(files[i], options), ValueError)
-    if len(files) == 1:
-        return [one(0)]
-    kinds = [header_of(data) or None if len(data) <= _SMALL_BYTES else None for data in files]
-    return in_groups(kinds, one, lambda numbers: decode_images([files[i] for i in numbers], options))
+    return in_groups([head or None for head in heads], one, some)
+
+
+def _small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions) -> SmallDecoder | None:
+    """This thread's decoder of files that begin with `head`, as this one; None where there is none."""
+
+    def make() -> tuple[SmallDecoder | None]:
+        from .host import small_decoder
+
+        return (small_decoder(data, head, options),)
+
+    return kept((head, options), make, "decoders")[0] if head else None
 
 
 def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:

@@ -78,9 +78,11 @@ def scratch_parts(name: str, sizes: Iterable[int]) -> Pointers:
     return Pointers([buffer], list(accumulate(rounded[:-1], initial=start + -start % 64)))
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """make(), remembered by this thread for the last few keys: images of one size share their layout."""
-    store: OrderedDict[Hashable, T] = _local.__dict__.setdefault("plans", OrderedDict())
+def kept(key: Hashable, make: Callable[[], T], shelf: str = "plans") -> T:
+    """make(), remembered by this thread for the last few keys of a shelf: images of one size share their layout."""
+    store: OrderedDict[Hashable, T] | None = _local.__dict__.get(shelf)
+    if store is None:
+        store = _local.__dict__[shelf] = OrderedDict()
     found = store.get(key)
     if found is None:
         found = store[key] = make()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .decode import decode_image, decode_images, picture_planes
-from .encode import are_plain, encode_image, encode_images, transform
+from .decode import SmallDecoder, decode_image, picture_planes, small_decoder
+from .encode import PlainCoder, are_plain, encode_image, transform
 from .groups import SMALL_PIXELS, in_groups
 from .view import reconstruct
 
 __all__ = [
-    "SMALL_PIXELS", "are_plain", "decode_image", "decode_images", "encode_image", "encode_images", "in_groups",
-    "picture_planes", "reconstruct", "transform",
+    "SMALL_PIXELS", "PlainCoder", "SmallDecoder", "are_plain", "decode_image", "encode_image", "in_groups", "picture_planes",
+    "reconstruct", "small_decoder", "transform",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from ...coding.restarts import DAMAGE_FIELDS
 from ...coding.sequential.decode import (
     DATA,
     DECODE_SCRATCH,
+    DECODE_STATE,
     ENDED,
     LENGTH,
     decode_state,
@@ -23,7 +24,7 @@ from ...coding.sequential.decode import (
     restart_segments,
     scan_notes,
 )
-from ...container import Reader, header_of, orientation_of, parse_header
+from ...container import Reader, orientation_of, parse_header
 from ...errors import JpegError, LimitExceeded, UnsupportedJpeg
 from ...kernels.planes import Picture
 from ...options import DecodeOptions
@@ -38,7 +39,7 @@ from .strips import Coding
 from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
-__all__ = ["decode_image", "decode_images", "picture_planes"]
+__all__ = ["SmallDecoder", "decode_image", "picture_planes", "small_decoder"]
 
 _COSTLY_SAMPLES, _CONVERTED_PIXELS = 6, 2
 """How many samples of more than 8 bits or scaled up, and pixels of inks made RGB, cost a step of `Limits.steps_per_byte`: a stub
@@ -139,16 +140,61 @@ def _picture_of_scan(
     return pixels
 
 
-def decode_images(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[np.ndarray, Notes] | None]:
-    """`decode_image` of small files of one `header_of`; None for those that are damaged, or all where it is not so simple."""
-    count, first = len(files), files[0]
-    refused: list[tuple[np.ndarray, Notes] | None] = [None] * count
+class SmallDecoder:
+    """Files of one header, and of small pictures in one sequential scan, to pixels on this thread. reader: behind the header."""
+
+    def __init__(self, reader: Reader, options: DecodeOptions):
+        scan, window = reader.scan, whole(reader.require_frame())
+        assert scan is not None
+        view = self.view = view_of(window, options.mode, options.upsample)
+        _check_limits(prod(view.shape), (0, 0, window.frame.width, window.frame.height), options, reader)
+        self.mcus_high, self.mcus_wide = window.mcus
+        self.shape = view.shape[:2] if view.shape[2] == 1 else view.shape
+        self.picture = Picture(0, *view.shape)
+        self.state = decode_state(np.empty(0, np.uint8), reader.position, scan.restart_interval)
+        self.tables = decode_tables(scan.dc_tables, scan.ac_tables)
+        self.steps = view.dequantisers(_latched(reader))
+        self.work = scratch("work", DECODE_SCRATCH)
+
+    def decode(self, files: Sequence[bytes | memoryview]) -> list[tuple[np.ndarray, Notes] | None]:
+        """As `decode_image`; None for those that are damaged."""
+        view, states = self.view, np.empty((len(files), DECODE_STATE), np.int64)
+        states[:] = self.state
+        joined = np.frombuffer(files[0] if len(files) == 1 else b"".join(files), np.uint8)
+        at = address(joined)
+        for state, data in zip(states, files, strict=True):
+            state[DATA], state[LENGTH] = at, len(data)
+            at += len(data)
+        pictures = [np.empty(self.shape, np.uint8) for _ in files]
+        images = np.array([address(p) for p in pictures], np.int64)
+        coding = Coding(view.geometry, self.mcus_wide, self.tables.addresses, states, self.work)
+        decode_window(
+            0,
+            0,
+            0,
+            self.mcus_high,
+            view.left,
+            coding,
+            self.steps.addresses,
+            view.strips,
+            images,
+            self.picture,
+            view.scaled,
+            1,
+        )
+        damage = states[:, :DAMAGE_FIELDS:2]
+        if not damage.any():
+            return [(pixels, []) for pixels in pictures]
+        return [None if any(counts) else (pixels, []) for pixels, counts in zip(pictures, damage.tolist(), strict=True)]
+
+
+def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions) -> SmallDecoder | None:
+    """The decoder of files that begin with `head`, as this one does; None where things are not so simple."""
     try:
-        reader = parse_header(first, options.limits, options.strict, options.tables, options.color)
-        frame, scan, position = reader.require_frame(), reader.scan, reader.position
+        reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
+        frame = reader.require_frame()
         if (
-            scan is None
-            or position != len(header_of(first))
+            reader.position != len(head)
             or reader.warnings
             or reader.lines_offset is not None
             or frame.width * frame.height > SMALL_PIXELS
@@ -157,28 +203,10 @@ def decode_images(files: Sequence[bytes | memoryview], options: DecodeOptions) -
             or not _in_one_scan(reader)
             or (options.mode == "RGB" and are_inks(frame))
         ):
-            return refused
-        window = whole(frame)
-        view = view_of(window, options.mode, options.upsample)
-        _check_limits(prod(view.shape), (0, 0, frame.width, frame.height), options, reader)
+            return None
+        return SmallDecoder(reader, options)
     except JpegError:
-        return refused
-    joined = np.frombuffer(b"".join(files), np.uint8)
-    sizes = np.array([len(data) for data in files], np.int64)
-    states = np.tile(decode_state(joined, position, scan.restart_interval), (count, 1))
-    states[:, DATA] += np.cumsum(sizes) - sizes
-    states[:, LENGTH] = sizes
-    shape = view.shape[:2] if view.shape[2] == 1 else view.shape
-    pictures = [np.empty(shape, np.uint8) for _ in files]
-    images = np.array([address(p) for p in pictures], np.int64)
-    tables, steps = decode_tables(scan.dc_tables, scan.ac_tables), view.dequantisers(_latched(reader))
-    high, wide = window.mcus
-    coding = Coding(view.geometry, wide, tables.addresses, states, scratch("work", DECODE_SCRATCH))
-    decode_window(
-        0, 0, 0, high, view.left, coding, steps.addresses, view.strips, images, Picture(0, *view.shape), view.scaled, 1
-    )
-    damaged = [any(counts) for counts in states[:, :DAMAGE_FIELDS:2].tolist()]
-    return [None if bad else (pixels, []) for pixels, bad in zip(pictures, damaged, strict=True)]
+        return None
 
 
 def _in_one_scan(reader: Reader) -> bool:

@@ -40,7 +40,7 @@ from .. import files
 from .parts import row_parts
 from .strips import Coding, strip_geometry
 
-__all__ = ["are_plain", "encode_image", "encode_images", "transform"]
+__all__ = ["PlainCoder", "are_plain", "encode_image", "transform"]
 
 
 class Layout:
@@ -174,35 +174,46 @@ def transform(
     return planes
 
 
-def _entropy_coded(
-    images: Sequence[np.ndarray], frame: Frame, steps: tuple[bytes, ...], interval: int, row0: int, row1: int
-) -> list[bytes]:
-    """MCU rows row0..row1-1 of each image, entropy-coded with Annex K's tables; row0 starts a restart segment."""
-    layout, tables = _layout(frame), _quantisers(steps)
-    state = encode_state(interval)
-    if interval:
-        state[NEXT_RESTART] = row0 * layout.mcus_wide // interval % 8
-    work = scratch("work", layout.scratch_bytes)
-    coding = Coding(layout.geometry, layout.mcus_wide, layout.codes.addresses, state, work)
-    nbytes = len(images) * images[0].size * (row1 - row0) // layout.mcus_high
-    out = scratch("file", 2 * layout.row_bytes + nbytes // 4)
-    picture = _picture(images[0], frame)
-    addresses, ends = np.array([address(image) for image in images], np.int64), np.empty(len(images), np.int64)
-    done, row = 0, row0
-    while True:
-        count, row = _encode_strips(
-            row, row0, row1, addresses[done:], picture, layout.strips, tables.addresses, coding, out, ends[done:]
-        )
-        done += count
-        if done == len(images):
-            break
-        if row < 0:
-            raise ValueError(ERRORS[state[ERROR]])
-        longer = np.empty(2 * out.size + layout.row_bytes, np.uint8)
-        longer[: state[WRITTEN]] = out[: state[WRITTEN]]
-        out = longer
-    coded = out[: state[WRITTEN]].tobytes()
-    return [coded] if done == 1 else [coded[start:end] for start, end in pairwise([0, *ends.tolist()])]
+class RowCoder:
+    """Entropy coding of images of one frame with Annex K's tables, on this thread. interval: MCUs between restarts."""
+
+    def __init__(self, frame: Frame, steps: tuple[bytes, ...], interval: int):
+        self.layout: Layout = _layout(frame)
+        self.tables: Pointers = _quantisers(steps)
+        self.state: np.ndarray = encode_state(interval)
+        self.work: np.ndarray = scratch("work", self.layout.scratch_bytes)
+        layout = self.layout
+        self.coding: Coding = Coding(layout.geometry, layout.mcus_wide, layout.codes.addresses, self.state, self.work)
+        self.picture: Picture = Picture(0, frame.height, frame.width, len(frame.components))
+
+    def encode(self, images: Sequence[np.ndarray], row0: int, row1: int) -> list[bytes]:
+        """MCU rows row0..row1-1 of each image, C-contiguous; row0 starts a restart segment."""
+        layout, state = self.layout, self.state
+        interval = state[INTERVAL]
+        state[:] = 0
+        state[INTERVAL] = state[TO_GO] = interval
+        if row0:
+            state[NEXT_RESTART] = row0 * layout.mcus_wide // interval % 8
+        nbytes = len(images) * images[0].size * (row1 - row0) // layout.mcus_high
+        out = scratch("file", 2 * layout.row_bytes + nbytes // 4)
+        addresses, ends = np.array([address(image) for image in images], np.int64), np.empty(len(images), np.int64)
+        done, row = 0, row0
+        while True:
+            count, row = _encode_strips(
+                row, row0, row1, addresses[done:], self.picture, layout.strips, self.tables.addresses, self.coding, out,
+                ends[done:],
+            )  # fmt: skip
+            done += count
+            written = int(state[WRITTEN])
+            if done == len(images):
+                break
+            if row < 0:
+                raise ValueError(ERRORS[state[ERROR]])
+            longer = np.empty(2 * out.size + layout.row_bytes, np.uint8)
+            longer[:written] = out[:written]
+            out = longer
+        coded = out[:written].tobytes()
+        return [coded] if done == 1 else [coded[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
 def are_plain(frame: Frame, options: EncodeOptions) -> bool:
@@ -219,15 +230,20 @@ def are_plain(frame: Frame, options: EncodeOptions) -> bool:
     )
 
 
-def encode_images(
-    images: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions
-) -> list[bytes]:
-    """The files of small images of one frame, where these `are_plain`, on this thread."""
-    steps = step_bytes(qtables)
-    high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
-    interval = options.restart.interval(wide)
-    start = files.plain_opening(frame, steps, interval, options.metadata)
-    return [b"".join((start, data, EOI)) for data in _entropy_coded(images, frame, steps, interval, 0, high)]
+class PlainCoder:
+    """Files of small images of one plan, where these `are_plain`, on this thread."""
+
+    def __init__(self, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions):
+        steps = step_bytes(qtables)
+        self.mcus_high: int
+        self.mcus_high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
+        interval = options.restart.interval(wide)
+        self.opening: bytes = files.plain_opening(frame, steps, interval, options.metadata)
+        self.rows: RowCoder = RowCoder(frame, steps, interval)
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """images: C-contiguous uint8, as the frame has them. ValueError if one of them has no code."""
+        return [b"".join((self.opening, data, EOI)) for data in self.rows.encode(images, 0, self.mcus_high)]
 
 
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
@@ -238,8 +254,6 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)
     parts = row_parts(high, wide, interval, frame.height * frame.width)
-    if len(parts) == 1:
-        return encode_images([image], frame, qtables, options)[0]
-    coded = run_parallel(lambda part: _entropy_coded([image], frame, steps, interval, part[1], part[2])[0], parts)
-    segments = [(first * wide // interval, data) for (_, first, _), data in zip(parts, coded, strict=True)]
+    coded = run_parallel(lambda part: RowCoder(frame, steps, interval).encode([image], part[1], part[2])[0], parts)
+    segments = [(first * wide // (interval or 1), data) for (_, first, _), data in zip(parts, coded, strict=True)]
     return files.plain_file(frame, steps, interval, options.metadata, segments)
