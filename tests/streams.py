@@ -32,7 +32,7 @@ UNLIMITED = Limits(None, None, None, None, None)
 def icc_profile(nbytes: int) -> bytes:
     """What passes for an ICC profile: noise, but for the signature in its header of 128 bytes."""
     noise = np.random.default_rng(nbytes).bytes(nbytes)
-    return noise[:36] + b"acsp" + noise[40:]
+    return (noise[:36] + b"acsp" + noise[40:])[:nbytes]
 
 
 def pillow_file(mode: str = "RGB", size: tuple[int, int] = (40, 24), **options) -> bytes:

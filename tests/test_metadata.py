@@ -22,7 +22,7 @@ PART = 65_519
 
 RGB = np.random.default_rng(3).integers(0, 256, (21, 34, 3), np.uint8)
 PICTURES = {"L": RGB[..., 0].copy(), "RGB": RGB}
-ICC_SIZES = [128, 129, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 1 << 20]
+ICC_SIZES = [1, 128, 129, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 1 << 20]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>\xc3\xa9</a></x:xmpmeta>'
 
 

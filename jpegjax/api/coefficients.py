@@ -117,7 +117,7 @@ def write_coefficients(
         scans: Scan script as cjpeg -scans reads it, in place of the default one. As for `encode`.
         restart_rows: Restart marker every so many MCU rows, 0 for none.
         restart_blocks: Restart marker every so many MCUs, 0 for none.
-        icc_profile: ICC profile to embed. At least its header of 128 bytes.
+        icc_profile: ICC profile to embed. Any bytes, in as many segments as they take.
         exif: EXIF to embed, with or without its leading b"Exif\\0\\0". TIFF data, such as Pillow's image.info["exif"] or
             image.getexif().tobytes().
         xmp: XMP packet to embed. XML, with or without the prefix that it has in files. Above 65,502 bytes its largest

@@ -126,7 +126,7 @@ def encode(
             "ms-ssim" as `jpegjax.metrics` has them; found within 0.3 of SSIMULACRA2, 0.05 dB of PSNR and 0.1 dB of
             -10·log10(1 - SSIM). Both targets encode each image at most eight times; without tune by Annex K's tables at
             fractional qualities.
-        icc_profile: ICC profile to embed. At least its header of 128 bytes.
+        icc_profile: ICC profile to embed. Any bytes, in as many segments as they take.
         exif: EXIF to embed, with or without its leading b"Exif\\0\\0". TIFF data, such as Pillow's image.info["exif"] or
             image.getexif().tobytes().
         xmp: XMP packet to embed. XML, with or without the prefix that it has in files. Above 65,502 bytes its largest

@@ -13,7 +13,6 @@ from .choices import MAX_SIDE
 __all__ = ["DEFAULT_LIMITS", "NO_METADATA", "NO_RESTART", "Limits", "Metadata", "Restart"]
 
 _LARGEST = 1 << 62
-_ICC_HEADER = 128
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
@@ -109,14 +108,6 @@ def _xmp(name: str, value: Any) -> bytes:
     return packet
 
 
-def _icc(name: str, value: Any) -> bytes:
-    profile = bytes(check_bytes(name, value))
-    if value and (len(profile) < _ICC_HEADER or profile[36:40] != b"acsp"):
-        raise ValueError(f"{name}: must be an ICC profile, {_ICC_HEADER} bytes of header at least and 'acsp' at byte 36 "
-                         f"(ICC.1 7.2); these {len(profile)} bytes have {profile[36:40]!r} there")  # fmt: skip
-    return profile
-
-
 def _start(value: bytes) -> str:
     return f"these {len(value)} bytes begin with {value[:8]!r}"
 
@@ -143,7 +134,7 @@ def _dots(name: str, value: Any) -> int:
 class Metadata:
     """What is embedded beside the picture. False where there is nothing."""
 
-    icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", _icc)] = None
+    icc_profile: Annotated[bytes | None, Option("ICC profile to embed.", check_bytes)] = None
     exif: Annotated[bytes | None, Option('EXIF to embed, with or without its leading b"Exif\\0\\0".', _exif)] = None
     xmp: Annotated[bytes | None, Option("XMP packet to embed.", _xmp)] = None
     comment: Annotated[Any, Option("Comment to embed; text as UTF-8.", _comment)] = None
