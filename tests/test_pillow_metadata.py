@@ -58,10 +58,6 @@ def test_icc(load: Load, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 65519, 65520, 65536, 65537, 4 * 65536 + 3])
 def test_icc_big(n: int) -> None:
-    if 0 < n < 128:
-        with pytest.raises(ValueError, match="must be an ICC profile"):
-            jpegjax.encode(HOPPER, icc_profile=b"Test"[:n])
-        return
     profile = (PROFILE + b"Test" * (n // 4 + 1))[:n]
     assert jpegjax.info(jpegjax.encode(HOPPER, icc_profile=profile)).metadata.icc_profile == (profile or None)
 

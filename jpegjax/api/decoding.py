@@ -133,7 +133,7 @@ def decode(
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
     files, single = as_files(data, errors)
-    run = _engines()
+    run = _codec().decode
     results = on_good(lambda good: run(good, options, engine, device), files)
     if apply_exif_orientation:
         from ..jpeg.upright import upright
@@ -144,11 +144,11 @@ def decode(
 
 
 @cache
-def _engines() -> Any:
-    """`codec.decode`, imported at the first call."""
-    from ..jpeg.codec import decode
+def _codec() -> Any:
+    """The codec, imported at the first call."""
+    from ..jpeg import codec
 
-    return decode
+    return codec
 
 
 _SCALARS = {int, float, str, bool, type(None), Limits}

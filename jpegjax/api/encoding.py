@@ -250,20 +250,20 @@ def encode_each(
 
     What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None.
     """
-    run = _engines(options.target_bytes is not None or options.target_metric is not None)
-    return [(file, ()) for file in run(images, options, engine, device, stop)]
+    coder = _coder(options.target_bytes is not None or options.target_metric is not None)
+    return [(file, ()) for file in coder.encode(images, options, engine, device, stop)]
 
 
 @cache
-def _engines(targets: bool) -> Any:
-    """`encode` of the codec, or to targets, imported at the first call."""
+def _coder(targets: bool) -> Any:
+    """The module of plain codings, or of those to targets, imported at the first call."""
     if targets:
-        from ..jpeg.targets import encode
+        from ..jpeg import targets as found
 
-        return encode
-    from ..jpeg.codec import encode as plain
+        return found
+    from ..jpeg import codec
 
-    return plain
+    return codec
 
 
 def encode_batch(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any) -> list[bytes]:

@@ -259,12 +259,13 @@ def _rgb(images: Any) -> Any:
     return (np if isinstance(images, np.ndarray) else jnp).broadcast_to(images, (*images.shape[:3], 3))
 
 
-def _like(reference: Ssimulacra2Reference, image: Any) -> tuple[Any, np.ndarray | None]:
+def _like(reference: Ssimulacra2Reference, image: Any, batched: bool) -> tuple[Any, np.ndarray | None]:
     """(`[1, H, W, C]` on the canvas of a reference that has one, what `_plan` is to be told)."""
     size, canvas = image.shape[1:3], reference.planes[0].shape[-2:]
-    if not isinstance(reference.size, jax.core.Tracer) and tuple(reference.size.tolist()) != size:
-        height, width = reference.size.tolist()
-        raise ValueError(f"reference is of {height}×{width} pixels (height × width), image of {size[0]}×{size[1]}")
+    theirs = size if isinstance(reference.size, jax.core.Tracer) else tuple(reference.size.tolist())
+    if batched or theirs != size:
+        needed = (*image.shape[: int(batched)], 3, *size)
+        raise ValueError(f"reference has planes of shape {(3, *theirs)}, image needs {needed}")
     padded: Any
     if held(image):
         padded = on_canvas(np.asarray(image)[0], canvas)[0][None]
@@ -301,9 +302,7 @@ def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_rang
     _, b, peak, _, batched = check_pair(image, image, data_range, least=_SMALLEST, why="SSIMULACRA2", padded=False)
     weights = None
     if reference.size is not None:
-        if batched:
-            raise ValueError("reference is of one picture, image is a batch")
-        b, weights = _like(reference, b)
+        b, weights = _like(reference, b, batched)
     shape = (*b.shape[:1], 3, *b.shape[1:3]) if batched else (3, *b.shape[1:3])
     if reference.planes[0].shape != shape:
         raise ValueError(f"reference has planes of shape {reference.planes[0].shape}, image needs {shape}")
