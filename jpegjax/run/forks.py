@@ -7,6 +7,7 @@ JAX's own threads cannot be: a child of a process that has used them is told so,
 
 from __future__ import annotations
 
+import _imp
 import os
 import sys
 import threading
@@ -53,6 +54,7 @@ def _before() -> None:
         late = time.monotonic() > until
         for holder in _compilers():
             _held.append((holder, holder._lock.acquire(timeout=max(0.05, until - time.monotonic()))))
+        _imp.acquire_lock()  # no thread begins an import between this look and the fork
         if late or not _half_imported():
             return
         _after_in_parent()
@@ -60,6 +62,7 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
+    _imp.release_lock()
     while _held:
         holder, mine = _held.pop()
         if mine:
@@ -68,6 +71,11 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     global _lost
+    if _imp.lock_held():
+        _imp.release_lock()
+    locks = getattr(sys.modules.get("importlib._bootstrap"), "_module_locks", None)
+    if isinstance(locks, dict):
+        locks.clear()  # those of modules that other threads were looking for
     while _held:
         holder, mine = _held.pop()
         if mine:
