@@ -17,7 +17,7 @@ from jpegjax.kernels.tuned.field import strength_field
 from jpegjax.kernels.tuned.network import FEATURES, WIDTH, Network, integer_log
 from jpegjax.options import EncodeOptions
 
-FIELD = (45, 234, 40, 255, 73, 38, 50, 5600)
+FIELD = (45, 234, 40, 255, 73, 38, 50, 5600, 0)
 
 
 def random_network(seed: int, mixes: int) -> Network:

@@ -250,7 +250,9 @@ def test_rates_are_optimal_code_lengths() -> None:
 
 def field_reference(luma: np.ndarray, rows: int, columns: int, parameters) -> np.ndarray:
     """The field by the specification, in NumPy. luma: [8·rows, 8·columns]."""
-    power, c, *weights, share, middle = parameters
+    power, c, *weights, share, middle, drawn = parameters
+    cells = luma.astype(np.int64).reshape(rows, 4, 2, columns, 4, 2)
+    still = (4 * (cells**2).sum((2, 5)) - cells.sum((2, 5)) ** 2 <= 16).sum((1, 3))
     p, total = luma.astype(np.int64), np.zeros((rows, columns), np.int64)
     for s in range(4):
         p = np.pad(p, ((0, len(p) % 2), (0, p.shape[1] % 2)), "edge")
@@ -273,8 +275,15 @@ def field_reference(luma: np.ndarray, rows: int, columns: int, parameters) -> np
     n = np.floor(np.log2(total)).astype(int)
     fraction = np.floor(128 * (total / 2.0**n - 1))
     logs = 256 * n + np.floor(256 * np.log2(1 + (fraction + 0.5) / 128) + 0.5).astype(int)
-    mean = (logs.sum(1) // columns).sum() // rows
+    whole = sum(weights) * (2**24 // c)
+    n = whole.bit_length() - 1
+    flat = 256 * n + int(np.floor(256 * np.log2(1 + ((128 * whole >> n) - 128 + 0.5) / 128) + 0.5))
+    seen = [[int(x) for x in row if x < flat] for row in logs]
+    means = [sum(row) // len(row) for row in seen if row]
+    mean = sum(means) // len(means) if means else flat
     e = np.clip((power * (logs - mean) + share * (mean - middle)) >> 6, -1024, 1024)
+    if drawn:
+        e = np.where(logs <= flat - 512, e + (np.clip(still - 3, 0, 4) * (16 * (drawn - 128) - e) >> 2), e)
     table = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(int)
     return np.clip((table[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
 
@@ -285,12 +294,17 @@ def test_the_field_is_the_specified_one(rows: int, columns: int) -> None:
     ramp = np.add.outer(np.arange(8 * rows), 2 * np.arange(8 * columns)) / 3
     luma = np.clip(ramp + rng.normal(0, 40, (8 * rows, 8 * columns)) * rng.random((1, 8 * columns)), 0, 255)
     plane = np.full((8 * rows + 8, 8 * columns + 72), 99, np.uint8)
+    luma[:, : 4 * columns] = 255 * (rng.random((8 * rows, 4 * columns)) < 0.1)  # strokes and dots on flat ground
+    luma[: 8 * (rows // 3)] = 255
     plane[: 8 * rows, : 8 * columns] = luma
-    for parameters in ((64, 234, 1, 0, 0, 0, 0, 0), (45, 100, 60, 30, 7, 255, 50, 5000), (200, 1, 0, 0, 0, 9, 255, 1)):
+    for parameters in (
+        (64, 234, 1, 0, 0, 0, 0, 0, 0), (45, 100, 60, 30, 7, 255, 50, 5000, 120), (200, 1, 0, 0, 0, 9, 255, 1, 200),
+        (0, 234, 1, 0, 0, 0, 0, 0, 140),
+    ):  # fmt: skip
         field = strength_field(plane, rows, columns, parameters)
         want = field_reference(plane[: 8 * rows, : 8 * columns], rows, columns, parameters)
         assert field.tolist() == want.tolist()
-    assert strength_field(plane, rows, columns, (0, 234, 1, 0, 0, 0, 50, 9)) is None
+    assert strength_field(plane, rows, columns, (0, 234, 1, 0, 0, 0, 50, 9, 0)) is None
 
 
 def test_the_field_is_gaussian_ssim_masking() -> None:
@@ -300,7 +314,7 @@ def test_the_field_is_gaussian_ssim_masking() -> None:
     envelope = gaussian_filter(rng.normal(0, 1, (128, 192)), 12)
     luma = np.clip(128 + gaussian_filter(rng.normal(0, 1, (128, 192)), 1) * np.exp(60 * envelope) * 60, 0, 255).round()
     plane = np.pad(luma.astype(np.uint8), ((0, 0), (0, 64)))
-    field = strength_field(plane, 16, 24, (64, 234, 64, 0, 0, 0, 0, 0)).astype(float)
+    field = strength_field(plane, 16, 24, (64, 234, 64, 0, 0, 0, 0, 0, 0)).astype(float)
     mean = gaussian_filter(luma, 1.5, mode="nearest")
     variance = gaussian_filter(luma**2, 1.5, mode="nearest") - mean**2
     exact = (1 / (2 * variance + 58.5)).reshape(16, 8, 24, 8).mean((1, 3))

@@ -53,7 +53,7 @@ def prepare(image: np.ndarray, recipe: Recipe) -> tuple[Picture, list[np.ndarray
     samples = [picture.component(c, recipe.chroma) for c in range(3)]
     _, c, *weights, _, _ = recipe.field
     middle = round(256 * (math.log2(sum(weights) * 2**24 / c) - 3.5))
-    field = strength_field(samples[0], *picture.frame.blocks(0), (64, c, *weights, 64, middle))
+    field = strength_field(samples[0], *picture.frame.blocks(0), (64, c, *weights, 64, middle, 0))
     assert field is not None
     return picture, samples, np.log2(field.astype(np.float32) / 256)
 

@@ -80,7 +80,8 @@ def _field(n: Numbers, t: float) -> tuple[int, ...] | None:
     power = round(min(max(64 * (n["fp"] + n["fp_t"] * t), 0), 255))
     c, ws = round(4 * math.exp(n["fc"])), np.rint(255 * w / w.max())
     middle = round(256 * (math.log2(ws.sum() * 2**24 / c) - _CALM))
-    return power, c, *(int(x) for x in ws), round(min(max(64 * n["p2"], 0), 255)), middle
+    drawn = round(min(max(128 + 16 * n["fg"], 1), 255)) if "fg" in n else 0
+    return power, c, *(int(x) for x in ws), round(min(max(64 * n["p2"], 0), 255)), middle, drawn
 
 
 def make_recipe(tune: Mapping[str, Any], d: float, rates: Any = None, dc_rates: Any = None) -> Recipe:

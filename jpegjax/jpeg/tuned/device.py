@@ -87,7 +87,7 @@ class _Item:
     def layout(self, group: tuple[int, ...]) -> Layout:
         plan, recipe, first = self.plan, self.plan.recipe, 0 in group
         narrow = plan.compensate and plan.frame.samples(1)[1] <= 2
-        adaptive = first and recipe.field[0] > 0
+        adaptive = first and (recipe.field[0] > 0 or recipe.field[-1] > 0)
         return Layout(
             plan.sampling, group, recipe.chroma == "lsq", adaptive, first and plan.compensate, narrow,
             recipe.network if adaptive else None,
@@ -99,7 +99,7 @@ class _Item:
         recipe = self.plan.recipe
         power, *others = field = recipe.field
         network, known = recipe.network, (0, 0)
-        if network is not None and power:
+        if network is not None:
             power, known = network.effective_power(power), network.inputs(field, recipe.steps[0])
         return power, *others, *recipe.compensate, *known
 
@@ -131,7 +131,7 @@ class _Group:
         lead = self.parts, self.count
         pixels = np.zeros((*lead, high, wide, 1 if self.items[0].plan.alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
-        parameters = np.ones((*lead, 12), np.int32)
+        parameters = np.ones((*lead, 13), np.int32)
         for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
             h, w = sides[p, j] = image.shape[:2]

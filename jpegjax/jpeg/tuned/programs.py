@@ -28,7 +28,7 @@ from ...ops.dct import fdct_islow, idct_islow
 from ...ops.quant import dequantise
 from ...ops.sampling import downsample, upsample
 from ...ops.tuned.chroma import compensate_luma, fit_plane
-from ...ops.tuned.field import held, to_field, unit_logs
+from ...ops.tuned.field import held, still_cells, to_field, unit_logs
 from ...ops.tuned.network import field_correction
 from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
@@ -72,7 +72,7 @@ class Layout:
 
 class Pictures(NamedTuple):
     """n pictures of one bucket. pixels: uint8 [n, H, W, C], edges repeated. sides, blocks: int32 [n, 2], the true height and
-    width, and luma's rows and columns of blocks. parameters: int32 [n, 12], eight of the field, two of
+    width, and luma's rows and columns of blocks. parameters: int32 [n, 13], nine of the field, two of
     `compensate_luma`, two of `field_correction`."""
 
     pixels: Any
@@ -149,8 +149,8 @@ def _field(layout: Layout, luma: jax.Array, picture: Pictures) -> jax.Array:
     network, learned = layout.network, None
     if network is not None:
         raw = fdct_islow(split_blocks(luma))
-        learned = field_correction(network.layers, raw, logs, *size, *picture.parameters[10:])
-    return to_field(logs, *size, picture.parameters[:8], learned, network.share if network else 0)
+        learned = field_correction(network.layers, raw, logs, *size, *picture.parameters[11:])
+    return to_field(logs, still_cells(luma), *size, picture.parameters[:9], learned, network.share if network else 0)
 
 
 def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array | None) -> tuple[Any, ...]:
@@ -168,7 +168,7 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
             large = jnp.concatenate(
                 [_enlarged(layout, same[0], b, steps[same[0] - 1 : same[-1]], sides) for same, b in parts]
             )
-            changed = compensate_luma(*planes, *large, *picture.parameters[8:10])
+            changed = compensate_luma(*planes, *large, *picture.parameters[9:11])
             samples = held(changed, sides[0], sides[1])[None]
         raws.append(fdct_islow(split_blocks(samples)).astype(jnp.int16).reshape(-1, 64))
         plain = jnp.full(len(raws[-1]), 256, jnp.int32)

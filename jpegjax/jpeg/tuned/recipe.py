@@ -24,7 +24,7 @@ from ...types import HuffmanSpec
 
 __all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
 
-NO_FIELD = (0, 234, 64, 0, 0, 0, 0, 0)
+NO_FIELD = (0, 234, 64, 0, 0, 0, 0, 0, 0)
 """`Recipe.field` of a picture whose blocks all count alike."""
 _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
 TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
@@ -59,7 +59,7 @@ class Recipe:
     rates: uint16 [2, 256], 7 fractional bits: what AC symbols of luma and chroma cost in the first pass, value bits
         included.
     dc_rates: uint16 [2, 12], 7 fractional bits: what DC categories cost in the first pass.
-    field: (power, c, w0, w1, w2, w3, share, middle) of `field.strength_field`; power 0 for none.
+    field: (power, c, w0, w1, w2, w3, share, middle, drawn) of `field.strength_field`; power and drawn 0 for none.
     chroma: "box" averages as libjpeg, "lsq" fits the decoder's triangle filter.
     compensate: how much of an error in Cb and Cr luma makes up for, 256 is 1: (122, 59) for all that it adds to
         brightness, (0, 0) for nothing. passes: trellis passes, each with the code
@@ -91,12 +91,12 @@ class Recipe:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "field", tuple(int(x) for x in self.field))
-        power, c, *weights, share, middle = self.field if len(self.field) == 8 else (0,) * 8
-        if not (c >= 1 and all(0 <= x <= 255 for x in (power, *weights, share)) and 0 <= middle <= 16_383):
+        power, c, *weights, share, middle, drawn = self.field if len(self.field) == 9 else (0,) * 9
+        if not (c >= 1 and all(0 <= x <= 255 for x in (power, *weights, share, drawn)) and 0 <= middle <= 16_383):
             raise ValueError(
-                f"field={self.field!r}: must be power, c >= 1, four weights, share, all to 255, middle to 16383"
+                f"field={self.field!r}: must be power, c >= 1, four weights, share, middle to 16383, drawn; others to 255"
             )
-        if power and not 0 < sum(weights) * ((1 << 24) // c) < 1 << 31:
+        if (power or drawn) and not 0 < sum(weights) * ((1 << 24) // c) < 1 << 31:
             raise ValueError(f"field={self.field!r}: one weight must be above 0, and their sum over c below 128")
         object.__setattr__(self, "compensate", tuple(int(x) for x in self.compensate))
         if len(self.compensate) != 2 or not all(0 <= x <= 255 for x in self.compensate):
@@ -153,11 +153,11 @@ def _built_in(tune: str, quality: float) -> Recipe:
     if tune == "ms-ssim":
         chroma = np.maximum(CHROMA_QUANTIZATION * (2 * d / 17), 1)
         steps = np.clip(np.rint(np.stack([luma, chroma, chroma])), 1, 255)
-        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4, 0, 0))
+        return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.12), field=(32, 234, 40, 24, 8, 4, 0, 0, 0))
     chroma = d * (1 + 13.6 * r**0.784)
     chroma[0] *= 0.84
     steps = np.clip(np.rint(np.stack([luma, 0.78 * chroma, 0.88 * chroma])), 1, 255)
-    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4, 0, 0))
+    return Recipe.from_floats(steps, np.full((3, 64), 1 / 0.084), field=(45, 234, 40, 24, 8, 4, 0, 0, 0))
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,10 @@
 
 luma ──▶ variances in Gaussian windows at four scales ──▶ 1/(2σ² + c) ──▶ block means ──▶ power, geometric mean 1
          8·DCT ──▶ network, where the recipe has one ──▶ times its factor, geometric mean 1
+         2×2 cells without any contrast ──▶ how drawn a busy block is ──▶ towards one level for all such blocks
+
+Variance hides errors in textures, not on the flat ground between a drawing's strokes: blocks that are busy although many
+of their cells are still are text, lines and edges of areas.
 
 The windows are those of SSIM and MS-SSIM (σ 1.5), by sums of 2×2 samples under a binomial window, whose errors SSIM
 divides by just that much (Wang, Simoncelli and Bovik 2003; 4·58.5 = 234 is c for 8 bits).
@@ -15,13 +19,15 @@ import numpy as np
 
 from ...run.memory import address
 from ...simd import clz64, kernel, load, load_i32, madd, store, store_u32, vectorized
-from .network import LOG, Network
+from .network import LOG, Network, integer_log
 
 __all__ = ["strength_field"]
 
 SCALES = 4
 _ONE = 1 << 24
 _EXP = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(np.int64)
+_STILL = 16  # what 4 Σx² - (Σx)² of a still cell of four samples is at most
+_BUSY = 512  # how far below a flat block's the logarithm of a busy one is
 _SLACK = 32  # cells or samples behind a row that vectors may touch
 
 
@@ -119,33 +125,52 @@ def _to_logs(total):
 
 
 @kernel
-def _mean(values):
-    """Of int64 [rows, columns], rounded down row by row and then once more."""
-    rows, columns = values.shape
-    total = np.int64(0)
-    for row in range(rows):
-        found = np.int64(0)
-        for column in range(columns):
-            found += values[row, column]
-        total += found // columns
-    return total // rows
+def _count_still(sums, squares, still):
+    """Still cells of each block, 0..16, to uint8 [rows, columns]. sums, squares: int32, cells from column 1 on."""
+    for row in range(still.shape[0]):
+        for column in range(still.shape[1]):
+            n = 0
+            for y in range(4 * row, 4 * row + 4):
+                for x in range(4 * column + 1, 4 * column + 5):
+                    n += 4 * squares[y, x] - sums[y, x] * sums[y, x] <= _STILL
+            still[row, column] = n
 
 
 @kernel
-def _to_powers(logs, power, share, middle, learned, learned_share, field):
+def _mean(values, logs, flat):
+    """Of int64 [rows, columns] where logs are below `flat`, rounded down row by row and then once more; `flat` if nowhere."""
+    rows, columns = values.shape
+    total, rows_in = np.int64(0), 0
+    for row in range(rows):
+        found, n = np.int64(0), 0
+        for column in range(columns):
+            if logs[row, column] < flat:
+                found += values[row, column]
+                n += 1
+        if n:
+            total += found // n
+            rows_in += 1
+    return total // rows_in if rows_in else np.int64(flat)
+
+
+@kernel
+def _to_powers(logs, power, share, middle, learned, learned_share, still, drawn, flat, field):
     """Logarithms, less their mean, times power / 64, back to uint16 with 8 fractional bits.
 
-    share: 64ths of the mean, less middle, that stay. learned: logarithms of the network, and their 64ths that count.
+    share: 64ths of the mean, less middle, that stay. learned: logarithms of the network, and their 64ths that count. still:
+    uint8 [rows, columns] of `_count_still`. drawn: `Recipe.field`'s, flat: the logarithm of a flat block.
     """
     rows, columns = logs.shape
-    mean = _mean(logs)
-    learned_mean = _mean(learned) if learned_share else np.int64(0)
+    mean = _mean(logs, logs, flat)
+    learned_mean = _mean(learned, logs, flat) if learned_share else np.int64(0)
     for row in range(rows):
         for column in range(columns):
             e = power * (logs[row, column] - mean) + share * (mean - middle)
             if learned_share:
                 e += learned_share * (learned[row, column] - learned_mean)
             e = min(max(e >> 6, -1024), 1024)
+            if drawn and logs[row, column] <= flat - _BUSY:
+                e += (min(max(np.int64(still[row, column]) - 3, 0), 4) * (16 * (drawn - 128) - e)) >> 2
             field[row, column] = min(max((_EXP[e & 255] << 4) >> (4 - (e >> 8)), 16), 4096)
 
 
@@ -156,14 +181,16 @@ def strength_field(
     """What errors in each luma block cost, relative to others: uint16 [rows, columns], 256 is 1; None for no field.
 
     plane: uint8 [at least 8·rows, stride], C-contiguous, stride at least 8·columns + 32. parameters: (power, c, w0, w1,
-    w2, w3, share, middle): the field is (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to
-    1/16..16; σs² is the variance at scale s. Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
+    w2, w3, share, middle, drawn): the field is (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean among blocks
+    that are not flat, clipped to 1/16..16; σs² is the variance at scale s. Of the geometric mean's logarithm, less
+    middle / 256, share / 64 stays. Busy blocks with still cells go to 2^((drawn - 128) / 16), from 4 of their 16 on a
+    quarter a cell; drawn 0 leaves them.
     network: what else counts; it needs raw, 8·DCT of the blocks, int16 [rows, columns, 8, 8], and luma's steps [64].
     """
-    power, c, *weights, share, middle = parameters
-    if power == 0:
+    power, c, *weights, share, middle, drawn = parameters
+    if power == 0 and not drawn:
         return None
-    total = np.zeros((rows, columns), np.int64)
+    total, still = np.zeros((rows, columns), np.int64), np.zeros((rows, columns), np.uint8)
     stride, high, wide = plane.shape[1], 8 * rows, 8 * columns
     for scale in range(SCALES):
         if scale == SCALES - 1 and (high % 2 or wide % 2):
@@ -176,6 +203,8 @@ def strength_field(
             address(plane), stride, high, wide, address(cells), cells.strides[1], cells.strides[0], address(smaller),
             smaller.shape[1],
         )  # fmt: skip
+        if scale == 0 and drawn:
+            _count_still(cells[0], cells[1], still)
         if weights[scale]:
             variances = np.empty(wide + _SLACK, np.int32)
             _add_scale(
@@ -185,10 +214,13 @@ def strength_field(
         plane, stride = smaller, smaller.shape[1]
     field = np.empty((rows, columns), np.uint16)
     _to_logs(total)
+    flat = integer_log(sum(weights) * (_ONE // c))
     if network is None:
-        _to_powers(total, power, share, middle, total, 0, field)
+        _to_powers(total, power, share, middle, total, 0, still, drawn, flat, field)
     else:
         assert raw is not None and steps is not None
         learned = network.correction(raw, total, *network.inputs(parameters, steps))
-        _to_powers(total, network.effective_power(power), share, middle, learned, network.share, field)
+        _to_powers(
+            total, network.effective_power(power), share, middle, learned, network.share, still, drawn, flat, field
+        )
     return field

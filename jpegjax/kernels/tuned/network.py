@@ -165,7 +165,7 @@ class Network:
 
         field: `Recipe.field`, power not 0. steps: [64].
         """
-        _, c, *weights, _, _ = field
+        _, c, *weights, _, _, _ = field
         middle = integer_log(sum(weights) * ((1 << 24) // c)) - 896
         return middle, min((integer_log(int(steps.astype(np.int64).sum())) - 1536) >> 3, 255)
 

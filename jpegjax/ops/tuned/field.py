@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["held", "integer_logs", "strength_field", "to_field", "unit_logs"]
+__all__ = ["held", "integer_logs", "still_cells", "strength_field", "to_field", "unit_logs"]
 
 SCALES = 4
 _ONE = 1 << 24
+_STILL, _BUSY = 16, 512  # as in kernels.tuned.field
 _LOG = np.floor(256 * np.log2(1 + (np.arange(128) + 0.5) / 128) + 0.5).astype(np.int32)
 _EXP = np.floor(256 * 2 ** (np.arange(256) / 256) + 0.5).astype(np.int32)
 
@@ -53,11 +54,19 @@ def strength_field(plane: jax.Array, rows: jax.Array, columns: jax.Array, parame
     """What errors in each luma block cost, relative to others: int32 [R, C], 256 is 1.
 
     plane: integers 0..255, [8R, 8C]. rows, columns: how many blocks of it are the picture's, from the first; traced.
-    parameters: int32 (power, c, w0, w1, w2, w3, share, middle), with Σ ws · (2^24 // c) below 2^31: the field is
-        (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean, clipped to 1/16..16; σs² is the variance at scale s.
-        Of the geometric mean's logarithm, less middle / 256, share / 64 stays.
+    parameters: int32 (power, c, w0, w1, w2, w3, share, middle, drawn), with Σ ws · (2^24 // c) below 2^31: the field is
+        (Σ ws · mean 1/(8σs² + c))^(power/64) over its geometric mean among blocks that are not flat, clipped to 1/16..16;
+        σs² is the variance at scale s. Of the geometric mean's logarithm, less middle / 256, share / 64 stays. Busy blocks
+        with still cells go to 2^((drawn - 128) / 16), from 4 of their 16 on a quarter a cell; drawn 0 leaves them.
     """
-    return to_field(unit_logs(plane, rows, columns, parameters), rows, columns, parameters)
+    return to_field(unit_logs(plane, rows, columns, parameters), still_cells(plane), rows, columns, parameters)
+
+
+def still_cells(plane: jax.Array) -> jax.Array:
+    """Cells of 2×2 samples without contrast in each block, 0..16, int32 [R, C]. plane: integers 0..255, [8R, 8C]."""
+    x = plane.astype(jnp.int32)
+    still = 4 * _cells(x * x) - _cells(x) ** 2 <= _STILL
+    return still.reshape(plane.shape[0] // 8, 4, plane.shape[1] // 8, 4).sum((1, 3), dtype=jnp.int32)
 
 
 def unit_logs(plane: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array) -> jax.Array:
@@ -86,22 +95,29 @@ def unit_logs(plane: jax.Array, rows: jax.Array, columns: jax.Array, parameters:
     return integer_logs(jnp.maximum(total, 1))
 
 
-def _mean(values: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Of the first rows and columns of int32 [R, C], rounded down row by row and then once more."""
-    row_in, column_in = (lax.iota(jnp.int32, n) < end for n, end in zip(values.shape, (rows, columns), strict=True))
-    row_means = jnp.where(column_in, values, 0).sum(1, dtype=jnp.int32) // columns
-    return jnp.where(row_in, row_means, 0).sum(dtype=jnp.int32) // rows
+def _mean(values: jax.Array, inside: jax.Array, flat: jax.Array) -> jax.Array:
+    """Of int32 [R, C] where `inside`, rounded down row by row and then once more; `flat` if nowhere."""
+    counts = inside.sum(1, dtype=jnp.int32)
+    row_means = jnp.where(inside, values, 0).sum(1, dtype=jnp.int32) // jnp.maximum(counts, 1)
+    rows_in = (counts > 0).sum(dtype=jnp.int32)
+    return jnp.where(rows_in > 0, row_means.sum(dtype=jnp.int32) // jnp.maximum(rows_in, 1), flat)
 
 
 def to_field(
-    logs: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array, learned: jax.Array | None = None,
-    learned_share: int = 0,
+    logs: jax.Array, still: jax.Array, rows: jax.Array, columns: jax.Array, parameters: jax.Array,
+    learned: jax.Array | None = None, learned_share: int = 0,
 ) -> jax.Array:  # fmt: skip
-    """The field, int32 [R, C], of `unit_logs`. learned: other logarithms, of which 64ths count, less their mean."""
-    power, share, middle = parameters[0], parameters[6], parameters[7]
-    mean = _mean(logs, rows, columns)
+    """The field, int32 [R, C], of `unit_logs` and `still_cells`. learned: other logarithms, of which 64ths count, less
+    their mean."""
+    power, c, share, middle, drawn = (parameters[i] for i in (0, 1, 6, 7, 8))
+    flat = integer_logs(parameters[2:6].sum(dtype=jnp.int32) * (_ONE // c))
+    row_in, column_in = (lax.iota(jnp.int32, n) < end for n, end in zip(logs.shape, (rows, columns), strict=True))
+    inside = row_in[:, None] & column_in & (logs < flat)
+    mean = _mean(logs, inside, flat)
     e = power * (logs - mean) + share * (mean - middle)
     if learned is not None:
-        e += learned_share * (learned - _mean(learned, rows, columns))
+        e += learned_share * (learned - _mean(learned, inside, flat))
     e = jnp.clip(e >> 6, -1024, 1024)
+    weight = jnp.where((drawn > 0) & (logs <= flat - _BUSY), jnp.clip(still - 3, 0, 4), 0)
+    e += (weight * (16 * (drawn - 128) - e)) >> 2
     return jnp.clip((jnp.asarray(_EXP)[e & 255] << 4) >> (4 - (e >> 8)), 16, 4096)
