@@ -47,6 +47,12 @@ def listing(validation: bool, area: int = 150_000) -> list[tuple[int, str]]:
     return sorted(chosen, key=lambda entry: hashlib.sha256(entry[1].encode()).digest())
 
 
+def pack_of(file: str) -> int:
+    """The training pack that holds a file of train.csv. StopIteration: none."""
+    with open(shared() / "data" / "train.csv", newline="") as f:
+        return next(int(row["pack"]) for row in csv.DictReader(f) if row["file"] == file)
+
+
 def load(entries: list[tuple[int, str]]) -> list[np.ndarray]:
     """The pictures, uint8 [H, W, 3]."""
     from PIL import Image
