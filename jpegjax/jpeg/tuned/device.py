@@ -82,7 +82,7 @@ class _Item:
 
     def order(self, c: int) -> _Order:
         plan = self.plan
-        return _coding_order(*plan.frame.blocks(c), *plan.sampling[c], plan.share(plan.recipe.passes - 1))
+        return _coding_order(*plan.frame.blocks(c), *plan.order(c), plan.share(plan.recipe.passes - 1))
 
     def layout(self, group: tuple[int, ...]) -> Layout:
         plan, recipe, first = self.plan, self.plan.recipe, 0 in group

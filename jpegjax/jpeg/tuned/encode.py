@@ -39,7 +39,7 @@ def run_trellis(
     scale, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
     bands = {c: np.array(plan.bands(c), np.int64) for c in raws}
     blocks = {
-        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.sampling[c])
+        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.order(c))
         for c, raw in raws.items()
     }
     rates = {c: plan.first_rates(c) for c in raws}
@@ -109,7 +109,7 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
     def write(progressive: bool) -> bytes:
         plain = replace(options, tune=None, optimize=True, progressive=progressive)
         if progressive and options.scans is None and not options.arithmetic:
-            plain = replace(plain, scans=best_script(planes, frame, recipe.bands))
+            plain = replace(plain, scans=best_script(planes, frame))
         return entropy.encode_image(planes, frame, tables, plain)
 
     if options.progressive is not None:

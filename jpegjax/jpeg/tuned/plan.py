@@ -101,6 +101,14 @@ class Plan:
         """Of the rows of MCUs every so manieth counts in a pass with so many to follow."""
         return pass_share(self.frame) if left else 1
 
+    def order(self, c: int) -> tuple[int, int]:
+        """(h, v) of the groups in whose order DC is predicted: MCUs; progressive, whole rows of blocks, a row of MCUs high.
+
+        A scan of luma's DC alone goes row by row: each block follows its left neighbour.
+        """
+        h, v = self.sampling[c]
+        return (self.frame.blocks(c)[1] if self.progressive else h), v
+
     def bands(self, c: int) -> tuple[int, ...]:
         """The last zigzag index of each band of component c that is coded by itself."""
         return self.recipe.bands if self.progressive and c == 0 else (63,)

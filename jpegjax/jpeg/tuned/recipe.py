@@ -63,8 +63,9 @@ class Recipe:
     chroma: "box" averages as libjpeg, "lsq" fits the decoder's triangle filter.
     compensate: how much of an error in Cb and Cr luma makes up for, 256 is 1: (122, 59) for all that it adds to
         brightness, (0, 0) for nothing. passes: trellis passes, each with the code
-        lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each scan of luma
-        in progressive files, rising to 63. network: what it adds to the field where that has a power, None for nothing.
+        lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each band
+        of luma that the trellis takes to be coded by itself in progressive files, rising to 63. network: what it adds to
+        the field where that has a power, None for nothing.
     """
 
     steps: np.ndarray
