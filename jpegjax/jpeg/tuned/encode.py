@@ -39,8 +39,7 @@ def run_trellis(
     scale, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
     bands = {c: np.array(plan.bands(c), np.int64) for c in raws}
     blocks = {
-        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.order(c))
-        for c, raw in raws.items()
+        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.order(c)) for c, raw in raws.items()
     }
     rates = {c: plan.first_rates(c) for c in raws}
     high = plan.mcus[0]

@@ -82,7 +82,9 @@ def _cheapest(plane: np.ndarray, cuts: Cuts) -> Way:
         refined += nbytes(1, 63, shift, shift - 1) if shift else 0
         best: dict[int, tuple[float, tuple[int, ...]]] = {0: (refined, ())}  # of bands up to each cut
         for last in (*inner, 63):
-            best[last] = min((cost + nbytes(k + 1, last, 0, shift), (*bands, last)) for k, (cost, bands) in best.items())
+            best[last] = min(
+                (cost + nbytes(k + 1, last, 0, shift), (*bands, last)) for k, (cost, bands) in best.items()
+            )
         cost, bands = best[63]
         ways.append((cost, (bands, shift)))
     return min(ways, key=lambda way: way[0])[1]
