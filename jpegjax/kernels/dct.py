@@ -29,10 +29,10 @@ from ..simd import (
 )
 from .lanes import descaled, dot, less, pairs, plus, sample_rows, transposed
 
-__all__ = ["fdct_strip", "idct_strip", "quantised_strip"]
+__all__ = ["fdct_1d", "fdct_strip", "idct_1d", "idct_strip", "quantised_strip"]
 
 
-def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
+def fdct_1d(x: list[Vec], n: int) -> list[Vec]:
     """One 1-D pass, descaled by n (11 rows, 15 columns): Loeffler, Ligtenberg and Moschytz with 13-bit constants.
 
     The row pass takes samples 0..255 and shifts their level by its DC, the one output that sees it.
@@ -62,7 +62,7 @@ def _fdct_1d(x: list[Vec], n: int) -> list[Vec]:
 def _quantised_pair(samples, stride, table, out0, out1):
     """Two neighbouring 8×8 uint8 blocks to quantised int16 [64] blocks in natural order; of one address, the first stays."""
     x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
-    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    y = fdct_1d(transposed(fdct_1d(transposed(x), 11)), 15)
     for v in range(8):
         corr, recip, scale = (load(table + (96 * v + 32 * i), 16, 16) for i in range(3))
         q = with_sign(mulhi_u(mulhi_u(y[v].abs() + corr, recip), scale), y[v])
@@ -74,7 +74,7 @@ def _quantised_pair(samples, stride, table, out0, out1):
 def _fdct_pair(samples, stride, out0, out1):
     """As `_quantised_pair`, to 8·DCT."""
     x = [load(samples + stride * i, 16, 8).zero_extend(16) for i in range(8)]
-    y = _fdct_1d(transposed(_fdct_1d(transposed(x), 11)), 15)
+    y = fdct_1d(transposed(fdct_1d(transposed(x), 11)), 15)
     for v in range(8):
         store(out1 + 16 * v, y[v].shuffle(range(8, 16)))
         store(out0 + 16 * v, y[v].shuffle(range(8)))
@@ -114,7 +114,7 @@ def _scaled(x: Vec) -> tuple[Vec, Vec]:
     return unpack_low(nothing, x).bitcast(32) >> 3, unpack_high(nothing, x).bitcast(32) >> 3
 
 
-def _idct_1d(x: list[Vec], n: int) -> list[Vec]:
+def idct_1d(x: list[Vec], n: int) -> list[Vec]:
     """One 1-D pass of eight inputs, or of the first four with the others 0; descaled by n (11 columns, 18 rows)."""
     half = 1 << (n - 1)
     if len(x) == 8:
@@ -163,7 +163,7 @@ def _extreme(row: Vec) -> Int:
 def _idct_full(block0, block1, table, samples, stride) -> Int:
     """Two blocks to 8 rows of 16 samples; nonzero where the exact scalar path must take over."""
     x = _rows(block0, block1, table, 8)
-    _store_samples(_idct_1d(transposed(_idct_1d(x, 11)), 18), samples, stride)
+    _store_samples(idct_1d(transposed(idct_1d(x, 11)), 18), samples, stride)
     return _extreme(x[0])
 
 
@@ -171,12 +171,12 @@ def _idct_full(block0, block1, table, samples, stride) -> Int:
 def _idct_4x4(block0, block1, table, samples, stride) -> Int:
     """As `_idct_full` for blocks whose coefficients all have u, v < 4."""
     x = _rows(block0, block1, table, 4)
-    columns = _idct_1d(x, 11)
+    columns = idct_1d(x, 11)
     # only the first four lanes of each half are not zero: half of the transpose suffices
     a = [unpack_low(columns[i], columns[i + 1]).bitcast(32) for i in (0, 2, 4, 6)]
     b = [f(a[i], a[i + 1]).bitcast(64) for i in (0, 2) for f in (unpack_low, unpack_high)]
     rows = [f(b[i], b[i + 2]).bitcast(16) for i in (0, 1) for f in (unpack_low, unpack_high)]
-    _store_samples(_idct_1d(rows, 18), samples, stride)
+    _store_samples(idct_1d(rows, 18), samples, stride)
     return _extreme(x[0])
 
 

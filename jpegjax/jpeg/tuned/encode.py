@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from ...kernels.dct import fdct_strip
+from ...kernels.tuned.dering import dering
 from ...kernels.tuned.field import strength_field
 from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, Counts, ac_tables, reciprocals, trellis_rows, work_bytes
 from ...options import EncodeOptions
@@ -86,6 +87,8 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
             picture.compensate(planes[1:], list(recipe.steps[1:]), recipe.compensate)
             luma = None
         raws = {c: luma if c == 0 and luma is not None else raw_blocks(samples[c], *frame.blocks(c)) for c in group}
+        if 0 in group:
+            dering(samples[0], raws[0], recipe.steps[0])
         run_trellis(plan, raws, planes, field)
     return planes
 

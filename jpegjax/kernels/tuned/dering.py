@@ -1,0 +1,143 @@
+"""Overshoot at the range's ends: samples of 0 and 255 may go beyond them where that saves bits, since decoders clamp.
+
+    samples, 8·DCT ──▶ blocks with samples at an end and others ──▶ 4 × (quantise, invert, project, transform) ──▶ 8·DCT
+
+Hard edges against white or black ring once high frequencies are quantised. What rings beyond the range is clamped away, so
+a block may be replaced by any other that differs only there. This one is found by projections in turn (Youla 1978): onto
+the blocks that the steps can express, with small levels dropped as the trellis does, and back onto those that decode
+alike, each time by 7/4 of the way. The idea is mozjpeg's, which draws a smooth bump over such runs of samples instead.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from ...run.memory import address
+from ...simd import (
+    Int,
+    bitcast_mask,
+    constant,
+    join,
+    kernel,
+    load,
+    maximum,
+    minimum,
+    mulhi_u,
+    select,
+    store,
+    vectorized,
+    with_sign,
+)
+from ..dct import fdct_1d, idct_1d
+from ..lanes import transposed
+from ..quant import quantiser
+
+__all__ = ["dering"]
+
+TURNS = 4
+MOST = 96
+"""How far samples go beyond the range: -384..639 is what decoders' tables hold, and 8·DCT stays in int16."""
+_LEVELS = 1023
+
+
+@lru_cache(maxsize=64)
+def _deringer(steps: bytes) -> np.ndarray:
+    """int16 [8, 6, 16] of steps uint16 [64], natural order: by row of coefficients a `quantiser` (3), what falls to 0, the
+    steps, and the largest 8·DCT. DC is only rounded on the way: its step here is 1."""
+    wide = np.frombuffer(steps, np.uint16).astype(np.int64)
+    passing = wide.copy()
+    passing[0] = 1
+    each = 5 * passing, passing, 8 * _LEVELS * wide
+    rows = np.stack([np.minimum(row, 32_767).astype(np.int16).reshape(8, 8) for row in each], 1)
+    divisors = quantiser(passing.astype(np.uint16)).view(np.int16)
+    return np.ascontiguousarray(np.concatenate([divisors, np.concatenate([rows, rows], 2)], 1))
+
+
+@vectorized
+def _ends(samples, stride) -> Int:
+    """Of two neighbouring blocks, a bit for each column: of samples at an end, of 255 alone, of 0 alone; 16 bits each."""
+    rows = [load(samples + stride * i, 16, 8) for i in range(8)]
+    low, high = rows[0].compare("==", 0), rows[0].compare("==", -1)
+    some = low | high
+    for row in rows[1:]:
+        black, white = row.compare("==", 0), row.compare("==", -1)
+        some, low, high = some | black | white, low & black, high & white
+    return bitcast_mask(some) | bitcast_mask(high) << 16 | bitcast_mask(low) << 32
+
+
+@vectorized
+def _project_pair(samples0, samples1, stride, raw0, raw1, table):
+    """New 8·DCT of two blocks, int16 [64] at raw0 and raw1; what would not fit levels stays as it was."""
+    pixels = [join(load(samples0 + stride * i, 8, 8), load(samples1 + stride * i, 8, 8)) for i in range(8)]
+    x = [row.zero_extend(16) for row in pixels]
+    first = [join(load(raw0 + 16 * v, 8, 16), load(raw1 + 16 * v, 8, 16)) for v in range(8)]
+    none = constant(x[0], 0)
+    high, low = [row.compare("==", 255) for row in x], [row.compare("==", 0) for row in x]
+    beyond, y = [none] * 8, first
+    for _ in range(TURNS):
+        levels = []
+        for v in range(8):
+            corr, recip, scale, dead, step = (load(table + (192 * v + 32 * i), 16, 16) for i in range(5))
+            size = y[v].abs()
+            level = mulhi_u(mulhi_u(size + corr, recip), scale)
+            levels.append(with_sign(select(size.compare("<", dead), none, level), y[v]) * step)
+        seen = transposed(idct_1d(transposed(idct_1d(levels, 11)), 18))
+        for i in range(8):
+            now = x[i] + beyond[i]
+            moved = beyond[i] + (((seen[i] + 128 - now) * 7 + 2) >> 2)
+            up, down = maximum(minimum(moved, MOST), 0), minimum(maximum(moved, -MOST), 0)
+            beyond[i] = select(high[i], up, select(low[i], down, none))
+        change = fdct_1d(transposed(fdct_1d(transposed([row + 128 for row in beyond]), 11)), 15)
+        y = [a + b for a, b in zip(first, change, strict=True)]
+    bad = none
+    for v in range(8):
+        bad = bad | y[v].abs().compare(">", load(table + (192 * v + 160), 16, 16)).sign_extend(16)
+    for apart in (1, 2, 4):
+        bad = bad | bad.shuffle([lane ^ apart for lane in range(16)])
+    for v in range(8):
+        kept = select(bad.compare("!=", 0), first[v], y[v])
+        store(raw1 + 16 * v, kept.shuffle(range(8, 16)))
+        store(raw0 + 16 * v, kept.shuffle(range(8)))
+
+
+@kernel
+def _is_mixed(ends, half):
+    """Of `_ends`, whether a block, the first (half 0) or the second (8), has samples at an end and others."""
+    some, high, low = (ends >> half) & 255, (ends >> (16 + half)) & 255, (ends >> (32 + half)) & 255
+    return some != 0 and high != 255 and low != 255
+
+
+@kernel
+def _dering_blocks(samples, stride, rows, columns, table, raw):
+    """`dering` of rows × columns blocks. samples, raw: addresses, as `fdct_strip` has them; table: of `_deringer`'s."""
+    waiting = np.int64(-1)
+    waits = np.int64(0)
+    for r in range(rows):
+        for c in range(0, columns, 2):
+            ends = np.int64(_ends(samples + r * 8 * stride + 8 * c, stride))
+            if ends & 0xFFFF == 0:
+                continue
+            for half in range(min(columns - c, 2)):
+                if not _is_mixed(ends, 8 * half):
+                    continue
+                source, target = samples + r * 8 * stride + 8 * (c + half), raw + 128 * (r * columns + c + half)
+                if waiting < 0:
+                    waiting, waits = source, target
+                else:
+                    _project_pair(waiting, source, stride, waits, target, table)
+                    waiting = np.int64(-1)
+    if waiting >= 0:
+        _project_pair(waiting, waiting, stride, waits, waits, table)
+
+
+def dering(samples: np.ndarray, raw: np.ndarray, steps: np.ndarray) -> None:
+    """Let samples at the range's ends go beyond them, in luma's 8·DCT int16 [rows, columns, 8, 8], which changes.
+
+    samples: uint8 [at least 8·rows, stride], of which raw is the transform, stride at least 8·columns + 8. steps: uint16
+    [64], natural order, by which raw will be quantised. Blocks without such samples, and those all white or all black,
+    stay as they are.
+    """
+    table = _deringer(np.ascontiguousarray(steps, np.uint16).tobytes())
+    _dering_blocks(address(samples), samples.shape[1], *raw.shape[:2], address(table), address(raw))
