@@ -11,7 +11,9 @@ from PIL import Image
 
 import jpegjax
 from experiments.tuning import model, pictures, scores
-from jpegjax.jpeg.tuned.recipe import load_recipe
+from jpegjax.jpeg.tuned.plan import chosen_recipe
+from jpegjax.jpeg.tuned.recipe import SAMPLINGS, load_recipe, recipe_sampling
+from jpegjax.options import EncodeOptions, parse_subsampling
 
 TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
 
@@ -19,12 +21,16 @@ TUNES = ("psnr", "ms-ssim", "ssimulacra2", "all")
 @pytest.mark.parametrize("tune", TUNES)
 def test_the_shipped_integers_are_what_found_json_makes(tune):
     entry = model.found()[tune]
-    assert len(entry["d"]) == 100
-    for quality in (1, 17, 50, 75, 92, 100):
-        shipped, made = load_recipe(tune, quality), model.make_recipe(entry, entry["d"][quality - 1])
-        np.testing.assert_array_equal(shipped.steps, made.steps)
-        np.testing.assert_array_equal(shipped.weights, made.weights)
-        assert (shipped.field, shipped.chroma, shipped.compensate) == (made.field, made.chroma, made.compensate)
+    for sampling in SAMPLINGS:
+        d = model.sampled(entry, sampling)["d"]
+        assert len(d) == 100
+        for quality in (1, 17, 50, 75, 92, 100):
+            shipped = load_recipe(tune, quality, sampling)
+            made = model.make_recipe(entry, d[quality - 1], sampling=sampling)
+            np.testing.assert_array_equal(shipped.steps, made.steps)
+            np.testing.assert_array_equal(shipped.weights, made.weights)
+            for name in ("field", "chroma", "compensate", "subsampling"):
+                assert getattr(shipped, name) == getattr(made, name)
 
 
 @pytest.mark.parametrize("tune", TUNES)
@@ -90,3 +96,30 @@ def test_every_peer_covers_the_intervals(shared):
     assert rates["mozpsnr"]["psnr"] == pytest.approx(-28.0, abs=0.5)
     assert rates["jpegli420"]["ssimulacra2"] == pytest.approx(-20.8, abs=0.5)
     assert rates["jpegli420"]["ssimulacra2_60_85"] == pytest.approx(-17.0, abs=0.1)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_recipes_are_those_of_the_sampling(sampling):
+    assert recipe_sampling(parse_subsampling(sampling)) == sampling
+    for recipe in (load_recipe("all", 75, sampling), chosen_recipe(EncodeOptions(tune=True, subsampling=sampling))):
+        assert recipe.subsampling == sampling
+    grey = chosen_recipe(EncodeOptions(tune=True, subsampling=sampling), channels=1)
+    np.testing.assert_array_equal(grey.steps, load_recipe("all", 75).steps)
+
+
+def test_other_samplings_take_the_nearest_recipe():
+    names = {"4:1:1": "4:2:0", "4:1:0": "4:2:0", "4:4:0": "4:4:0", "2x2,2x2,2x2": "4:4:4", "2x2,1x2,1x2": "4:2:2"}
+    for given, name in names.items():
+        assert recipe_sampling(parse_subsampling(given, 48)) == name
+    upright, lying = load_recipe("ssimulacra2", 60, "4:4:0"), load_recipe("ssimulacra2", 60, "4:2:2")
+    for name in ("steps", "weights"):
+        a, b = (getattr(r, name).reshape(3, 8, 8) for r in (upright, lying))
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1:], b[1:].transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("tune", [True, "psnr", "ssimulacra2"])
+def test_quality_100_of_full_chroma_is_nearly_the_picture(tune):
+    picture = waves(120, 160, 3)
+    shown = np.asarray(Image.open(io.BytesIO(jpegjax.encode(picture, quality=100, tune=tune, subsampling="4:4:4"))))
+    assert 10 * np.log10(255**2 / np.square(shown.astype(float) - picture).mean()) > 50

@@ -29,12 +29,12 @@ VALIDATION = 40
 ANCHOR_QUALITIES = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)  # those of the peers' file
 
 
-def pillow(picture: np.ndarray, quality: int) -> bytes:
-    """Pillow's default: libjpeg-turbo, 4:2:0, standard Huffman tables."""
+def pillow(picture: np.ndarray, quality: int, sampling: str = "4:2:0") -> bytes:
+    """Pillow's default: libjpeg-turbo, 4:2:0 or another sampling, standard Huffman tables."""
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=quality)
+    Image.fromarray(picture).save(out, "JPEG", quality=quality, subsampling=sampling)
     return out.getvalue()
 
 

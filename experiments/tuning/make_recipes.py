@@ -1,8 +1,8 @@
-"""The recipes that ship, from `found.json`: `python -m experiments.tuning.make_recipes`. About two minutes.
+"""The recipes that ship, from `found.json`: `python -m experiments.tuning.make_recipes`. About six minutes.
 
-For each tune: what the plain encoder scores at each quality, on training pictures; the d at which the tuned encoder
-scores as much in the tune's own metric, so that quality numbers keep their meaning; the recipe there; and as prior of its
-first pass the optimal code lengths over those pictures. Writes `jpegjax/jpeg/tuned/data/<tune>.npz`.
+For each tune and sampling: what the plain encoder scores at each quality, on training pictures; the d at which the tuned
+encoder scores as much in the tune's own metric, so that quality numbers keep their meaning; the recipe there; and as prior
+of its first pass the optimal code lengths over those pictures, 4:2:0's for all. Writes `jpegjax/jpeg/tuned/data/<tune>.npz`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,20 @@ import numpy as np
 
 import jpegjax
 from jpegjax.jpeg.tuned.encode import encode_tuned
-from jpegjax.jpeg.tuned.recipe import Recipe
+from jpegjax.jpeg.tuned.recipe import SAMPLINGS, Recipe
 from jpegjax.options import EncodeOptions
 
 from . import pictures
 from .evaluate import pillow
 from .fast import Reference, fast_curve
-from .model import FOUND, found, make_recipe
+from .model import FOUND, found, make_recipe, sampled
 from .search import CROPS
 
 DATA = Path(jpegjax.__file__).parent / "jpeg" / "tuned" / "data"
 METRIC = {"psnr": 1, "ms-ssim": 2, "ssimulacra2": 3, "all": 3}
 """Column of `fast_curve` that equal quality means, by tune: PSNR, MS-SSIM, SSIMULACRA2; "all" is tune=True."""
 PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)
-GRID = tuple(float(x) for x in np.geomspace(0.4, 160, 25))
+GRID = 0.05, 0.1, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 25))
 CROP = 384
 KNOTS = (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97, 100)
 
@@ -73,24 +74,37 @@ def prior(tune: Mapping[str, Any], d: float, images: Sequence[np.ndarray]) -> tu
     return code_bits(ac, np.arange(256) % 16), code_bits(dc, np.arange(12))
 
 
-def stored(tune: Mapping[str, Any], steps: np.ndarray, images: Sequence[np.ndarray]) -> dict[str, Any]:
-    """The arrays of a data file: recipes of qualities 1..100, priors counted at KNOTS and interpolated between them."""
-    counted = [prior(tune, float(steps[q - 1]), images) for q in KNOTS]
+def stored(tune: Mapping[str, Any], images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """The arrays of a data file: recipes of qualities 1..100, priors counted at KNOTS and interpolated between them.
+
+    Those of other samplings than 4:2:0 have names such as "steps_444", and stand there where they differ.
+    """
+    steps = tune["d"]
+    counted = [prior(tune, steps[q - 1], images) for q in KNOTS]
     ac, dc = (np.stack([c[i] for c in counted]) for i in (0, 1))
     qualities = np.arange(1, 101)
     at = np.interp(qualities, KNOTS, np.arange(len(KNOTS)))
     low = np.minimum(at.astype(int), len(KNOTS) - 2)
     part = (at - low)[:, None, None]
     ac, dc = (x[low] * (1 - part) + x[low + 1] * part for x in (ac, dc))
-    recipes = [make_recipe(tune, float(d), a, b) for d, a, b in zip(steps, ac, dc, strict=True)]
+    recipes = [make_recipe(tune, d, a, b) for d, a, b in zip(steps, ac, dc, strict=True)]
     one: Recipe = recipes[0]
-    return {
+    arrays = {
         "quality": qualities,
-        **{name: np.stack([getattr(r, name) for r in recipes]) for name in ("steps", "weights", "rates", "dc_rates")},
-        "field": np.array([r.field for r in recipes], np.int32),
-        "chroma": one.chroma, "compensate": np.array(one.compensate), "passes": one.passes, "subsampling": one.subsampling,
-        "bands": np.array(one.bands),
+        **_tables(recipes), **{name: np.stack([getattr(r, name) for r in recipes]) for name in ("rates", "dc_rates")},
+        "chroma": one.chroma, "compensate": np.array(one.compensate), "passes": one.passes, "bands": np.array(one.bands),
     }  # fmt: skip
+    for sampling in SAMPLINGS[1:]:
+        own = _tables([make_recipe(tune, d, sampling=sampling) for d in sampled(tune, sampling)["d"]])
+        differing = {k: v for k, v in own.items() if not np.array_equal(v, arrays[k])}
+        arrays |= {f"{name}_{sampling.replace(':', '')}": array for name, array in differing.items()}
+    return arrays
+
+
+def _tables(recipes: Sequence[Recipe]) -> dict[str, np.ndarray]:
+    """What depends on the sampling, [qualities, ...]."""
+    tables = {name: np.stack([getattr(r, name) for r in recipes]) for name in ("steps", "weights")}
+    return tables | {"field": np.array([r.field for r in recipes], np.int32)}
 
 
 def code_bits(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -100,12 +114,14 @@ def code_bits(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def quality_steps(
-    tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference]
+    tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference], sampling: str
 ) -> np.ndarray:
     """d [100] of qualities 1..100 at which the tuned files score as the plain ones."""
 
     def encode(picture: np.ndarray, d: float) -> bytes:
-        return encode_tuned(picture, make_recipe(tune, d), EncodeOptions(tune=True, progressive=False))
+        return encode_tuned(
+            picture, make_recipe(tune, d, sampling=sampling), EncodeOptions(tune=True, progressive=False)
+        )
 
     tuned, log_d = fast_curve(references, encode, GRID)[:, metric], np.log(GRID)
     order = np.argsort(tuned)
@@ -118,19 +134,23 @@ def main() -> None:
         prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--tune", nargs="*", choices=tuple(METRIC), default=list(METRIC))
+    parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
     arguments = parser.parse_args()
     references = [Reference(image) for image in training()]
     images = [reference.image for reference in references]
-    plain = fast_curve(references, pillow, PLAIN)
+    plain = {s: fast_curve(references, partial(pillow, sampling=s), PLAIN) for s in arguments.sampling}
     DATA.mkdir(exist_ok=True)
     for name in arguments.tune:
-        tune = found()[name]
-        steps = np.round(quality_steps(tune, METRIC[name], plain, references), 4)
-        np.savez_compressed(DATA / f"{name}.npz", **stored(tune, steps, images))
-        numbers = found()
-        numbers[name]["d"] = steps.tolist()
-        FOUND.write_text(json.dumps(numbers, indent=1) + "\n")
-        print(name, "d at quality 10, 50, 75, 95:", *(f"{steps[q - 1]:.2f}" for q in (10, 50, 75, 95)), flush=True)
+        for sampling in arguments.sampling:
+            numbers = found()
+            tune = numbers[name]
+            steps = np.round(quality_steps(tune, METRIC[name], plain[sampling], references, sampling), 4)
+            own = tune if sampling == "4:2:0" else tune.setdefault("samplings", {}).setdefault(sampling, {})
+            own["d"] = steps.tolist()
+            FOUND.write_text(json.dumps(numbers, indent=1) + "\n")
+            at = " ".join(f"{steps[q - 1]:.2f}" for q in (10, 50, 75, 95, 100))
+            print(name, sampling, "d at quality 10, 50, 75, 95, 100:", at, flush=True)
+        np.savez_compressed(DATA / f"{name}.npz", **stored(found()[name], images))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Coordinate descent with parabolas over the numbers of `model.py`, from where they stand. One evaluation encodes 24 crops of
 training pictures with the real encoder at five d, and takes the BD-rate of the mean curve against Pillow's default over
 an interval that must be covered: a number that moves the curves apart gains nothing. Guards of other metrics are penalties.
+With --sampling 4:4:4 or 4:2:2, against Pillow's of that sampling and over chroma's numbers alone: luma's are 4:2:0's.
 Each evaluation takes about two seconds of one core; the tables that ship came of some 1,500.
 """
 
@@ -12,18 +13,20 @@ import argparse
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
 from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.recipe import SAMPLINGS
 from jpegjax.metrics import bd_rate
 from jpegjax.options import EncodeOptions
 
 from . import pictures
 from .evaluate import pillow
 from .fast import Reference
-from .model import FOUND, found, make_recipe
+from .model import CHROMA, FOUND, found, make_recipe, sampled
 
 CROP = 192, 256
 CROPS = (6, 8, 18, 21, 27, 35, 38, 41, 48, 59, 2, 12, 20, 29, 3, 45, 58, 63, 65, 69, 10, 28, 40, 53)
@@ -72,15 +75,16 @@ def goal(tune: str, psnr: float, ms_ssim: float, ssimulacra2: float, middle: flo
 class Objective:
     """Evaluations of one tune, on CROPS or on the first 48 validation pictures; counts them."""
 
-    def __init__(self, tune: str, validation: bool = False):
-        self.tune, self.entry, self.count = tune, found()[tune], 0
+    def __init__(self, tune: str, validation: bool = False, sampling: str = "4:2:0"):
+        self.tune, self.sampling, self.entry, self.count = tune, sampling, sampled(found()[tune], sampling), 0
         listed = pictures.listing(validation)
         self.references = []
         for picture in pictures.load(listed[:48] if validation else [listed[i] for i in CROPS]):
             y, x = ((side - crop) // 2 for side, crop in zip(picture.shape, CROP, strict=False))
             self.references.append(Reference(np.ascontiguousarray(picture[y : y + CROP[0], x : x + CROP[1]])))
         self.spared = 1 - CROP[0] * CROP[1] / 393_216  # a crop must not pay for a whole picture's tables
-        self.anchor = self._curve(pillow, (16, 20, 25, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95))
+        plain = partial(pillow, sampling=sampling)
+        self.anchor = self._curve(plain, (16, 20, 25, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95))
 
     def _curve(self, encode, settings) -> np.ndarray:
         """[settings, (bpp, PSNR, MS-SSIM, SSIMULACRA2)] means."""
@@ -100,7 +104,8 @@ class Objective:
         """BD-rates over INTERVALS; what is missing at an interval's ends costs 20 % a unit."""
         self.count += 1
         options, entry = EncodeOptions(tune=True), {**self.entry, "numbers": numbers}
-        curve = self._curve(lambda image, d: encode_tuned(image, make_recipe(entry, d), options), GRID[self.tune])
+        made = {d: make_recipe(entry, d, sampling=self.sampling) for d in GRID[self.tune]}
+        curve = self._curve(lambda image, d: encode_tuned(image, made[d], options), GRID[self.tune])
         rates = []
         for metric, (low, high) in zip((1, 2, 3, 3), INTERVALS, strict=True):
             first, last = max(low, curve[:, metric].min()), min(high, curve[:, metric].max())
@@ -115,10 +120,12 @@ class Objective:
             return 1e3
 
 
-def descend(objective: Objective, numbers: dict[str, float], seconds: float) -> dict[str, float]:
-    """Numbers after sweeps of steps and parabolas, until nothing gains 0.02 or the time is over."""
+def descend(
+    objective: Objective, numbers: dict[str, float], seconds: float, names: Iterable[str] | None = None
+) -> dict[str, float]:
+    """Numbers after sweeps of steps and parabolas, until nothing gains 0.02 or the time is over. names: those that may move."""
     end, best = time.monotonic() + seconds, objective(numbers)
-    steps = {k: STEPS[k] * (abs(numbers[k]) if k in RELATIVE else 1) for k in numbers}
+    steps = {k: STEPS[k] * (abs(numbers[k]) if k in RELATIVE else 1) for k in names or numbers}
     while True:
         before = best
         for name, step in steps.items():
@@ -148,20 +155,26 @@ def descend(objective: Objective, numbers: dict[str, float], seconds: float) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.tuning.search", description=__doc__.split("\n")[0])
     parser.add_argument("--tune", choices=tuple(GRID), required=True)
+    parser.add_argument("--sampling", choices=SAMPLINGS, default=SAMPLINGS[0])
     parser.add_argument("--minutes", type=float, default=10)
     arguments = parser.parse_args()
-    objective = Objective(arguments.tune)
-    numbers = dict(objective.entry["numbers"])
+    objective = Objective(arguments.tune, sampling=arguments.sampling)
+    whole = arguments.sampling == SAMPLINGS[0]
+    numbers = dict(objective.entry["numbers"]) if whole else dict.fromkeys(CHROMA, 0.0) | objective.entry["numbers"]
     print("before:", *(f"{x:.2f}" for x in objective.rates(numbers)), flush=True)
-    numbers = descend(objective, numbers, 60 * arguments.minutes)
+    numbers = descend(objective, numbers, 60 * arguments.minutes, None if whole else CHROMA)
     rates = [round(x, 2) for x in objective.rates(numbers)]
     print("after:", *rates)
     stored = found()
     trained = dict(zip(("psnr", "ms_ssim", "ssimulacra2", "ssimulacra2_60_85"), rates, strict=True))
-    stored[arguments.tune] |= {
-        "numbers": {k: round(float(v), 4) for k, v in numbers.items()},
-        "bd_rate_training": trained,
-    }
+    tune = stored[arguments.tune]
+    rounded = {k: round(float(v), 4) for k, v in numbers.items()}
+    if whole:
+        tune |= {"numbers": rounded, "bd_rate_training": trained}
+    else:
+        own = tune.setdefault("samplings", {}).setdefault(arguments.sampling, {})
+        own |= {"numbers": {k: rounded[k] for k in CHROMA if rounded[k] != tune["numbers"].get(k, 0.0)}}
+        own["bd_rate_training"] = trained
     FOUND.write_text(json.dumps(stored, indent=1) + "\n")
 
 

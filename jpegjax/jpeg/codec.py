@@ -89,7 +89,8 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     if options.tune:
         from .tuned.plan import chosen_recipe
 
-        return encode_recipes(images, [chosen_recipe(options)] * len(images), options, engine, device, stop)
+        recipes = [chosen_recipe(options, 1 if image.ndim == 2 else image.shape[2]) for image in images]
+        return encode_recipes(images, recipes, options, engine, device, stop)
     if options.streamtype == 1:
         pick(engine, device)
         return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)

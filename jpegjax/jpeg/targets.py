@@ -268,10 +268,15 @@ def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, d
             for i, w in zip(images, wanted, strict=True)
         ]
         return codec.encode_planned(images, plans, options, engine, device)
+    from .tuned.plan import chosen_sampling
     from .tuned.recipe import load_recipe
 
     tune = options.tune if isinstance(options.tune, str) else "all"
-    recipes = [load_recipe(tune, n / _ONE).strengthened(2 ** (strength / _STRENGTH)) for n, strength in wanted]
+    samplings = [chosen_sampling(options, 1 if image.ndim == 2 else image.shape[2]) for image in images]
+    recipes = [
+        load_recipe(tune, n / _ONE, sampling).strengthened(2 ** (strength / _STRENGTH))
+        for (n, strength), sampling in zip(wanted, samplings, strict=True)
+    ]
     return codec.encode_recipes(images, recipes, options, engine, device)
 
 

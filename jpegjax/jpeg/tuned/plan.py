@@ -16,9 +16,9 @@ from ...options import EncodeOptions
 from ...types import Frame
 from ..files import table_slot
 from .rates import Rates, pass_rates
-from .recipe import TABLES, Recipe, load_recipe
+from .recipe import TABLES, Recipe, load_recipe, recipe_sampling
 
-__all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "pass_share", "tuned_frame"]
+__all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "chosen_sampling", "pass_share", "tuned_frame"]
 
 TINY_PIXELS = 1 << 14
 """Up to this, headers make progressive files the larger ones always."""
@@ -26,15 +26,21 @@ _PASS_MCUS = 512
 """MCUs that suffice to count symbols."""
 
 
-def chosen_recipe(options: EncodeOptions) -> Recipe:
-    """The recipe of options.tune at options.quality, which may be a pair for luma and chroma."""
+def chosen_recipe(options: EncodeOptions, channels: int = 3) -> Recipe:
+    """The recipe of options.tune at options.quality, which may be a pair for luma and chroma, and for its sampling."""
     tune = options.tune if isinstance(options.tune, str) else "all"
     qualities = options.quality if isinstance(options.quality, tuple) else (options.quality, options.quality)
-    luma, chroma = (load_recipe(tune, quality) for quality in qualities)
+    sampling = chosen_sampling(options, channels)
+    luma, chroma = (load_recipe(tune, quality, sampling) for quality in qualities)
     if luma is chroma:
         return luma
     mixed: dict[str, Any] = {n: np.concatenate([getattr(luma, n)[:1], getattr(chroma, n)[1:]]) for n in TABLES}
     return replace(luma, **mixed)
+
+
+def chosen_sampling(options: EncodeOptions, channels: int = 3) -> str:
+    """The sampling whose recipe a picture takes; grey ones 4:2:0's."""
+    return recipe_sampling(options.subsampling) if options.subsampling and channels == 3 else "4:2:0"
 
 
 def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:

@@ -1,10 +1,11 @@
-"""Recipes: the integers that decide how a tuned file is made, one set for each tune and quality.
+"""Recipes: the integers that decide how a tuned file is made, one set for each tune, quality and sampling.
 
-data/<tune>.npz ──▶ load_recipe(tune, quality) ──▶ Recipe ──▶ the tuned encoders of both engines
+data/<tune>.npz ──▶ load_recipe(tune, quality, sampling) ──▶ Recipe ──▶ the tuned encoders of both engines
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,10 @@ from ...annex_k import (
 from ...kernels.tuned.network import Network
 from ...types import HuffmanSpec
 
-__all__ = ["NO_FIELD", "TABLES", "Recipe", "load_recipe", "standard_rates"]
+__all__ = ["NO_FIELD", "SAMPLINGS", "TABLES", "Recipe", "load_recipe", "recipe_sampling", "standard_rates"]
+
+SAMPLINGS = "4:2:0", "4:2:2", "4:4:4"
+"""Those with recipes of their own; 4:4:0 has 4:2:2's with chroma transposed, all others have 4:2:0's."""
 
 NO_FIELD = (0, 234, 64, 0, 0, 0, 0, 0, 0)
 """`Recipe.field` of a picture whose blocks all count alike."""
@@ -170,15 +174,34 @@ def _data(tune: str) -> dict[str, np.ndarray] | None:
         return dict(stored)
 
 
+def recipe_sampling(factors: Sequence[tuple[int, int]]) -> str:
+    """Whose recipe a file takes: "4:4:0" or one of SAMPLINGS, by how chroma is halved. factors: (h, v) of Y, Cb, Cr."""
+    h, v = (max(f) // max(f[1:]) for f in zip(*factors, strict=True))
+    return {(1, 1): "4:4:4", (2, 1): "4:2:2", (1, 2): "4:4:0"}.get((h, v), "4:2:0")
+
+
+def _transposed(recipe: Recipe) -> Recipe:
+    """The recipe with rows and columns of chroma's tables exchanged, for 4:4:0."""
+    turned = np.arange(64).reshape(8, 8).T.reshape(64)
+    given: dict[str, Any] = {"steps": recipe.steps, "weights": recipe.weights}
+    tables: dict[str, Any] = {n: np.concatenate([table[:1], table[1:, turned]]) for n, table in given.items()}
+    return replace(recipe, subsampling="4:4:0", **tables)
+
+
 @lru_cache(maxsize=256)
-def load_recipe(tune: str, quality: float) -> Recipe:
+def load_recipe(tune: str, quality: float, sampling: str = "4:2:0") -> Recipe:
     """The shipped recipe of a tune ("psnr", "ms-ssim", "ssimulacra2", "all") at a quality 1..100, fractions in 1/256.
 
-    Between the qualities that the data hold, steps, weights, rates and field are interpolated in integers.
+    Between the qualities that the data hold, steps, weights, rates and field are interpolated in integers. sampling: one of
+    SAMPLINGS or "4:4:0".
     """
+    if sampling == "4:4:0":
+        return _transposed(load_recipe(tune, quality, "4:2:2"))
     stored = _data(tune)
     if stored is None:
-        return _built_in(tune, quality)
+        return replace(_built_in(tune, quality), subsampling=sampling)
+    own = "_" + sampling.replace(":", "")  # of arrays that are not 4:2:0's
+    stored = {name: stored.get(name + own, array) for name, array in stored.items()}
     at = round(256 * quality)
     knots = 256 * stored["quality"].astype(np.int64)
     i = int(np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2))
@@ -198,7 +221,7 @@ def load_recipe(tune: str, quality: float) -> Recipe:
     weights = np.minimum(between("weights") * (256 * steps) ** 2 // exact**2, _LARGEST["weights"])
     recipe = Recipe(
         steps, weights, between("rates"), between("dc_rates"), tuple(between("field").tolist()),
-        str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), str(stored["subsampling"]),
+        str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), sampling,
         network=load_network() if tune in _LEARNED else None,
     )  # fmt: skip
     return replace(recipe, bands=tuple(stored["bands"].tolist())) if "bands" in stored else recipe
