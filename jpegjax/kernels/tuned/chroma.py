@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...run.memory import Pointers, address, borrow
-from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, store, store_u8, vectorized, zero
+from ...simd import constant, kernel, load, load_u8, madd, maximum, minimum, select, store, store_u8, vectorized, zero
 from ...types import Frame
 from ..dct import idct_strip
 from ..lanes import descaled, dot, pairs, plus
@@ -100,14 +100,16 @@ def fit_plane(plane: np.ndarray, height: int, width: int, down: bool, out: np.nd
 
 @vectorized
 def _compensate_16(y, blue, coded_blue, red, coded_red, gains):
-    """16 samples of luma, less the errors of chroma times gains: blue's, and red's 16 bits higher."""
+    """16 samples of luma, less the errors of chroma times gains: blue's, and red's 16 bits higher; 0 and 255 stay."""
     e_blue, e_red = (
         load(coded, 16, 8).zero_extend(16) - load(plane, 16, 8).zero_extend(16)
         for coded, plane in ((coded_blue, blue), (coded_red, red))
     )
     weights, parts = gains.splat(8, 32).bitcast(16), pairs(e_blue, e_red)
     change = descaled(plus((madd(parts[0], weights), madd(parts[1], weights)), 128), 8)
-    store(y, _clipped(load(y, 16, 8).zero_extend(16) - change))
+    luma = load(y, 16, 8)
+    at_end = luma.compare("==", 0) | luma.compare("==", -1)
+    store(y, select(at_end, luma, _clipped(luma.zero_extend(16) - change)))
 
 
 @kernel
@@ -133,6 +135,8 @@ def compensate_luma(
     padded: int,
 ) -> None:  # fmt: skip
     """Change luma so that brightness is nearer to right once chroma is decoded as `coded`.
+
+    Black and white stay: decoders clamp red, green and blue there, so that one error of chroma cannot make up for another.
 
     planes: uint8 [3, rows, stride], Y, Cb and Cr at full resolution, edges repeated to `padded` columns; Y is changed in
     its true rows. coded: int16 [rows, columns, 8, 8] of Cb and Cr. qtables: their tables. gains: what an error of

@@ -47,7 +47,9 @@ def compensate_luma(
 ) -> jax.Array:  # fmt: skip
     """Luma int32 0..255 that keeps brightness where Cb and Cr, all integers 0..255 [..., H, W], become the coded ones.
 
+    Black and white stay: decoders clamp red, green and blue there, so that one error of chroma cannot make up for another.
     Gains: int32, 256 is 1: what an error of one in chroma takes from luma, at most 122 and 59 for all that it adds.
     """
     e_blue, e_red = coded_blue.astype(jnp.int32) - blue, coded_red.astype(jnp.int32) - red
-    return jnp.clip(luma - ((blue_gain * e_blue + red_gain * e_red + 128) >> 8), 0, 255)
+    changed = jnp.clip(luma - ((blue_gain * e_blue + red_gain * e_red + 128) >> 8), 0, 255)
+    return jnp.where((luma == 0) | (luma == 255), luma, changed)
