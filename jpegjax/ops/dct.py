@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["fdct_float", "fdct_islow", "fdct_islow_planes", "idct_float", "idct_islow", "idct_islow_planes"]
+__all__ = [
+    "fdct_float", "fdct_islow", "fdct_islow_planes", "idct_float", "idct_islow", "idct_islow_planes", "idct_islow_unclamped",
+]  # fmt: skip
 
 Axes = tuple[int, int]  # (vertical, horizontal)
 
@@ -116,6 +118,13 @@ def idct_islow(coefficients: jax.Array, axes: Axes = (-2, -1), precision: int = 
     if precision == 12:
         return _idct_deep(x, vertical, horizontal)
     return idct_rows(idct_columns(x, vertical, idct_is_flat(x, axes)), horizontal)
+
+
+def idct_islow_unclamped(coefficients: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+    """`idct_islow` before its clamps, less 128: int32, of integers with which no 16-bit lane wraps or saturates. Exact."""
+    vertical, horizontal = axes
+    columns = _descale(_inverse_pass(jnp.asarray(coefficients), vertical), 11)
+    return _descale(_inverse_pass(columns, horizontal), 18)
 
 
 def _idct_deep(x: jax.Array, vertical: int, horizontal: int) -> jax.Array:

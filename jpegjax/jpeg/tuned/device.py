@@ -90,7 +90,7 @@ class _Item:
         adaptive = first and (recipe.field[0] > 0 or recipe.field[-1] > 0)
         return Layout(
             plan.sampling, group, recipe.chroma == "lsq", adaptive, first and plan.compensate, narrow,
-            recipe.network if adaptive else None,
+            recipe.network if adaptive else None, first and recipe.dering,
         )  # fmt: skip
 
     @property
@@ -131,7 +131,7 @@ class _Group:
         lead = self.parts, self.count
         pixels = np.zeros((*lead, high, wide, 1 if self.items[0].plan.alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
-        parameters = np.ones((*lead, 13), np.int32)
+        parameters, steps = np.ones((*lead, 13), np.int32), np.ones((*lead, 64), np.uint16)
         for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
             h, w = sides[p, j] = image.shape[:2]
@@ -140,7 +140,8 @@ class _Group:
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
             blocks[p, j], parameters[p, j] = item.plan.frame.blocks(0), item.parameters
-        return Pictures(pixels, sides, blocks, parameters)
+            steps[p, j] = item.plan.recipe.steps[0]
+        return Pictures(pixels, sides, blocks, parameters, steps)
 
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
         """Where the blocks of the group's components stand; how many segments passes that count and others take, int32

@@ -87,7 +87,7 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
             picture.compensate(planes[1:], list(recipe.steps[1:]), recipe.compensate)
             luma = None
         raws = {c: luma if c == 0 and luma is not None else raw_blocks(samples[c], *frame.blocks(c)) for c in group}
-        if 0 in group:
+        if 0 in group and recipe.dering:
             dering(samples[0], raws[0], recipe.steps[0])
         run_trellis(plan, raws, planes, field)
     return planes

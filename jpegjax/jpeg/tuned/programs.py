@@ -28,6 +28,7 @@ from ...ops.dct import fdct_islow, idct_islow
 from ...ops.quant import dequantise
 from ...ops.sampling import downsample, upsample
 from ...ops.tuned.chroma import compensate_luma, fit_plane
+from ...ops.tuned.dering import dering, is_mixed
 from ...ops.tuned.field import held, still_cells, to_field, unit_logs
 from ...ops.tuned.network import field_correction
 from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
@@ -53,7 +54,8 @@ class Layout:
 
     sampling: (h, v) of all components, (1, 1) for a component alone. group: the components to transform.
     lsq: fit chroma to the decoder's filter. adaptive: compute the field. compensate: change luma by the coded chroma.
-    narrow: at most two columns of chroma, which decoders do not filter. network: what takes part in the field.
+    narrow: at most two columns of chroma, which decoders do not filter. network: what takes part in the field. dering: let
+        luma overshoot.
     """
 
     sampling: tuple[tuple[int, int], ...]
@@ -63,6 +65,7 @@ class Layout:
     compensate: bool
     narrow: bool
     network: Network | None
+    dering: bool
 
     def ratio(self, c: int) -> tuple[int, int]:
         """Full-resolution columns and rows for one sample of component c."""
@@ -73,12 +76,13 @@ class Layout:
 class Pictures(NamedTuple):
     """n pictures of one bucket. pixels: uint8 [n, H, W, C], edges repeated. sides, blocks: int32 [n, 2], the true height and
     width, and luma's rows and columns of blocks. parameters: int32 [n, 13], nine of the field, two of
-    `compensate_luma`, two of `field_correction`."""
+    `compensate_luma`, two of `field_correction`. steps: uint16 [n, 64], luma's."""
 
     pixels: Any
     sides: Any
     blocks: Any
     parameters: Any
+    steps: Any
 
 
 class Coded(NamedTuple):
@@ -154,9 +158,9 @@ def _field(layout: Layout, luma: jax.Array, picture: Pictures) -> jax.Array:
 
 
 def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array | None) -> tuple[Any, ...]:
-    """(raw int16 [blocks, 64] of all components in work, field int32 [blocks])."""
+    """(raw int16 [blocks, 64] of all components in work, field int32 [blocks], luma's samples int32 [luma's blocks, 8, 8])."""
     planes, sides = _full(picture.pixels), picture.sides
-    raws, fields = [], []
+    raws, fields, ringing = [], [], jnp.zeros((0, 8, 8), jnp.int32)
     for run in _runs(layout, layout.group):
         samples = _samples(layout, run[0], planes[run[0] : run[-1] + 1], sides)
         field = None
@@ -170,10 +174,24 @@ def _picture(layout: Layout, picture: Pictures, coded: tuple, steps: jax.Array |
             )
             changed = compensate_luma(*planes, *large, *picture.parameters[9:11])
             samples = held(changed, sides[0], sides[1])[None]
-        raws.append(fdct_islow(split_blocks(samples)).astype(jnp.int16).reshape(-1, 64))
+        blocks = split_blocks(samples)
+        if run[0] == 0 and layout.dering:
+            ringing = blocks[0].reshape(-1, 8, 8)
+        raws.append(fdct_islow(blocks).astype(jnp.int16).reshape(-1, 64))
         plain = jnp.full(len(raws[-1]), 256, jnp.int32)
         fields.append(plain if field is None else plain.at[: len(field)].set(field))
-    return jnp.concatenate(raws), jnp.concatenate(fields)
+    return jnp.concatenate(raws), jnp.concatenate(fields), ringing
+
+
+def _deringed(raw: jax.Array, samples: jax.Array, steps: jax.Array) -> jax.Array:
+    """raw int16 [n, blocks, 64] with the first blocks, those of samples [n, luma's blocks, 8, 8], deringed if any is mixed."""
+    first = raw[:, : samples.shape[1]].reshape(samples.shape)
+
+    def changed() -> jax.Array:
+        return dering(samples, first, steps.reshape(-1, 1, 8, 8)).astype(jnp.int16)
+
+    luma = lax.cond(is_mixed(samples).any(), changed, lambda: first)
+    return raw.at[:, : samples.shape[1]].set(luma.reshape(*samples.shape[:2], 64))
 
 
 def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded | None) -> tuple[Any, ...]:
@@ -188,7 +206,8 @@ def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded
         parts = zip(sizes, sizes[1:], runs, strict=False)
         chroma_blocks = tuple(raster[:, a:b].reshape(shape[0], *run, 8, 8) for a, b, run in parts)
     steps = None if coded is None else coded.steps
-    raw, field = jax.vmap(partial(_picture, layout))(pictures, chroma_blocks, steps)
+    raw, field, samples = jax.vmap(partial(_picture, layout))(pictures, chroma_blocks, steps)
+    raw = _deringed(raw, samples, pictures.steps) if samples.size else raw
     raw, field = raw.reshape(-1, 64), field.reshape(-1)
     return raw.at[order].get(mode="clip"), field.at[order].get(mode="clip")
 

@@ -69,7 +69,7 @@ class Recipe:
         brightness, (0, 0) for nothing. passes: trellis passes, each with the code
         lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each band
         of luma that the trellis takes to be coded by itself in progressive files, rising to 63. network: what it adds to
-        the field where that has a power, None for nothing.
+        the field where that has a power, None for nothing. dering: let samples of luma at the range's ends overshoot.
     """
 
     steps: np.ndarray
@@ -83,6 +83,7 @@ class Recipe:
     subsampling: str = "4:2:0"
     bands: tuple[int, ...] = (2, 9, 63)
     network: Network | None = None
+    dering: bool = True
 
     def __post_init__(self) -> None:
         for name, shape in TABLES.items():
