@@ -19,6 +19,7 @@ from jpegjax.cli import main
 from jpegjax.codecs import MissingCodec
 from jpegjax.report import Curve, compare, parse_codecs
 from jpegjax.report.curves import bd_table
+from jpegjax.report.score import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -311,6 +312,30 @@ def test_bd_rates_and_their_range():
         bd_table(rows_of(curves), made, ["psnr"], "webp")
     with pytest.raises(ValueError, match="interval of 'ssim'"):
         bd_table(rows_of(curves), made, ["psnr"], None, {"ssim": (1, 2)})
+
+
+def test_bd_rates_where_less_is_better():
+    jpeg = codecs.get("jpeg")
+    points = [(0.25, 0.2), (0.5, 0.1), (1.0, 0.05), (2.0, 0.0)]
+    halved = [(bpp / 2, value) for bpp, value in points]
+    rows = rows_of({"jpeg": points, "jpeg optimize": halved})
+    for row in rows:
+        row["metrics"] = {"gmsd": row["metrics"]["psnr"]}
+    made = [Curve(jpeg, {}, range(4)), Curve(jpeg, {"optimize": True}, range(4))]
+    found = bd_table(rows, made, ["gmsd"])["jpeg optimize"]["gmsd"]
+    assert found.percent == pytest.approx(-50) and (found.low, found.high) == (0, 0.2)
+    fixed = bd_table(rows, made, ["gmsd"], None, {"gmsd": (0.05, 0.1)})["jpeg optimize"]["gmsd"]
+    assert fixed.percent == pytest.approx(-50) and (fixed.low, fixed.high) == (0.05, 0.1)
+    assert METRICS["gmsd"].axis == "GMSD (lower is better)"
+
+
+def test_perceptual_metrics_are_measured():
+    found = compare({"a": waves(48, 64)}, "jpeg:quality=30,80", "psnr_hvs_m,gmsd,haarpsi,vif")
+    coarse, fine = (row["metrics"] for row in found.rows)
+    assert coarse["psnr_hvs_m"] < fine["psnr_hvs_m"] and coarse["vif"] < fine["vif"] and coarse["gmsd"] > fine["gmsd"]
+    assert coarse["haarpsi_db"] == pytest.approx(-10 * np.log10(1 - coarse["haarpsi"]))
+    assert coarse["haarpsi_db"] < fine["haarpsi_db"]
+    assert "gmsd_db" not in fine and found.bd_rates()["jpeg"]["gmsd"].percent == pytest.approx(0)
 
 
 # ---- against published figures

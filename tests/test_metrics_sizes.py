@@ -25,6 +25,7 @@ SIMPLE = {
     "fsim": metrics.fsim,
     "fsimc": metrics.fsimc,
 }
+DETAILS = {name: getattr(metrics, name) for name in ("psnr_hvs_m", "gmsd", "haarpsi", "vif")}
 MULTISCALE = {"ms_ssim": metrics.ms_ssim, "ms_ssim each": lambda a, b: metrics.ms_ssim(a, b, channel="each")}
 PERCEPTUAL = {
     "ssimulacra2": metrics.ssimulacra2,
@@ -122,11 +123,13 @@ def test_a_new_size_compiles_nothing(compiled):
 @pytest.mark.slow
 def test_many_sizes_of_every_metric(compiled):
     """1,000 sizes from 8 to 1,500: at most 12 programs each."""
-    for name, metric in {**SIMPLE, **MULTISCALE, **PERCEPTUAL}.items():
+    for name, metric in {**SIMPLE, **DETAILS, **MULTISCALE, **PERCEPTUAL}.items():
         metric(*pictures(200, 200))
         compiled()
         number = 0
-        for height, width in RNG.integers(161 if "ms_ssim" in name else 11, 1500, (1000, 2)):
+        for height, width in RNG.integers(
+            {"ms_ssim": 161, "ms_ssim each": 161, "vif": 41}.get(name, 11), 1500, (1000, 2)
+        ):
             if height * width > 400_000 and number % 10:
                 number += 1
                 continue  # all sizes, most of the large ones left out for time's sake

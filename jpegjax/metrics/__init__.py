@@ -3,6 +3,8 @@
     pixels       mse, psnr, psnr_b                 squared error; with a penalty for blocking
     structure    ssim, ms_ssim                     structural similarity, one scale and five
     features     fsim, fsimc                       phase congruency and gradients, luma and colour
+    hvs          psnr_hvs, psnr_hvs_m              squared error as the eye sees it, in DCT blocks; with masking
+    details      gmsd, haarpsi, vif                gradients (lower is better), wavelets, information
     xyb          ssimulacra2                       perceptual, in XYB; ssimulacra2_reference: a reference's part, once
     bjontegaard  bd_rate, bd_psnr                  curves, on the host in float64
 
@@ -27,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bjontegaard import BjontegaardDelta, bd_psnr, bd_rate
+    from .details import gmsd, haarpsi, vif
     from .features import fsim, fsimc
+    from .hvs import psnr_hvs, psnr_hvs_m
     from .pixels import mse, psnr, psnr_b
     from .structure import ms_ssim, ssim
     from .xyb import ssimulacra2, ssimulacra2_reference
@@ -38,18 +42,25 @@ __all__ = [
     "bd_rate",
     "fsim",
     "fsimc",
+    "gmsd",
+    "haarpsi",
     "ms_ssim",
     "mse",
     "psnr",
     "psnr_b",
+    "psnr_hvs",
+    "psnr_hvs_m",
     "ssim",
     "ssimulacra2",
     "ssimulacra2_reference",
+    "vif",
 ]
 
 _HOME = {
     "bjontegaard": ("BjontegaardDelta", "bd_psnr", "bd_rate"),
+    "details": ("gmsd", "haarpsi", "vif"),
     "features": ("fsim", "fsimc"),
+    "hvs": ("psnr_hvs", "psnr_hvs_m"),
     "pixels": ("mse", "psnr", "psnr_b"),
     "xyb": ("ssimulacra2", "ssimulacra2_reference"),
     "structure": ("ms_ssim", "ssim"),

@@ -13,7 +13,7 @@ from ..types import Array
 from .pair import LUMA, check_pair
 from .phase import LogGabor, congruency_of, log_gabor, phase_congruency, responses
 
-__all__ = ["fsim", "fsimc"]
+__all__ = ["fsim", "fsimc", "opponents", "similar"]
 
 VIEWED = 256
 """Pictures are averaged down to about this many samples on their shorter side."""
@@ -87,7 +87,7 @@ def _held(pair: np.ndarray, peak: np.ndarray, filters: LogGabor, factor: int, ch
     """FSIM of a pair `[2, H, W, C]` that the host holds: what depends on the size by NumPy, the rest over pixels in a row,
     as many as a power of two, so that few programs serve all sizes."""
     planes = _averaged(pair, factor, np) * np.float32(255 / peak)
-    luma, chroma = _opponents(planes, chromatic)
+    luma, chroma = opponents(planes, chromatic)
     count = luma[0].size
     length = max(1 << 10, 1 << (count - 1).bit_length())
 
@@ -108,9 +108,9 @@ def _of_rows(
 
 def _compared(congruency: Any, gradients: Any, chroma: Any, counted: Any = True) -> jax.Array:
     """The similarity of pairs `[2, ..., P]` of maps, chroma (I, Q) of them, weighted by phase congruency where it counts."""
-    similarity = _similar(congruency, T1) * _similar(gradients, T2)
+    similarity = similar(congruency, T1) * similar(gradients, T2)
     if chroma is not None:
-        similarity *= _real_power(_similar(chroma[0], T3) * _similar(chroma[1], T4), CHROMA_WEIGHT)
+        similarity *= _real_power(similar(chroma[0], T3) * similar(chroma[1], T4), CHROMA_WEIGHT)
     weights = jnp.where(counted, congruency.max(0), 0)
     total = weights.sum(-1, keepdims=True)
     # two flat pictures have no features: every pixel counts alike
@@ -144,7 +144,7 @@ def _gradient(planes: Any, xp: Any = jnp) -> Any:
     return xp.sqrt(xp.maximum(xp.square(dx) + xp.square(dy), np.float32(1e-12)))
 
 
-def _opponents(pair: Any, chromatic: bool) -> tuple[Any, Any]:
+def opponents(pair: Any, chromatic: bool) -> tuple[Any, Any]:
     """(luma `[2, ..., h, w]`, I and Q `[2, 2, ..., h, w]` or None) of planes `[2, ..., C, h, w]`, C 1 or 3 (RGB)."""
     if pair.shape[-3] == 1:
         return pair[..., 0, :, :], None
@@ -152,7 +152,7 @@ def _opponents(pair: Any, chromatic: bool) -> tuple[Any, Any]:
     return luma, (np if isinstance(pair, np.ndarray) else jnp).stack(chroma) if chromatic else None
 
 
-def _similar(pair: jax.Array, constant: float) -> jax.Array:
+def similar(pair: jax.Array, constant: float) -> jax.Array:
     """(2ab + c) / (a² + b² + c), and exactly 1 for equals."""
     a, b = pair
     return 1 - jnp.square(a - b) / (jnp.square(a) + jnp.square(b) + constant)
@@ -166,7 +166,7 @@ def _real_power(x: jax.Array, exponent: float) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("factor", "chromatic"))
 def _fsim(x: jax.Array, y: jax.Array, peak: jax.Array, filters: LogGabor, *, factor: int, chromatic: bool) -> jax.Array:
-    luma, chroma = _opponents(jnp.stack([_averaged(x, factor), _averaged(y, factor)]) * (255 / peak), chromatic)
+    luma, chroma = opponents(jnp.stack([_averaged(x, factor), _averaged(y, factor)]) * (255 / peak), chromatic)
     maps = phase_congruency(luma, filters), _gradient(luma), chroma
     congruency, gradients, chroma = (None if m is None else m.reshape(*m.shape[:-2], -1) for m in maps)
     return _compared(congruency, gradients, chroma)

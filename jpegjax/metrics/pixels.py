@@ -12,7 +12,7 @@ import numpy as np
 from ..types import Array
 from .pair import Channel, Size, check_channel, check_pair, flatten, pooled, within
 
-__all__ = ["mse", "psnr", "psnr_b"]
+__all__ = ["decibels", "mse", "psnr", "psnr_b"]
 
 BLOCK = 8
 
@@ -107,7 +107,7 @@ def _mse(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Ch
     return pooled(jnp.square(a - b), channels, channel, size)
 
 
-def _decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
+def decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
     equal = error == 0
     ratio = jnp.square(peak) / jnp.where(equal, 1.0, error)
     return jnp.where(equal, jnp.inf, 10 * jnp.log10(ratio))
@@ -115,7 +115,7 @@ def _decibels(error: jax.Array, peak: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnames="channel")
 def _psnr(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel: Channel) -> jax.Array:
-    return _decibels(_mse(x, y, peak, size, channel=channel), peak)
+    return decibels(_mse(x, y, peak, size, channel=channel), peak)
 
 
 @partial(jax.jit, static_argnames="channel")
@@ -145,4 +145,4 @@ def _psnr_b(x: jax.Array, y: jax.Array, peak: jax.Array, size: Size, *, channel:
     shorter = jnp.minimum(true_height, true_width).astype(jnp.float32)
     blocking = np.float32(np.log2(BLOCK)) / jnp.log2(shorter) * jnp.maximum(excess, 0)
     blocking = blocking if channel == "each" else blocking[:, 0]
-    return _decibels(_mse(x, y, peak, size, channel=channel) + blocking, peak)
+    return decibels(_mse(x, y, peak, size, channel=channel) + blocking, peak)

@@ -12,7 +12,7 @@ from jax import lax
 from ..types import Array
 from .pair import Channel, Size, check_channel, check_pair, extended, flatten, halved, pooled
 
-__all__ = ["ms_ssim", "ssim"]
+__all__ = ["gaussian", "gaussian_window", "ms_ssim", "ssim"]
 
 K1, K2 = 0.01, 0.03
 TAPS, SIGMA = 11, 1.5
@@ -79,38 +79,40 @@ def ms_ssim(reference: Array, image: Array, data_range: float | None = None, *, 
     return values if batched else values[0]
 
 
-def _window() -> np.ndarray:
-    weights = np.exp(-0.5 * ((np.arange(TAPS) - TAPS // 2) / SIGMA) ** 2)
+def gaussian(taps: int, sigma: float) -> np.ndarray:
+    """Weights with sum 1, float32; taps: odd."""
+    weights = np.exp(-0.5 * ((np.arange(taps) - taps // 2) / sigma) ** 2)
     return (weights / weights.sum()).astype(np.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _gaussian_window(planes: jax.Array, step: int = 1) -> jax.Array:
-    """Gaussian means of whole 11×11 windows: `[..., H, W*step]` → `[..., H - 10, (W - 10)*step]`; step: channels interleaved.
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def gaussian_window(planes: jax.Array, step: int = 1, taps: int = TAPS, sigma: float = SIGMA) -> jax.Array:
+    """Gaussian means of whole windows: `[..., H, W*step]` → `[..., H - t + 1, (W - t + 1)*step]`; step: channels interleaved.
 
     Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
     compile and run slowly; that leaves reverse mode only.
     """
+    weights, reach = gaussian(taps, sigma), taps - 1
     for axis, stride in ((-2, 1), (-1, step)):
-        size = planes.shape[axis] - (TAPS - 1) * stride
-        taps = [lax.slice_in_dim(planes, k * stride, k * stride + size, axis=axis) for k in range(TAPS)]
-        window, middle = _window(), TAPS // 2
-        pairs = [(taps[k] + taps[-1 - k]) * window[k] for k in range(middle)]
-        planes = sum(pairs, start=taps[middle] * window[middle])
+        size = planes.shape[axis] - reach * stride
+        shifted = [lax.slice_in_dim(planes, k * stride, k * stride + size, axis=axis) for k in range(taps)]
+        middle = taps // 2
+        pairs = [(shifted[k] + shifted[-1 - k]) * weights[k] for k in range(middle)]
+        planes = sum(pairs, start=shifted[middle] * weights[middle])
     return planes
 
 
-def _forward(planes: jax.Array, step: int) -> tuple[jax.Array, None]:
-    return _gaussian_window(planes, step), None
+def _forward(planes: jax.Array, step: int, taps: int, sigma: float) -> tuple[jax.Array, None]:
+    return gaussian_window(planes, step, taps, sigma), None
 
 
-def _backward(step: int, _: None, slopes: jax.Array) -> tuple[jax.Array]:
-    reach = TAPS - 1
+def _backward(step: int, taps: int, sigma: float, _: None, slopes: jax.Array) -> tuple[jax.Array]:
+    reach = taps - 1
     padding = [(0, 0)] * (slopes.ndim - 2) + [(reach, reach), (reach * step, reach * step)]
-    return (_gaussian_window(jnp.pad(slopes, padding), step),)
+    return (gaussian_window(jnp.pad(slopes, padding), step, taps, sigma),)
 
 
-_gaussian_window.defvjp(_forward, _backward)
+gaussian_window.defvjp(_forward, _backward)
 
 
 def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
@@ -122,7 +124,7 @@ def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple
     c1, c2 = 2 * jnp.square(K1 * peak), 2 * jnp.square(K2 * peak)
     total, difference = a + b - peak, a - b  # centred, for float32's sake
     stacked = jnp.stack([total, difference, jnp.square(total), jnp.square(difference)])
-    mean_t, mean_d, square_t, square_d = _gaussian_window(stacked, step)
+    mean_t, mean_d, square_t, square_d = gaussian_window(stacked, step)
     var_t, var_d = square_t - jnp.square(mean_t), square_d - jnp.square(mean_d)
     t2, d2 = jnp.square(mean_t + peak), jnp.square(mean_d)
     return (t2 - d2 + c1) / (t2 + d2 + c1), (var_t - var_d + c2) / (var_t + var_d + c2)

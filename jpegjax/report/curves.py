@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .plan import Curve
-from .score import column
+from .score import METRICS, column
 
 __all__ = ["Delta", "Point", "bd_table", "mean_points"]
 
@@ -94,20 +94,24 @@ def bd_table(
         table[label] = {}
         for name in metrics:
             within = (intervals or {}).get(name)
-            key = column(name)
-            delta = _delta(means[anchor], means[label], key, within)
-            each = [_delta(single[image, anchor], single[image, label], key, within) for image in images]
+            delta = _delta(means[anchor], means[label], name, within)
+            each = [_delta(single[image, anchor], single[image, label], name, within) for image in images]
             known = [one.percent for one in each if one.percent is not None]
             mean = sum(known) / len(known) if known else None
             table[label][name] = Delta(delta.percent, delta.low, delta.high, delta.why, mean, len(known))
     return table
 
 
-def _delta(anchor: Iterable[Point], test: Iterable[Point], key: str, interval: tuple[float, float] | None) -> Delta:
+def _delta(anchor: Iterable[Point], test: Iterable[Point], name: str, interval: tuple[float, float] | None) -> Delta:
     from ..metrics import bd_rate
 
+    key = column(name)
+    curves = [_curve(points, key) for points in (anchor, test)]
+    if lower := METRICS[name].lower:  # of the negative, which rises with the rate
+        curves = [[(bpp, -value) for bpp, value in curve] for curve in curves]
+        interval = interval and (-interval[1], -interval[0])
     try:
-        found = bd_rate(_curve(anchor, key), _curve(test, key), interval=interval)
+        found = bd_rate(*curves, interval=interval)
     except ValueError as error:
         return Delta(why=str(error))
-    return Delta(float(found), found.low, found.high)
+    return Delta(float(found), -found.high, -found.low) if lower else Delta(float(found), found.low, found.high)

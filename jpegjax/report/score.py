@@ -14,17 +14,19 @@ __all__ = ["DEFAULT_METRICS", "METRICS", "Metric", "column", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of `jpegjax.metrics`, called with these keywords. decibels: drawn and averaged as −10 log10(1 − value)."""
+    """A metric of `jpegjax.metrics`, called with these keywords. decibels: drawn and averaged as −10 log10(1 − value).
+    lower: less is better; BD-rates are those of its negative."""
 
     label: str
     function: str
     keywords: Mapping[str, Any]
     unit: str = ""
     decibels: bool = False
+    lower: bool = False
 
     @property
     def axis(self) -> str:
-        unit = "dB" if self.decibels else self.unit
+        unit = "dB" if self.decibels else "lower is better" if self.lower else self.unit
         return f"{self.label} ({unit})" if unit else self.label
 
 
@@ -37,6 +39,11 @@ METRICS = {
     "ms_ssim": Metric("MS-SSIM", "ms_ssim", {"channel": "y"}, decibels=True),
     "fsim": Metric("FSIM", "fsim", {}, decibels=True),
     "fsimc": Metric("FSIMc", "fsimc", {}, decibels=True),
+    "psnr_hvs": Metric("PSNR-HVS", "psnr_hvs", {}, "dB"),
+    "psnr_hvs_m": Metric("PSNR-HVS-M", "psnr_hvs_m", {}, "dB"),
+    "gmsd": Metric("GMSD", "gmsd", {}, lower=True),
+    "haarpsi": Metric("HaarPSI", "haarpsi", {}, decibels=True),
+    "vif": Metric("VIF", "vif", {}),
     "ssimulacra2": Metric("SSIMULACRA2", "ssimulacra2", {}),
 }
 DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "ssimulacra2")

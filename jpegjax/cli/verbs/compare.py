@@ -110,7 +110,11 @@ def compare(
     ] = None,
     metrics: Annotated[
         str,
-        typer.Option("--metrics", "-m", help="psnr, psnr_y, psnr_b, ssim, ssim_y, ms_ssim, fsim, fsimc, ssimulacra2."),
+        typer.Option(
+            "--metrics", "-m",
+            help="psnr, psnr_y, psnr_b, psnr_hvs, psnr_hvs_m, ssim, ssim_y, ms_ssim, fsim, fsimc, gmsd, haarpsi, vif, "
+            "ssimulacra2.",
+        ),
     ] = "psnr,psnr_y,ms_ssim,ssimulacra2",
     anchor: Annotated[
         str | None, typer.Option(help="Curve that BD-rates are against. [default: the first]", show_default=False)
