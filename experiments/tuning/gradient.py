@@ -19,6 +19,7 @@ import numpy as np
 
 from .evaluate import RESULTS
 from .model import FOUND, found, make_recipe, move
+from .objective import Crop, training
 from .search import GRID, Objective, goal
 
 STEPS = 30
@@ -90,7 +91,7 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     objective = Objective(arguments.tune)
-    images = np.stack([r.image for r in objective.references])
+    images = np.stack([Crop(picture).image for picture in training()["photographs"]])
     found_moves, losses = moves(arguments.tune, images)
     knots = [math.log(GRID[arguments.tune][at]) for at in AT]
     before = np.array([move(objective.entry.get("moves"), math.exp(k)) * np.ones((3, 64)) for k in knots])
@@ -98,12 +99,10 @@ def main() -> None:
     for length in (0.0, 0.25, 0.5, 1.0):
         log_steps = (before + length * found_moves).tolist()
         objective.entry = {**objective.entry, "moves": {"log_d": knots, "log_steps": log_steps}}
-        rates = [float(x) for x in objective.rates(objective.entry["numbers"])]
-        results[f"{length:g}"] = [round(x, 2) for x in rates]
-        best = min(best, (goal(arguments.tune, *rates), length))
-        print(
-            f"move × {length:g}: BD-rates (PSNR, MS-SSIM, SSIMULACRA2, its 60–85)", results[f"{length:g}"], flush=True
-        )
+        rates = objective.rates(objective.entry["numbers"])
+        results[f"{length:g}"] = {m: round(x, 2) for m, x in rates["photographs"].items()}
+        best = min(best, (goal(arguments.tune, rates), length))
+        print(f"move × {length:g}: BD-rates", results[f"{length:g}"], flush=True)
     path = RESULTS / f"tuning-gradient-{arguments.tune}.json"
     about = {"tune": arguments.tune, "steps": STEPS, "rate": RATE, "seconds": round(time.monotonic() - started)}
     path.write_text(json.dumps({**about, "losses": losses, "bd_rate_training_by_length": results}, indent=1) + "\n")

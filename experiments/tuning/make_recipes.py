@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,17 @@ from jpegjax.jpeg.tuned.recipe import SAMPLINGS, Recipe
 from jpegjax.options import EncodeOptions
 
 from . import pictures
-from .evaluate import pillow
-from .fast import Reference, fast_curve
 from .model import FOUND, found, make_recipe, sampled
-from .search import CROPS
+from .objective import CROPS, KINDS, METRICS, Panelists
 
 DATA = Path(jpegjax.__file__).parent / "jpeg" / "tuned" / "data"
-METRIC = {"psnr": 1, "ms-ssim": 2, "ssimulacra2": 3, "all": 3}
-"""Column of `fast_curve` that equal quality means, by tune: PSNR, MS-SSIM, SSIMULACRA2; "all" is tune=True."""
+MEANING = {"psnr": ("psnr",), "ms-ssim": ("ms_ssim",)} | dict.fromkeys(
+    ("ssimulacra2", "butteraugli", "all"), ("ssimulacra2", "butteraugli_3")
+)
+"""By tune, the metrics in which files of equal quality are no worse than plain ones, photographs and drawings alike, at the
+median; "all" is tune=True."""
 PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)
-GRID = 0.05, 0.1, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 25))
+GRID = 0.05, 0.1, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 18))
 CROP = 384
 KNOTS = (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97, 100)
 
@@ -113,38 +113,41 @@ def code_bits(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.clip(-np.log2(share), 1, 16) + sizes
 
 
-def quality_steps(
-    tune: Mapping[str, Any], metric: int, plain: np.ndarray, references: Sequence[Reference], sampling: str
-) -> np.ndarray:
-    """d [100] of qualities 1..100 at which the tuned files score as the plain ones."""
+def quality_steps(name: str, plain: Mapping[str, np.ndarray], tuned: Mapping[str, np.ndarray]) -> np.ndarray:
+    """d [100] of qualities 1..100: the coarsest at which the tuned files score as the plain ones, in every metric of the tune.
 
-    def encode(picture: np.ndarray, d: float) -> bytes:
-        return encode_tuned(
-            picture, make_recipe(tune, d, sampling=sampling), EncodeOptions(tune=True, progressive=False)
-        )
-
-    tuned, log_d = fast_curve(references, encode, GRID)[:, metric], np.log(GRID)
-    order = np.argsort(tuned)
-    wanted = np.interp(np.arange(1, 101), PLAIN, plain[:, metric])
-    return np.exp(np.minimum.accumulate(np.interp(wanted, tuned[order], log_d[order])))
+    plain, tuned: curves of `objective.curves` by kind, at PLAIN and at GRID.
+    """
+    wanted, fine = np.arange(1, 101), np.geomspace(GRID[0], GRID[-1], 2000)
+    coarsest = np.full(100, GRID[-1])
+    for kind in KINDS:
+        for metric in MEANING[name]:
+            m = 1 + METRICS.index(metric)
+            own = np.array([np.interp(np.log(fine), np.log(GRID), curve[:, m]) for curve in tuned[kind]])
+            theirs = np.array([np.interp(wanted, PLAIN, curve[:, m]) for curve in plain[kind]])
+            for q in range(100):
+                gains = np.median(own - theirs[:, q, None], axis=0)
+                enough = np.nonzero(gains >= 0)[0]
+                coarsest[q] = min(coarsest[q], fine[enough[-1]] if len(enough) else GRID[0])
+    return np.minimum.accumulate(coarsest)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--tune", nargs="*", choices=tuple(METRIC), default=list(METRIC))
+    parser.add_argument("--tune", nargs="*", choices=tuple(MEANING), default=list(MEANING))
     parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
     arguments = parser.parse_args()
-    references = [Reference(image) for image in training()]
-    images = [reference.image for reference in references]
-    plain = {s: fast_curve(references, partial(pillow, sampling=s), PLAIN) for s in arguments.sampling}
+    images, panelists = training(), Panelists()
+    plain = {s: panelists.curves("plain", None, PLAIN, s) for s in arguments.sampling}
     DATA.mkdir(exist_ok=True)
     for name in arguments.tune:
         for sampling in arguments.sampling:
             numbers = found()
             tune = numbers[name]
-            steps = np.round(quality_steps(tune, METRIC[name], plain[sampling], references, sampling), 4)
+            tuned = panelists.curves("tune", sampled(tune, sampling), GRID, sampling)
+            steps = np.round(quality_steps(name, plain[sampling], tuned), 4)
             own = tune if sampling == "4:2:0" else tune.setdefault("samplings", {}).setdefault(sampling, {})
             own["d"] = steps.tolist()
             FOUND.write_text(json.dumps(numbers, indent=1) + "\n")
