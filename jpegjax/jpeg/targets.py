@@ -103,8 +103,10 @@ def _tenth_decibel(similarity: float) -> float:
 _SCALES = {
     "ssimulacra2": _Scale(lambda score: -math.log2(max(100 - score, 0.01)), lambda score: score + 0.3, 0.6, -4.7),
     "psnr": _Scale(float, lambda value: value + 0.05, 3, 34),
+    "psnr-hvs-m": _Scale(float, lambda value: value + 0.1, 6.4, 49),
     "ssim": _Scale(_decibels, _tenth_decibel, 2.5, 11),
     "ms-ssim": _Scale(_decibels, _tenth_decibel, 3, 17),
+    "haarpsi": _Scale(_decibels, _tenth_decibel, 3.5, 15),
 }
 _USUAL_BPP, _BITS_SLOPE = 1.2, 0.75
 _WHOLE = 0.99  # of a target size is near enough
@@ -302,8 +304,8 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     """Files of images as `codec.encode` makes them, options.target_bytes or target_metric reached by each alone, or errors.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
-    target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, or 0.1 dB of
-    -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
+    target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, 0.1 dB of PSNR-HVS-M
+    or of -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
     where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as for `codec.encode`.
     """
     plain = replace(options, target_bytes=None, target_metric=None)

@@ -11,28 +11,18 @@ import numpy as np
 from numba import njit
 
 from experiments.tuning.fast import _halve, _structure, _window
-from jpegjax.annex_k import LUMA_QUANTIZATION
-from jpegjax.metrics.structure import SCALE_WEIGHTS
+from jpegjax.metrics.details import NOISE, VIF_TAPS
+from jpegjax.metrics.hvs import DCT, MASKING, SENSITIVITY
+from jpegjax.metrics.structure import SCALE_WEIGHTS, gaussian
 
 __all__ = ["Panel"]
 
 _fast = njit(fastmath=True, cache=True, nogil=True)
 _F = np.float32
-_DCT = np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1)) / 2
-_DCT[0] /= math.sqrt(2)
-_DCT = _DCT.astype(np.float32)
-# PSNR-HVS-M: how sensitive the eye is to each frequency, and how strongly each masks
-_SENSITIVITY = (25.735088 / LUMA_QUANTIZATION.reshape(8, 8)).astype(np.float32)
-_MASKING = ((10 / LUMA_QUANTIZATION.reshape(8, 8)) ** 2).astype(np.float32)
-_NOISE = _F(2)
+_NOISE = _F(NOISE)
 
 
-def _gaussian(taps: int) -> np.ndarray:
-    weights = np.exp(-0.5 * ((np.arange(taps) - taps // 2) / (taps / 5)) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
-
-
-_VIF_TAPS = [_gaussian(taps) for taps in (17, 9, 5, 3)]
+_VIF_TAPS = [gaussian(taps, taps / 5) for taps in VIF_TAPS]
 
 
 @_fast
@@ -318,7 +308,7 @@ class Panel:
             rgb = _halve(rgb) if scale else rgb
             self._rgb.append([self._moments(plane) for plane in rgb])
         self._luma = self._moments(opponents[0] - _F(128))
-        self._blocks = _blocks(opponents[0], _DCT, _MASKING)
+        self._blocks = _blocks(opponents[0], DCT, MASKING)
         self._gradient = _prewitt(_viewed(opponents[:1], 1, 1)[0])
         self._haar = self._wavelets(opponents)
         self._vif, self._information = [], 0.0
@@ -344,7 +334,7 @@ class Panel:
         rgb = _channels(image)
         opponents = _opponents(rgb)
         luma = opponents[0]
-        error = _masked_error(*self._blocks, *_blocks(luma, _DCT, _MASKING), _SENSITIVITY, _MASKING)
+        error = _masked_error(*self._blocks, *_blocks(luma, DCT, MASKING), SENSITIVITY, MASKING)
         return {
             "psnr_hvs_m": 10 * math.log10(255**2 / max(error, 1e-9)),
             "gmsd": _deviation(self._gradient, _prewitt(_viewed(opponents[:1], 1, 1)[0])),
