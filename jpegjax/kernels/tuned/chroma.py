@@ -2,11 +2,14 @@
 
 Decoders enlarge chroma by the triangle filter, and its pseudo-inverse, (2/3)(-1/3)ⁿ on every second sample, makes the
 small plane that they turn into the nearest large one. The taps here ring a little less, since coding adds errors too.
+At hard edges of saturated colours what rings leaves the colours that there are, and decoders clamp it to specks: there samples
+stay between their neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -22,17 +25,30 @@ from ..sampling import CHEIGHT, CWIDTH, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, V
 __all__ = ["compensate_luma", "fit_plane"]
 
 _TAPS = 42, -13, 4, -1  # 64ths, for the samples 0, 2, 4 and 6 to the left of the pair and to its right
-_REACH = 3  # pairs of samples
+_CONTRAST = (
+    96  # from which a sample may not leave the range of those that it is shown at; below by as much as is missing
+)
 
 
 def _clipped(x):
     return maximum(minimum(x, constant(x, 255)), constant(x, 0)).truncate(8)
 
 
+def _held(x, lows, highs):
+    """int16 samples x at most a margin out of the range of what addresses hold, uint8 each."""
+    low = reduce(minimum, [load(at, 16, 8).zero_extend(16) for at in lows])
+    high = reduce(maximum, [load(at, 16, 8).zero_extend(16) for at in highs])
+    margin = maximum(constant(low, _CONTRAST) - (high - low), constant(low, 0))
+    return maximum(minimum(x, high + margin), low - margin)
+
+
 @vectorized
-def _fit_16(row, out):
-    """32 samples, and 6 on each side, to 16 int16 of scale 64."""
+def _fit_16(row, out, low, high):
+    """32 samples, and 6 on each side, to 16 int16 of scale 64, and the range of the four that each is shown at, uint8."""
     total = zero(row, 16, 16)
+    a, b, c, d = (load(row + i, 32, 8).bitcast(16) & 255 for i in (-1, 0, 1, 2))
+    store(low, minimum(minimum(a, b), minimum(c, d)).truncate(8))
+    store(high, maximum(maximum(a, b), maximum(c, d)).truncate(8))
     for i, tap in enumerate(_TAPS):
         left, right = load(row - 2 * i, 32, 8).bitcast(16) & 255, load(row + 2 * i, 32, 8).bitcast(16)
         total = total + (left + right.shift_right_logical(8)) * tap
@@ -40,28 +56,30 @@ def _fit_16(row, out):
 
 
 @vectorized
-def _round_16(row, out):
+def _round_16(row, low, high, out):
     """16 int16 of scale 64 to samples."""
-    store(out, _clipped((load(row, 16, 16) + 32) >> 6))
+    store(out, _clipped(_held((load(row, 16, 16) + 32) >> 6, (low,), (high,))))
 
 
 @vectorized
-def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, out):
-    """16 columns of eight rows of scale 64, a0 and b0 the nearest above and below, to samples."""
+def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, l0, l1, l2, l3, h0, h1, h2, h3, out):
+    """16 columns of eight rows of scale 64, a0 and b0 the nearest above and below, to samples; l and h: ranges in four rows."""
     total = zero(out, 8, 32), zero(out, 8, 32)
     for a, b, tap in zip((a0, a1, a2, a3), (b0, b1, b2, b3), _TAPS, strict=True):
         total = plus(total, dot(pairs(load(a, 16, 16), load(b, 16, 16)), tap, tap))
-    store(out, _clipped(descaled(plus(total, 2048), 12)))
+    store(out, _clipped(_held(descaled(plus(total, 2048), 12), (l0, l1, l2, l3), (h0, h1, h2, h3))))
 
 
 @kernel
 def _fit_rows(plane, height, width, out, columns, middle, down):
-    """`fit_plane`. middle: uint8 [rows, bytes], a row of `columns` int16, or all rows where `down`."""
+    """`fit_plane`. middle: uint8 [rows, bytes], a row of `columns` int16 and their least and greatest samples, or all rows
+    where `down`."""
     stride, span, out_stride = plane.shape[1], middle.shape[1], out.shape[1]
     source, halves, target = np.int64(plane.ctypes.data), np.int64(middle.ctypes.data), np.int64(out.ctypes.data)
     line = np.empty(2 * columns + 192, np.uint8)
     before = np.int64(line.ctypes.data)
-    samples = before + 32
+    samples, size = before + 32, span // 4
+    low, high = 2 * size, 3 * size
     for row in range(height):
         here, half = source + row * stride, halves + row * span if down else halves
         for i in range(32):
@@ -69,10 +87,10 @@ def _fit_rows(plane, height, width, out, columns, middle, down):
         copy_bytes(samples, here, width)
         extend_row(samples, width, 2 * columns + 32)
         for x in range(0, columns, 16):
-            _fit_16(samples + 2 * x, half + 2 * x)
+            _fit_16(samples + 2 * x, half + 2 * x, half + low + x, half + high + x)
         if not down:
             for x in range(0, columns, 16):
-                _round_16(half + 2 * x, target + row * out_stride + x)
+                _round_16(half + 2 * x, half + low + x, half + high + x, target + row * out_stride + x)
     if not down:
         return
     last = height - 1
@@ -82,19 +100,25 @@ def _fit_rows(plane, height, width, out, columns, middle, down):
         a2, a3 = halves + max(r - 4, 0) * span, halves + max(r - 6, 0) * span
         b0, b1 = halves + min(r + 1, last) * span, halves + min(r + 3, last) * span
         b2, b3 = halves + min(r + 5, last) * span, halves + min(r + 7, last) * span
+        above, below = halves + max(r - 1, 0) * span, halves + min(r + 2, last) * span
         to = target + row * out_stride
         for x in range(0, columns, 16):
-            at = 2 * x
-            _fit_down_16(a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, to + x)
+            at, lo, hi = 2 * x, low + x, high + x
+            _fit_down_16(
+                a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, above + lo, a0 + lo, b0 + lo,
+                below + lo, above + hi, a0 + hi, b0 + hi, below + hi, to + x,
+            )  # fmt: skip
 
 
 def fit_plane(plane: np.ndarray, height: int, width: int, down: bool, out: np.ndarray, columns: int) -> None:
     """Fill rows of `out`, `columns` samples each, so that the decoder's triangle filter gives nearly `plane` back.
 
+    Each is held in the range of the samples of `plane` that it takes part in, widened by what their contrast lacks to 96.
+
     plane, out: uint8 [rows, stride], strides 64 longer than what counts. height, width: true samples of `plane`, beyond
     which its edges repeat. down: halve the rows too (4:2:0), else the columns alone (4:2:2).
     """
-    middle = borrow((height if down else 1, 2 * (-(-columns // 16) * 16)))
+    middle = borrow((height if down else 1, 4 * (-(-columns // 16) * 16)))
     _fit_rows(plane, height, width, out, columns, middle, down)
 
 
