@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pictures import waves
 
-from experiments.tuning import panel_report, peers
+from experiments.tuning import crops, panel_report, peers
 from experiments.tuning.panel import rates
 from experiments.tuning.panel.features import Features
 from jpegjax import metrics
@@ -131,3 +131,13 @@ def test_tables_name_every_metric_and_what_was_left_out():
     assert text.count("**-20.0**") == len(rates.METRICS)
     assert text.count("1 pictures left out") == len(rates.METRICS)
     assert "| tune=True: bytes ratio | 0.80 |" in text
+
+
+def test_the_closest_size_is_found():
+    sizes = {q: bytes(q * q) for q in range(1, 101)}
+
+    def encode(picture: np.ndarray, quality: int) -> bytes:
+        return sizes[quality]
+
+    for wanted, quality in ((0, 1), (1, 1), (2500, 50), (2549, 50), (2551, 51), (10**6, 100)):
+        assert crops.closest(encode, np.zeros((8, 8, 3), np.uint8), wanted) == (quality, sizes[quality])
