@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from jpegjax.metrics.features import CHROMA_WEIGHT, T1, T2, T3, T4, VIEWED, _averaged, _gradient, _opponents
+from jpegjax.metrics.features import CHROMA_WEIGHT, T1, T2, T3, T4, VIEWED, _averaged, _gradient, opponents
 from jpegjax.metrics.phase import EPSILON, log_gabor
 
 __all__ = ["Features"]
@@ -86,7 +86,7 @@ class Features:
 
     def _seen(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Phase congruency and gradients [h, w], I and Q [2, h, w]."""
-        luma, chroma = _opponents(_averaged(image[None], self._factor, np), True)
+        luma, chroma = opponents(_averaged(image[None], self._factor, np), True)
         plane = np.ascontiguousarray(luma[0])
         filters = log_gabor(*plane.shape)
         spectrum = np.fft.fft2(plane) * filters.radial
