@@ -85,7 +85,8 @@ def _lacks(item: pytest.Item) -> str | None:
     if "shared" in getattr(item, "fixturenames", ()) and not (SHARED / "conformance" / "INDEX.tsv").is_file():
         return f"no conformance files under {SHARED}; set JPEGJAX_SHARED"
     names = [name for mark in item.iter_markers("needs") for name in mark.args if program(name) is None]
-    return f"needs {names[0]} of libjpeg-turbo" if names else None
+    maker = "libjxl" if names == ["butteraugli_main"] else "libjpeg-turbo"
+    return f"needs {names[0]} of {maker}" if names else None
 
 
 @pytest.hookimpl(trylast=True)  # behind -k and -m

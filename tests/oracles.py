@@ -45,12 +45,13 @@ def pnm(image: np.ndarray) -> bytes:
 
 @cache
 def program(name: str) -> str | None:
-    """Path of cjpeg, djpeg or jpegtran; None where it is missing or not libjpeg-turbo's."""
+    """Path of cjpeg, djpeg or jpegtran, or libjxl's butteraugli_main; None where it is missing or not theirs."""
     path = shutil.which(name)
     if path is None:
         return None
     done = subprocess.run([path, "-version"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return path if b"libjpeg-turbo" in done.stderr + done.stdout else None
+    says = b"intensity_target" if name == "butteraugli_main" else b"libjpeg-turbo"
+    return path if says in done.stderr + done.stdout else None
 
 
 def _ran(name: str, data: bytes, words: tuple[str, ...]) -> subprocess.CompletedProcess[bytes]:

@@ -6,6 +6,7 @@
     hvs          psnr_hvs, psnr_hvs_m              squared error as the eye sees it, in DCT blocks; with masking
     details      gmsd, haarpsi, vif                gradients (lower is better), wavelets, information
     xyb          ssimulacra2                       perceptual, in XYB; ssimulacra2_reference: a reference's part, once
+    visible      butteraugli                       what can be noticed, lower is better; butteraugli_reference, likewise
     bjontegaard  bd_rate, bd_psnr                  curves, on the host in float64
 
 Every picture metric is a pure JAX function in float32: `metric(reference, image, data_range=255)`, safe under jit, vmap
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
     from .hvs import psnr_hvs, psnr_hvs_m
     from .pixels import mse, psnr, psnr_b
     from .structure import ms_ssim, ssim
+    from .visible import butteraugli, butteraugli_reference
     from .xyb import ssimulacra2, ssimulacra2_reference
 
 __all__ = [
     "BjontegaardDelta",
     "bd_psnr",
     "bd_rate",
+    "butteraugli",
+    "butteraugli_reference",
     "fsim",
     "fsimc",
     "gmsd",
@@ -64,6 +68,7 @@ _HOME = {
     "pixels": ("mse", "psnr", "psnr_b"),
     "xyb": ("ssimulacra2", "ssimulacra2_reference"),
     "structure": ("ms_ssim", "ssim"),
+    "visible": ("butteraugli", "butteraugli_reference"),
 }
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 

@@ -19,8 +19,8 @@ from ..run.forks import check_jax
 from ..types import array_of
 
 __all__ = [
-    "LUMA", "NARROW_CANVAS", "Channel", "Pair", "check_channel", "check_pair", "check_range", "extended", "flatten", "halved",
-    "held", "on_canvas", "pooled", "within", "within_unit",
+    "LUMA", "NARROW_CANVAS", "Channel", "Pair", "as_rgb", "check_channel", "check_pair", "check_range", "extended", "fitted",
+    "flatten", "halved", "held", "on_canvas", "pooled", "within", "within_unit",
 ]  # fmt: skip
 
 Channel = Literal["rgb", "y", "each"]
@@ -152,6 +152,30 @@ def check_pair(
         return Pair(a[None], b[None], peak, size, False)
     x, y = (jnp.asarray(array).reshape(full) for array in arrays)
     return Pair(x, y, peak, None, batched)
+
+
+def as_rgb(images: Any) -> Any:
+    """`[N, H, W, 3]` of pictures of one channel or three."""
+    if images.shape[3] == 3:
+        return images
+    return (np if isinstance(images, np.ndarray) else jnp).broadcast_to(images, (*images.shape[:3], 3))
+
+
+def fitted(image: Any, planes: tuple[int, ...], size: Any, batched: bool) -> Any:
+    """`[N, H, W, C]` on the canvas of a reference kept as planes of this shape, `[3, H, W]`, batched `[N, 3, H, W]`, which
+    count up to size; ValueError where the image is of another."""
+    needed = (*image.shape[: int(batched)], 3, *image.shape[1:3])
+    theirs = planes
+    if size is not None:
+        theirs = needed if isinstance(size, jax.core.Tracer) else (3, *size.tolist())
+    if theirs != needed or (size is not None and batched):
+        raise ValueError(f"reference has planes of shape {theirs}, image needs {needed}")
+    if size is None:
+        return image
+    if held(image):
+        return on_canvas(np.asarray(image)[0], planes[-2:])[0][None]
+    margins = [(0, 0), *((0, c - s) for c, s in zip(planes[-2:], image.shape[1:3], strict=True)), (0, 0)]
+    return jnp.pad(image, margins, mode="edge")
 
 
 def check_channel(channel: Channel) -> None:

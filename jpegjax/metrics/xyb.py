@@ -20,10 +20,10 @@ import numpy as np
 from jax import lax
 
 from ..types import Array
-from .pair import NARROW_CANVAS, Size, check_pair, extended, halved, held, on_canvas, within
+from .pair import NARROW_CANVAS, Size, as_rgb, check_pair, extended, fitted, halved, within
 from .recursive_blur import gaussian_recursive, gaussian_taps, rounded
 
-__all__ = ["Ssimulacra2Reference", "ssimulacra2", "ssimulacra2_reference"]
+__all__ = ["Ssimulacra2Reference", "halve", "linear_light", "ssimulacra2", "ssimulacra2_reference"]
 
 _SCALES = 6
 _SMALLEST = 8
@@ -71,7 +71,7 @@ class Ssimulacra2Reference(NamedTuple):
     size: Any = None
 
 
-def _linear(srgb: jax.Array) -> jax.Array:
+def linear_light(srgb: jax.Array) -> jax.Array:
     """sRGB 0..1 to linear light (IEC 61966-2-1), by libjxl's rational function: error up to 5e-7."""
     above, below = (jnp.full_like(srgb, p[0]) for p in (_ABOVE, _BELOW))
     for p, q in zip(_ABOVE[1:], _BELOW[1:], strict=True):
@@ -110,12 +110,12 @@ def _xyb(rgb: jax.Array) -> jax.Array:
     return jnp.stack([rounded(0.5 * (long - middle) * 14) + 0.42, y + 0.01, (short - y) + 0.55])
 
 
-def _halve(planes: jax.Array, size: Size) -> jax.Array:
-    """Means of 2×2 pixels, the last row or column of an odd size repeated. planes: [3, H, W]."""
+def halve(planes: jax.Array, size: Size) -> jax.Array:
+    """Means of 2×2 pixels, the last row or column of an odd size repeated. planes: [..., H, W]."""
     planes = extended(planes[..., None], size)[..., 0]
-    rows, columns = planes.shape[1:]
-    planes = jnp.pad(planes, ((0, 0), (0, rows % 2), (0, columns % 2)), mode="edge")
-    top, bottom = planes[:, 0::2], planes[:, 1::2]
+    rows, columns = planes.shape[-2:]
+    planes = jnp.pad(planes, [*[(0, 0)] * (planes.ndim - 2), (0, rows % 2), (0, columns % 2)], mode="edge")
+    top, bottom = planes[..., 0::2, :], planes[..., 1::2, :]
     return (((top[..., 0::2] + top[..., 1::2]) + bottom[..., 0::2]) + bottom[..., 1::2]) * 0.25
 
 
@@ -156,10 +156,10 @@ def _given_weights(size: Size, canvas: tuple[int, ...]) -> np.ndarray | None:
 def _pyramid(image: jax.Array, data_range: jax.Array, scales: int, size: Size) -> list[jax.Array]:
     """XYB planes [3, H, W] of an [H, W, 3] picture, scale by scale; 0 outside its size."""
     planes = image.transpose(2, 0, 1)
-    rgb = lax.map(lambda plane: _linear(plane.astype(jnp.float32) * (1 / data_range)), planes)
+    rgb = lax.map(lambda plane: linear_light(plane.astype(jnp.float32) * (1 / data_range)), planes)
     pyramid = [within(_xyb(rgb), size)]
     for _ in range(1, scales):
-        rgb, size = _halve(rgb, size), halved(size)
+        rgb, size = halve(rgb, size), halved(size)
         pyramid.append(within(_xyb(rgb), size))
     return pyramid
 
@@ -253,27 +253,6 @@ def _pairs(references: jax.Array, images: jax.Array, data_range: jax.Array, size
     return lax.map(pair, (references, images))
 
 
-def _rgb(images: Any) -> Any:
-    if images.shape[3] == 3:
-        return images
-    return (np if isinstance(images, np.ndarray) else jnp).broadcast_to(images, (*images.shape[:3], 3))
-
-
-def _like(reference: Ssimulacra2Reference, image: Any, batched: bool) -> tuple[Any, np.ndarray | None]:
-    """(`[1, H, W, C]` on the canvas of a reference that has one, what `_plan` is to be told)."""
-    size, canvas = image.shape[1:3], reference.planes[0].shape[-2:]
-    theirs = size if isinstance(reference.size, jax.core.Tracer) else tuple(reference.size.tolist())
-    if batched or theirs != size:
-        needed = (*image.shape[: int(batched)], 3, *size)
-        raise ValueError(f"reference has planes of shape {(3, *theirs)}, image needs {needed}")
-    padded: Any
-    if held(image):
-        padded = on_canvas(np.asarray(image)[0], canvas)[0][None]
-    else:
-        padded = jnp.pad(image, [(0, 0), *((0, c - s) for c, s in zip(canvas, size, strict=True)), (0, 0)], mode="edge")
-    return padded, _given_weights(np.array(size), canvas)
-
-
 def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_range: float | None = None) -> jax.Array:
     """SSIMULACRA2 score, version 2.1, of sRGB pictures: 100 for equal ones, 30 low quality, below 0 very poor.
 
@@ -297,16 +276,14 @@ def ssimulacra2(reference: Array | Ssimulacra2Reference, image: Array, data_rang
     """
     if not isinstance(reference, Ssimulacra2Reference):
         a, b, peak, size, batched = check_pair(reference, image, data_range, least=_SMALLEST, why="SSIMULACRA2")
-        scores = _pairs(_rgb(a), _rgb(b), peak, size, _given_weights(size, a.shape[1:3]))
+        scores = _pairs(as_rgb(a), as_rgb(b), peak, size, _given_weights(size, a.shape[1:3]))
         return scores if batched else scores[0]
     _, b, peak, _, batched = check_pair(image, image, data_range, least=_SMALLEST, why="SSIMULACRA2", padded=False)
     weights = None
     if reference.size is not None:
-        b, weights = _like(reference, b, batched)
-    shape = (*b.shape[:1], 3, *b.shape[1:3]) if batched else (3, *b.shape[1:3])
-    if reference.planes[0].shape != shape:
-        raise ValueError(f"reference has planes of shape {reference.planes[0].shape}, image needs {shape}")
-    scores = _scores(reference if batched else jax.tree.map(lambda x: x[None], reference), _rgb(b), peak, weights)
+        weights = _given_weights(np.array(b.shape[1:3]), reference.planes[0].shape[-2:])
+    b = fitted(b, reference.planes[0].shape, reference.size, batched)
+    scores = _scores(reference if batched else jax.tree.map(lambda x: x[None], reference), as_rgb(b), peak, weights)
     return scores if batched else scores[0]
 
 
@@ -326,5 +303,5 @@ def ssimulacra2_reference(reference: Array, data_range: float | None = None) -> 
             array holds NaN or infinity.
     """
     a, _, peak, size, batched = check_pair(reference, reference, data_range, least=_SMALLEST, why="SSIMULACRA2")
-    result = _references(_rgb(a), peak, size, _given_weights(size, a.shape[1:3]))
+    result = _references(as_rgb(a), peak, size, _given_weights(size, a.shape[1:3]))
     return result if batched else jax.tree.map(lambda x: x[0], result)
