@@ -74,9 +74,9 @@ def _digest(*parts: bytes) -> str:
 
 def _yardstick() -> str:
     """Changes with the code of any metric."""
-    folder = Path(__file__).parent
-    files = [folder / "fast.py", *(folder / "panel").glob("*.py"), *(ROOT / "jpegjax" / "metrics").glob("*.py")]
-    return _digest(*(file.read_bytes() for file in sorted(files) if file.name != "rates.py"))
+    here = Path(__file__).parent
+    files = [here / "fast.py", *(here / "panel").glob("*.py"), *(ROOT / "jpegjax" / "metrics").rglob("*.py")]
+    return _digest(*(f.read_bytes() for f in sorted(files) if f.stem not in ("__init__", "bjontegaard", "rates")))
 
 
 def measured(given: tuple[Picture, Sequence[peers.Encoder]]) -> Curves:
