@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ TEACHES: dict[str, Callable[..., jax.Array]] = {
     for form in FORMS
     if name != "ms_ssim" or form == "y"  # which takes seconds to compile
 } | {name: getattr(metrics, name) for name in ("fsimc", "psnr_hvs_m", "gmsd", "haarpsi", "vif")}
+
+
+def slowly(names: Iterable[str], *slow: str) -> list[Any]:
+    """Names as parameters, those that take seconds to compile marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in names]
 
 
 def planes(image: np.ndarray, form: str) -> list[np.ndarray]:
@@ -172,7 +177,7 @@ def a_batch() -> tuple[np.ndarray, np.ndarray]:
     return reference, np.stack([pillow_pixels(pillow(picture, quality=40)) for picture in reference])
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", slowly(ALL, "haarpsi", "vif"))
 def test_a_batch_is_its_pictures(name: str) -> None:
     reference, image = a_batch()
     metric = getattr(metrics, name)
@@ -183,7 +188,9 @@ def test_a_batch_is_its_pictures(name: str) -> None:
     np.testing.assert_allclose(found, one, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mse", "ssim", "fsimc", "psnr_hvs_m", "gmsd", "haarpsi"])
+@pytest.mark.parametrize(
+    "name", slowly(("mse", "ssim", "fsimc", "psnr_hvs_m", "gmsd", "haarpsi"), "psnr_hvs_m", "haarpsi")
+)
 def test_kinds_of_pictures_agree(name: str) -> None:
     reference, image = a_batch()
     metric, square = getattr(metrics, name), name == "mse"
@@ -240,9 +247,7 @@ def awkward() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vif" else ()) for name in TEACHES]
-)
+@pytest.mark.parametrize("name", slowly(TEACHES, "haarpsi", "vif"))
 def test_gradients(name: str) -> None:
     """Finite everywhere, and uphill as steep as finite differences say."""
     metric = TEACHES[name]
@@ -290,10 +295,10 @@ def test_bad_input_is_named() -> None:
         metrics.psnr_b(np.zeros((1, 9)), np.zeros((1, 9)))
 
 
-def test_nan_goes_through_jax_arrays() -> None:
+@pytest.mark.parametrize("name", slowly(ALL, "haarpsi", "vif"))
+def test_nan_goes_through_jax_arrays(name: str) -> None:
     picture = jnp.zeros((164, 162, 3))
-    for name in ALL:
-        assert np.isnan(getattr(metrics, name)(picture, picture.at[80, 80].set(jnp.nan))), name
+    assert np.isnan(getattr(metrics, name)(picture, picture.at[80, 80].set(jnp.nan)))
 
 
 @pytest.mark.parametrize("name", ["kodim01", "kodim04", "kodim13", "kodim23"])
