@@ -254,7 +254,7 @@ REFUSED = [
     (IMAGE, {"target_bytes": 9000, "lossless": True}, ValueError, r"target_bytes: it chooses the tables; lossless"),
     (IMAGE, {"target_metric": "psnr"}, TypeError, r"target_metric='psnr': must be a pair"),
     (IMAGE, {"target_metric": ("psnr", "40")}, TypeError, r"must be a pair"),
-    (IMAGE, {"target_metric": ("butteraugli", 1)}, ValueError, r"one of \('ssimulacra2', 0\.\.100\)"),
+    (IMAGE, {"target_metric": ("lpips", 1)}, ValueError, r"one of \('ssimulacra2', 0\.\.100\)"),
     (IMAGE, {"target_metric": ("ssim", 1.2)}, ValueError, r"'ssim', 0\.\.1\)"),
 ]
 

@@ -338,6 +338,15 @@ def test_perceptual_metrics_are_measured():
     assert "gmsd_db" not in fine and found.bd_rates()["jpeg"]["gmsd"].percent == pytest.approx(0)
 
 
+@pytest.mark.slow
+def test_butteraugli_is_measured():
+    found = compare({"a": waves(48, 64)}, "jpeg:quality=30,80", "butteraugli,butteraugli_max")
+    coarse, fine = (row["metrics"] for row in found.rows)
+    assert all(coarse[name] > fine[name] > 0 for name in ("butteraugli", "butteraugli_max"))
+    assert fine["butteraugli"] < fine["butteraugli_max"]
+    assert found.bd_rates()["jpeg"]["butteraugli"].percent == pytest.approx(0)
+
+
 # ---- against published figures
 
 

@@ -94,6 +94,19 @@ def test_ssimulacra2_lands_within_three_tenths_above(score: int, tune, encodes) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("distance", [0.6, 1, 1.6, 3])
+@pytest.mark.parametrize("tune", [None, True])
+def test_butteraugli_lands_within_two_percent_below(distance: float, tune, encodes) -> None:
+    from jpegjax.metrics import butteraugli
+
+    image = photo()
+    data = jpegjax.encode(image, target_metric=("butteraugli", distance), tune=tune)
+    reached = float(butteraugli(image, np.asarray(Image.open(io.BytesIO(data)))))
+    assert 0.98 * distance - 1e-4 <= reached <= distance + 1e-4
+    assert len(encodes) <= 8
+
+
+@pytest.mark.slow
 def test_ms_ssim_lands_just_above() -> None:
     from jpegjax.metrics import ms_ssim
 

@@ -102,6 +102,7 @@ def _tenth_decibel(similarity: float) -> float:
 
 _SCALES = {
     "ssimulacra2": _Scale(lambda score: -math.log2(max(100 - score, 0.01)), lambda score: score + 0.3, 0.6, -4.7),
+    "butteraugli": _Scale(lambda distance: -math.log2(max(distance, 1e-3)), lambda distance: 0.98 * distance, 0.55, 0),
     "psnr": _Scale(float, lambda value: value + 0.05, 3, 34),
     "psnr-hvs-m": _Scale(float, lambda value: value + 0.1, 6.4, 49),
     "ssim": _Scale(_decibels, _tenth_decibel, 2.5, 11),
@@ -254,8 +255,8 @@ class _Picture:
         peak = (1 << (self.options.precision or 8)) - 1
         if self.reference is None:
             self.reference = np.asarray(self.image)
-            if name == "ssimulacra2":
-                self.reference = metrics.ssimulacra2_reference(self.reference, peak)
+            if name in ("ssimulacra2", "butteraugli"):
+                self.reference = getattr(metrics, f"{name}_reference")(self.reference, peak)
         return float(function(self.reference, decoded, peak))
 
 
@@ -304,9 +305,10 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     """Files of images as `codec.encode` makes them, options.target_bytes or target_metric reached by each alone, or errors.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
-    target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 0.05 dB of PSNR, 0.1 dB of PSNR-HVS-M
-    or of -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with one another. ValueError
-    where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as for `codec.encode`.
+    target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 2 % of Butteraugli, 0.05 dB of PSNR,
+    0.1 dB of PSNR-HVS-M or of -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with
+    one another. ValueError where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as
+    for `codec.encode`.
     """
     plain = replace(options, target_bytes=None, target_metric=None)
     pictures = [_Picture(image, options) for image in images]

@@ -42,9 +42,10 @@ Tune = Literal["psnr", "ms-ssim", "ssimulacra2"] | bool
 """What a tuned file is the smallest for: a measure, or True for all in fair shares."""
 TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2")
 
-TargetMetric = Literal["ssimulacra2", "psnr", "psnr-hvs-m", "ssim", "ms-ssim", "haarpsi"]
+TargetMetric = Literal["ssimulacra2", "butteraugli", "psnr", "psnr-hvs-m", "ssim", "ms-ssim", "haarpsi"]
 TARGET_METRICS: dict[str, tuple[int, int]] = {
     "ssimulacra2": (0, 100),
+    "butteraugli": (0, 100),
     "psnr": (0, 100),
     "psnr-hvs-m": (0, 100),
     "ssim": (0, 1),

@@ -45,6 +45,8 @@ METRICS = {
     "haarpsi": Metric("HaarPSI", "haarpsi", {}, decibels=True),
     "vif": Metric("VIF", "vif", {}),
     "ssimulacra2": Metric("SSIMULACRA2", "ssimulacra2", {}),
+    "butteraugli": Metric("Butteraugli 3-norm", "butteraugli", {}, lower=True),
+    "butteraugli_max": Metric("Butteraugli max", "butteraugli", {"norm": "max"}, lower=True),
 }
 DEFAULT_METRICS = ("psnr", "psnr_y", "ms_ssim", "ssimulacra2")
 

@@ -113,7 +113,7 @@ def compare(
         typer.Option(
             "--metrics", "-m",
             help="psnr, psnr_y, psnr_b, psnr_hvs, psnr_hvs_m, ssim, ssim_y, ms_ssim, fsim, fsimc, gmsd, haarpsi, vif, "
-            "ssimulacra2.",
+            "ssimulacra2, butteraugli, butteraugli_max.",
         ),
     ] = "psnr,psnr_y,ms_ssim,ssimulacra2",
     anchor: Annotated[
