@@ -49,6 +49,26 @@ def test_they_are_verified_and_refused_like_others(run: Run) -> None:
     assert np.array_equal(jpegjax.decode("c.jpg"), picture(20, 20))
 
 
+def test_overshoot_is_on_with_a_tune_unless_refused(run: Run) -> None:
+    image = np.where(picture(24, 32) > 99, 255, 0).astype(np.uint8)
+    Image.fromarray(image).save("p.png")
+    for words, options in (
+        (["--dering"], {"dering": True}),
+        (["--dering", "--progressive"], {"dering": True, "progressive": True}),
+        (["--no-dering", "--tune", "psnr"], {"dering": False, "tune": "psnr"}),
+        (["--tune", "psnr"], {"dering": True, "tune": "psnr"}),
+    ):
+        answer = run("encode", "p.png", "-o", "out.jpg", "--overwrite", *words)
+        assert answer.code == 0 and Path("out.jpg").read_bytes() == jpegjax.encode(image, **options), words
+    for words, said in (
+        (["--dering", "--verify"], "--verify: Pillow knows no --dering"),
+        (["--dering", "--rgb"], "dering=True: only grey and YCbCr files can overshoot, not color='rgb'"),
+        (["--dering", "--lossless"], "dering=True: lossless files keep every sample"),
+    ):
+        answer = run("encode", "p.png", "-o", "b.jpg", *words)
+        assert answer.code == 2 and said in answer.err
+
+
 def test_the_profile_goes_to_a_file_and_the_colour_is_the_callers(run: Run) -> None:
     image = picture(20, 20)
     profile = bytes(36) + b"acsp" + bytes(200)

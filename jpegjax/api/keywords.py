@@ -62,6 +62,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     progressive: bool | None
     arithmetic: bool
     tune: Tune | None
+    dering: bool | None
     target_bytes: int | None
     target_metric: tuple[TargetMetric, float] | None
     precision: int | None

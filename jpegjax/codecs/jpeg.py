@@ -39,6 +39,7 @@ _LOSSY = {
     "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
     **_PARTS,
     "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),
+    "dering": _setting("dering", "None is yes with tune, else no.", choices=(None, False, True)),
     "target_bytes": _setting("target_bytes", allowed="bytes"),
     "target_metric": _setting("target_metric", allowed="as for jpegjax.encode"),
     "mode": _setting("mode", choices=MODES),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ def encode_planned(
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
     coded = _attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))
-    for i, planes in transform_batch(images, frames, tables, device, options.smoothing):
+    for i, planes in transform_batch(images, frames, tables, device, options.smoothing, bool(options.dering)):
         pending[i] = submit(coded, (planes, frames[i], tables[i]))
     return [p.result() for p in pending]
 
@@ -180,6 +181,8 @@ def encode_recipes(
     from .tuned.encode import encode_tuned, write_tuned
     from .tuned.plan import tuned_frame
 
+    if not options.dering:
+        recipes = [replace(recipe, dering=False) for recipe in recipes]
     if pick(engine, device) == "host":
         pairs = list(zip(images, recipes, strict=True))
         return run_parallel(_attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)

@@ -61,7 +61,8 @@ def simulate(
 ) -> Any:
     """JPEG as a layer: what a decoder shows of images, differentiable in images, quality and tables.
 
-    Safe under jit, vmap, grad and sharding. A NaN stays where it is, and is coded as 0.
+    Safe under jit, vmap, grad and sharding. A NaN stays where it is, and is coded as 0. These are plain files: what `encode`
+    chooses by search (tune, dering) takes no part, for choices have no gradient.
 
     Args:
         images: [H, W], [H, W, C] or [N, H, W, C], C 1 (grey) or 3 (RGB), sides 1..65,535, values 0..255: uint8 or floating

@@ -13,6 +13,8 @@ from .color import chroma, luma, to_rgb
 from .dct import fdct_islow, idct_islow
 from .quant import dequantise, quantise
 from .sampling import downsample, pad_plane, smooth_downsample, upsample
+from .tuned.dering import ROUNDED
+from .tuned.dering import dering as overshoot
 
 __all__ = ["decode_planes", "encode_planes"]
 
@@ -42,6 +44,7 @@ def encode_planes(
     color: ColorSpace | None = None,
     precision: int = 8,
     smoothing: int = 0,
+    dering: bool = False,
 ) -> tuple[jax.Array, ...]:
     """Quantised DCT coefficients of images: int16 [N, rows, columns, 8, 8] per component, real blocks only. Exact.
 
@@ -49,10 +52,13 @@ def encode_planes(
     qtables: per component integers 1..65535, natural order, [64] or [8, 8], with an optional N in front.
     sampling: (h, v) per component; every factor divides the largest one.
     color: YCBCR (the default for three components) converts from RGB, RGB keeps the channels; CMYK (the default for
-    four) inverts them, as Adobe stores them. smoothing: 0..100, as for `smooth_downsample`.
+    four) inverts them, as Adobe stores them. smoothing: 0..100, as for `smooth_downsample`. dering: let the first
+        component overshoot (`tuned.dering`), where it is luma or grey of 8 bits.
     """
     samples = encoder_samples(images, sampling, color, precision, smoothing)
-    transformed = (fdct_islow(split_blocks(x), precision=precision) for x in samples)
+    transformed = [fdct_islow(split_blocks(x), precision=precision) for x in samples]
+    if dering:
+        transformed[0] = overshoot(split_blocks(samples[0]), transformed[0], _steps(qtables[0]), ROUNDED)
     return tuple(quantise(x, _steps(steps)) for x, steps in zip(transformed, qtables, strict=True))
 
 

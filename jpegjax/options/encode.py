@@ -35,6 +35,7 @@ class EncodeOptions:
 
     quality: int, or (luma, chroma) where they differ. subsampling: three pairs (h, v), or None for the default.
     qtables: uint16 [64] each. color: a ColorSpace, or None for the picture's usual. progressive: None only with tune.
+    dering: a bool once it is made.
     scans: `types.Scan`s. precision: None only for lossless files whose images tell.
     """
 
@@ -69,6 +70,10 @@ class EncodeOptions:
     tune: Annotated[
         Any, Option("Smaller files, for one measure or all; no longer libjpeg's bytes.", lambda _, t: parse_tune(t))
     ] = None
+    dering: Annotated[
+        bool | None,
+        Option("Let black and white overshoot, which decoders clamp, so that edges on them ring less.", check_flag),
+    ] = None
     target_bytes: Annotated[int | None, Option("The largest file of at most so many bytes.", integer(1, 1 << 62))] = (
         None
     )
@@ -95,6 +100,8 @@ class EncodeOptions:
             self._put("precision", 8)
         if self.progressive is None and not self.tune:
             self._put("progressive", False)
+        if self.dering is None:
+            self._put("dering", bool(self.tune))
         if self.color is ColorSpace.YCCK:
             raise ValueError("color='YCCK': files are written as grey, YCbCr, RGB or CMYK")
         if self.qslots is not None and max(self.qslots) >= (tables := 2 if self.qtables is None else len(self.qtables)):
@@ -128,6 +135,10 @@ class EncodeOptions:
         self._put("subsampling", self.subsampling and parse_subsampling(self.subsampling))
 
     def _check_lossy(self) -> None:
+        if self.dering and self.precision != 8:
+            raise ValueError(f"dering=True: only files of 8 bits can overshoot, not precision={self.precision}")
+        if self.dering and self.color in (ColorSpace.RGB, ColorSpace.CMYK):
+            raise ValueError(f"dering=True: only grey and YCbCr files can overshoot, not color={self.color.value!r}")
         for name, value in (("predictor", self.predictor), ("point_transform", self.point_transform)):
             if value:
                 raise ValueError(f"{name}={value!r}: only lossless files have one; pass lossless=True")
@@ -135,6 +146,8 @@ class EncodeOptions:
             raise ValueError(f"precision={self.precision}: must be 8 or 12, or 2..16 with lossless=True")
 
     def _check_lossless(self) -> None:
+        if self.dering:
+            raise ValueError("dering=True: lossless files keep every sample")
         if self.predictor is not None:
             self._put("predictor", check_int("predictor", self.predictor, 1, 7))
         largest = 15 if self.precision is None else self.precision - 1
@@ -171,6 +184,8 @@ class EncodeOptions:
         if color not in _COLORS or len(_COLORS[color]) != channels:
             kind = f"{channels} channels" if channels > 1 else "1 channel"
             raise ValueError(f"color={color.value!r}: files of pictures of {kind} hold none such")
+        if self.dering and color not in (ColorSpace.GRAY, ColorSpace.YCBCR):
+            raise ValueError(f"dering=True: only grey and YCbCr files can overshoot, not those of {channels} channels")
         sampling = self._sampling(color)
         if channels > 1 and sum(h * v for h, v in sampling[:3]) > MAX_MCU_BLOCKS:
             raise ValueError(f"subsampling={sampling!r}: an MCU may hold at most {MAX_MCU_BLOCKS} blocks (T.81 B.2.3)")

@@ -53,6 +53,9 @@ def encode(
     ] = None,
     optimize: Optimize = False,
     tune: Tune = None,
+    dering: Annotated[
+        bool | None, typer.Option("--dering/--no-dering", help=said("dering", "[default: with --tune]"))
+    ] = None,
     target_bytes: TargetBytes = None,
     target_metric: TargetMetric = None,
     progressive: Annotated[
@@ -131,6 +134,7 @@ def encode(
             arithmetic=arithmetic,
             scans=settings.scans(scans),
             tune=True if tune == "all" else tune,
+            dering=dering,
             target_bytes=settings.amount("--target-bytes", target_bytes),
             target_metric=settings.target_metric(target_metric),
             metadata=Metadata(
@@ -149,10 +153,9 @@ def encode(
             pictures.check_color(background)
         if verify and options.precision == 12:
             raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
-        if verify and (scans or tune or target_bytes or target_metric):
-            raise UsageError(
-                f"--verify: Pillow knows no {'scan scripts' if scans else '--tune' if tune else 'targets'}"
-            )
+        if verify and (scans or tune or dering or target_bytes or target_metric):
+            unknown = "scan scripts" if scans else "--tune" if tune else "--dering" if dering else "targets"
+            raise UsageError(f"--verify: Pillow knows no {unknown}")
         if verify and oracle.turbo_version() is None:
             raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
         suffixes = pictures.offered_suffixes()

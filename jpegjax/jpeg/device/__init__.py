@@ -30,21 +30,22 @@ def transform_batch(
     qtables: Sequence[Sequence[np.ndarray]],
     device: Any = None,
     smoothing: int = 0,
+    dering: bool = False,
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """(image's index, quantised levels per component) of each image, as images become complete.
 
     images: uint8 [H, W], [H, W, 3] or [H, W, 4], NumPy or JAX, any sizes; or one array [N, H, W] or [N, H, W, C]. JAX
     images of one size are transformed where they lie. Those of 12 bits are uint16 and go one by one to one device, as all
-    do with smoothing (0..100).
+    do with smoothing (0..100). dering: let luma overshoot; grey and YCbCr of 8 bits alone.
     frames: GRAY, YCBCR (pixels are RGB), RGB or CMYK. qtables: per image and
     component uint16 [64], natural order. device: None for all local devices, a Device, Mesh, Sharding or a platform.
     Levels: C-contiguous int16 [rows, columns, 8, 8], real blocks only. Exact.
     """
     frames = [_alone(frame) for frame in frames]
     if smoothing or any(frame.precision != 8 for frame in frames):
-        return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1], smoothing))
+        return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1], smoothing, dering))
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
-    specs = [encode_spec(frame) for frame in frames]
+    specs = [encode_spec(frame, dering) for frame in frames]
     if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
         from .resident import transform
 

@@ -26,6 +26,7 @@ from ...ops.dct import fdct_columns, fdct_rows, idct_columns, idct_is_flat, idct
 from ...ops.planes import combine
 from ...ops.quant import dequantise, quantise_by
 from ...ops.sampling import downsample, fancy_columns, fancy_rows
+from ...ops.tuned.dering import ROUNDED, dering, is_mixed
 from ...run.devices import Devices
 from ...run.mesh import Mapped, mapped
 from ...types import ColorSpace
@@ -103,12 +104,21 @@ def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, t
         q = tables.astype(jnp.float32).transpose(1, 2, 0).reshape(-1, 1, 8, 1, 8, count, 1) * 8
         return 1 / q, q * 0.5 + 0.5
 
+    def overshoot(samples: jax.Array, raw: jax.Array) -> jax.Array:
+        return dering(samples, raw, tables[:, 0].T.reshape(1, 8, 1, 8, count, 1), ROUNDED, (1, 3))
+
     x = stage(lambda p: p.transpose(0, 2, 1), pixels)
     scales, biases = stage(reciprocals, tables)
     levels = []
-    for (h, v), samples, scale, bias in zip(spec.sampling, stage(components, x, rows), scales, biases, strict=True):
+    parts = zip(spec.sampling, stage(components, x, rows), scales, biases, strict=True)
+    for c, ((h, v), samples, scale, bias) in enumerate(parts):
         y = stage(lambda s: fdct_rows(s, 3), samples)
-        y = stage(lambda y, s, b: quantise_by(fdct_columns(y, 1), s, b), y, scale, bias)
+        if c == 0 and spec.dering:
+            y = stage(lambda y: fdct_columns(y, 1), y)
+            y = lax.cond(is_mixed(samples, (1, 3)).any(), overshoot, lambda _, y: y, samples, y)
+            y = stage(quantise_by, y, scale, bias)
+        else:
+            y = stage(lambda y, s, b: quantise_by(fdct_columns(y, 1), s, b), y, scale, bias)
         y = stage(lambda y: _join_words(y, 2), y.reshape(v, 8, h, 8, size))
         levels.append(stage(lambda y: y.transpose(0, 4, 2, 1, 3), y).reshape(v, size, h, 32))
     return tuple(levels)

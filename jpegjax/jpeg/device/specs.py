@@ -19,6 +19,7 @@ class Spec:
 
     hmax, vmax: the frame's largest factors; each (h, v) divides them. sampling: (h, v) per component that takes part.
     mode: what to make of the colour, None for nothing, and fancy: per component, whether chroma is filtered (decoding only).
+    dering: let the first component overshoot (encoding only).
     """
 
     hmax: int
@@ -27,6 +28,7 @@ class Spec:
     color: ColorSpace
     mode: str | None = None
     fancy: tuple[bool, ...] = ()
+    dering: bool = False
 
     @property
     def channels(self) -> int:
@@ -36,9 +38,9 @@ class Spec:
         return {ColorSpace.GRAY: 1, ColorSpace.CMYK: 4, ColorSpace.YCCK: 4}.get(self.color, 3)
 
 
-def encode_spec(frame: Frame) -> Spec:
+def encode_spec(frame: Frame, dering: bool = False) -> Spec:
     """The encoding program of a frame."""
-    return Spec(frame.hmax, frame.vmax, tuple((c.h, c.v) for c in frame.components), frame.color)
+    return Spec(frame.hmax, frame.vmax, tuple((c.h, c.v) for c in frame.components), frame.color, dering=dering)
 
 
 def decode_spec(frame: Frame, mode: str | None, upsample: str) -> Spec:

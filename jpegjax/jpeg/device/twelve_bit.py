@@ -21,8 +21,10 @@ def _sampling(frame: Frame) -> tuple[tuple[int, int], ...]:
     return ((1, 1),) if len(frame.components) == 1 else tuple((k.h, k.v) for k in frame.components)
 
 
-def _encode(frame: Frame, smoothing: int, image: jax.Array, tables: Sequence[jax.Array]) -> list[jax.Array]:
-    planes = encode_planes(image[None], tables, _sampling(frame), frame.color, frame.precision, smoothing)
+def _encode(
+    frame: Frame, smoothing: int, dering: bool, image: jax.Array, tables: Sequence[jax.Array]
+) -> list[jax.Array]:
+    planes = encode_planes(image[None], tables, _sampling(frame), frame.color, frame.precision, smoothing, dering)
     return [p[0] for p in planes]
 
 
@@ -41,13 +43,17 @@ def transform(
     qtables: Sequence[Sequence[np.ndarray]],
     devices: Devices,
     smoothing: int = 0,
+    dering: bool = False,
 ) -> Iterator[list[np.ndarray]]:
     """Quantised levels of each image, [H, W] or [H, W, C]: per component int16 [rows, columns, 8, 8]. Exact.
 
-    Images are uint16 0..4095, or uint8 for frames of 8 bits. smoothing: 0..100, as `ops.encode_planes` has it.
+    Images are uint16 0..4095, or uint8 for frames of 8 bits. smoothing: 0..100, and dering, as `ops.encode_planes` has
+    them.
     """
     calls = zip(images, frames, qtables, strict=True)
-    return singly(((_encode, (frame, smoothing), (image, list(tables))) for image, frame, tables in calls), devices)
+    return singly(
+        ((_encode, (frame, smoothing, dering), (image, list(tables))) for image, frame, tables in calls), devices
+    )
 
 
 def reconstruct(

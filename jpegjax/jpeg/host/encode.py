@@ -31,6 +31,7 @@ from ...kernels.dct import quantised_strip
 from ...kernels.planes import Picture, Strips, fill_strip
 from ...kernels.quant import quantiser, step_bytes
 from ...kernels.smoothing import smoothed_strips
+from ...kernels.tuned.dering import ROUNDED, deringed_strip, deringer
 from ...options import EncodeOptions
 from ...run.memory import Pointers, address, borrow, kept, scratch, scratch_parts
 from ...run.threads import run_parallel
@@ -73,26 +74,30 @@ def _layout(frame: Frame) -> Layout:
 
 
 @kernel
-def _load_strip(m, picture, strips, geometry, tables, blocks):
+def _load_strip(m, picture, strips, geometry, tables, blocks, ringing):
     """MCU row m of an image to quantised blocks.
 
     tables: int64 [n], addresses of `quantiser`s. blocks: int64 [n], address of each component's first block of that row.
+    ringing: address of luma's `deringer`, 0 for none.
     """
     fill_strip(picture, m, strips)
     for c in range(len(geometry)):
         v, columns = geometry[c, V], geometry[c, COLUMNS]
         rows = min(v, geometry[c, ROWS] - m * v)
-        quantised_strip(strips.samples[c], strips.strides[c], rows, columns, tables[c], blocks[c])
+        if c == 0 and ringing:
+            deringed_strip(strips.samples[c], strips.strides[c], rows, columns, ringing, tables[c], blocks[c])
+        else:
+            quantised_strip(strips.samples[c], strips.strides[c], rows, columns, tables[c], blocks[c])
 
 
 @kernel
-def _transform_rows(row0, row1, picture, strips, geometry, tables, planes):
+def _transform_rows(row0, row1, picture, strips, geometry, tables, planes, ringing):
     """MCU rows row0..row1-1 to whole planes. planes: int64 [n], addresses of int16 [rows, columns, 64]."""
     blocks = planes.copy()
     for m in range(row0, row1):
         for c in range(len(planes)):
             blocks[c] = planes[c] + m * geometry[c, V] * geometry[c, COLUMNS] * 128
-        _load_strip(m, picture, strips, geometry, tables, blocks)
+        _load_strip(m, picture, strips, geometry, tables, blocks, ringing)
 
 
 @kernel
@@ -107,7 +112,7 @@ def _encode_strips(row, row0, row1, images, picture, strips, tables, coding, out
     for i in range(len(images)):
         image = Picture(images[i], picture.height, picture.width, picture.channels)
         for m in range(row, row1):
-            _load_strip(m, image, strips, geometry, tables, blocks)
+            _load_strip(m, image, strips, geometry, tables, blocks, 0)
             for c in range(len(geometry)):
                 geometry[c, FIRST_ROW] = m * geometry[c, V]
             reached = encode_rows(geometry, mcus_wide, m, m + 1, codes, state, work, out)
@@ -134,8 +139,10 @@ def _picture(image: np.ndarray, frame: Frame) -> Picture:
     return Picture(address(image), frame.height, frame.width, len(frame.components))
 
 
-def _transform_strips(strips: Iterable[np.ndarray], frame: Frame, tables: np.ndarray, planes: list[np.ndarray]) -> None:
-    """Samples by MCU rows, int32 [n, 8·vmax, padded], to whole planes. tables: int64 [n], addresses of `quantiser`s."""
+def _transform_strips(
+    strips: Iterable[np.ndarray], frame: Frame, tables: np.ndarray, planes: list[np.ndarray], ringing: int
+) -> None:
+    """Samples by MCU rows, int32 [n, 8·vmax, padded], to whole planes. tables, ringing: as for `_load_strip`."""
     alone = len(planes) == 1
     for m, samples in enumerate(strips):
         for c, (k, plane) in enumerate(zip(frame.components, planes, strict=True)):
@@ -143,7 +150,11 @@ def _transform_strips(strips: Iterable[np.ndarray], frame: Frame, tables: np.nda
             part = plane[m * v : (m + 1) * v]
             rows = np.zeros((8 * v, 8 * columns + 64), np.uint8)
             rows[:, : 8 * columns] = samples[c, : 8 * v, : 8 * columns]
-            quantised_strip(address(rows), rows.shape[1], len(part), columns, tables[c], address(part))
+            where = address(rows), rows.shape[1], len(part), columns
+            if c == 0 and ringing:
+                deringed_strip(*where, ringing, tables[c], address(part))
+            else:
+                quantised_strip(*where, tables[c], address(part))
 
 
 def transform(
@@ -152,24 +163,28 @@ def transform(
     qtables: Sequence[np.ndarray],
     empty: Callable[..., np.ndarray] = np.empty,
     smoothing: int = 0,
+    dering: bool = False,
 ) -> list[np.ndarray]:
     """Quantised coefficients of one image: per component int16 [rows, columns, 8, 8], natural order.
 
     image: C-contiguous uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. qtables: per component uint16 [64].
-    empty: where planes of 8-bit images come from, `np.empty` or `borrow`. smoothing: 0..100.
+    empty: where planes of 8-bit images come from, `np.empty` or `borrow`. smoothing: 0..100. dering: let luma
+        overshoot, where components are grey or YCbCr of 8 bits.
     """
     strips = smoothed_strips(image, frame, smoothing) if smoothing else None
     if frame.precision != 8:
         return twelve_bit.transform(image, frame, qtables, strips)
     tables = _quantisers(step_bytes(qtables))
     planes = [empty((*frame.blocks(c), 8, 8), np.int16) for c in range(len(frame.components))]
+    table = deringer(qtables[0], ROUNDED) if dering else None
+    ringing = 0 if table is None else address(table)
     if strips is not None:
-        _transform_strips(strips, frame, tables.addresses, planes)
+        _transform_strips(strips, frame, tables.addresses, planes, ringing)
         return planes
     layout = _layout(frame)
     _transform_rows(
         0, layout.mcus_high, _picture(image, frame), layout.strips, layout.geometry, tables.addresses,
-        Pointers(planes).addresses,
+        Pointers(planes).addresses, ringing,
     )  # fmt: skip
     return planes
 
@@ -225,6 +240,7 @@ def are_plain(frame: Frame, options: EncodeOptions) -> bool:
         or frame.precision != 8
         or options.streamtype
         or options.smoothing
+        or options.dering
         or options.scans is not None
         or (len(frame.components) == 4 and len(files.sequential_script(frame)) > 1)
     )
@@ -249,7 +265,8 @@ class PlainCoder:
 def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray], options: EncodeOptions) -> bytes:
     """The file of one image. image: as for `transform`; frame, qtables: as `codec.plan` gives them."""
     if not are_plain(frame, options):
-        return files.encode_image(transform(image, frame, qtables, borrow, options.smoothing), frame, qtables, options)
+        planes = transform(image, frame, qtables, borrow, options.smoothing, bool(options.dering))
+        return files.encode_image(planes, frame, qtables, options)
     steps = step_bytes(qtables)
     high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
     interval = options.restart.interval(wide)

@@ -28,7 +28,7 @@ from ...ops.dct import fdct_islow, idct_islow
 from ...ops.quant import dequantise
 from ...ops.sampling import downsample, upsample
 from ...ops.tuned.chroma import compensate_luma, fit_plane
-from ...ops.tuned.dering import dering, is_mixed
+from ...ops.tuned.dering import CHOSEN, dering, is_mixed
 from ...ops.tuned.field import held, still_cells, to_field, unit_logs
 from ...ops.tuned.network import field_correction
 from ...ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
@@ -188,7 +188,7 @@ def _deringed(raw: jax.Array, samples: jax.Array, steps: jax.Array) -> jax.Array
     first = raw[:, : samples.shape[1]].reshape(samples.shape)
 
     def changed() -> jax.Array:
-        return dering(samples, first, steps.reshape(-1, 1, 8, 8)).astype(jnp.int16)
+        return dering(samples, first, steps.reshape(-1, 1, 8, 8), CHOSEN).astype(jnp.int16)
 
     luma = lax.cond(is_mixed(samples).any(), changed, lambda: first)
     return raw.at[:, : samples.shape[1]].set(luma.reshape(*samples.shape[:2], 64))

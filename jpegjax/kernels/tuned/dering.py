@@ -30,29 +30,35 @@ from ...simd import (
     vectorized,
     with_sign,
 )
-from ..dct import fdct_1d, idct_1d
+from ..dct import fdct_1d, fdct_strip, idct_1d
 from ..lanes import transposed
 from ..quant import quantiser
 
-__all__ = ["dering"]
+__all__ = ["CHOSEN", "ROUNDED", "dering", "deringed_strip", "deringer"]
 
-TURNS = 4
-MOST = 96
+ROUNDED, CHOSEN = 4, 5
+"""Zones of levels that are rounded, and of those that the trellis chooses."""
+_TURNS = 4
+_MOST = 96
 """How far samples go beyond the range: -384..639 is what decoders' tables hold, and 8·DCT stays in int16."""
 _LEVELS = 1023
 
 
 @lru_cache(maxsize=64)
-def _deringer(steps: bytes) -> np.ndarray:
-    """int16 [8, 6, 16] of steps uint16 [64], natural order: by row of coefficients a `quantiser` (3), what falls to 0, the
-    steps, and the largest 8·DCT. DC is only rounded on the way: its step here is 1."""
+def _deringer(steps: bytes, zone: int) -> np.ndarray:
     wide = np.frombuffer(steps, np.uint16).astype(np.int64)
     passing = wide.copy()
     passing[0] = 1
-    each = 5 * passing, passing, 8 * _LEVELS * wide
+    each = zone * passing, passing, 8 * _LEVELS * wide
     rows = np.stack([np.minimum(row, 32_767).astype(np.int16).reshape(8, 8) for row in each], 1)
     divisors = quantiser(passing.astype(np.uint16)).view(np.int16)
     return np.ascontiguousarray(np.concatenate([divisors, np.concatenate([rows, rows], 2)], 1))
+
+
+def deringer(steps: np.ndarray, zone: int) -> np.ndarray:
+    """int16 [8, 6, 16] of steps uint16 [64], natural order: by row of coefficients a `quantiser` (3), what falls to 0, the
+    steps, and the largest 8·DCT. DC is only rounded on the way: its step here is 1. zone: as for `dering`."""
+    return _deringer(np.ascontiguousarray(steps, np.uint16).tobytes(), zone)
 
 
 @vectorized
@@ -76,7 +82,7 @@ def _project_pair(samples0, samples1, stride, raw0, raw1, table):
     none = constant(x[0], 0)
     high, low = [row.compare("==", 255) for row in x], [row.compare("==", 0) for row in x]
     beyond, y = [none] * 8, first
-    for _ in range(TURNS):
+    for _ in range(_TURNS):
         levels = []
         for v in range(8):
             corr, recip, scale, dead, step = (load(table + (192 * v + 32 * i), 16, 16) for i in range(5))
@@ -87,7 +93,7 @@ def _project_pair(samples0, samples1, stride, raw0, raw1, table):
         for i in range(8):
             now = x[i] + beyond[i]
             moved = beyond[i] + (((seen[i] + 128 - now) * 7 + 2) >> 2)
-            up, down = maximum(minimum(moved, MOST), 0), minimum(maximum(moved, -MOST), 0)
+            up, down = maximum(minimum(moved, _MOST), 0), minimum(maximum(moved, -_MOST), 0)
             beyond[i] = select(high[i], up, select(low[i], down, none))
         change = fdct_1d(transposed(fdct_1d(transposed([row + 128 for row in beyond]), 11)), 15)
         y = [a + b for a, b in zip(first, change, strict=True)]
@@ -111,7 +117,7 @@ def _is_mixed(ends, half):
 
 @kernel
 def _dering_blocks(samples, stride, rows, columns, table, raw):
-    """`dering` of rows × columns blocks. samples, raw: addresses, as `fdct_strip` has them; table: of `_deringer`'s."""
+    """`dering` of rows × columns blocks. samples, raw: addresses, as `fdct_strip` has them; table: of a `deringer`."""
     waiting = np.int64(-1)
     waits = np.int64(0)
     for r in range(rows):
@@ -132,12 +138,32 @@ def _dering_blocks(samples, stride, rows, columns, table, raw):
         _project_pair(waiting, waiting, stride, waits, waits, table)
 
 
-def dering(samples: np.ndarray, raw: np.ndarray, steps: np.ndarray) -> None:
+def dering(samples: np.ndarray, raw: np.ndarray, steps: np.ndarray, zone: int = CHOSEN) -> None:
     """Let samples at the range's ends go beyond them, in luma's 8·DCT int16 [rows, columns, 8, 8], which changes.
 
     samples: uint8 [at least 8·rows, stride], of which raw is the transform, stride at least 8·columns + 8. steps: uint16
-    [64], natural order, by which raw will be quantised. Blocks without such samples, and those all white or all black,
-    stay as they are.
+    [64], natural order, by which raw will be quantised. zone: eighths of a step; what is smaller is taken to become 0:
+    ROUNDED or CHOSEN. Blocks without such samples, and those all white or all black, stay as they are.
     """
-    table = _deringer(np.ascontiguousarray(steps, np.uint16).tobytes())
+    table = deringer(steps, zone)
     _dering_blocks(address(samples), samples.shape[1], *raw.shape[:2], address(table), address(raw))
+
+
+@vectorized
+def _quantise_block(block, table):
+    """int16 [64] of 8·DCT to levels, in their place."""
+    for v in range(0, 8, 2):
+        corr, recip, scale = (
+            join(load(table + (96 * v + 32 * i), 8, 16), load(table + (96 * v + 96 + 32 * i), 8, 16)) for i in range(3)
+        )
+        y = load(block + 16 * v, 16, 16)
+        store(block + 16 * v, with_sign(mulhi_u(mulhi_u(y.abs() + corr, recip), scale), y))
+
+
+@kernel
+def deringed_strip(samples, stride, rows, columns, ringing, table, out):
+    """`kernels.dct.quantised_strip` of luma with overshoot. ringing: address of a `deringer`."""
+    fdct_strip(samples, stride, rows, columns, out)
+    _dering_blocks(samples, stride, rows, columns, ringing, out)
+    for i in range(rows * columns):
+        _quantise_block(out + 128 * i, table)

@@ -14,7 +14,10 @@ from jax import lax
 from ..dct import Axes, fdct_islow, idct_islow_unclamped
 from ..quant import quantise
 
-__all__ = ["dering", "is_mixed"]
+__all__ = ["CHOSEN", "ROUNDED", "dering", "is_mixed"]
+
+ROUNDED, CHOSEN = 4, 5
+"""Zones of levels that are rounded, and of those that the trellis chooses."""
 
 _TURNS, _MOST, _LEVELS = 4, 96, 1023
 
@@ -29,12 +32,12 @@ def is_mixed(samples: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
     return ~(every(~(white | black)) | every(white) | every(black))
 
 
-def dering(samples: jax.Array, raw: jax.Array, steps: jax.Array, axes: Axes = (-2, -1)) -> jax.Array:
+def dering(samples: jax.Array, raw: jax.Array, steps: jax.Array, zone: int, axes: Axes = (-2, -1)) -> jax.Array:
     """Luma's 8·DCT, int32, with samples at the range's ends beyond them, at most 96, where that suits the steps.
 
     axes: (vertical, horizontal) of blocks, 8 long each. samples: integers 0..255. raw: `fdct_islow` of them. steps:
-    integers 1..65535 that broadcast against it, by which the result will be quantised. Blocks that are not mixed stay as they
-    are.
+    integers 1..65535 that broadcast against it, by which the result will be quantised. zone: eighths of a step, 4 or more;
+    what is smaller is taken to become 0. Blocks that are not mixed stay as they are.
     """
     x, first, steps = (a.astype(jnp.int32) for a in (samples, raw, steps))
     white, black = x == 255, x == 0
@@ -43,7 +46,7 @@ def dering(samples: jax.Array, raw: jax.Array, steps: jax.Array, axes: Axes = (-
 
     def turn(_: int, state: tuple) -> tuple:
         beyond, y = state
-        coded = jnp.where(jnp.abs(y) < 5 * passing, 0, quantise(y, passing).astype(jnp.int32)) * passing
+        coded = jnp.where(jnp.abs(y) < zone * passing, 0, quantise(y, passing).astype(jnp.int32)) * passing
         moved = beyond + (((idct_islow_unclamped(coded, axes) + 128 - x - beyond) * 7 + 2) >> 2)
         beyond = jnp.where(white, jnp.clip(moved, 0, _MOST), jnp.where(black, jnp.clip(moved, -_MOST, 0), 0))
         return beyond, first + fdct_islow(beyond + 128, axes)
