@@ -27,7 +27,11 @@ WORST = {
 def points(factor: float, errors: np.ndarray) -> list[dict[str, float]]:
     """A curve whose files take `factor` over the root of the error."""
     return [
-        {"quality": k, "bpp": factor * e**-0.5, **{m: WORST.get(m, lambda error: 1 - error)(e) for m in rates.METRICS}}
+        {
+            "quality": 20 + 70 * k / (len(errors) - 1),
+            "bpp": factor * e**-0.5,
+            **{m: WORST.get(m, lambda error: 1 - error)(e) for m in rates.METRICS},
+        }
         for k, e in enumerate(errors)
     ]
 
@@ -68,6 +72,7 @@ def test_curves_that_hardly_meet_are_left_out_and_counted():
     whole = points(1, ERRORS)
     assert rates.rate(whole, apart, "psnr") is None
     assert rates.rate(whole, whole[:3], "psnr") is None
+    assert rates.rate(whole, whole[:6], "psnr") is None
     found = rates.summary([rates.rate(whole, points(0.5, ERRORS), "psnr"), None])
     assert (found["pictures"], found["left_out"]) == (1, 1)
     assert found["mean_percent"] == pytest.approx(-50)
@@ -78,7 +83,7 @@ def test_equal_quality_takes_medians_of_the_plain_curves_numbers():
     plain = [points(1, ERRORS)[2:5] for _ in range(3)]
     tuned = [points(factor, ERRORS) for factor in (0.5, 0.7, 0.9)]
     rows = rates.equal_quality(plain, tuned)
-    assert [row["quality"] for row in rows] == [2, 3, 4]
+    assert [row["quality"] for row in rows] == [p["quality"] for p in plain[0]]
     for row in rows:
         assert row["bytes_ratio"] == pytest.approx(0.7)
         assert row["ssimulacra2_more"] == pytest.approx(0)

@@ -1,11 +1,11 @@
 """Our tunes beside mozjpeg and jpegli on a panel of metrics: `python -m experiments.tuning.panel_evaluate --set photographs`.
 
 Sets: the first 40 photographs of the validation split, the middle 512×512 of each; `graphics(apart=True)`; or Kodak. Whole files,
-decoded by Pillow. BD-rates picture by picture against Pillow's default, over the quality that both curves cover; points that a
-smaller file equals are dropped, and pictures whose curves have less than half of the anchor's span in common are left out, both
-counted. With --sampling all but the anchor code with it; without, the peers code 4:2:0 and the tunes their default.
-Writes `experiments/results/panel-<set>[-444].json`, `.md` and `.png`. Scores of files are kept in `runs/panel` by the content of
-file, picture and metrics, so that a run after a change scores what changed.
+decoded by Pillow. BD-rates picture by picture against Pillow's default, over what both curves cover of the scores of the anchor's
+qualities 20 to 90; points that a smaller file equals are dropped, and pictures of which less than half of that span is covered
+are left out, both counted. With --sampling all but the anchor code with it; without, the peers code 4:2:0 and the tunes their
+default. Writes `experiments/results/panel-<set>[-444].json`, `.md` and `.png`. Scores of files are kept in `runs/panel` by the
+content of file, picture and metrics, so that a run after a change scores what changed.
 """
 
 from __future__ import annotations

@@ -80,9 +80,9 @@ def markdown(found: Mapping[str, Any]) -> str:
     machine, count = found["machine"], len(found["pictures"])
     peers = ", ".join(f"{k}: {v}" for k, v in found["peers"].items())
     lines = [
-        f"BD-rate in percent against Pillow's default (4:2:0), mean of {count} pictures ({found['set']}), each over the quality "
-        f"that both curves cover; `{found['command']}`, {machine['cpu']}, {machine['cores']} cores, commit {found['commit']}; "
-        f"{peers}.",
+        f"BD-rate in percent against Pillow's default (4:2:0), mean of {count} pictures ({found['set']}), each over the scores of "
+        f"the anchor's qualities 20 to 90; `{found['command']}`, {machine['cpu']}, {machine['cores']} cores, "
+        f"commit {found['commit']}; {peers}.",
         "",
         *_means(found["bd_rate"]["all"]),
         "",
@@ -90,7 +90,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         "",
         *_wins(found),
         "",
-        "Care: pictures left out (curves with less than half of the anchor's span in common), points dropped (a smaller file is "
+        "Care: pictures left out (less than half of that span is covered), points dropped (a smaller file is "
         "as good), and mean spans below 90 %:",
         "",
         *_care(found["bd_rate"]["all"]),

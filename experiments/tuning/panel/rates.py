@@ -50,13 +50,15 @@ METRICS = {
     "ms_ssim_rgb": Metric("MS-SSIM (RGB)", _nears_one),
     "psnr": Metric("PSNR (RGB)", _same),
 }
+SPAN = 20, 90
+"""Quality numbers of the anchor whose scores are the ends of what BD-rates are means over: all encoders reach them."""
 FEWEST, LEAST_SHARE = 4, 0.5
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Percent of rate against the anchor; the share of the anchor's span of quality that both cover; how many points of the two
-    curves were dropped because a smaller file is as good."""
+    """Percent of rate against the anchor; the share of the anchor's SPAN that both cover; how many points of the two curves were
+    dropped because a smaller file is as good."""
 
     percent: float
     share: float
@@ -73,8 +75,8 @@ def rising(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def rate(anchor: Points, test: Points, metric: str) -> Rate | None:
-    """BD-rate of one picture over what both curves cover; None: that is less than half of what the anchor does, or either curve
-    has fewer than four rising points."""
+    """BD-rate of one picture over what both curves cover of the anchor's SPAN; None: less than half of it, or a curve has fewer
+    than four rising points."""
     from jpegjax.metrics import bd_rate
 
     lifted = METRICS[metric].lifted
@@ -82,9 +84,10 @@ def rate(anchor: Points, test: Points, metric: str) -> Rate | None:
     a, t = map(rising, both)
     if min(len(a), len(t)) < FEWEST:
         return None
-    low, high = max(a[0][1], t[0][1]), min(a[-1][1], t[-1][1])
-    share = (high - low) / (a[-1][1] - a[0][1])
-    if share < LEAST_SHARE:
+    first, last = (next(lifted(p[metric]) for p in anchor if p["quality"] == q) for q in SPAN)
+    first, last = max(first, a[0][1]), min(last, a[-1][1])
+    low, high = max(first, t[0][1]), min(last, t[-1][1])
+    if last <= first or (share := (high - low) / (last - first)) < LEAST_SHARE:
         return None
     dropped = sum(map(len, both)) - len(a) - len(t)
     return Rate(float(bd_rate(a, t, interval=(low, high))), share, dropped)
