@@ -80,8 +80,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     machine, count = found["machine"], len(found["pictures"])
     peers = ", ".join(f"{k}: {v}" for k, v in found["peers"].items())
     lines = [
-        f"BD-rate in percent against Pillow's default (4:2:0), mean of {count} pictures ({found['set']}), each over the scores of "
-        f"the anchor's qualities 20 to 90; `{found['command']}`, {machine['cpu']}, {machine['cores']} cores, "
+        f"BD-rate in percent against Pillow's default (4:2:0), mean of {count} pictures ({found['set']}), each over the scores "
+        f"of the anchor's qualities 20 to 90; `{found['command']}`, {machine['cpu']}, {machine['cores']} cores, "
         f"commit {found['commit']}; {peers}.",
         "",
         *_means(found["bd_rate"]["all"]),
