@@ -111,19 +111,20 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(16, 5), layout="constrained")
+    figure = Figure(figsize=(16, 5.4), layout="constrained")
     FigureCanvasAgg(figure)
     means = found["bd_rate"]["all"]
-    for axis, pair in zip(figure.subplots(1, 3), _TRADES, strict=True):
+    panes = figure.subplots(1, 3)
+    for axis, pair in zip(panes, _TRADES, strict=True):
         for label, of in means.items():
             x, y = (of[m]["mean_percent"] for m in pair)
             if x is not None and y is not None:
-                axis.plot(x, y, "o" if label.startswith("tune=") else "s", markersize=8)
-                axis.annotate(label, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=8)
+                axis.plot(x, y, "o" if label.startswith("tune=") else "s", markersize=9, label=label)
         axis.axhline(0, color="k", linestyle=":", linewidth=0.8)
         axis.axvline(0, color="k", linestyle=":", linewidth=0.8)
         axis.set(xlabel=f"{METRICS[pair[0]].label}: BD-rate (%)", ylabel=f"{METRICS[pair[1]].label}: BD-rate (%)")
         axis.margins(0.2)
         axis.grid(alpha=0.3)
+    figure.legend(*panes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(means))
     figure.suptitle(f"{found['set']}, {len(found['pictures'])} pictures; down and left is better")
     figure.savefig(path, dpi=90)
