@@ -14,7 +14,13 @@ import jpegjax
 
 __all__ = ["MODES", "TUNES", "stage_calls", "xla_calls"]
 
-TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "all-round": True}
+TUNES: dict[str, Any] = {
+    "psnr": "psnr",
+    "ms-ssim": "ms-ssim",
+    "ssimulacra2": "ssimulacra2",
+    "butteraugli": "butteraugli",
+    "all-round": True,
+}
 MODES: dict[str, dict[str, Any]] = {
     "4:4:4": {"subsampling": "4:4:4"},
     "4:2:2": {"subsampling": "4:2:2"},

@@ -20,11 +20,19 @@ from machine import ROOT
 BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
 LEARNED = "experiments/results/learned-kodak.json"
 KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
+PANELS = {name: f"experiments/results/panel-{name}.json" for name in ("photographs", "graphics", "photographs-444")}
 PEERS = ("Pillow", "simplejpeg")
-TUNED = {"tune=psnr": "psnr", "tune=ms-ssim": "ms-ssim", "tune=ssimulacra2": "ssimulacra2", "tune=True": "all-round"}
+TUNED = {"tune=psnr": "psnr", "tune=ms-ssim": "ms-ssim", "tune=ssimulacra2": "ssimulacra2"}
+TUNED |= {"tune=butteraugli": "butteraugli", "tune=True": "all-round"}
 """Rows of an evaluation, and what the races call them."""
 METRICS = {
     "psnr": "PSNR (RGB)", "ms_ssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2", "ssimulacra2_60_85": "SSIMULACRA2 60–85",
+}  # fmt: skip
+
+PANEL = {
+    "ssimulacra2": "SSIMULACRA2", "butteraugli_3": "Butteraugli, 3-norm", "butteraugli_max": "Butteraugli, maximum",
+    "psnr_hvs_m": "PSNR-HVS-M", "gmsd": "GMSD", "haarpsi": "HaarPSI", "fsimc": "FSIMc", "vif": "VIF", "ssim": "SSIM (luma)",
+    "ms_ssim": "MS-SSIM (luma)", "ms_ssim_rgb": "MS-SSIM (RGB)", "psnr": "PSNR (RGB)",
 }  # fmt: skip
 
 Result = Mapping[str, Any]
@@ -249,9 +257,25 @@ def learned(report: Result) -> list[str]:
     return [*table(head, rows), f"A picture of 768×512 on these cores, programs compiled: {times}.", *source(report)]
 
 
+def panel(report: Result) -> list[str]:
+    """BD-rates of many metrics, a metric a row: means over pictures, each by itself. The lowest is bold."""
+    found = report["bd_rate"]["all"]
+    rows = []
+    for metric, label in PANEL.items():
+        means = {name: by[metric]["mean_percent"] for name, by in found.items()}
+        lowest = min((m for m in means.values() if m is not None), default=None)
+        cells = [f"**{percent(m)}**" if m is not None and m == lowest else percent(m) for m in means.values()]
+        rows.append([label, *cells])
+    head = [f"BD-rate %, {len(report['pictures'])} {report['set']}", *found]
+    return [*table(head, rows), *source(report)]
+
+
 def front(reports: Reports) -> Iterator[list[str]]:
-    """README's tables: one of rate–distortion, one of speed."""
+    """README's tables: rate–distortion by three metrics on Kodak and by many elsewhere, speed."""
     yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
+    for name in ("photographs", "graphics"):
+        if report := reports.get(PANELS[name]):
+            yield panel(report)
     yield main_speed(reports["benchmarks/results/codec.json"])
     if LEARNED in reports:
         yield learned(reports[LEARNED])
@@ -280,6 +304,8 @@ def rest(reports: Reports) -> Iterator[list[str]]:
             yield [f"### {title}", "", *make(report)]
     if VALIDATION in reports:
         yield ["### Rate–distortion of other pictures", "", *distortion(reports[VALIDATION])]
+    if report := reports.get(PANELS["photographs-444"]):
+        yield ["### Without subsampling", "", *panel(report)]
 
 
 PAGES: dict[str, Callable[[Reports], Iterator[list[str]]]] = {"README.md": front, "benchmarks/README.md": rest}
@@ -307,7 +333,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--allow-changes", action="store_true", help="results of no commit may be shown")
     given = parser.parse_args()
-    files = [ROOT / KODAK, ROOT / VALIDATION, ROOT / LEARNED, *sorted((ROOT / "benchmarks" / "results").glob("*.json"))]
+    files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, *PANELS.values())]
+    files += sorted((ROOT / "benchmarks" / "results").glob("*.json"))
     reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
     wrong = [] if given.allow_changes else unclean(reports)
     for name, make in PAGES.items():

@@ -26,7 +26,7 @@ from jpegjax.kernels.tuned.chroma import fit_plane
 from jpegjax.ops.tuned.chroma import fit_plane as fit_plane_on_device
 from jpegjax.options import EncodeOptions
 
-TUNES = ("psnr", "ms-ssim", "ssimulacra2", True)
+TUNES = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", True)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_tuned_files_are_much_smaller_than_plain_ones_of_equal_quality(photo, tu
         target = measured(tune, image, plain)
         assert qualities[0] < target < qualities[-1]
         size = np.exp(np.interp(target, qualities, np.log(sizes)))
-        assert size < {"psnr": 0.8, "ms-ssim": 0.92, "ssimulacra2": 0.87, True: 0.87}[tune] * len(plain)
+        assert size < {"psnr": 0.8, "ms-ssim": 0.92, "ssimulacra2": 0.87, "butteraugli": 0.87, True: 0.87}[tune] * len(plain)
 
 
 def test_false_is_no_tune(photo) -> None:
@@ -327,7 +327,7 @@ def test_busy_pictures_have_coarser_steps_whose_errors_cost_the_same(photo) -> N
 
 
 def test_recipes_between_qualities_lie_between() -> None:
-    for tune in ("psnr", "ms-ssim", "ssimulacra2", "all"):
+    for tune in ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "all"):
         coarse, fine = (load_recipe(tune, q).steps.astype(int).sum() for q in (10, 95))
         assert coarse > 2 * fine
         middle = [load_recipe(tune, q).steps.astype(int) for q in (60, 60.5, 61)]

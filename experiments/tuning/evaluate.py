@@ -23,7 +23,8 @@ from benchmarks.machine import describe
 from . import pictures, scores
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "True": True}
+TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "butteraugli": "butteraugli"}
+TUNES["True"] = True
 QUALITIES = (14, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 97, 99)
 VALIDATION = 40
 ANCHOR_QUALITIES = (20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)  # those of the peers' file

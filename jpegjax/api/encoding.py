@@ -119,9 +119,11 @@ def encode(
             whether the file is progressive. Checked as libjpeg does: bits that it never sends are lost.
         restart_rows: Restart marker every so many MCU rows, 0 for none. A reader picks a damaged file up again there.
         restart_blocks: Restart marker every so many MCUs, 0 for none.
-        tune: Smaller files, for one measure or all; no longer libjpeg's bytes. "psnr", "ms-ssim", "ssimulacra2", or True
-            for all of them in fair shares, at about the quality that plain files have; every decoder reads them. Own
-            tables, trellis quantisation, the best scans; subsampling None is the tune's choice. Grey and RGB of 8 bits.
+        tune: Smaller files; no longer libjpeg's bytes, but every decoder reads them. True to ship unseen: chosen on a panel
+            of metrics, of photographs and of text, screens and charts. "ssimulacra2", "butteraugli", "psnr" or "ms-ssim"
+            for that one, the last two at the others' expense. A quality keeps its meaning in the tune's own metric, in
+            SSIMULACRA2 and Butteraugli where the eye is meant. Own tables, trellis quantisation, the best scans;
+            subsampling None is the tune's choice. Grey and RGB of 8 bits.
         dering: Let black and white overshoot, which decoders clamp, so that edges on them ring less. Luma's samples of 0 and
             255 move up to 96 beyond the range where that suits the tables: at equal SSIMULACRA2 a quarter of a text page's
             bytes; pictures without such samples keep their bytes. None is on with tune, else off. Grey and YCbCr of 8 bits.

@@ -66,7 +66,7 @@ Optimize = Annotated[bool, typer.Option("--optimize", help=said("optimize"))]
 Arithmetic = Annotated[bool, typer.Option("--arithmetic", help=said("arithmetic"))]
 Tune = Annotated[
     str | None,
-    typer.Option(help=said("tune", "psnr, ms-ssim, ssimulacra2 or all.")),
+    typer.Option(help=said("tune", "psnr, ms-ssim, ssimulacra2, butteraugli or all.")),
 ]
 TargetBytes = Annotated[
     str | None, typer.Option(help=said("target_bytes", "Also as 50k (50,000), 1.5M, 64Ki (65,536)."))

@@ -38,9 +38,9 @@ Upsample = Literal["fancy", "nearest"]
 """How chroma grows: libjpeg's triangle filter, or repeated (djpeg -nosmooth)."""
 UPSAMPLES: tuple[Upsample, ...] = get_args(Upsample)
 
-Tune = Literal["psnr", "ms-ssim", "ssimulacra2"] | bool
-"""What a tuned file is the smallest for: a measure, or True for all in fair shares."""
-TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2")
+Tune = Literal["psnr", "ms-ssim", "ssimulacra2", "butteraugli"] | bool
+"""What a tuned file is the smallest for: a measure, or True for a panel of them, of photographs and drawings alike."""
+TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2", "butteraugli")
 
 TargetMetric = Literal["ssimulacra2", "butteraugli", "psnr", "psnr-hvs-m", "ssim", "ms-ssim", "haarpsi"]
 TARGET_METRICS: dict[str, tuple[int, int]] = {
