@@ -91,7 +91,10 @@ class Objective:
         return self._panelists.rates("tune", {**self.entry, "numbers": dict(numbers)}, GRID[self.tune], self.sampling)
 
     def __call__(self, numbers: Mapping[str, float]) -> float:
-        return goal(self.tune, self.rates(numbers))
+        try:
+            return goal(self.tune, self.rates(numbers))
+        except ValueError:  # no recipe has such numbers
+            return 1e3
 
 
 def descend(
