@@ -21,7 +21,6 @@ from jpegjax.jpeg.tuned.plan import tuned_frame
 from jpegjax.jpeg.tuned.planes import Picture
 from jpegjax.jpeg.tuned.recipe import NO_FIELD, Recipe, load_recipe
 from jpegjax.jpeg.tuned.scans import best_script
-from jpegjax.kernels.tuned.activity import activity
 from jpegjax.kernels.tuned.chroma import fit_plane
 from jpegjax.ops.tuned.chroma import fit_plane as fit_plane_on_device
 from jpegjax.options import EncodeOptions
@@ -289,7 +288,6 @@ def test_bands_follow_the_recipe_and_pay(photo) -> None:
         ({"chroma": "sharp"}, r"chroma='sharp': must be 'box' or 'lsq'"),
         ({"passes": 0}, r"passes=0"),
         ({"bands": (8,)}, r"bands=\(8,\): must rise from 1 or more to 63"),
-        ({"lean": (257, 0)}, r"lean=\(257, 0\): must be a rate -256..256"),
     ],
 )
 def test_wrong_recipes_are_refused(changes: dict, message: str) -> None:
@@ -297,33 +295,6 @@ def test_wrong_recipes_are_refused(changes: dict, message: str) -> None:
     assert recipe.field == NO_FIELD
     with pytest.raises(ValueError, match=message):
         replace(recipe, **changes)
-
-
-@pytest.mark.parametrize(("shape", "low"), [((40, 51), 7), ((333, 517), 2)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_activity_is_the_mean_logarithm_of_variances(photo, shape: tuple[int, int], low: int, channels: int) -> None:
-    image = np.ascontiguousarray(photo[: shape[0], : shape[1], 0] if channels == 1 else photo[: shape[0], : shape[1]])
-    luma = image.astype(int) if channels == 1 else image.astype(int) @ [77, 150, 29] >> 8
-    rows, columns = (side // 8 for side in shape)
-    blocks = luma[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
-    every = 1 if rows * columns < 2048 else 2  # larger pictures are judged by some of their blocks
-    want = 256 * np.log2(blocks[::every, ::every].var((2, 3)) + 5).mean()
-    assert abs(activity(image) - want) < 3
-    assert activity(image[:7]) is None
-
-
-def test_busy_pictures_have_coarser_steps_whose_errors_cost_the_same(photo) -> None:
-    recipe = replace(load_recipe("psnr", 60), lean=(64, activity(photo)))
-    assert (recipe.leaning(photo).steps == recipe.steps).all()
-    busier, calmer = (replace(recipe, lean=(64, recipe.lean[1] + by)).leaning(photo) for by in (-400, 400))
-    for leaning, octaves in ((busier, 100 / 256), (calmer, -100 / 256)):
-        assert np.abs(leaning.steps - recipe.steps * 2**octaves).max() < 0.8
-        same = leaning.weights / leaning.steps.astype(float) ** 2 * recipe.steps.astype(float) ** 2
-        np.testing.assert_allclose(same, recipe.weights, rtol=0.02)
-        assert leaning.leaning(photo) is leaning
-    farthest = replace(recipe, lean=(256, 0)).leaning(photo)
-    assert np.abs(farthest.steps - recipe.steps * 2**0.5).max() < 0.8
-    assert encode_tuned(photo, recipe) == encode_tuned(photo, replace(recipe, lean=(0, 0)))
 
 
 def test_recipes_between_qualities_lie_between() -> None:

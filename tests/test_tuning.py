@@ -29,7 +29,7 @@ def test_the_shipped_integers_are_what_found_json_makes(tune):
             made = model.make_recipe(entry, d[quality - 1], sampling=sampling)
             np.testing.assert_array_equal(shipped.steps, made.steps)
             np.testing.assert_array_equal(shipped.weights, made.weights)
-            for name in ("field", "chroma", "compensate", "subsampling", "lean"):
+            for name in ("field", "chroma", "compensate", "subsampling"):
                 assert getattr(shipped, name) == getattr(made, name)
 
 

@@ -93,7 +93,6 @@ def stored(tune: Mapping[str, Any], images: Sequence[np.ndarray]) -> dict[str, A
         "quality": qualities,
         **_tables(recipes), **{name: np.stack([getattr(r, name) for r in recipes]) for name in ("rates", "dc_rates")},
         "chroma": one.chroma, "compensate": np.array(one.compensate), "passes": one.passes, "bands": np.array(one.bands),
-        "lean": np.array(one.lean),
     }  # fmt: skip
     for sampling in SAMPLINGS[1:]:
         own = _tables([make_recipe(tune, d, sampling=sampling) for d in sampled(tune, sampling)["d"]])

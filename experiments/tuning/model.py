@@ -31,8 +31,6 @@ error of one reaches, and so many times coarser, under the root, are the steps f
 
 CHROMA = "bc", "ba", "bp", "bdc", "rc", "ra", "rdc", "c_t", "ca_t", "mc", "mce", "mc_t", "mcdc"
 """Numbers that may differ between samplings."""
-_COMMON = 1550
-"""`activity` of the mean training picture: it has the steps of all."""
 _CALM = 1.5
 """A picture whose mean log2 of c / (c + variances) is minus this has the field of all."""
 
@@ -119,7 +117,5 @@ def make_recipe(
     others: dict[str, Any] = {} if field is None else {"field": field}
     if "kb" in n:
         others["compensate"] = round(256 * 0.476 * n["kb"]), round(256 * 0.229 * n["kr"])
-    if "lean" in n:
-        others["lean"] = round(256 * n["lean"]), _COMMON
     others |= {"chroma": tune["chroma"], "passes": tune["passes"], "subsampling": sampling}
     return Recipe.from_floats(steps, weights, rates, dc_rates, **others)

@@ -188,7 +188,6 @@ def encode_recipes(
         return run_parallel(_attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)
     from .tuned.device import quantise_batch
 
-    recipes = [r.leaning(np.ascontiguousarray(image)) for r, image in zip(recipes, images, strict=True)]
     shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
     frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
     pending: list[Any] = [None] * len(images)

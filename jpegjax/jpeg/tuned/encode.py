@@ -100,7 +100,6 @@ def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = Enc
     the two processes makes the smaller file. ValueError for CMYK.
     """
     image = np.ascontiguousarray(image)
-    recipe = recipe.leaning(image)
     frame = tuned_frame(image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1, recipe, options)
     return write_tuned(tuned_planes(image, frame, recipe), frame, recipe, options)
 

@@ -20,7 +20,6 @@ from ...annex_k import (
     STANDARD_DC_CHROMA,
     STANDARD_DC_LUMA,
 )
-from ...kernels.tuned.activity import activity
 from ...kernels.tuned.network import Network
 from ...types import HuffmanSpec
 
@@ -34,10 +33,6 @@ NO_FIELD = (0, 234, 64, 0, 0, 0, 0, 0, 0)
 _LARGEST = {"steps": 255, "weights": 8191, "rates": 65_535, "dc_rates": 65_535}
 TABLES = {"steps": (3, 64), "weights": (3, 64), "rates": (2, 256), "dc_rates": (2, 12)}
 """Shapes of a recipe's tables; luma comes first in each."""
-NO_LEAN = (0, 0)
-"""`Recipe.lean` of steps that are the same for all pictures."""
-_MOST_LEAN = 128  # half an octave of steps
-_SCALES = np.floor(2 ** (15 + np.arange(-_MOST_LEAN, _MOST_LEAN + 1) / 256) + 0.5).astype(np.int64)
 _UNSEEN_BITS = 16
 _LEARNED = ("ssimulacra2",)
 """Tunes whose field the network takes part in."""
@@ -75,7 +70,6 @@ class Recipe:
         lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each band
         of luma that the trellis takes to be coded by itself in progressive files, rising to 63. network: what it adds to
         the field where that has a power, None for nothing. dering: let samples of luma at the range's ends overshoot.
-        lean: (rate, middle), how steps follow `activity`: 256 octaves of steps per octave of variance, and where none.
     """
 
     steps: np.ndarray
@@ -90,7 +84,6 @@ class Recipe:
     bands: tuple[int, ...] = (2, 9, 63)
     network: Network | None = None
     dering: bool = True
-    lean: tuple[int, int] = NO_LEAN
 
     def __post_init__(self) -> None:
         for name, shape in TABLES.items():
@@ -121,9 +114,6 @@ class Recipe:
             raise ValueError(f"bands={self.bands!r}: must rise from 1 or more to 63")
         if self.passes < 1:
             raise ValueError(f"passes={self.passes}: must be at least 1")
-        object.__setattr__(self, "lean", tuple(int(x) for x in self.lean))
-        if len(self.lean) != 2 or not (-256 <= self.lean[0] <= 256 and 0 <= self.lean[1] <= 4096):
-            raise ValueError(f"lean={self.lean!r}: must be a rate -256..256 and a middle 0..4096")
 
     @classmethod
     def from_floats(cls, steps: Any, weights: Any, rates: Any = None, dc_rates: Any = None, **others: Any) -> Recipe:
@@ -145,29 +135,6 @@ class Recipe:
     def strengthened(self, factor: float) -> Recipe:
         """This recipe with errors that cost so many times as much: larger files by the same tables."""
         return replace(self, weights=np.minimum(np.rint(self.weights * factor), _LARGEST["weights"]).astype(np.uint16))
-
-    def leaning(self, image: np.ndarray) -> Recipe:
-        """This recipe for a picture: coarser steps where it is busier than most, finer where calmer; errors cost the same.
-
-        image: uint8 [H, W] or [H, W, 3].
-        """
-        rate, middle = self.lean
-        found = activity(image) if rate else None
-        if found is None:
-            return self
-        octaves = min(max(rate * (found - middle) >> 8, -_MOST_LEAN), _MOST_LEAN)
-        exact = self.steps.astype(np.int64) * int(_SCALES[octaves + _MOST_LEAN]) >> 7
-        steps = np.clip(_dithered(exact), 1, 255)
-        weights = (
-            self.weights.astype(np.int64) * steps**2 + self.steps.astype(np.int64) ** 2 // 2
-        ) // self.steps.astype(np.int64) ** 2
-        return replace(self, steps=steps, weights=np.minimum(weights, _LARGEST["weights"]), lean=NO_LEAN)
-
-
-def _dithered(exact: np.ndarray) -> np.ndarray:
-    """Integers of steps [3, 64] in 1/256, that change one by one, not all where the fraction is ½."""
-    rounded: np.ndarray = (exact + 64 + np.arange(192).reshape(3, 64) * 79 % 128) >> 8
-    return rounded
 
 
 _U, _V = np.meshgrid(np.arange(8), np.arange(8))
@@ -250,15 +217,15 @@ def load_recipe(tune: str, quality: float, sampling: str = "4:2:0") -> Recipe:
         return (blend(name) + 128) >> 8
 
     exact = blend("steps")
-    steps = _dithered(exact)  # what rounding does to one must not change what its errors cost
+    # steps change one by one, not all where part is ½; what rounding does to one must not change what its errors cost
+    steps = (exact + 64 + np.arange(192).reshape(3, 64) * 79 % 128) >> 8
     weights = np.minimum(between("weights") * (256 * steps) ** 2 // exact**2, _LARGEST["weights"])
     recipe = Recipe(
         steps, weights, between("rates"), between("dc_rates"), tuple(between("field").tolist()),
         str(stored["chroma"]), tuple(stored["compensate"].tolist()), int(stored["passes"]), sampling,
         network=load_network() if tune in _LEARNED else None,
     )  # fmt: skip
-    others: dict[str, Any] = {name: tuple(stored[name].tolist()) for name in ("bands", "lean") if name in stored}
-    return replace(recipe, **others) if others else recipe
+    return replace(recipe, bands=tuple(stored["bands"].tolist())) if "bands" in stored else recipe
 
 
 @lru_cache(maxsize=1)
