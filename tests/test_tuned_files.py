@@ -179,7 +179,7 @@ def test_least_squares_chroma_is_the_specified_filter(height: int, width: int, c
 
 @pytest.mark.parametrize("tune", [True, "psnr"])
 def test_saturated_edges_show_no_third_colour(tune: str | bool) -> None:
-    """Thin red on blue: what rings is clamped to green that neither has. Before samples were held, 11 and 12 of it in the mean."""
+    """Thin red on blue: what rings is clamped to green that neither has. Unheld, 11 and 12 of it in the mean."""
     image = np.zeros((96, 160, 3), np.uint8)
     image[..., 2] = 255
     for x in range(5, 150, 7):

@@ -191,7 +191,7 @@ def _transposed(recipe: Recipe) -> Recipe:
 
 @lru_cache(maxsize=256)
 def load_recipe(tune: str, quality: float, sampling: str = "4:2:0") -> Recipe:
-    """The shipped recipe of a tune ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "all") at a quality 1..100, fractions in 1/256.
+    """The shipped recipe of a tune (its name, "all" for True) at a quality 1..100, fractions in 1/256.
 
     Between the qualities that the data hold, steps, weights, rates and field are interpolated in integers. sampling: one of
     SAMPLINGS or "4:4:0".
