@@ -95,10 +95,12 @@ def encode(
         quality: IJG quality 1..100, or two of them for luma and chroma. It scales the tables of T.81 Annex K, as
             cjpeg -quality 75,60 does.
             "keep" takes tables and sampling of the file `like`, as Pillow's does.
-        subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2. Also "2x2,1x1,1x1", or
-            three pairs (h, v), 1..4 each, or Pillow's 0, 1, 2 for the first three. None is "4:2:0" for RGB and "4:4:4" for
-            CMYK, where C takes the first factors and K 1x1. Grey keeps the first factors in its header, where they mean
-            nothing. "keep" is that of `like`.
+        subsampling: Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, cjpeg's 2x2, or auto. Also "2x2,1x1,1x1", or
+            three pairs (h, v), 1..4 each, or Pillow's 0, 1, 2 for the first three. None is "4:2:0" for RGB, with tune "auto", and
+            "4:4:4" for CMYK, where C takes the first factors and K 1x1. Grey keeps the first factors in its header, where
+            they mean nothing. "auto" is 4:4:4 for pictures, such as coloured text, whose chroma has more detail than their
+            quality may lose, else 4:2:0; pictures that are to reach a target are judged as at quality 75. "keep" is that of
+            `like`.
         qtables: One to four quantisation tables in place of quality's, used as they are. Each 64 steps 1..65,535 in
             natural order; component i takes table min(i, last). Steps above 255 make the file extended sequential.
             "keep" takes those of `like`.
@@ -123,7 +125,7 @@ def encode(
             of metrics, of photographs and of text, screens and charts. "ssimulacra2", "butteraugli", "psnr" or "ms-ssim"
             for that one, the last two at the others' expense. A quality keeps its meaning in the tune's own metric, in
             SSIMULACRA2 and Butteraugli where the eye is meant. Own tables, trellis quantisation, the best scans;
-            subsampling None is the tune's choice. Grey and RGB of 8 bits.
+            subsampling None is "auto". Grey and RGB of 8 bits.
         dering: Let black and white overshoot, which decoders clamp, so that edges on them ring less. Luma's samples of 0 and
             255 move up to 96 beyond the range where that suits the tables: at equal SSIMULACRA2 a quarter of a text page's
             bytes; pictures without such samples keep their bytes. None is on with tune, else off. Grey and YCbCr of 8 bits.

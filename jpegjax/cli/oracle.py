@@ -32,7 +32,7 @@ def turbo_encode(image: np.ndarray, options: EncodeOptions) -> bytes | None:
     """libjpeg-turbo's file of an image; None where Pillow has no way to ask for the process or the sampling."""
     rgb_sampled = options.color is ColorSpace.RGB and options.subsampling not in (None, ((1, 1),) * 3)
     long_xmp = len(options.metadata.xmp or b"") > _XMP
-    if options.lossless or options.arithmetic or options.qslots or rgb_sampled or long_xmp:
+    if options.picks_sampling or options.lossless or options.arithmetic or options.qslots or rgb_sampled or long_xmp:
         return None
     settings: dict = {"optimize": options.optimize, "progressive": options.progressive}
     if options.color is ColorSpace.RGB:

@@ -35,7 +35,9 @@ _PARTS = {
 }
 _LOSSY = {
     "quality": _setting("quality", allowed="1..100, or a pair of them"),
-    "subsampling": _setting("subsampling", allowed=f"{', '.join(SUBSAMPLING)}, cjpeg's HxV; 4:2:0 by default"),
+    "subsampling": _setting(
+        "subsampling", allowed=f"{', '.join(SUBSAMPLING)}, cjpeg's HxV, auto; 4:2:0 by default, tuned auto"
+    ),
     "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
     **_PARTS,
     "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),

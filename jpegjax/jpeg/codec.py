@@ -80,6 +80,15 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
 
     Lossless ones are the host's on every engine. stop: once one has failed, others may be left out, as None.
     """
+    if options.picks_sampling:
+        from .tuned.sampling import each_sampled
+
+        return each_sampled(images, options, lambda some, fixed: _encode(some, fixed, engine, device, stop))
+    return _encode(images, options, engine, device, stop)
+
+
+def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
+    """`encode` in the sampling that the options have."""
     if len(images) == 1:
         coder = _plain_coder(images[0].shape, options)
         if coder is not None and pick(engine, device) == "host":

@@ -310,6 +310,15 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     one another. ValueError where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as
     for `codec.encode`.
     """
+    if options.picks_sampling:
+        from .tuned.sampling import each_sampled
+
+        return each_sampled(images, options, lambda some, fixed: _encode_all(some, fixed, engine, device, stop))
+    return _encode_all(images, options, engine, device, stop)
+
+
+def _encode_all(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
+    """`encode` in the sampling that the options have."""
     plain = replace(options, target_bytes=None, target_metric=None)
     pictures = [_Picture(image, options) for image in images]
     for picture in pictures:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from ..types import ColorSpace
 
 __all__ = [
-    "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
+    "AUTO", "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
     "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind",
     "Mode", "Rotation", "StreamType", "TargetMetric", "Thumbnail", "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
@@ -78,6 +78,8 @@ TRAILERS: tuple[Trailers, ...] = get_args(Trailers)
 
 SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2), "4:4:0": (1, 2), "4:1:1": (4, 1), "4:1:0": (4, 2)}
 """Sampling factors (h, v) of luma, chroma's being (1, 1)."""
+AUTO = "auto"
+"""The sampling that fits each picture."""
 MAX_SIDE = 65_535
 """Pixels a side that a frame header can say."""
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})

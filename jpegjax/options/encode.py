@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Component, Frame, Process
 from .checks import Option, check_flag, check_int, check_options, choice, integer
-from .choices import MODES, SUBSAMPLING
+from .choices import AUTO, MODES, SUBSAMPLING
 from .groups import NO_METADATA, NO_RESTART, Metadata, Restart
 from .parse import (
     parse_color,
@@ -33,7 +33,7 @@ Scans = Annotated[
 class EncodeOptions:
     """How files are made. `api.encode` tells it at length; here each value is in the one form that the engines read.
 
-    quality: int, or (luma, chroma) where they differ. subsampling: three pairs (h, v), or None for the default.
+    quality: int, or (luma, chroma) where they differ. subsampling: three pairs (h, v), AUTO, or None for the default.
     qtables: uint16 [64] each. color: a ColorSpace, or None for the picture's usual. progressive: None only with tune.
     dering: a bool once it is made.
     scans: `types.Scan`s. precision: None only for lossless files whose images tell.
@@ -45,8 +45,8 @@ class EncodeOptions:
     subsampling: Annotated[
         Any,
         Option(
-            "Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, or cjpeg's 2x2.",
-            lambda _, s: parse_subsampling(s, _ANY_BLOCKS),
+            "Chroma sampling: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, cjpeg's 2x2, or auto.",
+            lambda _, s: s if isinstance(s, str) and s == AUTO else parse_subsampling(s, _ANY_BLOCKS),
         ),
     ] = None
     qtables: Annotated[
@@ -112,6 +112,8 @@ class EncodeOptions:
             self._check_lossless()
         else:
             self._check_lossy()
+        if self.subsampling == AUTO:
+            self._check_auto()
         if self.scans is not None:
             self._put("progressive", is_progressive(self.scans))
         if self.target_bytes is not None or self.target_metric is not None:
@@ -132,7 +134,20 @@ class EncodeOptions:
                 raise ValueError(f"{name}: tuned files have none; leave it or tune out")
         if self.color in (ColorSpace.RGB, ColorSpace.CMYK):
             raise ValueError(f"color: tuned files are grey or YCbCr, not {self.color.value}")
-        self._put("subsampling", self.subsampling and parse_subsampling(self.subsampling))
+        if self.subsampling != AUTO:
+            self._put("subsampling", self.subsampling and parse_subsampling(self.subsampling))
+
+    def _check_auto(self) -> None:
+        refused = {"lossless": self.lossless, "streamtype": self.streamtype == 1, "precision": self.precision == 12}
+        for name, given in {**refused, "color": self.color in (ColorSpace.RGB, ColorSpace.CMYK)}.items():
+            if given:
+                value = getattr(self, name)
+                raise ValueError(f"subsampling='auto': for YCbCr of 8 bits, of a picture; not with {name}={value!r}")
+
+    @property
+    def picks_sampling(self) -> bool:
+        """Whether each picture is to have the sampling that fits it."""
+        return self.subsampling == AUTO or (bool(self.tune) and self.subsampling is None)
 
     def _check_lossy(self) -> None:
         if self.dering and self.precision != 8:
@@ -157,7 +172,7 @@ class EncodeOptions:
         for name, value in {**others, "restart_blocks": self.restart.blocks}.items():
             if value is not None and value is not False and value != 0:
                 raise ValueError(f"{name}: lossless files have none; restarts go by restart_rows")
-        if self.subsampling is not None and set(self.subsampling) != {(1, 1)}:
+        if self.subsampling not in (None, AUTO) and set(self.subsampling) != {(1, 1)}:
             raise ValueError(f"subsampling={self.subsampling!r}: lossless files are written as 4:4:4")
         if self.color is ColorSpace.YCBCR:
             raise ValueError("color: lossless files are written as grey, RGB or CMYK, not YCbCr")

@@ -49,7 +49,7 @@ def encode(
     model: Model = None,
     subsampling: Annotated[
         str | None,
-        typer.Option("--subsampling", "--sample", help=said("subsampling", "[default: 4:2:0]")),
+        typer.Option("--subsampling", "--sample", help=said("subsampling", "[default: 4:2:0; tuned, auto]")),
     ] = None,
     optimize: Optimize = False,
     tune: Tune = None,

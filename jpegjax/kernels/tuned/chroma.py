@@ -34,21 +34,22 @@ def _clipped(x):
     return maximum(minimum(x, constant(x, 255)), constant(x, 0)).truncate(8)
 
 
-def _held(x, lows, highs):
-    """int16 samples x at most a margin out of the range of what addresses hold, uint8 each."""
-    low = reduce(minimum, [load(at, 16, 8).zero_extend(16) for at in lows])
-    high = reduce(maximum, [load(at, 16, 8).zero_extend(16) for at in highs])
+def _held(x, ranges):
+    """int16 samples x at most a margin out of the range of what stands at these addresses: 16 least samples, 16 greatest."""
+    low = reduce(minimum, [load(at, 16, 8).zero_extend(16) for at in ranges])
+    high = reduce(maximum, [load(at + 16, 16, 8).zero_extend(16) for at in ranges])
     margin = maximum(constant(low, _CONTRAST) - (high - low), constant(low, 0))
     return maximum(minimum(x, high + margin), low - margin)
 
 
 @vectorized
-def _fit_16(row, out, low, high):
-    """32 samples, and 6 on each side, to 16 int16 of scale 64, and the range of the four that each is shown at, uint8."""
+def _fit_16(row, out, behind):
+    """32 samples, and 6 on each side, to 16 int16 of scale 64, and so far behind them the range of the four that each is
+    shown at: 16 least samples, 16 greatest."""
     total = zero(row, 16, 16)
     a, b, c, d = (load(row + i, 32, 8).bitcast(16) & 255 for i in (-1, 0, 1, 2))
-    store(low, minimum(minimum(a, b), minimum(c, d)).truncate(8))
-    store(high, maximum(maximum(a, b), maximum(c, d)).truncate(8))
+    store(out + behind, minimum(minimum(a, b), minimum(c, d)).truncate(8))
+    store(out + behind + 16, maximum(maximum(a, b), maximum(c, d)).truncate(8))
     for i, tap in enumerate(_TAPS):
         left, right = load(row - 2 * i, 32, 8).bitcast(16) & 255, load(row + 2 * i, 32, 8).bitcast(16)
         total = total + (left + right.shift_right_logical(8)) * tap
@@ -56,30 +57,32 @@ def _fit_16(row, out, low, high):
 
 
 @vectorized
-def _round_16(row, low, high, out):
+def _round_16(row, behind, out):
     """16 int16 of scale 64 to samples."""
-    store(out, _clipped(_held((load(row, 16, 16) + 32) >> 6, (low,), (high,))))
+    store(out, _clipped(_held((load(row, 16, 16) + 32) >> 6, [row + behind])))
 
 
 @vectorized
-def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, l0, l1, l2, l3, h0, h1, h2, h3, out):
-    """16 columns of eight rows of scale 64, a0 and b0 the nearest above and below, to samples; l and h: ranges in four rows."""
+def _fit_down_16(a0, b0, a1, b1, a2, b2, a3, b3, above, below, behind, out):
+    """16 columns of eight rows of scale 64, a0 and b0 the nearest above and below, to samples.
+
+    above, below: the rows next to these two; ranges stand `behind` in all four.
+    """
     total = zero(out, 8, 32), zero(out, 8, 32)
     for a, b, tap in zip((a0, a1, a2, a3), (b0, b1, b2, b3), _TAPS, strict=True):
         total = plus(total, dot(pairs(load(a, 16, 16), load(b, 16, 16)), tap, tap))
-    store(out, _clipped(_held(descaled(plus(total, 2048), 12), (l0, l1, l2, l3), (h0, h1, h2, h3))))
+    store(out, _clipped(_held(descaled(plus(total, 2048), 12), [at + behind for at in (above, a0, b0, below)])))
 
 
 @kernel
 def _fit_rows(plane, height, width, out, columns, middle, down):
-    """`fit_plane`. middle: uint8 [rows, bytes], a row of `columns` int16 and their least and greatest samples, or all rows
-    where `down`."""
+    """`fit_plane`. middle: uint8 [rows, bytes], a row of `columns` int16 and behind them the ranges of `_fit_16`, or all
+    rows where `down`."""
     stride, span, out_stride = plane.shape[1], middle.shape[1], out.shape[1]
     source, halves, target = np.int64(plane.ctypes.data), np.int64(middle.ctypes.data), np.int64(out.ctypes.data)
     line = np.empty(2 * columns + 192, np.uint8)
     before = np.int64(line.ctypes.data)
-    samples, size = before + 32, span // 4
-    low, high = 2 * size, 3 * size
+    samples, behind = before + 32, span // 2
     for row in range(height):
         here, half = source + row * stride, halves + row * span if down else halves
         for i in range(32):
@@ -87,10 +90,10 @@ def _fit_rows(plane, height, width, out, columns, middle, down):
         copy_bytes(samples, here, width)
         extend_row(samples, width, 2 * columns + 32)
         for x in range(0, columns, 16):
-            _fit_16(samples + 2 * x, half + 2 * x, half + low + x, half + high + x)
+            _fit_16(samples + 2 * x, half + 2 * x, behind)
         if not down:
             for x in range(0, columns, 16):
-                _round_16(half + 2 * x, half + low + x, half + high + x, target + row * out_stride + x)
+                _round_16(half + 2 * x, behind, target + row * out_stride + x)
     if not down:
         return
     last = height - 1
@@ -103,10 +106,9 @@ def _fit_rows(plane, height, width, out, columns, middle, down):
         above, below = halves + max(r - 1, 0) * span, halves + min(r + 2, last) * span
         to = target + row * out_stride
         for x in range(0, columns, 16):
-            at, lo, hi = 2 * x, low + x, high + x
+            at = 2 * x
             _fit_down_16(
-                a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, above + lo, a0 + lo, b0 + lo,
-                below + lo, above + hi, a0 + hi, b0 + hi, below + hi, to + x,
+                a0 + at, b0 + at, a1 + at, b1 + at, a2 + at, b2 + at, a3 + at, b3 + at, above + at, below + at, behind, to + x
             )  # fmt: skip
 
 
