@@ -110,7 +110,9 @@ def measured(given: tuple[Picture, Sequence[peers.Encoder]]) -> Curves:
 def _measure_all(found: list[Picture], encoders: Sequence[peers.Encoder], jobs: int) -> list[Curves]:
     """As `measured`, a picture a process; a line on each."""
     curves, start = [], time.perf_counter()
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT.with_name("xla")))  # SSIMULACRA2's programs, for the processes
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(KEPT.with_name("xla"))
+    )  # SSIMULACRA2's programs, for the processes
     context = multiprocessing.get_context("spawn")
     with context.Pool(jobs) as pool:
         for picture, one in zip(found, pool.imap(measured, [(p, encoders) for p in found]), strict=True):
