@@ -110,9 +110,8 @@ def measured(given: tuple[Picture, Sequence[peers.Encoder]]) -> Curves:
 def _measure_all(found: list[Picture], encoders: Sequence[peers.Encoder], jobs: int) -> list[Curves]:
     """As `measured`, a picture a process; a line on each."""
     curves, start = [], time.perf_counter()
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(KEPT.with_name("xla"))
-    )  # SSIMULACRA2's programs, for the processes
+    # the processes compile SSIMULACRA2 once and for all
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT.with_name("xla")))
     context = multiprocessing.get_context("spawn")
     with context.Pool(jobs) as pool:
         for picture, one in zip(found, pool.imap(measured, [(p, encoders) for p in found]), strict=True):
@@ -182,10 +181,10 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = {label: tune for label, tune in known.items() if arguments.tune is None or str(tune) in arguments.tune}
     encoders = peers.line_up(arguments.sampling, chosen)
+    about = {**describe(), "command": shlex.join(["python", "-m", "experiments.tuning.panel_evaluate", *sys.argv[1:]])}
     versions = {peer: peers.version(peer) for peer in peers.PEERS}
     found = evaluate(picture_set(arguments.which, arguments.pictures), encoders, arguments.jobs)
-    command = shlex.join(["python", "-m", "experiments.tuning.panel_evaluate", *sys.argv[1:]])
-    whole = {**describe(), "command": command, "peers": versions, "set": arguments.which, **found}
+    whole = {**about, "peers": versions, "set": arguments.which, **found}
     sampling = f"-{arguments.sampling.replace(':', '')}" if arguments.sampling else ""
     path = arguments.to / f"panel-{arguments.which}{sampling}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
