@@ -91,7 +91,7 @@ def test_what_changes_is_what_decoders_clamp(seed: int, largest: int) -> None:
 
 
 def test_projection_comes_nearer_to_what_the_steps_can_express() -> None:
-    """Quantised by the same steps and clamped, a page comes back with less than half its squared error, in as many levels."""
+    """Quantised by the same steps and clamped, a page comes back with a third of its squared error, in 3 % more levels."""
     steps = (16 + 3 * np.add.outer(np.arange(8), np.arange(8))).reshape(64).astype(np.uint16)
     plane = page()[..., 0]
     samples, raw = transformed(plane, 18, 25)
@@ -105,7 +105,7 @@ def test_projection_comes_nearer_to_what_the_steps_can_express() -> None:
     error, count = coded(raw)
     dering(samples, raw, steps, ROUNDED)
     better, fewer = coded(raw)
-    assert better < error / 2 and fewer < 1.02 * count
+    assert better < 0.4 * error and fewer < 1.05 * count
 
 
 def test_unclamped_inverse_is_the_inverse_before_its_clamp() -> None:

@@ -55,7 +55,9 @@ def test_tuned_files_are_much_smaller_than_plain_ones_of_equal_quality(photo, tu
         target = measured(tune, image, plain)
         assert qualities[0] < target < qualities[-1]
         size = np.exp(np.interp(target, qualities, np.log(sizes)))
-        assert size < {"psnr": 0.8, "ms-ssim": 0.92, "ssimulacra2": 0.87, "butteraugli": 0.87, True: 0.87}[tune] * len(plain)
+        assert size < {"psnr": 0.8, "ms-ssim": 0.92, "ssimulacra2": 0.87, "butteraugli": 0.87, True: 0.87}[tune] * len(
+            plain
+        )
 
 
 def test_false_is_no_tune(photo) -> None:

@@ -23,7 +23,12 @@ from benchmarks.machine import describe
 from . import pictures, scores
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-TUNES: dict[str, Any] = {"psnr": "psnr", "ms-ssim": "ms-ssim", "ssimulacra2": "ssimulacra2", "butteraugli": "butteraugli"}
+TUNES: dict[str, Any] = {
+    "psnr": "psnr",
+    "ms-ssim": "ms-ssim",
+    "ssimulacra2": "ssimulacra2",
+    "butteraugli": "butteraugli",
+}
 TUNES["True"] = True
 QUALITIES = (14, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 97, 99)
 VALIDATION = 40

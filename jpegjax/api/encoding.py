@@ -127,8 +127,8 @@ def encode(
             SSIMULACRA2 and Butteraugli where the eye is meant. Own tables, trellis quantisation, the best scans;
             subsampling None is "auto". Grey and RGB of 8 bits.
         dering: Let black and white overshoot, which decoders clamp, so that edges on them ring less. Luma's samples of 0 and
-            255 move up to 96 beyond the range where that suits the tables: at equal SSIMULACRA2 a quarter of a text page's
-            bytes; pictures without such samples keep their bytes. None is on with tune, else off. Grey and YCbCr of 8 bits.
+            255 move up to 96 beyond the range where that suits the tables: a third fewer bytes for pages of text at equal
+            SSIMULACRA2; pictures without such samples keep their bytes. None is on with tune, else off. Grey and YCbCr of 8 bits.
         target_bytes: The largest file of at most so many bytes. Found within 1 %; quality then does not count.
         target_metric: The smallest file that reaches a value of a metric. ("ssimulacra2", 80), or "psnr", "psnr-hvs-m",
             "ssim", "ms-ssim" or "haarpsi" as `jpegjax.metrics` has them; ("butteraugli", 1.5): at most that distance, by

@@ -1,11 +1,13 @@
 """Overshoot at the range's ends: samples of 0 and 255 may go beyond them where that saves bits, since decoders clamp.
 
-    samples, 8·DCT ──▶ blocks with samples at an end and others ──▶ 4 × (quantise, invert, project, transform) ──▶ 8·DCT
+    samples, 8·DCT ──▶ blocks with samples at an end and others ──▶ 3 × (quantise, invert, project, transform) ──▶ 8·DCT
 
 Hard edges against white or black ring once high frequencies are quantised. What rings beyond the range is clamped away, so
 a block may be replaced by any other that differs only there. This one is found by projections in turn (Youla 1978): onto
 the blocks that the steps can express, with small levels dropped as the trellis does, and back onto those that decode
-alike, each time by 7/4 of the way. The idea is mozjpeg's, which draws a smooth bump over such runs of samples instead.
+alike, each time by 7/4 of the way. They start with all such samples half a mean step beyond the end, out of reach of what
+rings. The idea is mozjpeg's, which draws a smooth bump over such runs of samples instead (measured alone and as the start of
+the projections: neither is better than this).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from ...run.memory import address
 from ...simd import (
     Int,
+    Vec,
     bitcast_mask,
     constant,
     join,
@@ -38,7 +41,8 @@ __all__ = ["CHOSEN", "ROUNDED", "dering", "deringed_strip", "deringer"]
 
 ROUNDED, CHOSEN = 4, 5
 """Zones of levels that are rounded, and of those that the trellis chooses."""
-_TURNS = 4
+_TURNS = 3
+_START = 48
 _MOST = 96
 """How far samples go beyond the range: -384..639 is what decoders' tables hold, and 8·DCT stays in int16."""
 _LEVELS = 1023
@@ -49,15 +53,16 @@ def _deringer(steps: bytes, zone: int) -> np.ndarray:
     wide = np.frombuffer(steps, np.uint16).astype(np.int64)
     passing = wide.copy()
     passing[0] = 1
-    each = zone * passing, passing, 8 * _LEVELS * wide
+    each = zone * passing, passing, 8 * _LEVELS * wide, np.full(64, min(wide.sum() // 128, _START))
     rows = np.stack([np.minimum(row, 32_767).astype(np.int16).reshape(8, 8) for row in each], 1)
     divisors = quantiser(passing.astype(np.uint16)).view(np.int16)
     return np.ascontiguousarray(np.concatenate([divisors, np.concatenate([rows, rows], 2)], 1))
 
 
 def deringer(steps: np.ndarray, zone: int) -> np.ndarray:
-    """int16 [8, 6, 16] of steps uint16 [64], natural order: by row of coefficients a `quantiser` (3), what falls to 0, the
-    steps, and the largest 8·DCT. DC is only rounded on the way: its step here is 1. zone: as for `dering`."""
+    """int16 [8, 7, 16] of steps uint16 [64], natural order: by row of coefficients a `quantiser` (3), what falls to 0, the
+    steps, the largest 8·DCT, and where samples start. DC is only rounded on the way: its step here is 1. zone: as for
+    `dering`."""
     return _deringer(np.ascontiguousarray(steps, np.uint16).tobytes(), zone)
 
 
@@ -73,6 +78,12 @@ def _ends(samples, stride) -> Int:
     return bitcast_mask(some) | bitcast_mask(high) << 16 | bitcast_mask(low) << 32
 
 
+def _moved(raw: list[Vec], beyond: list[Vec]) -> list[Vec]:
+    """8·DCT of samples that are so much beyond those of raw. Apart, so that no sum leaves int16."""
+    change = fdct_1d(transposed(fdct_1d(transposed([row + 128 for row in beyond]), 11)), 15)
+    return [a + b for a, b in zip(raw, change, strict=True)]
+
+
 @vectorized
 def _project_pair(samples0, samples1, stride, raw0, raw1, table):
     """New 8·DCT of two blocks, int16 [64] at raw0 and raw1; what would not fit levels stays as it was."""
@@ -81,11 +92,13 @@ def _project_pair(samples0, samples1, stride, raw0, raw1, table):
     first = [join(load(raw0 + 16 * v, 8, 16), load(raw1 + 16 * v, 8, 16)) for v in range(8)]
     none = constant(x[0], 0)
     high, low = [row.compare("==", 255) for row in x], [row.compare("==", 0) for row in x]
-    beyond, y = [none] * 8, first
+    start = load(table + 192, 16, 16)
+    beyond = [select(up, start, select(down, -start, none)) for up, down in zip(high, low, strict=True)]
+    y = _moved(first, beyond)
     for _ in range(_TURNS):
         levels = []
         for v in range(8):
-            corr, recip, scale, dead, step = (load(table + (192 * v + 32 * i), 16, 16) for i in range(5))
+            corr, recip, scale, dead, step = (load(table + (224 * v + 32 * i), 16, 16) for i in range(5))
             size = y[v].abs()
             level = mulhi_u(mulhi_u(size + corr, recip), scale)
             levels.append(with_sign(select(size.compare("<", dead), none, level), y[v]) * step)
@@ -95,11 +108,10 @@ def _project_pair(samples0, samples1, stride, raw0, raw1, table):
             moved = beyond[i] + (((seen[i] + 128 - now) * 7 + 2) >> 2)
             up, down = maximum(minimum(moved, _MOST), 0), minimum(maximum(moved, -_MOST), 0)
             beyond[i] = select(high[i], up, select(low[i], down, none))
-        change = fdct_1d(transposed(fdct_1d(transposed([row + 128 for row in beyond]), 11)), 15)
-        y = [a + b for a, b in zip(first, change, strict=True)]
+        y = _moved(first, beyond)
     bad = none
     for v in range(8):
-        bad = bad | y[v].abs().compare(">", load(table + (192 * v + 160), 16, 16)).sign_extend(16)
+        bad = bad | y[v].abs().compare(">", load(table + (224 * v + 160), 16, 16)).sign_extend(16)
     for apart in (1, 2, 4):
         bad = bad | bad.shuffle([lane ^ apart for lane in range(16)])
     for v in range(8):
