@@ -179,6 +179,30 @@ def test_least_squares_chroma_is_the_specified_filter(height: int, width: int, c
         assert contrast > 20 or (held(want, x, down) == np.clip(want, 0, 255)).all()
 
 
+@pytest.mark.parametrize("side", [128, 129])
+def test_tiny_files_have_one_table_for_chroma(photo, side: int) -> None:
+    """By 65 bytes smaller, and as near to the picture as with two."""
+    image = np.ascontiguousarray(photo[60 : 60 + 128, 150 : 150 + side])
+    options = EncodeOptions(tune=True, quality=75, subsampling="4:2:0", progressive=False)
+    data = jpegjax.encode(image, tune=True, quality=75, subsampling="4:2:0", progressive=False)
+    assert len(Image.open(io.BytesIO(data)).quantization) == (2 if side == 128 else 3)
+    apart = encode_tuned(image, load_recipe("all", 75), options)
+    if side == 128:
+        assert 30 < len(apart) - len(data) < 100
+        assert psnr(image, pillow_pixels(data)) > psnr(image, pillow_pixels(apart)) - 0.05
+    else:
+        assert data == apart
+
+
+def test_a_shared_table_is_the_geometric_mean() -> None:
+    recipe = load_recipe("all", 40)
+    shared, (cb, cr) = recipe.sharing(), recipe.steps[1:].astype(float)
+    assert (shared.steps[1] == shared.steps[2]).all() and (shared.steps[0] == recipe.steps[0]).all()
+    assert np.abs(shared.steps[1] - np.sqrt(cb * cr)).max() <= 0.5
+    cost, before = (r.weights[1:] / r.steps[1:].astype(float) ** 2 for r in (shared, recipe))
+    np.testing.assert_allclose(cost, before, atol=0.51 / shared.steps[1].min() ** 2)
+
+
 @pytest.mark.parametrize("tune", [True, "psnr"])
 def test_saturated_edges_show_no_third_colour(tune: str | bool) -> None:
     """Thin red on blue: what rings is clamped to green that neither has. Unheld, 11 and 12 of it in the mean."""

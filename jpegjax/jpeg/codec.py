@@ -188,8 +188,9 @@ def encode_recipes(
 ) -> list[Any]:
     """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
     from .tuned.encode import encode_tuned, write_tuned
-    from .tuned.plan import tuned_frame
+    from .tuned.plan import sized, tuned_frame
 
+    recipes = [sized(recipe, *image.shape[:2]) for image, recipe in zip(images, recipes, strict=True)]
     if not options.dering:
         recipes = [replace(recipe, dering=False) for recipe in recipes]
     if pick(engine, device) == "host":

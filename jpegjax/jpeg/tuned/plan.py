@@ -18,7 +18,7 @@ from ..files import table_slot
 from .rates import Rates, pass_rates
 from .recipe import TABLES, Recipe, load_recipe, recipe_sampling
 
-__all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "chosen_sampling", "pass_share", "tuned_frame"]
+__all__ = ["TINY_PIXELS", "Plan", "chosen_recipe", "chosen_sampling", "pass_share", "sized", "tuned_frame"]
 
 TINY_PIXELS = 1 << 14
 """Up to this, headers make progressive files the larger ones always."""
@@ -41,6 +41,11 @@ def chosen_recipe(options: EncodeOptions, channels: int = 3) -> Recipe:
 def chosen_sampling(options: EncodeOptions, channels: int = 3) -> str:
     """The sampling whose recipe a picture takes; grey ones 4:2:0's."""
     return recipe_sampling(options.subsampling) if options.subsampling and channels == 3 else "4:2:0"
+
+
+def sized(recipe: Recipe, height: int, width: int) -> Recipe:
+    """The recipe for a picture of this size: in tiny files a table of its own for Cr is longer than what it saves."""
+    return recipe.sharing() if height * width <= TINY_PIXELS else recipe
 
 
 def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options: EncodeOptions) -> Frame:

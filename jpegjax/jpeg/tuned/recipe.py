@@ -132,6 +132,17 @@ class Recipe:
             fixed(dc if dc_rates is None else dc_rates, 128, 0, 65_535), **others,
         )  # fmt: skip
 
+    def sharing(self) -> Recipe:
+        """This recipe with one table for Cb and Cr, the geometric mean of theirs, and errors that cost what they did."""
+        own = self.steps[1:].astype(np.int64)
+        square = own[0] * own[1]
+        mean = np.floor(np.sqrt(square)).astype(np.int64)
+        mean += square > mean * (mean + 1)
+        weights = np.minimum((self.weights[1:] * mean**2 + own**2 // 2) // own**2, _LARGEST["weights"])
+        return replace(
+            self, steps=np.stack([self.steps[0], mean, mean]), weights=np.concatenate([self.weights[:1], weights])
+        )
+
     def strengthened(self, factor: float) -> Recipe:
         """This recipe with errors that cost so many times as much: larger files by the same tables."""
         return replace(self, weights=np.minimum(np.rint(self.weights * factor), _LARGEST["weights"]).astype(np.uint16))
