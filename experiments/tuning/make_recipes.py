@@ -31,7 +31,7 @@ MEANING = {"psnr": ("psnr",), "ms-ssim": ("ms_ssim",)} | dict.fromkeys(
 """By tune, the metrics in which files of equal quality are no worse than plain ones, photographs and drawings alike, at the
 median; "all" is tune=True."""
 PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)
-GRID = 0.05, 0.1, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 18))
+GRID = 0.02, 0.07, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 18))
 CROP = 384
 KNOTS = (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97, 100)
 

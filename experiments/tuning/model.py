@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jpegjax.jpeg.tuned.recipe import Recipe
+from jpegjax.jpeg.tuned.recipe import Recipe, load_network
 
 __all__ = ["CHROMA", "FOUND", "Numbers", "found", "make_recipe", "move", "sampled"]
 
@@ -37,7 +37,7 @@ _CALM = 1.5
 
 def found() -> dict[str, Any]:
     """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "passes", "middle": d about which the shape turns, "moves": what
-    gradients add, "d": by quality, "bd_rate_training", "samplings": {sampling: {"numbers": those of chroma that differ from
+    gradients add, "network": whether it takes part in the field, "d": by quality, "bd_rate_training", "samplings": {sampling: {"numbers": those of chroma that differ from
     4:2:0's, "d", "bd_rate_training"}}}."""
     return json.loads(FOUND.read_text())
 
@@ -117,5 +117,7 @@ def make_recipe(
     others: dict[str, Any] = {} if field is None else {"field": field}
     if "kb" in n:
         others["compensate"] = round(256 * 0.476 * n["kb"]), round(256 * 0.229 * n["kr"])
+    if tune.get("network"):
+        others["network"] = load_network()
     others |= {"chroma": tune["chroma"], "passes": tune["passes"], "subsampling": sampling}
     return Recipe.from_floats(steps, weights, rates, dc_rates, **others)
