@@ -12,7 +12,7 @@ from jax import lax
 from ..types import Array
 from .pair import Channel, Size, check_channel, check_pair, extended, flatten, halved, pooled
 
-__all__ = ["gaussian", "gaussian_window", "ms_ssim", "ssim"]
+__all__ = ["gaussian", "ms_ssim", "ssim"]
 
 K1, K2 = 0.01, 0.03
 TAPS, SIGMA = 11, 1.5

@@ -68,7 +68,8 @@ class EncodeOptions:
     scans: Scans = None
     restart: Restart = NO_RESTART
     tune: Annotated[
-        Any, Option("Smaller files, for one measure or all; no longer libjpeg's bytes.", lambda _, t: parse_tune(t))
+        Any,
+        Option("Smaller files; no longer libjpeg's bytes, but every decoder reads them.", lambda _, t: parse_tune(t)),
     ] = None
     dering: Annotated[
         bool | None,
