@@ -37,8 +37,8 @@ _CALM = 1.5
 
 def found() -> dict[str, Any]:
     """By tune: {"numbers": Numbers, "chroma": "lsq" or "box", "passes", "middle": d about which the shape turns, "moves": what
-    gradients add, "network": whether it takes part in the field, "d": by quality, "bd_rate_training", "samplings": {sampling: {"numbers": those of chroma that differ from
-    4:2:0's, "d", "bd_rate_training"}}}."""
+    gradients add, "network": whether it takes part in the field, "d": by quality, "bd_rate_training", "samplings": {sampling:
+    {"numbers": those of chroma that differ from 4:2:0's, "d", "bd_rate_training"}}}."""
     return json.loads(FOUND.read_text())
 
 
