@@ -10,7 +10,7 @@ from pictures import waves
 
 import jpegjax
 from jpegjax.jpeg.tuned.encode import encode_tuned
-from jpegjax.jpeg.tuned.plan import tuned_frame
+from jpegjax.jpeg.tuned.plan import sized, tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_network, load_recipe
 from jpegjax.kernels.tuned import network as host
 from jpegjax.kernels.tuned.field import strength_field
@@ -113,8 +113,11 @@ def test_both_engines_make_the_same_file(shape):
     image = (
         grey if len(shape) == 2 else np.clip(grey[..., None] + random.integers(-20, 20, shape), 0, 255).astype(np.uint8)
     )
-    files = [jpegjax.encode(image, quality=70, tune="ssimulacra2", engine=engine) for engine in ("host", "xla")]
+    files = [
+        jpegjax.encode(image, quality=70, tune="ssimulacra2", subsampling="4:2:0", engine=engine)
+        for engine in ("host", "xla")
+    ]
     assert files[0] == files[1]
-    recipe = load_recipe("ssimulacra2", 70)
+    recipe = sized(load_recipe("ssimulacra2", 70), *shape[:2])
     assert encode_tuned(image, recipe) == files[0]
     assert tuned_frame(*shape[:2], 1 if len(shape) == 2 else 3, recipe, EncodeOptions(tune=True)).height == shape[0]
