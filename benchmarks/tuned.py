@@ -96,7 +96,7 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
             return strength_field(plane, *blocks, recipe.field, recipe.network, raw, recipe.steps[0])
 
         fields = [masking(i) for i in range(len(images))]
-        scripts = [best_script(p, f, recipe.bands) for p, f in zip(coded, frames, strict=True)]
+        scripts = [best_script(p, f) for p, f in zip(coded, frames, strict=True)]
         tables = list(recipe.steps)
 
         def trellis(i: int, raws=raws, frames=frames, recipe=recipe, fields=fields) -> None:
@@ -113,7 +113,7 @@ def stages(images: list[np.ndarray], quality: int, rounds: int) -> Iterator[Race
             "masking field": masking,
             "DCT": lambda i, s=samples, f=frames: [raw_blocks(s[i][c], *f[i].blocks(c)) for c in range(3)],
             "trellis": trellis,
-            "scan search": lambda i, p=coded, f=frames, r=recipe: best_script(p[i], f[i], r.bands),
+            "scan search": lambda i, p=coded, f=frames: best_script(p[i], f[i]),
             "entropy coding": write,
         }
         if any(recipe.compensate):
