@@ -144,10 +144,10 @@ def main() -> None:
     DATA.mkdir(exist_ok=True)
     for name in arguments.tune:
         for sampling in arguments.sampling:
-            numbers = found()
-            tune = numbers[name]
-            tuned = panelists.curves("tune", sampled(tune, sampling), GRID, sampling)
+            tuned = panelists.curves("tune", sampled(found()[name], sampling), GRID, sampling)
             steps = np.round(quality_steps(name, plain[sampling], tuned), 4)
+            numbers = found()  # anew: a search may have written meanwhile
+            tune = numbers[name]
             own = tune if sampling == "4:2:0" else tune.setdefault("samplings", {}).setdefault(sampling, {})
             own["d"] = steps.tolist()
             FOUND.write_text(json.dumps(numbers, indent=1) + "\n")
