@@ -12,7 +12,7 @@ from jax import lax
 from ..types import Array
 from .pair import Channel, Size, check_channel, check_pair, extended, flatten, halved, pooled
 
-__all__ = ["gaussian", "ms_ssim", "ssim"]
+__all__ = ["gaussian", "gaussian_window", "ms_ssim", "ssim"]
 
 K1, K2 = 0.01, 0.03
 TAPS, SIGMA = 11, 1.5
@@ -86,12 +86,7 @@ def gaussian(taps: int, sigma: float) -> np.ndarray:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def gaussian_window(planes: jax.Array, step: int = 1, taps: int = TAPS, sigma: float = SIGMA) -> jax.Array:
-    """Gaussian means of whole windows: `[..., H, W*step]` → `[..., H - t + 1, (W - t + 1)*step]`; step: channels interleaved.
-
-    Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
-    compile and run slowly; that leaves reverse mode only.
-    """
+def _windowed(planes: jax.Array, step: int, taps: int, sigma: float) -> jax.Array:
     weights, reach = gaussian(taps, sigma), taps - 1
     for axis, stride in ((-2, 1), (-1, step)):
         size = planes.shape[axis] - reach * stride
@@ -103,16 +98,25 @@ def gaussian_window(planes: jax.Array, step: int = 1, taps: int = TAPS, sigma: f
 
 
 def _forward(planes: jax.Array, step: int, taps: int, sigma: float) -> tuple[jax.Array, None]:
-    return gaussian_window(planes, step, taps, sigma), None
+    return _windowed(planes, step, taps, sigma), None
 
 
 def _backward(step: int, taps: int, sigma: float, _: None, slopes: jax.Array) -> tuple[jax.Array]:
     reach = taps - 1
     padding = [(0, 0)] * (slopes.ndim - 2) + [(reach, reach), (reach * step, reach * step)]
-    return (gaussian_window(jnp.pad(slopes, padding), step, taps, sigma),)
+    return (_windowed(jnp.pad(slopes, padding), step, taps, sigma),)
 
 
-gaussian_window.defvjp(_forward, _backward)
+_windowed.defvjp(_forward, _backward)
+
+
+def gaussian_window(planes: jax.Array, step: int = 1, taps: int = TAPS, sigma: float = SIGMA) -> jax.Array:
+    """Gaussian means of whole windows: `[..., H, W*step]` → `[..., H - t + 1, (W - t + 1)*step]`; step: channels interleaved.
+
+    Its gradient is the same filter over zero padding, said here because the sums of padded slices that JAX would make of it
+    compile and run slowly; that leaves reverse mode only.
+    """
+    return _windowed(planes, step, taps, sigma)
 
 
 def _similarity(a: jax.Array, b: jax.Array, peak: jax.Array, step: int) -> tuple[jax.Array, jax.Array]:
