@@ -140,11 +140,11 @@ def main() -> None:
     parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
     arguments = parser.parse_args()
     images, panelists = training(), Panelists()
-    plain = {s: panelists.curves("plain", None, PLAIN, s) for s in arguments.sampling}
+    plain = {s: panelists.curves(None, PLAIN, s) for s in arguments.sampling}
     DATA.mkdir(exist_ok=True)
     for name in arguments.tune:
         for sampling in arguments.sampling:
-            tuned = panelists.curves("tune", sampled(found()[name], sampling), GRID, sampling)
+            tuned = panelists.curves(sampled(found()[name], sampling), GRID, sampling)
             steps = np.round(quality_steps(name, plain[sampling], tuned), 4)
             numbers = found()  # anew: a search may have written meanwhile
             tune = numbers[name]

@@ -8,10 +8,9 @@ does not cover these pays: a number that moves the curves apart gains nothing.
 
 from __future__ import annotations
 
-import io
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jpegjax.jpeg.tuned.encode import encode_tuned
+from jpegjax.jpeg.tuned.recipe import Recipe
 from jpegjax.metrics import bd_rate
 from jpegjax.options import EncodeOptions
 
@@ -28,7 +28,9 @@ from .evaluate import pillow
 from .fast import Reference
 from .model import make_recipe
 from .panel.butteraugli import Butteraugli
+from .panel.rates import rising
 from .panel.structure import Panel
+from .scores import decoded
 
 CROP = 192, 256
 CROPS = (6, 8, 18, 21, 27, 35, 38, 41, 48, 59, 2, 12, 20, 29, 3, 45, 58, 63, 65, 69, 10, 28, 40, 53)
@@ -65,9 +67,7 @@ class Crop:
 
     def point(self, data: bytes) -> list[float]:
         """Bits per pixel and METRICS of a file, all so that more is better and about linear in the rate's logarithm."""
-        from PIL import Image
-
-        image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        image = decoded(data)
         reference, butteraugli, panel = self._scorers
         others = panel.scores(image)
         rest = [-10 * math.log10(max(1 - others[m], 1e-9)) for m in ("haarpsi", "vif", "ssim", "ms_ssim_rgb")]
@@ -96,20 +96,11 @@ def rates(anchor: np.ndarray, curve: np.ndarray) -> np.ndarray:
             low, high = sorted(a[ends, m])
             first, last = max(low, t[:, m].min()), min(high, t[:, m].max())
             try:
-                rate = bd_rate(_rising(a[:, [0, m]]), _rising(t[:, [0, m]]), interval=(first, last))
+                rate = bd_rate(*(rising(c[:, [0, m]].tolist()) for c in (a, t)), interval=(first, last))
             except ValueError:
                 continue
             found[p, m - 1] = float(rate) + 40 * (first - low + high - last) / (high - low)
     return found
-
-
-def _rising(points: np.ndarray) -> list[tuple[float, float]]:
-    """Points by rate whose quality rises: one that does not gain anything is left out."""
-    kept: list[tuple[float, float]] = []
-    for bpp, quality in sorted(map(tuple, points.tolist())):
-        if not kept or (bpp > kept[-1][0] and quality > kept[-1][1]):
-            kept.append((bpp, quality))
-    return kept
 
 
 def training() -> dict[str, list[np.ndarray]]:
@@ -131,39 +122,27 @@ def _start(part: int, parts: int) -> None:
         _own[kind] = crops, curves(crops, pillow, ANCHOR)
 
 
-Job = tuple[str, Any, Sequence[Any], str]
-"""("tune", entry of `found`, d's, sampling), ("plain", None, qualities, sampling) or ("tool", command, qualities, "")."""
+Job = tuple[Any, Sequence[Any], str]
+"""(entry of `found`, d's, sampling), or (None, qualities, sampling) for plain files."""
+
+
+def _tuned(recipes: Mapping[float, Recipe], options: EncodeOptions, image: np.ndarray, d: float) -> bytes:
+    return encode_tuned(image, recipes[d], options)
 
 
 def _curves(job: Job) -> dict[str, np.ndarray]:
     """Curves of a worker's pictures by kind."""
-    what, entry, settings, sampling = job
-    encode: Encode = partial(run_tool, entry) if what == "tool" else partial(pillow, sampling=sampling)
-    if what == "tune":
-        options = EncodeOptions(tune=True, subsampling=sampling)
+    entry, settings, sampling = job
+    encode: Encode = partial(pillow, sampling=sampling)
+    if entry is not None:
         made = {d: make_recipe(entry, d, sampling=sampling) for d in settings}
-        encode = lambda image, d: encode_tuned(image, made[d], options)  # noqa: E731
+        encode = partial(_tuned, made, EncodeOptions(tune=True, subsampling=sampling))
     return {kind: curves(crops, encode, settings) for kind, (crops, _) in _own.items()}
 
 
 def _rates(job: Job) -> dict[str, np.ndarray]:
     """Rates of a worker's pictures by kind, against Pillow's 4:2:0."""
     return {kind: rates(_own[kind][1], curve) for kind, curve in _curves(job).items()}
-
-
-def run_tool(command: Sequence[str], image: np.ndarray, quality: int) -> bytes:
-    """The file of a program: "{q}", "{in}" (PPM) and "{out}" in its command are filled in."""
-    import subprocess
-    import tempfile
-
-    from PIL import Image
-
-    with tempfile.TemporaryDirectory() as folder:
-        names = {"q": str(quality), "in": f"{folder}/i.ppm", "out": f"{folder}/o.jpg"}
-        Image.fromarray(image).save(names["in"])
-        subprocess.run([part.format(**names) for part in command], check=True, capture_output=True)
-        with open(names["out"], "rb") as f:
-            return f.read()
 
 
 class Panelists:
@@ -181,11 +160,11 @@ class Panelists:
         return {kind: np.concatenate([part[kind] for part in found]) for kind in KINDS}
 
     def curves(self, *job: Any) -> dict[str, np.ndarray]:
-        """[pictures, settings, (bpp, METRICS)] by kind, pictures in the workers' order."""
+        """[pictures, settings, (bpp, METRICS)] by kind, pictures in the workers' order. job: a `Job`."""
         return self._each(_curves, job)
 
     def rates(self, *job: Any) -> dict[str, dict[str, float]]:
-        """Mean BD-rates; a picture without one counts as +50."""
+        """Mean BD-rates; a picture without one counts as +50. job: a `Job`."""
         self.count += 1
         return {
             kind: dict(zip(METRICS, np.nan_to_num(rate, nan=50.0).clip(-90, 100).mean(0).tolist(), strict=True))

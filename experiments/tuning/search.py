@@ -88,7 +88,7 @@ class Objective:
 
     def rates(self, numbers: Mapping[str, float]) -> dict[str, dict[str, float]]:
         """Mean BD-rates by kind and metric."""
-        return self._panelists.rates("tune", {**self.entry, "numbers": dict(numbers)}, GRID[self.tune], self.sampling)
+        return self._panelists.rates({**self.entry, "numbers": dict(numbers)}, GRID[self.tune], self.sampling)
 
     def __call__(self, numbers: Mapping[str, float]) -> float:
         try:
