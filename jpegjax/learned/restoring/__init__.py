@@ -1,0 +1,1 @@
+"""Restoration: what quantisation took, put back behind any decoder."""

@@ -1,0 +1,205 @@
+"""The restoration network: one blind model for all qualities, tables, samplings, grey and colour.
+
+    tables ─▶ a few numbers that steer every stage
+    luma ───▶ stage ─▶ stage ─▶ stage ─▶ stage ─▶ changes of coefficients, at most about half a step ─▶ + ─▶ luma restored ─┐
+    chroma, with that luma beside it: stage at half its size ─▶ stage ─▶ chroma restored ◀──────────────────────────────────┘
+
+    a stage: planes ─▶ 8×8 patches, overlapping ─▶ dense, from the DCT ─▶ log ─▶ dense ─▶ dense ─▶ patches, added up ─▶ + planes
+
+Patches overlap by steps of two pixels, so that what one place learns all places know, as in trainable reaction diffusion (Chen and
+Pock 2017, arXiv:1508.02848); each knows its place on the grid of 8×8 blocks by a bias. Everything is in units of the tables' steps, for
+what a file has lost is of their order: fine files are hardly touched. That tables steer a network on the JPEG grid is of Ehrlich et
+al. 2020 (arXiv:2004.09320).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+from ..layers.dense import Dense, depth_to_space, hard_swish, product, space_to_depth
+
+__all__ = ["STANDARD", "Restorer", "RestorerSize", "Seen", "block_steps", "from_blocks", "to_blocks"]
+
+
+@dataclass(frozen=True, slots=True)
+class RestorerSize:
+    """Stages and channels.
+
+    Args:
+        stages: Of luma.
+        width: Channels of luma's patches.
+        hidden: Channels between a patch and its change.
+        chroma: Channels of a patch of three planes.
+        chroma_hidden: Channels between it and its change.
+        tables: Numbers that the tables are summed up in.
+    """
+
+    stages: int = 4
+    width: int = 64
+    hidden: int = 112
+    chroma: int = 96
+    chroma_hidden: int = 160
+    tables: int = 64
+
+
+STANDARD = RestorerSize()
+"""Of the model that the package brings."""
+
+
+class Seen(NamedTuple):
+    """What the network sees of pictures.
+
+    Attributes:
+        planes: float32 [N, H, W, 3], sides multiples of 16: Y, Cb, Cr at the luma's size, less 128; grey ones with zeros for chroma.
+        steps: float32 [N, 3, 64], quantisation steps of those planes' blocks, natural order, see `block_steps`; zeros for the
+            chroma of grey ones.
+        sampling: int32 [N, 2]: how many luma samples a chroma sample stands for, down and across, 1, 2 or 4.
+    """
+
+    planes: jax.Array
+    steps: jax.Array
+    sampling: jax.Array
+
+
+def _cosines() -> np.ndarray:
+    """The orthonormal DCT-II of 8, [frequency, sample]."""
+    k, x = np.mgrid[:8, :8]
+    return np.sqrt(np.where(k == 0, 1, 2) / 8) * np.cos(np.pi * (2 * x + 1) * k / 16)
+
+
+_BASIS = np.einsum("vy,ux->yxvu", _cosines(), _cosines()).reshape(64, 64).astype(np.float32)
+"""[pixel, frequency] of the orthonormal 8×8 DCT."""
+
+
+def to_blocks(planes: jax.Array) -> jax.Array:
+    """Orthonormal 8×8 DCTs: [N, H, W, C] → [N, H/8, W/8, C, 64], natural order. Inverse: `from_blocks`."""
+    n, h, w, c = planes.shape
+    tiles = planes.reshape(n, h // 8, 8, w // 8, 8, c).transpose(0, 1, 3, 5, 2, 4)
+    return tiles.reshape(n, h // 8, w // 8, c, 64) @ _BASIS
+
+
+def from_blocks(blocks: jax.Array) -> jax.Array:
+    """Inverse of `to_blocks`."""
+    n, h, w, c, _ = blocks.shape
+    tiles = (blocks @ _BASIS.T).reshape(n, h, w, c, 8, 8)
+    return tiles.transpose(0, 1, 4, 2, 5, 3).reshape(n, 8 * h, 8 * w, c)
+
+
+def block_steps(table: np.ndarray, down: int = 1, across: int = 1) -> np.ndarray:
+    """Steps of 8×8 blocks of a plane that was upsampled, float32 [64]: frequency f of a block is f · factor of the file's block.
+
+    table: [8, 8] of the component, natural order. down, across: luma samples that one of the component stands for.
+    """
+    v, u = (np.minimum(7, np.arange(8) * factor) for factor in (down, across))
+    return np.asarray(table, np.float32).reshape(8, 8)[np.ix_(v, u)].reshape(64)
+
+
+class Stage(nnx.Module):
+    """Changes of planes [N, H, W, inputs], in units of the scale: [N, H, W, outputs].
+
+    Args:
+        inputs, outputs: Planes in and out.
+        pitch: Pixels from one patch to the next, 2 or 4.
+        width, hidden: Channels of a patch, and between it and its change.
+        tables: Numbers that steer it.
+        gain: Of the initial change.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, pitch: int, width: int, hidden: int, tables: int, gain: float, *, rngs: nnx.Rngs
+    ) -> None:
+        self.pitch, self.inputs, self.outputs = pitch, inputs, outputs
+        taps = 8 // pitch
+        first = np.concatenate([_BASIS * np.where(np.arange(64), 1, 0.1)] * inputs)[:, :width]
+        if width > 64:
+            noise = np.asarray(jax.random.normal(rngs.params(), (64 * inputs, width - 64))) / 8
+            first = np.concatenate([first, noise], 1)
+        # [pixel of the patch, plane, channel] as a convolution over what `space_to_depth` makes of the planes
+        taken = first.reshape(inputs, taps, pitch, taps, pitch, width).transpose(1, 3, 2, 4, 0, 5)
+        self.analysis = nnx.Param(jnp.asarray(taken.reshape(taps, taps, pitch * pitch * inputs, width), jnp.float32))
+        self.wide = Dense(width, hidden, rngs=rngs)
+        self.phase = nnx.Param(jnp.zeros((4, 4, hidden)))
+        self.steer = Dense(tables, 2 * hidden, rngs=rngs, gain=0.1)
+        limit = gain * (3 / hidden) ** 0.5 / taps**2
+        shape = (taps, taps, hidden, pitch * pitch * outputs)
+        self.synthesis = nnx.Param(jax.random.uniform(rngs.params(), shape, jnp.float32, -limit, limit))
+
+    def __call__(self, planes: jax.Array, tables: jax.Array) -> jax.Array:
+        taps = 8 // self.pitch
+        before, after = (taps - 1) // 2, taps // 2
+        x = _convolved(space_to_depth(planes, self.pitch), self.analysis[...], (before, after))
+        x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
+        x = product(x, self.wide.kernel[...].astype(x.dtype)) + self.wide.bias[...].astype(x.dtype)
+        scale, shift = jnp.split(self.steer(tables)[:, None, None, :], 2, -1)
+        phase = jnp.tile(self.phase[...], (x.shape[1] // 4, x.shape[2] // 4, 1))
+        x = hard_swish(x * (1 + scale).astype(x.dtype) + (shift + phase).astype(x.dtype))
+        return depth_to_space(_convolved(x, self.synthesis[...], (after, before)), self.pitch)
+
+
+def _convolved(x: jax.Array, kernel: jax.Array, pad: tuple[int, int]) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel.astype(x.dtype), (1, 1), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _halved(planes: jax.Array) -> jax.Array:
+    n, h, w, c = planes.shape
+    return planes.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+class Restorer(nnx.Module):
+    """The network. Sees `Seen`, gives the planes restored, float32 [N, H, W, 3], not clipped."""
+
+    margin = 64
+    """Pixels that a window needs around what is kept of it: more than what any stage sees."""
+
+    def __init__(self, size: RestorerSize = STANDARD, *, rngs: nnx.Rngs) -> None:
+        t = size.tables
+        self.size = size
+        self.tables = nnx.List([Dense(128 + 3, t, rngs=rngs), Dense(t, t, rngs=rngs)])
+        self.luma = nnx.List([Stage(1, 1, 2, size.width, size.hidden, t, 1.0, rngs=rngs) for _ in range(size.stages)])
+        self.cell = Dense(t, 64, rngs=rngs, gain=0.1)
+        self.coarse = Stage(3, 2, 2, size.chroma, size.chroma_hidden, t, 0.1, rngs=rngs)
+        self.fine = Stage(3, 2, 4, size.chroma, size.chroma_hidden, t, 0.1, rngs=rngs)
+
+    def __call__(self, seen: Seen) -> jax.Array:
+        """Planes restored, float32 [N, H, W, 3]."""
+        kind = self.cell.kernel.dtype
+        colour = (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
+        tables = self._about(seen, colour)
+        luma, chroma = seen.planes[..., :1], seen.planes[..., 1:]
+        scale = 0.5 * _middle(seen.steps[:, 0])
+        x = (luma / scale).astype(kind)
+        for stage in self.luma:
+            x = x + stage(x, tables)
+        # the change as coefficients, each held to about its cell
+        widths = seen.steps[:, 0] * (0.55 * jnp.exp(self.cell(tables).astype(jnp.float32)))
+        change = to_blocks(x.astype(jnp.float32) * scale - luma)
+        luma = luma + from_blocks(jnp.clip(change, *(sign * widths[:, None, None, None] for sign in (-1, 1))))
+        scale = 0.5 * jnp.maximum(_middle(seen.steps[:, 1]), 0.1)
+        x, guide = (chroma / scale).astype(kind), lax.stop_gradient(luma / scale).astype(kind)
+        small = self.coarse(_halved(jnp.concatenate([guide, x], -1)), tables)
+        x = x + jnp.repeat(jnp.repeat(small, 2, 1), 2, 2)
+        x = x + self.fine(jnp.concatenate([guide, x], -1), tables)
+        chroma = x.astype(jnp.float32) * scale * colour[:, None, None, None]
+        return jnp.concatenate([luma, chroma], -1)
+
+    def _about(self, seen: Seen, colour: jax.Array) -> jax.Array:
+        """What the tables say, [N, tables]."""
+        steps = jnp.log2(jnp.maximum(seen.steps[:, :2], 1)).reshape(-1, 128)
+        x = jnp.concatenate([0.25 * steps - 1, jnp.log2(seen.sampling.astype(jnp.float32)), colour[:, None]], -1)
+        for dense in self.tables:
+            x = hard_swish(dense(x.astype(dense.kernel.dtype)))
+        return x
+
+
+def _middle(steps: jax.Array) -> jax.Array:
+    """Root mean square of the steps of the lower frequencies: [N, 64] → [N, 1, 1, 1]."""
+    return jnp.sqrt(jnp.mean(steps.reshape(-1, 8, 8)[:, :4, :4] ** 2, (1, 2)))[:, None, None, None]

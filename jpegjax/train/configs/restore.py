@@ -1,0 +1,40 @@
+"""The restoration network.
+
+Command: jpegjax train restore folder=runs/restore
+Time: about 2 h on two CPU cores
+Expect: see learned/restoring/model.md
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jpegjax.train import FitResult
+
+
+def run(
+    *,
+    steps: int = 14_000,
+    batch: int = 4,
+    crop: int = 128,
+    learning_rate: float = 2e-3,
+    warmup: int = 200,
+    folder: str = "runs/restore",
+    data: Any = None,
+    start: str | None = None,
+    max_seconds: float | None = None,
+    devices: int | None = None,
+    seed: int = 0,
+    evaluate_every: int = 1000,
+) -> FitResult:
+    """Trains; settings as for `FitConfig` and `train_restorer`."""
+    from jpegjax.train import FitConfig
+    from jpegjax.train.restoration import train_restorer
+
+    config = FitConfig(
+        folder=Path(folder), evaluate_every=evaluate_every, checkpoint_every=500, final_rate=0.02,
+        steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, max_seconds=max_seconds, devices=devices,
+        seed=seed,
+    )  # fmt: skip
+    return train_restorer(config, crop=crop, data=data, start=start)
