@@ -275,6 +275,14 @@ def test_encode_names_what_is_wrong(images: object, options: dict, kind: type[Ex
         (pillow(IMAGE), {"scale": 0.3}, ValueError, r"scale=0\.3: must be k/8 with k = 1\.\.16"),
         (pillow(IMAGE), {"crop": (1, 2, 3)}, ValueError, r"crop=\(1, 2, 3\): must be four integers"),
         (pillow(IMAGE), {"upsample": "cubic"}, ValueError, r"upsample='cubic'"),
+        (
+            pillow(IMAGE),
+            {"reconstruction": "centre"},
+            ValueError,
+            r"reconstruction='centre': must be one of 'midpoint'",
+        ),
+        (pillow(IMAGE), {"dtype": "int8"}, ValueError, r"dtype='int8': must be None, uint8, uint16, float32"),
+        (pillow(IMAGE), {"dtype": 8}, TypeError, r"dtype=8: must be None, uint8, uint16, float32"),
         (pillow(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
         (pillow(IMAGE), {"limits": jpegjax.Limits(pixels=100)}, jpegjax.LimitExceeded, r"53×37"),
         (b"", {}, jpegjax.CorruptJpeg, r"byte offset 0"),
@@ -326,8 +334,8 @@ def test_doors_have_the_promised_signatures() -> None:
         "streamtype", "gain_map", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
-        "data", "mode", "scale", "crop", "upsample", "apply_exif_orientation", "strict", "limits", "tables",
-        "color", "picture", "errors", "engine", "device",
+        "data", "mode", "scale", "crop", "upsample", "reconstruction", "dtype", "apply_exif_orientation", "strict",
+        "limits", "tables", "color", "picture", "errors", "engine", "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):
         first, *rest = inspect.signature(door).parameters.values()

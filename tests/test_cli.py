@@ -100,6 +100,8 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
         (["decode", "x.png", "--mode", "HSV"], "mode='HSV': must be one of"),
         (["decode", "x.png", "-f", "gif"], "--format='gif'"),
         (["decode", "x.png", "--upsample", "best"], "upsample='best'"),
+        (["decode", "x.png", "--reconstruction", "best"], "reconstruction='best'"),
+        (["decode", "x.png", "--dtype", "half"], "dtype='half'"),
         (["demo", "--engine", "none"], "--engine='none'"),
         (["squeeze"], "No such command"),
     ],

@@ -70,6 +70,7 @@ WRONG = [
     "jpegjax.encode(image, qualty=75)",
     'jpegjax.decode(b"", mode="rgb")',
     'jpegjax.decode(b"", upsample="cubic")',
+    'jpegjax.decode(b"", reconstruction="centroid")',
     'jpegjax.decode([b""], errors="ignore")',
     'jpegjax.transcode(b"", rotate=45)',
     'jpegjax.imwrite("a.jpg", image, quality="high")',

@@ -17,6 +17,7 @@ from ..options import (
     Errors,
     Limits,
     Mode,
+    Reconstruction,
     Upsample,
     check_choice,
     check_int,
@@ -72,6 +73,8 @@ def decode(
     scale: float | str | Fraction = 1,
     crop: tuple[int, int, int, int] | None = None,
     upsample: Upsample = "fancy",
+    reconstruction: Reconstruction = "midpoint",
+    dtype: npt.DTypeLike | None = None,
     apply_exif_orientation: bool = False,
     strict: bool = False,
     limits: Limits = Limits(),
@@ -82,7 +85,7 @@ def decode(
     engine: Engine = "auto",
     device: Device | None = None,
 ) -> Any:
-    """Pixels of JPEG files, identical to libjpeg-turbo's (islow IDCT, fancy upsampling).
+    """Pixels of JPEG files, identical to libjpeg-turbo's (islow IDCT, fancy upsampling) but for reconstruction and dtype.
 
     Args:
         data: One file or several: its bytes, a buffer, a path, or a file opened in binary mode. Several are a list.
@@ -95,6 +98,14 @@ def decode(
             decode(...)[y : y + height, x : x + width], but only what the region needs is transformed and kept (the
             coefficients of progressive, arithmetic and multi-scan files are all read). Damage elsewhere may go unnoticed.
         upsample: How chroma grows: fancy, or nearest as djpeg -nosmooth. Fancy is libjpeg's triangle filter.
+        reconstruction: Where in its bin a coefficient is taken to be: midpoint, or laplacian. The latter is the centroid by
+            the file's own statistics (Price and Rabbani 2000), nearer to zero; less so, or not at all, where they show an
+            encoder that did more than round. Pixels are made in floats and rounded once: not libjpeg's, but nearer to the
+            picture that was encoded. Lossless files have no bins and stay as they are.
+        dtype: uint8, uint16 or float32; by default the file's own integers. NumPy's dtypes of these names too. Pixels are made
+            in floats, but for uint8 of 8-bit files with midpoints, which are libjpeg's. float32 is 0..255 for 8-bit files,
+            0..2^bits - 1 for others, clipped to that and not rounded; uint16 is scaled so that white is 65535, uint8 so that
+            it is 255. Engines differ by at most 1/255 of white.
         apply_exif_orientation: Turn the picture upright as its EXIF orientation says, or else its XMP. The first value of any
             integer type; 0 and numbers above 8 mean that it is upright. Damage that hides it is a JpegWarning.
         strict: Damage is an error, rather than a warning beside what can be saved. The error is CorruptJpeg, the
@@ -109,13 +120,13 @@ def decode(
         errors: What becomes of errors that files meet: raise the first, or return each in place of its picture. Either way
             the message says which item of a list it was. Errors in options are always raised.
         engine: "host" (CPU kernels), "xla" (any JAX device), or "auto": host on CPU, xla on accelerators or where a
-            device is named. The pixels are the same.
+            device is named. The pixels are the same, floats as nearly as floats are.
         device: A jax.Device, a platform's name, a Mesh or a Sharding for xla; the pixels then stay there as jax.Array.
 
     Returns:
         For one file an array, for several a list of them: NumPy's, or JAX's where a device is named. uint8 [H, W] (grey),
         [H, W, 3] (RGB) or [H, W, 4] (CMYK, inverted as Pillow does, so that 255 is full ink), values 0..255; uint16 for
-        files of more than 8 bits, values 0..2^bits - 1.
+        files of more than 8 bits, values 0..2^bits - 1; or as `dtype` says.
 
     Raises:
         CorruptJpeg: Nothing can be saved, or strict is set and the file is damaged. As all JpegErrors it says at which
@@ -127,7 +138,8 @@ def decode(
         ValueError: An argument is out of range, or crop does not fit in the picture.
         TypeError: An argument is of the wrong type.
     """
-    given = mode, scale, crop, upsample, apply_exif_orientation, strict, limits, as_tables(tables), color, picture
+    shown: tuple[Any, ...] = mode, scale, crop, upsample, reconstruction, dtype
+    given = *shown, apply_exif_orientation, strict, limits, as_tables(tables), color, picture
     usual = _SCALARS.issuperset(map(type, given))
     options: DecodeOptions = (_known_options if usual else DecodeOptions)(*given)
     check_choice("engine", engine, ENGINES)

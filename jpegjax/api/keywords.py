@@ -15,6 +15,7 @@ from ..options import (
     Kind,
     Limits,
     Mode,
+    Reconstruction,
     Rotation,
     StreamType,
     TargetMetric,
@@ -100,6 +101,8 @@ class DecodeKeywords(ReadKeywords, total=False):
     scale: float | str | Fraction
     crop: tuple[int, int, int, int] | None
     upsample: Upsample
+    reconstruction: Reconstruction
+    dtype: npt.DTypeLike | None
     apply_exif_orientation: bool
     engine: Engine
 

@@ -259,9 +259,10 @@ def decode(
             mode=options.mode,
             upsample=options.upsample,
             device=device,
+            options=options,
         )
         for k, pixels in rebuilt:
-            if options.mode == "RGB" and are_inks(frames[k]):
+            if options.mode == "RGB" and are_inks(frames[k]) and pixels.shape[2] == 4:
                 pixels = rgb_of_inks(pixels, (1 << frames[k].precision) - 1)
             opened[good[k]] = pixels, opened[good[k]][1]
         results += opened

@@ -20,9 +20,10 @@ def are_inks(frame: Frame) -> bool:
 
 
 def rgb_of_inks(pixels: Any, largest: int) -> Any:
-    """RGB [H, W, 3] of CMYK [H, W, 4], NumPy or JAX, uint8 or uint16, values 0..largest, which is full ink.
+    """RGB [H, W, 3] of CMYK [H, W, 4], NumPy or JAX, values 0..largest, which is full ink: uint8, uint16 or float32.
 
-    R = k − round(C·k / largest), k = largest − K, and so G of M and B of Y: Pillow's `convert("RGB")`, of any depth.
+    R = k − round(C·k / largest), k = largest − K, and so G of M and B of Y: Pillow's `convert("RGB")`, of any depth. Floats are
+    not rounded.
     """
     if not isinstance(pixels, np.ndarray):
         return _plain(pixels, largest)
@@ -35,6 +36,8 @@ def rgb_of_inks(pixels: Any, largest: int) -> Any:
 
 
 def _plain(pixels: Any, largest: int) -> Any:
+    if pixels.dtype == np.float32:
+        return (largest - pixels[..., 3:]) * (1 - pixels[..., :3] / np.float32(largest))
     wide = pixels.astype(np.uint16 if largest <= 255 else np.uint32)  # 255² + 127 fits 16 bits
     light = largest - wide[..., 3:]
     return (light - (wide[..., :3] * light + largest // 2) // largest).astype(pixels.dtype)

@@ -10,6 +10,7 @@ for bit on every backend) or *float* (the same mathematics without rounding, dif
     dft       DFT and DCT of planes and n×n blocks       float
     quant     quantisation, tables by quality            exact and float
     planes    pixels ↔ quantised coefficients            exact, the composition of all
+    precise   quantised coefficients → pixels            float, with points in their bins
     simulate  pixels → pixels after coding               exact and float, both differentiable
     rate      coefficients → bits of their file          float, an estimate
 
@@ -44,6 +45,7 @@ _HOME = {
         "unpack_spectrum",
     ),
     "planes": ("decode_planes", "encode_planes"),
+    "precise": ("precise_pixels", "precise_planes"),
     "quant": ("dequantise", "dequantise_float", "quality_table", "quantise", "quantise_float"),
     "rate": ("estimate_bits",),
     "sampling": ("downsample", "downsample_float", "pad_plane", "upsample", "upsample_float"),

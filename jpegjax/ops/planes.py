@@ -29,7 +29,7 @@ def sampling_ratios(sampling: Sampling) -> list[tuple[int, int]]:
     return [(hmax // h, vmax // v) for h, v in sampling]
 
 
-def _steps(table: jax.Array) -> jax.Array:
+def steps_of(table: jax.Array) -> jax.Array:
     """[64], [8, 8], [N, 64] or [N, 8, 8] → [(N,) 1, 1, 8, 8]."""
     table = jnp.asarray(table)
     if table.shape[-1] == 64:
@@ -58,8 +58,8 @@ def encode_planes(
     samples = encoder_samples(images, sampling, color, precision, smoothing)
     transformed = [fdct_islow(split_blocks(x), precision=precision) for x in samples]
     if dering:
-        transformed[0] = overshoot(split_blocks(samples[0]), transformed[0], _steps(qtables[0]), ROUNDED)
-    return tuple(quantise(x, _steps(steps)) for x, steps in zip(transformed, qtables, strict=True))
+        transformed[0] = overshoot(split_blocks(samples[0]), transformed[0], steps_of(qtables[0]), ROUNDED)
+    return tuple(quantise(x, steps_of(steps)) for x, steps in zip(transformed, qtables, strict=True))
 
 
 def encoder_samples(
@@ -141,7 +141,7 @@ def decode_planes(
         planes, qtables, ratios = planes[:1], qtables[:1], ratios[:1]
     channels = []
     for blocks, steps, (h, v) in zip(planes, qtables, ratios, strict=True):
-        samples = merge_blocks(idct_islow(dequantise(blocks, _steps(steps), precision), precision=precision))
+        samples = merge_blocks(idct_islow(dequantise(blocks, steps_of(steps), precision), precision=precision))
         true = pad_plane(samples, -(-height // v), -(-width // h))
         channels.append(upsample(true, h, v, fancy)[..., :height, :width])
     return combine(channels, color, mode, precision=precision)

@@ -5,9 +5,10 @@ from typing import Literal, get_args
 from ..types import ColorSpace
 
 __all__ = [
-    "AUTO", "COLORS", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "ROTATIONS", "SUBSAMPLING",
-    "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind",
-    "Mode", "Rotation", "StreamType", "TargetMetric", "Thumbnail", "Trailers", "Tune", "Upsample",
+    "AUTO", "COLORS", "DTYPES", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "RECONSTRUCTIONS",
+    "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor",
+    "Engine", "Errors", "Flip", "Kind", "Mode", "Reconstruction", "Rotation", "StreamType", "TargetMetric", "Thumbnail",
+    "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -37,6 +38,13 @@ StreamType = Literal[0, 1, 2]
 Upsample = Literal["fancy", "nearest"]
 """How chroma grows: libjpeg's triangle filter, or repeated (djpeg -nosmooth)."""
 UPSAMPLES: tuple[Upsample, ...] = get_args(Upsample)
+
+Reconstruction = Literal["midpoint", "laplacian"]
+"""Where in its bin a coefficient is taken to be: the middle, as libjpeg has it, or the centroid of its frequency's Laplacian."""
+RECONSTRUCTIONS: tuple[Reconstruction, ...] = get_args(Reconstruction)
+
+DTYPES = ("uint8", "uint16", "float32")
+"""What pixels can be decoded to, whatever the file's bits."""
 
 Tune = Literal["psnr", "ms-ssim", "ssimulacra2", "butteraugli"] | bool
 """What a tuned file is the smallest for: a measure, or True for a panel of them, of photographs and drawings alike."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
+
 from .checks import Option, check_options, choice, integer
-from .choices import MODES, UPSAMPLES
+from .choices import DTYPES, MODES, RECONSTRUCTIONS, UPSAMPLES
 from .groups import DEFAULT_LIMITS, Limits
 from .parse import parse_color, parse_region, parse_scale
 
@@ -24,6 +26,21 @@ def _check_limits(name: str, value: Any) -> Limits:
     return value
 
 
+def _check_dtype(name: str, value: Any) -> str | None:
+    """A dtype's name among DTYPES, or None. ValueError for others, TypeError for what names no dtype."""
+    if value is None:
+        return None
+    try:
+        found = np.dtype(value).name
+    except TypeError:
+        found = None
+    if found is None and not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: must be None, {', '.join(DTYPES)}, or NumPy's dtype of that name")
+    if found not in DTYPES:
+        raise ValueError(f"{name}={value!r}: must be None, {', '.join(DTYPES)}, or NumPy's dtype of that name")
+    return found
+
+
 Within = Annotated[Limits, Option("What a file may cost at most.", _check_limits)]
 
 
@@ -31,7 +48,7 @@ Within = Annotated[Limits, Option("What a file may cost at most.", _check_limits
 class DecodeOptions:
     """How files are read. `api.decode` tells it at length; here each value is in the one form that the engines read.
 
-    scale: a Fraction k/8, or 1. color: a ColorSpace, or None for what the file says.
+    scale: a Fraction k/8, or 1. dtype: its name. color: a ColorSpace, or None for what the file says.
     """
 
     mode: Annotated[
@@ -47,6 +64,12 @@ class DecodeOptions:
     upsample: Annotated[str, Option("How chroma grows: fancy, or nearest as djpeg -nosmooth.", choice(UPSAMPLES))] = (
         "fancy"
     )
+    reconstruction: Annotated[
+        str, Option("Where in its bin a coefficient is taken to be: midpoint, or laplacian.", choice(RECONSTRUCTIONS))
+    ] = "midpoint"
+    dtype: Annotated[
+        str | None, Option("uint8, uint16 or float32; by default the file's own integers.", _check_dtype)
+    ] = None
     apply_exif_orientation: Annotated[bool, Option(UPRIGHT)] = False
     strict: Annotated[bool, Option(STRICT)] = False
     limits: Within = DEFAULT_LIMITS
@@ -66,6 +89,20 @@ class DecodeOptions:
     def partial(self) -> bool:
         """Whether the result is not the whole picture as the file has it."""
         return self.crop is not None or self.scale != 1
+
+    def precise(self, precision: int) -> bool:
+        """Whether pixels of a file of so many bits are made in floats, rather than as libjpeg makes them."""
+        own = self.dtype is None or (precision <= 8 and self.dtype == "uint8")
+        return not own or self.reconstruction != "midpoint"
+
+    def layout(self, precision: int) -> tuple[np.dtype[Any], float]:
+        """(dtype of the pixels of such a file, what values 0..2^precision - 1 are multiplied by and rounded: 0 for floats)."""
+        if self.dtype == "float32":
+            return np.dtype(np.float32), 0
+        if self.dtype is None:
+            return np.dtype(np.uint8 if precision <= 8 else np.uint16), 1
+        dtype = np.dtype(self.dtype)
+        return dtype, np.iinfo(dtype).max / ((1 << precision) - 1)
 
     def region(self, height: int, width: int, orientation: int = 1) -> tuple[int, int, int, int]:
         """What `crop` shows of a picture, (x, y, width, height) as the file has it; ValueError where it does not fit.

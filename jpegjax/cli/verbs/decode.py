@@ -67,6 +67,10 @@ def decode(
     scale: Scale = "1",
     crop: Region = None,
     upsample: Annotated[str, typer.Option(help=said("upsample", kind=DecodeOptions))] = "fancy",
+    reconstruction: Annotated[str, typer.Option(help=said("reconstruction", kind=DecodeOptions))] = "midpoint",
+    dtype: Annotated[
+        str | None, typer.Option(help=said("dtype", "float32 is for npy; white of uint16 is 65535.", DecodeOptions))
+    ] = None,
     exif_transpose: Upright = False,
     strict: Strict = False,
     recursive: Recursive = False,
@@ -86,6 +90,10 @@ def decode(
             raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
         if color_managed and (grayscale or mode not in (None, "RGB")):
             raise UsageError("--color-managed gives RGB: leave --mode and --grayscale out")
+        if dtype is not None and depth is not None:
+            raise UsageError(f"--dtype {shown(dtype)} and --depth {depth}: give one of them")
+        if dtype not in (None, "uint8") and color_managed:
+            raise UsageError(f"--dtype {shown(dtype)} and --color-managed, which takes 8 bits: leave one out")
         options = DecodeOptions(
             mode="L" if grayscale else None if color_managed else mode,
             color=color,
@@ -93,6 +101,8 @@ def decode(
             scale=scale,
             crop=settings.region(crop),
             upsample=upsample,
+            reconstruction=reconstruction,
+            dtype=dtype,
             apply_exif_orientation=exif_transpose,
             strict=strict,
             limits=settings.limits(limit_pixels, limit_memory, scans=maxscans),
@@ -112,6 +122,8 @@ def decode(
         if format is None:
             check_name(output, sources, _SUFFIXES, f"decode writes {', '.join(_FORMATS)}")
             format = "ppm" if to_stdout(sources, output) else _format_of(output)
+        if options.dtype == "float32" and format != "npy":
+            raise UsageError(f"--dtype float32: {format} does not hold floats, say --format npy")
         if icc is not None and len(sources) != 1:
             raise UsageError(f"--icc {shown(icc)}: the profile of one input; {len(sources)} are given")
         targets = plan(sources, output, f".{format}")

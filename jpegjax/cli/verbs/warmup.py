@@ -131,5 +131,8 @@ def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "encode of deep PNG", png
     yield "decode of these", decodes()
     yield "decode --upsample nearest", decodes(upsample="nearest")
+    yield "decode --reconstruction laplacian", decodes(reconstruction="laplacian")
+    yield "decode --dtype uint16", decodes(dtype="uint16")
+    yield "decode --dtype float32", decodes(dtype="float32")
     yield "encode --tune all", tuned
     yield "coefficients", lambda: codec.read(made[:8], api.decoding.DecodeOptions())

@@ -56,8 +56,9 @@ class DecodeJob:
         row = item.row
         item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
         if boxes.is_box(item.source):
-            if self.options.partial or self.options.mode or self.options.picture:
-                raise ValueError("mode, picture, scale and crop are for JPEG files")
+            options = self.options
+            if options.partial or options.mode or options.picture or options.precise(8):
+                raise ValueError("mode, picture, scale, crop, reconstruction and dtype are for JPEG files")
             box = read_box(item.source, self.options.limits)
             row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
             return row.pixels
@@ -108,7 +109,8 @@ class DecodeJob:
         return f"{', '.join(scale + crop)}: {width}×{height} pixels"
 
     def finish(self, item: Item) -> bytes | memoryview:
-        pixels, bits = np.asarray(item.result), item.bits
+        pixels = np.asarray(item.result)
+        bits = 8 * pixels.dtype.itemsize if self.options.dtype in ("uint8", "uint16") else item.bits
         if self.depth is not None and bits > self.depth:
             pixels, bits = pictures.scaled(pixels, (1 << bits) - 1, (1 << self.depth) - 1), self.depth
             item.row.notes.append(f"{item.bits} bits a sample became {bits}")

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...options import DecodeOptions
 from ...run.devices import local_devices
 from ...types import Frame
-from . import twelve_bit
+from . import precise, twelve_bit
 from .jobs import Decode, Encode, through_pages
 from .pages import Item
 from .specs import decode_spec, encode_spec
@@ -75,6 +76,7 @@ def reconstruct_batch(
     mode: str | None = None,
     upsample: str = "fancy",
     device: Any = None,
+    options: DecodeOptions | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """(image's index, pixels) of each image, as images become complete.
 
@@ -82,7 +84,10 @@ def reconstruct_batch(
     qtables: per image and component uint16 [64]. mode: None, "L", "RGB" or "CMYK". upsample: "fancy" or "nearest".
     device: None for all local devices and NumPy results; else as for `transform_batch`, with jax.Array results there.
     Pixels: uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. Exact.
+    options: of which those that say so are made in floats, one by one, and are as they say; mode and upsample are theirs then.
     """
+    if options is not None and any(options.precise(frame.precision) for frame in frames):
+        return _reconstruct_precise(list(planes), frames, qtables, options, device)
     if any(frame.precision != 8 for frame in frames):
         return _reconstruct_any(list(planes), frames, qtables, mode, upsample, device)
     specs = [decode_spec(frame, mode, upsample) for frame in frames]
@@ -95,6 +100,27 @@ def reconstruct_batch(
 
         return reconstruct(planes, items, specs[0], devices)
     return ((i, jax.device_put(x, devices[0])) for i, x in through_pages(Decode, planes, specs, items, devices))
+
+
+def _reconstruct_precise(
+    planes: Sequence[Sequence[np.ndarray]],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    options: DecodeOptions,
+    device: Any,
+) -> Iterator[tuple[int, Any]]:
+    """`reconstruct_batch` with some images in floats; where uint8 is asked for, those of 8 bits may be libjpeg's."""
+    floats = [i for i, frame in enumerate(frames) if options.precise(frame.precision)]
+    others = [i for i, frame in enumerate(frames) if not options.precise(frame.precision)]
+
+    def of(which: Sequence[int]) -> tuple[list, list, list]:
+        return [planes[i] for i in which], [frames[i] for i in which], [qtables[i] for i in which]
+
+    found = precise.reconstruct(*of(floats), options, local_devices(device), device is not None)
+    yield from zip(floats, found, strict=True)
+    if others:
+        exact = reconstruct_batch(*of(others), mode=options.mode, upsample=options.upsample, device=device)
+        yield from ((others[k], pixels) for k, pixels in exact)
 
 
 def _reconstruct_any(

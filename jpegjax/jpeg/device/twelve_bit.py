@@ -13,10 +13,10 @@ from ...run.devices import Devices
 from ...run.flow import Call, singly
 from ...types import ColorSpace, Frame
 
-__all__ = ["reconstruct", "transform"]
+__all__ = ["reconstruct", "sampling_of", "transform"]
 
 
-def _sampling(frame: Frame) -> tuple[tuple[int, int], ...]:
+def sampling_of(frame: Frame) -> tuple[tuple[int, int], ...]:
     """(h, v) of each component; a single one is never sampled down."""
     return ((1, 1),) if len(frame.components) == 1 else tuple((k.h, k.v) for k in frame.components)
 
@@ -24,14 +24,14 @@ def _sampling(frame: Frame) -> tuple[tuple[int, int], ...]:
 def _encode(
     frame: Frame, smoothing: int, dering: bool, image: jax.Array, tables: Sequence[jax.Array]
 ) -> list[jax.Array]:
-    planes = encode_planes(image[None], tables, _sampling(frame), frame.color, frame.precision, smoothing, dering)
+    planes = encode_planes(image[None], tables, sampling_of(frame), frame.color, frame.precision, smoothing, dering)
     return [p[0] for p in planes]
 
 
 def _decode(
     frame: Frame, mode: str | None, upsample: str, planes: Sequence[jax.Array], tables: Sequence[jax.Array]
 ) -> jax.Array:
-    sampling, size = _sampling(frame), (frame.height, frame.width)
+    sampling, size = sampling_of(frame), (frame.height, frame.width)
     return decode_planes(
         [p[None] for p in planes], tables, sampling, size, frame.color, mode, upsample == "fancy", frame.precision
     )[0]

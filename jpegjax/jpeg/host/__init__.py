@@ -5,9 +5,10 @@ from __future__ import annotations
 from .decode import SmallDecoder, decode_image, picture_planes, small_decoder
 from .encode import PlainCoder, are_plain, encode_image, transform
 from .groups import SMALL_PIXELS, in_groups
+from .precise import component_planes
 from .view import reconstruct
 
 __all__ = [
-    "SMALL_PIXELS", "PlainCoder", "SmallDecoder", "are_plain", "decode_image", "encode_image", "in_groups", "picture_planes",
-    "reconstruct", "small_decoder", "transform",
+    "SMALL_PIXELS", "PlainCoder", "SmallDecoder", "are_plain", "component_planes", "decode_image", "encode_image", "in_groups",
+    "picture_planes", "reconstruct", "small_decoder", "transform",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ from ..inks import are_inks, rgb_of_inks
 from ..lossless import decode_lossless
 from .groups import SMALL_PIXELS
 from .parts import row_parts
+from .precise import precise_nbytes, precise_picture
 from .strips import Coding
 from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
@@ -57,11 +58,23 @@ def decode_image(data: bytes | memoryview, options: DecodeOptions) -> tuple[np.n
     """
     reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
     frame = reader.require_frame()
-    if options.mode == "RGB" and are_inks(frame):
+    lossless = frame.process.lossless
+    if options.mode == "RGB" and are_inks(frame) and (lossless or not options.precise(frame.precision)):
         pixels, notes = _decoded(data, replace(options, mode=None), reader)
         reader.budget.charge(prod(pixels.shape[:2]) // _CONVERTED_PIXELS, reader.position)
-        return rgb_of_inks(pixels, (1 << frame.precision) - 1), notes
-    return _decoded(data, options, reader)
+        pixels = rgb_of_inks(pixels, (1 << frame.precision) - 1)
+    else:
+        pixels, notes = _decoded(data, options, reader)
+    return (_of_samples(pixels, frame.precision, options) if lossless else pixels), notes
+
+
+def _of_samples(pixels: np.ndarray, precision: int, options: DecodeOptions) -> np.ndarray:
+    """Pixels of a lossless file, values 0..2^precision - 1, as `options.dtype` has them."""
+    dtype, scale = options.layout(precision)
+    if scale == 1 and pixels.dtype == dtype:
+        return pixels
+    levels = np.arange(1 << precision, dtype=np.float64)
+    return (np.floor(levels * scale + 0.5) if scale else levels).astype(dtype)[pixels]
 
 
 def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -> tuple[np.ndarray, Notes]:
@@ -77,6 +90,8 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
             pixels, notes = decode_lossless(reader, options.mode)
             return _cut(pixels, region), notes
         window, region = window_of(frame, orientation, options)
+        if options.precise(frame.precision):
+            return _precise(data, window, region, reader, options)
         if not _in_one_scan(reader):
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
             nbytes = samples = prod(window.shape) * channels_of(frame, options.mode)
@@ -91,6 +106,22 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
             pixels = picture_of_planes(planes, window, _latched(reader), options.mode, options.upsample, consume=True)
             return _cut(pixels, region), notes
         return _cut(_picture_of_scan(data, window, region, reader, options), region), reader.warnings
+
+
+def _precise(
+    data: bytes | memoryview, window: Window, region: Region, reader: Reader, options: DecodeOptions
+) -> tuple[np.ndarray, Notes]:
+    """(pixels of a region, warnings) with the precision that the coefficients hold."""
+    frame = reader.require_frame()
+    nbytes = precise_nbytes(window, options)
+    inks = options.mode == "RGB" and are_inks(frame)
+    window.upsampling(used_of(frame, None if inks else options.mode), False)  # refused before it is decoded
+    _check_limits(nbytes, region, options, reader)
+    reader.budget.charge(prod(window.shape) * len(frame.components) // _COSTLY_SAMPLES, reader.position)
+    reader, planes, notes = entropy.decode_image(
+        data, options.limits, options.strict, reader, smooth=True, pixels=nbytes
+    )
+    return _cut(precise_picture(planes, window, _latched(reader), options), region), notes
 
 
 def _picture_of_scan(
@@ -199,6 +230,7 @@ def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions)
             or reader.lines_offset is not None
             or frame.width * frame.height > SMALL_PIXELS
             or options.partial
+            or options.precise(frame.precision)
             or frame.process.lossless
             or not _in_one_scan(reader)
             or (options.mode == "RGB" and are_inks(frame))
@@ -223,7 +255,8 @@ def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Re
         frame = reader.require_frame()
         mode = None if options.mode == "RGB" and are_inks(frame) else options.mode
         whole(frame).upsampling(used_of(frame, mode), False)
-    return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True)
+        nbytes = precise_nbytes(whole(frame), options) if options.precise(frame.precision) else None
+    return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True, pixels=nbytes)
 
 
 @contextmanager
