@@ -30,7 +30,7 @@ from .drawings import drawing
 from .loop import FitResult, fit
 from .pictures import Files, Pack, Store, split
 
-__all__ = ["Quantised", "gain_loss", "planes_of", "train_restorer"]
+__all__ = ["Quantised", "gain_loss", "planes_of", "target_of", "train_restorer"]
 
 TUNES = ("psnr", "psnr", True, "ssimulacra2", "ms-ssim", "butteraugli")
 SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
@@ -108,7 +108,7 @@ class Quantised(Crops):
             settings.pop("subsampling")
         file = api.encode(pixels, **settings)
         planes, steps, sampling = planes_of(api.read_coefficients(file))
-        return {"planes": planes, "steps": steps, "sampling": sampling, "target": _target(pixels)}
+        return {"planes": planes, "steps": steps, "sampling": sampling, "target": target_of(pixels)}
 
 
 def _settings(random: np.random.Generator) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _settings(random: np.random.Generator) -> dict[str, Any]:
     return found
 
 
-def _target(pixels: np.ndarray) -> np.ndarray:
+def target_of(pixels: np.ndarray) -> np.ndarray:
     """Y, Cb, Cr less 128 of a picture, float32 [H, W, 3]; zeros for the chroma of grey ones."""
     if pixels.ndim == 2:
         return np.stack([pixels - np.float32(128)] + [np.zeros(pixels.shape, np.float32)] * 2, -1)
@@ -178,7 +178,7 @@ def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float
     for name, (pictures, settings) in sets.items():
         seen = [planes_of(api.read_coefficients(api.encode(p, **settings))) for p in pictures]
         stored[name] = (
-            Seen(*(np.stack(part) for part in zip(*seen, strict=True))), np.stack([_target(p) for p in pictures]),
+            Seen(*(np.stack(part) for part in zip(*seen, strict=True))), np.stack([target_of(p) for p in pictures]),
         )  # fmt: skip
 
     @nnx.jit
