@@ -16,7 +16,7 @@ from PIL import Image
 import jpegjax
 from jpegjax.jpeg import codec
 from jpegjax.jpeg.host import component_planes
-from jpegjax.kernels.precise.points import count_levels, points_of, shifts, trust
+from jpegjax.kernels.precise.points import count_levels, shifts, trust
 from jpegjax.options import DecodeOptions
 
 ENGINES = ("host", "xla")
@@ -36,18 +36,23 @@ def doubled(x: np.ndarray) -> np.ndarray:
 def components(c: jpegjax.Coefficients, laplacian: bool, clipped: bool = True, fancy: bool = True) -> list[np.ndarray]:
     """Of a file at full size, in float64."""
     frame, found = c.frame, []
-    lost = points_of([np.asarray(p[0]) for p in c.planes]) if laplacian else [np.zeros(64)] * len(c.planes)
+    counts = [count_levels(np.asarray(p[0])) for p in c.planes]
     middle = 1 << (frame.precision - 1)
-    for k, (plane, table, shift) in enumerate(zip(c.planes, c.qtables, lost, strict=True)):
+    for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):
         levels = np.asarray(plane[0], np.float64)
+        (high, wide), one = frame.samples(k), frame.components[k]
+        h, v = (frame.hmax // one.h, frame.vmax // one.v) if len(frame.components) > 1 else (1, 1)
+        filtered = fancy and ((h, v) == (1, 2) or (h == 2 and v <= 2 and wide > 2))
+        shift = trust(counts) * shifts(counts[k]) if laplacian else np.zeros(64)
+        if filtered:  # less of it for details that the filter takes
+            far = np.hypot(np.arange(8) * (h == 2), np.arange(8)[:, None] * (v == 2))
+            shift = shift * np.maximum(1 - far / 4, 0).ravel()
         points = (levels - np.sign(levels) * shift.reshape(8, 8)) * np.asarray(table, np.float64)
         blocks = np.einsum("va,rcvu,ub->rcab", DCT, points, DCT) + middle
         rows, columns = levels.shape[:2]
-        (high, wide), one = frame.samples(k), frame.components[k]
         x = blocks.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns)[:high, :wide]
         x = np.clip(x, 0, 2 * middle - 1) if clipped else x
-        h, v = (frame.hmax // one.h, frame.vmax // one.v) if len(frame.components) > 1 else (1, 1)
-        if fancy and ((h, v) == (1, 2) or (h == 2 and v <= 2 and wide > 2)):
+        if filtered:
             x = doubled(x.T).T if v == 2 else x
             x = doubled(x) if h == 2 else x
         else:

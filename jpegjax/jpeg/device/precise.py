@@ -10,6 +10,8 @@ import numpy as np
 
 from ...kernels.precise.points import points_of
 from ...ops import precise_pixels, precise_planes
+from ...ops.planes import sampling_ratios
+from ...ops.sampling import is_fancy
 from ...options import DecodeOptions
 from ...run.devices import Devices
 from ...run.flow import Call, singly
@@ -51,8 +53,12 @@ def reconstruct(
     def call(levels: Sequence[np.ndarray], frame: Frame, tables: Sequence[np.ndarray]) -> Call:
         dtype, scale = options.layout(frame.precision)
         used = 1 if options.mode == "L" and frame.color is ColorSpace.YCBCR else len(levels)
-        shifts = [s.astype(np.float32) for s in points_of(levels, options.reconstruction)[:used]]
-        static = frame, options.mode, options.upsample == "fancy", (dtype.name, scale)
+        fancy, filtered = options.upsample == "fancy", []
+        for c, (h, v) in enumerate(sampling_ratios(sampling_of(frame))[:used]):
+            grows = fancy and is_fancy(h, v, frame.samples(c)[1])
+            filtered.append((grows and h == 2, grows and v == 2))
+        shifts = [s.astype(np.float32) for s in points_of(levels, options.reconstruction, filtered)]
+        static = frame, options.mode, fancy, (dtype.name, scale)
         return _decode, static, (list(levels[:used]), list(tables[:used]), shifts)
 
     return singly((call(*parts) for parts in zip(planes, frames, qtables, strict=True)), devices, stay)

@@ -13,7 +13,19 @@ import numpy as np
 from ...kernels.precise import rows
 from ...kernels.precise.points import points_of
 from ...kernels.precise.transform import dequantiser, inverse_rows, matrix_of
-from ...kernels.sampling import CHEIGHT, CWIDTH, FANCY_H1V2, FANCY_H2V2, FIELDS, HRATIO, KIND, SAMPLES, STRIDE, VRATIO
+from ...kernels.sampling import (
+    CHEIGHT,
+    CWIDTH,
+    FANCY_H1V2,
+    FANCY_H2V1,
+    FANCY_H2V2,
+    FIELDS,
+    HRATIO,
+    KIND,
+    SAMPLES,
+    STRIDE,
+    VRATIO,
+)
 from ...options import DecodeOptions
 from ...run.memory import address, borrow, scratch
 from ...types import Coefficients, ColorSpace, Frame
@@ -46,7 +58,7 @@ def _purpose(frame: Frame, channels: int) -> int:
 class _Bands:
     """The components of a window, on their way to samples a band of MCU rows at a time.
 
-    shifts: as `points_of` has them. clipped: hold samples in 0..2^bits - 1.
+    clipped: hold samples in 0..2^bits - 1.
     """
 
     def __init__(
@@ -54,7 +66,7 @@ class _Bands:
         planes: Sequence[np.ndarray],
         window: Window,
         qtables: Sequence[np.ndarray],
-        shifts: Sequence[np.ndarray],
+        reconstruction: str,
         used: int,
         fancy: bool,
         clipped: bool = True,
@@ -64,9 +76,12 @@ class _Bands:
         self.window = window
         self.shares: list[Share] = window.shares()[:used]
         self.planes = [p.reshape(*p.shape[:2], 64) for p in planes[:used]]
-        self.steps = [dequantiser(q, s, centre, low, high) for q, s in zip(qtables[:used], shifts[:used], strict=True)]
+        upsampling = window.upsampling(used, fancy)
         self.table = np.zeros((used, FIELDS), np.int64)
-        self.table[:, [KIND, HRATIO, VRATIO]] = window.upsampling(used, fancy)
+        self.table[:, [KIND, HRATIO, VRATIO]] = upsampling
+        filtered = [(kind in (FANCY_H2V1, FANCY_H2V2), kind in (FANCY_H1V2, FANCY_H2V2)) for kind, _, _ in upsampling]
+        shifts = points_of(planes, reconstruction, filtered)
+        self.steps = [dequantiser(q, s, centre, low, high) for q, s in zip(qtables[:used], shifts, strict=True)]
         for row, share in zip(self.table, self.shares, strict=True):
             row[CHEIGHT], row[CWIDTH] = share.height, share.width
             row[STRIDE] = share.columns * share.size
@@ -112,9 +127,7 @@ def precise_picture(
     mode = None if inks else options.mode
     used, channels = used_of(frame, mode), channels_of(frame, mode)
     dtype, scale = options.layout(frame.precision)
-    bands = _Bands(
-        planes, window, qtables, points_of(planes, options.reconstruction), used, options.upsample == "fancy"
-    )
+    bands = _Bands(planes, window, qtables, options.reconstruction, used, options.upsample == "fancy")
     out = borrow((*window.shape, channels), np.float32 if inks else dtype)
     bands.emit(_purpose(frame, channels), 0 if inks else scale, out)
     if inks:
@@ -138,6 +151,6 @@ def component_planes(coefficients: Coefficients, reconstruction: str = "midpoint
     for i in range(coefficients.batch):
         planes = [np.ascontiguousarray(p[i], np.int16) for p in coefficients.planes]
         tables = [np.asarray(q if q.ndim == 2 else q[i]).reshape(64) for q in coefficients.qtables]
-        bands = _Bands(planes, window, tables, points_of(planes, reconstruction), n, True, clipped=False)
+        bands = _Bands(planes, window, tables, reconstruction, n, True, clipped=False)
         bands.emit(rows.GREY if n == 1 else rows.PLANES, 0, out[i])
     return out

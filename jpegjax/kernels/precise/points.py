@@ -22,7 +22,7 @@ import numpy as np
 from ...simd import kernel
 from ...types import ZIGZAG
 
-__all__ = ["Counts", "count_levels", "points_of", "shifts", "trust"]
+__all__ = ["Counts", "count_levels", "kept_detail", "points_of", "shifts", "trust"]
 
 _ORDER = ZIGZAG.astype(np.int64)
 _LONG = 3
@@ -31,9 +31,12 @@ _LONG = 3
 _PRIOR = 0.25, 0.75
 """What θ's numerator and denominator have from the start: a quarter of a second level, and half a one."""
 
-_ODDS, _PER_LEVEL, _SPAN = 0.45, 0.125, 1.2
+_UNSHIFTED = 4
+"""Frequency of filtered components from which on nothing is shifted, the best for RGB of training photographs, 4:2:0 to 4:4:0."""
+
+_ODDS, _PER_LEVEL, _SPAN = 0.3, 0.24, 0.86
 """Log odds of files whose δ is to be left out, what they gain with each e-fold of levels a block, and how far those of plain
-quantisation are: fitted to plain and tuned files of training photographs (`experiments/reconstruction.py`)."""
+quantisation are: fitted to plain and tuned files of training photographs (`experiments/reconstruction.py --fit`)."""
 
 
 class Counts(NamedTuple):
@@ -98,14 +101,27 @@ def trust(counts: Sequence[Counts]) -> float:
     return float(np.clip((odds - _ODDS - _PER_LEVEL * np.log(density + 0.01)) / _SPAN, 0, 1))
 
 
-def points_of(planes: Sequence[np.ndarray], reconstruction: str = "laplacian") -> list[np.ndarray]:
-    """What the levels of each component of a file lose towards zero: float64 [64], in steps.
+def kept_detail(filtered: tuple[bool, bool]) -> np.ndarray:
+    """How much of its shift each frequency has in a component that grows twofold: float64 [64], 1 for one at full size.
 
-    planes: per component int16 [rows, columns, 8, 8]. reconstruction: "laplacian", `shifts` as far as `trust` goes, or
-    "midpoint", which are zeros.
+    filtered: whether columns, and rows, grow by the triangle filter. It takes from fine detail what a shift would take once more,
+    so that none is left from frequency 4 on.
+    """
+    v, u = np.mgrid[:8, :8]
+    across, down = filtered
+    return np.maximum(1 - np.hypot(u * across, v * down) / _UNSHIFTED, 0).ravel()
+
+
+def points_of(
+    planes: Sequence[np.ndarray], reconstruction: str, filtered: Sequence[tuple[bool, bool]]
+) -> list[np.ndarray]:
+    """What the levels of each component lose towards zero: float64 [64], in steps.
+
+    planes: of all components of a file, int16 [rows, columns, 8, 8]. reconstruction: "laplacian", `shifts` as far as `trust`
+    and `kept_detail` go, or "midpoint", which are zeros. filtered: as for `kept_detail`, of the components that are wanted.
     """
     if reconstruction == "midpoint":
-        return [np.zeros(64)] * len(planes)
+        return [np.zeros(64)] * len(filtered)
     counts = [count_levels(plane) for plane in planes]
     share = trust(counts)
-    return [share * shifts(one) for one in counts]
+    return [share * shifts(one) * kept_detail(grows) for one, grows in zip(counts, filtered, strict=False)]
