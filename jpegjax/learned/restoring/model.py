@@ -198,10 +198,12 @@ class Restorer(nnx.Module):
 
     def __call__(self, seen: Seen) -> jax.Array:
         """Planes restored, float32 [N, H, W, 3]."""
-        kind = self.cell.kernel.dtype
-        colour = (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
-        tables = self._about(seen, colour)
-        luma, chroma = seen.planes[..., :1], seen.planes[..., 1:]
+        luma = self.restored_luma(seen)
+        return jnp.concatenate([luma, self._restored_chroma(seen, luma)], -1)
+
+    def restored_luma(self, seen: Seen) -> jax.Array:
+        """The first of the planes alone, [N, H, W, 1]."""
+        kind, tables, luma = self.cell.kernel.dtype, self._about(seen), seen.planes[..., :1]
         scale = 0.5 * _middle(seen.steps[:, 0])
         x = (luma / scale).astype(kind)
         for stage in self.luma:
@@ -209,22 +211,30 @@ class Restorer(nnx.Module):
         # the change as coefficients, each held to about its cell
         widths = seen.steps[:, 0] * (0.55 * jnp.exp(self.cell(tables).astype(jnp.float32)))
         change = to_blocks(x.astype(jnp.float32) * scale - luma)
-        luma = luma + from_blocks(jnp.clip(change, *(sign * widths[:, None, None, None] for sign in (-1, 1))))
+        return luma + from_blocks(jnp.clip(change, *(sign * widths[:, None, None, None] for sign in (-1, 1))))
+
+    def _restored_chroma(self, seen: Seen, luma: jax.Array) -> jax.Array:
+        """The other two, [N, H, W, 2], guided by the restored luma; zeros for grey."""
+        kind, tables, chroma = self.cell.kernel.dtype, self._about(seen), seen.planes[..., 1:]
         scale = 0.5 * jnp.maximum(_middle(seen.steps[:, 1]), 0.1)
         x, guide = (chroma / scale).astype(kind), lax.stop_gradient(luma / scale).astype(kind)
         small = self.coarse(_halved(jnp.concatenate([guide, x], -1)), tables)
         x = x + jnp.repeat(jnp.repeat(small, 2, 1), 2, 2)
         x = x + self.fine(jnp.concatenate([guide, x], -1), tables)
-        chroma = x.astype(jnp.float32) * scale * colour[:, None, None, None]
-        return jnp.concatenate([luma, chroma], -1)
+        return x.astype(jnp.float32) * scale * _coloured(seen)[:, None, None, None]
 
-    def _about(self, seen: Seen, colour: jax.Array) -> jax.Array:
+    def _about(self, seen: Seen) -> jax.Array:
         """What the tables say, [N, tables]."""
         steps = jnp.log2(jnp.maximum(seen.steps[:, :2], 1)).reshape(-1, 128)
-        x = jnp.concatenate([0.25 * steps - 1, jnp.log2(seen.sampling.astype(jnp.float32)), colour[:, None]], -1)
+        x = jnp.concatenate([0.25 * steps - 1, jnp.log2(seen.sampling.astype(jnp.float32)), _coloured(seen)[:, None]], -1)
         for dense in self.tables:
             x = hard_swish(dense(x.astype(dense.kernel.dtype)))
         return x
+
+
+def _coloured(seen: Seen) -> jax.Array:
+    """1 for colour, 0 for grey: [N]."""
+    return (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
 
 
 def _middle(steps: jax.Array) -> jax.Array:

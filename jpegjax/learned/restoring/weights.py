@@ -1,0 +1,120 @@
+"""Weights of the restoration network as a file, in float16."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ...run.forks import check_jax
+from ...run.writing import write_file
+from .model import Restorer, RestorerSize
+
+__all__ = ["DEFAULT", "LoadedRestorer", "available", "load", "named", "trainable", "write"]
+
+FORMAT = 1
+KIND = "restorer"
+DEFAULT = "blind"
+"""The model that the package brings."""
+_FOLDER = "models"
+
+
+@dataclass(frozen=True)
+class LoadedRestorer:
+    """A model that restores. graph, state: as `nnx.split` gives them."""
+
+    name: str
+    graph: Any
+    state: Any
+
+
+def _leaves(model: Any) -> dict[str, Any]:
+    """Parameters by path."""
+    return {"/".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+
+
+def write(path: Path, name: str, model: Restorer) -> None:
+    """Stores a model under a name. ValueError where a weight is not finite in float16; it is named."""
+    about = json.dumps({"kind": KIND, "format": FORMAT, "name": name, "size": asdict(model.size)})
+    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in _leaves(model).items()}
+    for place, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{place}: weights are not finite")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+    write_file(path, buffer.getvalue())
+
+
+def _read(path: Path) -> tuple[str, RestorerSize, dict[str, np.ndarray]]:
+    try:
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["kind"] != KIND:
+            raise ValueError(f"they are of a {about['kind']}")
+        version, name, size = about["format"], about["name"], RestorerSize(**about["size"])
+    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not weights of a restoration network ({error})") from None
+    if version != FORMAT:
+        raise ValueError(f"{path}: weights of format {version}; this library reads format {FORMAT}")
+    return name, size, arrays
+
+
+def trainable(path: Path) -> Restorer:
+    """The model of a file, to go on training with.
+
+    Raises:
+        ValueError: The file holds no such weights, or others than the model needs; they are named.
+    """
+    return _filled(path)[1]
+
+
+def _filled(path: Path) -> tuple[str, Restorer]:
+    name, size, arrays = _read(path)
+    model: Restorer = nnx.eval_shape(lambda: Restorer(size, rngs=nnx.Rngs(0)))
+    made = []
+    for parts, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        place = "/".join(map(str, parts))
+        value = arrays.pop(place, None)
+        if value is None or value.shape != leaf.shape:
+            found = "not there" if value is None else f"shape {value.shape}"
+            raise ValueError(f"{path}: {place} is {found}; this model needs shape {leaf.shape}")
+        made.append((parts, leaf.replace(jnp.asarray(value, jnp.float32))))
+    if arrays:
+        raise ValueError(f"{path}: {', '.join(sorted(arrays))}: no such weights in this model")
+    nnx.update(model, nnx.from_flat_state(made))
+    return name, model
+
+
+def load(path: Path) -> LoadedRestorer:
+    """The model of a file. ValueError as for `trainable`."""
+    check_jax("restoration")
+    name, model = _filled(path)
+    return LoadedRestorer(name, *nnx.split(model))
+
+
+def available() -> list[str]:
+    """Names of the models that the package brings."""
+    folder = resources.files(__package__) / _FOLDER
+    return sorted(p.name.removesuffix(".npz") for p in folder.iterdir() if p.name.endswith(".npz"))
+
+
+def file_of(model: str) -> Path:
+    """The file of a model of the package, or the path that it is. ValueError where there is none."""
+    if not model.endswith(".npz") and model not in available():
+        raise ValueError(f"model={model!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
+    return Path(model) if model.endswith(".npz") else Path(str(resources.files(__package__) / _FOLDER / f"{model}.npz"))
+
+
+@cache
+def named(name: str = DEFAULT) -> LoadedRestorer:
+    """A model of the package, or of a path, loaded once. ValueError where there is none."""
+    return load(file_of(name))
