@@ -73,7 +73,7 @@ INNER = {
 PUBLIC = {
     "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "Frame", "GainMap", "GainMapMetadata",
     "JpegError", "JpegWarning", "LimitExceeded", "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread",
-    "imwrite", "info", "read_coefficients", "simulate", "transcode", "write_coefficients",
+    "imwrite", "info", "read_coefficients", "restore", "simulate", "transcode", "write_coefficients",
 }  # fmt: skip
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

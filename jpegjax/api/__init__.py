@@ -6,6 +6,7 @@ from .decoding import decode, info
 from .encoding import encode
 from .files import imread, imwrite
 from .inputs import Source as Source
+from .restoring import restore
 from .transcoding import transcode
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "imwrite",
     "info",
     "read_coefficients",
+    "restore",
     "simulate",
     "transcode",
     "write_coefficients",

@@ -18,6 +18,7 @@ from ..options import (
     Limits,
     Mode,
     Reconstruction,
+    Restore,
     Upsample,
     check_choice,
     check_int,
@@ -74,6 +75,7 @@ def decode(
     crop: tuple[int, int, int, int] | None = None,
     upsample: Upsample = "fancy",
     reconstruction: Reconstruction = "midpoint",
+    restore: Restore = False,
     dtype: npt.DTypeLike | None = None,
     apply_exif_orientation: bool = False,
     strict: bool = False,
@@ -102,6 +104,10 @@ def decode(
             the file's own statistics (Price and Rabbani 2000), nearer to zero; less so, or not at all, where they show an
             encoder that did more than round. Pixels are made in floats and rounded once: not libjpeg's, but nearer to the
             picture that was encoded. Lossless files have no bins and stay as they are.
+        restore: Let a network put back what quantisation took: true, auto (marked files) or consistent. As `restore` does it:
+            one model for all tables and samplings; "auto" restores only files that were encoded for it (their mark says so),
+            "consistent" keeps every coefficient within its quantisation cell. For 8-bit grey and YCbCr files; lossless ones
+            stay as they are. The network runs by JAX whatever the engine; pixels differ by at most 1/255 between backends.
         dtype: uint8, uint16 or float32; by default the file's own integers. NumPy's dtypes of these names too. Pixels are made
             in floats, but for uint8 of 8-bit files with midpoints, which are libjpeg's. float32 is 0..255 for 8-bit files,
             0..2^bits - 1 for others, clipped to that and not rounded; uint16 is scaled so that white is 65535, uint8 so that
@@ -138,15 +144,19 @@ def decode(
         ValueError: An argument is out of range, or crop does not fit in the picture.
         TypeError: An argument is of the wrong type.
     """
-    shown: tuple[Any, ...] = mode, scale, crop, upsample, reconstruction, dtype
+    shown: tuple[Any, ...] = mode, scale, crop, upsample, reconstruction, dtype, restore
     given = *shown, apply_exif_orientation, strict, limits, as_tables(tables), color, picture
     usual = _SCALARS.issuperset(map(type, given))
     options: DecodeOptions = (_known_options if usual else DecodeOptions)(*given)
     check_choice("engine", engine, ENGINES)
     check_choice("errors", errors, ERRORS)
     files, single = as_files(data, errors)
-    run = _codec().decode
-    results = on_good(lambda good: run(good, options, engine, device), files)
+    run, restorer = _codec().decode, None
+    if options.restore:
+        from .restoring import restorer_of
+
+        restorer = restorer_of(engine, device)
+    results = on_good(lambda good: run(good, options, engine, device, restorer), files)
     if apply_exif_orientation:
         from ..jpeg.upright import upright
 

@@ -16,6 +16,7 @@ from ..options import (
     Limits,
     Mode,
     Reconstruction,
+    Restore,
     Rotation,
     StreamType,
     TargetMetric,
@@ -102,6 +103,7 @@ class DecodeKeywords(ReadKeywords, total=False):
     crop: tuple[int, int, int, int] | None
     upsample: Upsample
     reconstruction: Reconstruction
+    restore: Restore
     dtype: npt.DTypeLike | None
     apply_exif_orientation: bool
     engine: Engine

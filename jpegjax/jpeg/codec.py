@@ -22,6 +22,7 @@ from . import files as entropy
 from .behind import of_pictures
 from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
+from .restored import Restorer, decode_restored
 
 if TYPE_CHECKING:
     from .host import PlainCoder, SmallDecoder
@@ -229,14 +230,21 @@ def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception])
 
 
 def decode(
-    files: Sequence[bytes | memoryview], options: DecodeOptions, engine: str, device: Any
+    files: Sequence[bytes | memoryview],
+    options: DecodeOptions,
+    engine: str,
+    device: Any,
+    restorer: Restorer | None = None,
 ) -> list[tuple[Any, Notes]]:
     """(pixels or the error, warnings) of each file: JpegError, or ValueError for a region that does not fit.
 
-    Scaled pictures and regions are the host's work on either engine.
+    Scaled pictures and regions are the host's work on either engine. restorer: what `options.restore` needs.
     """
     if options.picture:
-        return of_pictures(lambda chosen, these: decode(chosen, these, engine, device), files, options)
+        return of_pictures(lambda chosen, these: decode(chosen, these, engine, device, restorer), files, options)
+    if options.restore:
+        assert restorer is not None
+        return decode_restored(files, options, lambda some, these: decode(some, these, engine, device), restorer)
     if pick(engine, device) == "host":
         return _decode_on_host(files, options)
     from .device import local_devices, reconstruct_batch

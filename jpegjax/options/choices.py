@@ -6,8 +6,8 @@ from ..types import ColorSpace
 
 __all__ = [
     "AUTO", "COLORS", "DTYPES", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "RECONSTRUCTIONS",
-    "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor",
-    "Engine", "Errors", "Flip", "Kind", "Mode", "Reconstruction", "Rotation", "StreamType", "TargetMetric", "Thumbnail",
+    "RESTORES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor",
+    "Engine", "Errors", "Flip", "Kind", "Mode", "Reconstruction", "Restore", "Rotation", "StreamType", "TargetMetric", "Thumbnail",
     "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
 
@@ -42,6 +42,10 @@ UPSAMPLES: tuple[Upsample, ...] = get_args(Upsample)
 Reconstruction = Literal["midpoint", "laplacian"]
 """Where in its bin a coefficient is taken to be: the middle, as libjpeg has it, or the centroid of its frequency's Laplacian."""
 RECONSTRUCTIONS: tuple[Reconstruction, ...] = get_args(Reconstruction)
+
+Restore = Literal["auto", "consistent"] | bool
+"""Whether a network puts back what quantisation took: in all files, in those encoded for it, or within the cells of quantisation."""
+RESTORES: tuple[Restore, ...] = (False, True, "auto", "consistent")
 
 DTYPES = ("uint8", "uint16", "float32")
 """What pixels can be decoded to, whatever the file's bits."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from .checks import Option, check_options, choice, integer
-from .choices import DTYPES, MODES, RECONSTRUCTIONS, UPSAMPLES
+from .choices import DTYPES, MODES, RECONSTRUCTIONS, RESTORES, UPSAMPLES
 from .groups import DEFAULT_LIMITS, Limits
 from .parse import parse_color, parse_region, parse_scale
 
@@ -41,6 +41,13 @@ def _check_dtype(name: str, value: Any) -> str | None:
     return found
 
 
+def _check_restore(name: str, value: Any) -> Any:
+    """One of RESTORES; integers are not among them."""
+    if value is not None and not isinstance(value, (bool, str)):
+        raise TypeError(f"{name}={value!r}: must be {', '.join(map(repr, RESTORES))}")
+    return choice(RESTORES)(name, value)
+
+
 Within = Annotated[Limits, Option("What a file may cost at most.", _check_limits)]
 
 
@@ -70,6 +77,12 @@ class DecodeOptions:
     dtype: Annotated[
         str | None, Option("uint8, uint16 or float32; by default the file's own integers.", _check_dtype)
     ] = None
+    restore: Annotated[
+        bool | str,
+        Option(
+            "Let a network put back what quantisation took: true, auto (marked files) or consistent.", _check_restore
+        ),
+    ] = False
     apply_exif_orientation: Annotated[bool, Option(UPRIGHT)] = False
     strict: Annotated[bool, Option(STRICT)] = False
     limits: Within = DEFAULT_LIMITS
@@ -79,6 +92,14 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.restore and self.scale != 1:
+            raise ValueError(f"restore={self.restore!r}: is for the full size, scale=1, not {self.scale}")
+        if self.restore and self.upsample != "fancy":
+            raise ValueError(
+                f"restore={self.restore!r}: the network grows chroma, leave upsample={self.upsample!r} out"
+            )
+        if self.restore and self.reconstruction != "midpoint":
+            raise ValueError(f"restore={self.restore!r}: the network finds the points, leave reconstruction out")
 
     @property
     def eighths(self) -> int:

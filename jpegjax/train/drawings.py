@@ -52,7 +52,15 @@ def _word(random: np.random.Generator) -> str:
     places = np.minimum(random.geometric(0.09, count) - 1, 25)
     word = "".join(_LETTERS[i] for i in places)
     kind = random.random()
-    return word.upper() if kind < 0.1 else word.capitalize() if kind < 0.25 else str(random.integers(10**6)) if kind > 0.92 else word
+    return (
+        word.upper()
+        if kind < 0.1
+        else word.capitalize()
+        if kind < 0.25
+        else str(random.integers(10**6))
+        if kind > 0.92
+        else word
+    )
 
 
 def _words(draw: object, size: int, random: np.random.Generator) -> None:

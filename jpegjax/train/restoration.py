@@ -225,5 +225,7 @@ def _shared() -> list[str]:
     folder = Path(os.environ.get("JPEGJAX_SHARED", "shared")) / "data"
     found = sorted(map(str, folder.glob("train-*.zip")))
     if not found:
-        raise ValueError(f"data: give data=FOLDER or data=PACK.zip; there is no train-*.zip in {folder} ($JPEGJAX_SHARED)")
+        raise ValueError(
+            f"data: give data=FOLDER or data=PACK.zip; there is no train-*.zip in {folder} ($JPEGJAX_SHARED)"
+        )
     return found

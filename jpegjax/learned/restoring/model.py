@@ -113,17 +113,25 @@ class Stage(nnx.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, pitch: int, width: int, hidden: int, tables: int, gain: float, *, rngs: nnx.Rngs
+        self,
+        inputs: int,
+        outputs: int,
+        pitch: int,
+        width: int,
+        hidden: int,
+        tables: int,
+        gain: float,
+        *,
+        rngs: nnx.Rngs,
     ) -> None:
         self.pitch, self.inputs, self.outputs = pitch, inputs, outputs
         taps = 8 // pitch
-        first = np.concatenate([_BASIS * np.where(np.arange(64), 1, 0.1)] * inputs)[:, :width]
-        if width > 64:
-            noise = np.asarray(jax.random.normal(rngs.params(), (64 * inputs, width - 64))) / 8
-            first = np.concatenate([first, noise], 1)
+        known = np.concatenate([_BASIS * np.where(np.arange(64), 1, 0.1)] * inputs)[:, :width]
+        noise = jax.random.normal(rngs.params(), (64 * inputs, max(0, width - 64))) / 8
+        first = jnp.concatenate([jnp.asarray(known, jnp.float32), noise], 1)
         # [pixel of the patch, plane, channel] as a convolution over what `space_to_depth` makes of the planes
         taken = first.reshape(inputs, taps, pitch, taps, pitch, width).transpose(1, 3, 2, 4, 0, 5)
-        self.analysis = nnx.Param(jnp.asarray(taken.reshape(taps, taps, pitch * pitch * inputs, width), jnp.float32))
+        self.analysis = nnx.Param(taken.reshape(taps, taps, pitch * pitch * inputs, width))
         self.wide = Dense(width, hidden, rngs=rngs)
         self.phase = nnx.Param(jnp.zeros((4, 4, hidden)))
         self.steer = Dense(tables, 2 * hidden, rngs=rngs, gain=0.1)
@@ -226,7 +234,9 @@ class Restorer(nnx.Module):
     def _about(self, seen: Seen) -> jax.Array:
         """What the tables say, [N, tables]."""
         steps = jnp.log2(jnp.maximum(seen.steps[:, :2], 1)).reshape(-1, 128)
-        x = jnp.concatenate([0.25 * steps - 1, jnp.log2(seen.sampling.astype(jnp.float32)), _coloured(seen)[:, None]], -1)
+        x = jnp.concatenate(
+            [0.25 * steps - 1, jnp.log2(seen.sampling.astype(jnp.float32)), _coloured(seen)[:, None]], -1
+        )
         for dense in self.tables:
             x = hard_swish(dense(x.astype(dense.kernel.dtype)))
         return x

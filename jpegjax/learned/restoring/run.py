@@ -1,6 +1,6 @@
 """Restoring pictures: windows that overlap by what the network sees, in batches, on all devices.
 
-    planes of a picture ─▶ padded ─▶ windows ─▶ network ─▶ (held to the cells) ─▶ colour ─▶ cores of windows ─▶ pixels
+planes of a picture ─▶ padded ─▶ windows ─▶ network ─▶ (held to the cells) ─▶ colour ─▶ cores of windows ─▶ pixels
 """
 
 from __future__ import annotations

@@ -1,0 +1,189 @@
+"""Pictures without what JPEG did to them: restoration of files, coefficients, and pixels of any decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
+from ..options import DecodeOptions, check_int, parse_subsampling
+from ..options.checks import check_flag
+from ..run.devices import local_devices
+from ..run.engines import pick
+from ..types import Array, Coefficients, Device, Frame, array_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ..learned.restoring.run import Decoded
+
+__all__ = ["restore", "restorer_of"]
+
+
+def _sampling(frame: Frame) -> tuple[int, int]:
+    """Luma samples that a chroma sample stands for, down and across."""
+    last = frame.components[-1]
+    return frame.vmax // last.v, frame.hmax // last.h
+
+
+def _decoded(coefficients: Coefficients) -> list[Decoded]:
+    """Pictures of coefficients as the network sees them."""
+    from ..jpeg.host import component_planes
+    from ..learned.restoring.run import Decoded
+
+    frame, found = coefficients.frame, []
+    for i in range(coefficients.batch):
+        one = coefficients[i]
+        tables = tuple(np.asarray(q).reshape(8, 8) for q in one.qtables)
+        found.append(Decoded(component_planes(one)[0], tables, _sampling(frame)))
+    return found
+
+
+def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], DecodeOptions], list[Any]]:
+    """What `codec.decode` hands coefficients to where `options.restore` is set; each a batch of one."""
+    from ..learned.restoring import weights
+    from ..learned.restoring.run import restored
+
+    host = pick(engine, device) == "host"
+    devices = local_devices("cpu" if host else device)
+    model = weights.named()
+
+    def run(found: Sequence[Coefficients], options: DecodeOptions) -> list[Any]:
+        pictures = restored(
+            [picture for one in found for picture in _decoded(one)],
+            model,
+            devices,
+            dtype=options.dtype or "uint8",
+            luma=options.mode == "L",
+            consistent=options.restore == "consistent",
+        )
+        shown = [np.repeat(p[..., None], 3, 2) if options.mode == "RGB" and p.ndim == 2 else p for p in pictures]
+        return shown if device is None else _placed(shown, device)
+
+    return run
+
+
+def _placed(pictures: list[Any], device: Any) -> list[Any]:
+    import jax
+
+    return [jax.device_put(picture, local_devices(device)[0]) for picture in pictures]
+
+
+def restore(
+    images: Array | Coefficients | Sequence[Array | Coefficients],
+    *,
+    qtables: npt.ArrayLike | None = None,
+    quality: int | None = None,
+    subsampling: str | Sequence[tuple[int, int]] = "4:2:0",
+    consistent: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    model: str | None = None,
+    device: Device | None = None,
+) -> Any:
+    """Pictures with what JPEG's quantisation took put back, by a network that is steered by the quantisation tables.
+
+    One model for all qualities, tables and samplings, for grey and colour, for plain files and tuned ones. It changes
+    coefficients by about half a step of their tables at most: fine files hardly change. `decode(..., restore=True)` does it
+    for files.
+
+    Args:
+        images: Coefficients, or pixels that any decoder gave: [H, W], [H, W, 1], [H, W, 3] or [N, H, W, C], uint8 or floating
+            point, values 0..255, NumPy or JAX; one of these, or a list. Pixels lie on the file's grid: whole pictures, or parts that
+            begin at a whole MCU. Coefficients are 8-bit grey or YCbCr.
+        qtables: Of pixels: the file's tables, steps 1..65,535 in natural order: [T, 8, 8], [T, 64], [8, 8] or [64]; component i
+            takes table min(i, T − 1). `info(data).qtables` are these.
+        quality: Of pixels: an IJG quality 1..100 in place of tables.
+        subsampling: Of pixels in colour: the file's sampling, 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 or 4:1:0.
+        consistent: Keep every coefficient within its quantisation cell, so that the picture is one that the file may have been
+            made of by rounding; of subsampled chroma, its means over what a sample stands for. Files made by search (tune) round
+            otherwise: their originals lie outside now and then.
+        dtype: uint8, uint16 (white is 65535) or float32 (0..255, clipped, not rounded); by default uint8.
+        model: Weights (.npz) of one's own; by default the model of the package.
+        device: A jax.Device, a platform's name, a Mesh or a Sharding; pictures are spread over its devices, and results lie
+            on the first. Default: all local devices, and results in NumPy.
+
+    Returns:
+        For one picture an array, for several a list of them: [H, W] or [H, W, 3]. Pixels differ by at most 1/255 between backends.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: A shape does not fit, a value is out of range, or pixels come without tables.
+    """
+    from ..learned.restoring import weights
+    from ..learned.restoring.run import restored
+
+    several = isinstance(images, (list, tuple))
+    items = list(images) if several else [images]  # type: ignore[arg-type]
+    shown = DecodeOptions(dtype=dtype).dtype or "uint8"
+    check_flag("consistent", consistent)
+    found: list[Decoded] = []
+    for i, item in enumerate(items):
+        name = f"images[{i}]" if several else "images"
+        if isinstance(item, Coefficients):
+            _check_coefficients(name, item)
+            several = several or item.batch > 1
+            found += _decoded(item)
+        else:
+            pixels = array_of(name, item)
+            several = several or pixels.ndim == 4
+            found += _of_pixels(name, pixels, qtables, quality, subsampling)
+    devices = local_devices(device)
+    loaded = weights.named(weights.DEFAULT if model is None else model)
+    results: list[Any] = restored(found, loaded, devices, dtype=shown, consistent=consistent)
+    if device is not None:
+        results = _placed(results, device)
+    return results if several else results[0]
+
+
+def _check_coefficients(name: str, found: Coefficients) -> None:
+    """ValueError for what restorers do not know."""
+    from ..jpeg.restored import RESTORABLE, is_restorable
+
+    if not is_restorable(found.frame):
+        raise ValueError(f"{name}: {RESTORABLE} can be restored")
+
+
+def _tables(qtables: Any, quality: Any, count: int) -> tuple[np.ndarray, ...]:
+    """A table of each component, [8, 8]."""
+    if (qtables is None) == (quality is None):
+        raise ValueError("qtables, quality: pixels need the tables of their file: give one of the two")
+    if quality is not None:
+        number = check_int("quality", quality, 1, 100)
+        found = [quality_table(t, number).reshape(8, 8) for t in (LUMA_QUANTIZATION, CHROMA_QUANTIZATION)]
+    else:
+        tables = [np.asarray(t) for t in qtables] if isinstance(qtables, (list, tuple)) else np.asarray(qtables)
+        array = np.asarray(tables)
+        if array.dtype.kind not in "iu" or array.size % 64 or not array.size or array.shape[-1] not in (8, 64):
+            raise ValueError(
+                f"qtables: {array.dtype} {array.shape}; must be integers [T, 8, 8], [T, 64], [8, 8] or [64]"
+            )
+        if array.min() < 1 or array.max() > 65_535:
+            raise ValueError(f"qtables: steps {array.min()}..{array.max()}; must be 1..65535")
+        found = list(array.reshape(-1, 8, 8))
+    return tuple(found[min(i, len(found) - 1)] for i in range(count))
+
+
+def _of_pixels(name: str, pixels: Any, qtables: Any, quality: Any, subsampling: Any) -> list[Decoded]:
+    """Pixels as the network sees them."""
+    from ..learned.restoring.run import Decoded
+    from ..ops.color import FORWARD
+
+    array = np.asarray(pixels)
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise TypeError(f"{name}: dtype {array.dtype}; must be uint8 or floating, values 0..255")
+    batch = array if array.ndim == 4 else array[None]
+    if batch.ndim == 3:
+        batch = batch[..., None]
+    if batch.ndim != 4 or batch.shape[-1] not in (1, 3) or not batch.size:
+        raise ValueError(f"{name}: shape {array.shape}; must be [H, W], [H, W, C] or [N, H, W, C] with C 1 or 3")
+    count = batch.shape[-1]
+    tables, sampling = _tables(qtables, quality, count), (1, 1)
+    planes = batch.astype(np.float32)
+    if count == 3:
+        factors = parse_subsampling(subsampling)
+        sampling = factors[0][1] // factors[-1][1], factors[0][0] // factors[-1][0]
+        planes = planes @ FORWARD.T.astype(np.float32)
+        planes[..., 1:] += 128
+    return [Decoded(one, tables, sampling) for one in planes]
