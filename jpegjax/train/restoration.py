@@ -21,6 +21,7 @@ from flax import nnx
 
 from .. import api
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
+from ..learned.restoring import weights
 from ..learned.restoring.model import STANDARD, Restorer, RestorerSize, Seen, block_steps
 from ..ops.color import FORWARD, INVERSE
 from ..types import Coefficients
@@ -168,10 +169,10 @@ def _middles(store: Store, count: int) -> list[np.ndarray]:
 
 
 def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float]]:
-    """evaluate for `fit`: mean gains in decibels over middles of pictures, plain and tuned, grey and colour, and the least one."""
+    """evaluate for `fit`: mean gains in decibels over middles of pictures, plain and tuned, grey and colour; the least."""
     middles = _middles(store, count)
     grey = [np.rint(p @ FORWARD[0]).astype(np.uint8) for p in middles]
-    sets = {f"y{q}": (grey, {"quality": q}) for q in QUALITIES}
+    sets: dict[str, tuple[list[np.ndarray], Any]] = {f"y{q}": (grey, {"quality": q}) for q in QUALITIES}
     sets |= {f"rgb{q}": (middles, {"quality": q}) for q in QUALITIES}
     sets |= {f"psnr{q}": (middles, {"quality": q, "tune": "psnr", "subsampling": "4:2:0"}) for q in QUALITIES[1:]}
     stored = {}
@@ -203,22 +204,37 @@ def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float
 
 
 def train_restorer(
+    name: str,
     config: FitConfig,
     *,
     crop: int,
     data: str | Sequence[str] | None = None,
-    start: Restorer | None = None,
+    start: str | None = None,
     size: RestorerSize = STANDARD,
 ) -> FitResult:
-    """Trains the restoration network."""
+    """Trains the restoration network, and writes its weights as NAME.npz into the run folder.
+
+    Args:
+        name: Of the model.
+        config: For `fit`; its folder is needed.
+        crop: Pixels a side, a multiple of 16.
+        data: Folders, packs (.zip) or pictures. Default: data/train-*.zip of $JPEGJAX_SHARED.
+        start: A model of the package, or a path to weights (.npz), to start from; default: the DCT and random weights.
+        size: Of a model that starts so.
+
+    Raises:
+        ValueError: No data, a crop that does not fit, no folder, no such model.
+    """
     if config.folder is None:
         raise ValueError("folder: must be given; checkpoints, logs and weights go there")
+    model = Restorer(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     paths = [data] if isinstance(data, str) else list(data or _shared())
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
-    model = Restorer(size, rngs=nnx.Rngs(config.seed)) if start is None else start
     source = Quantised(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2))
-    return fit(model, gain_loss, source, config, evaluate=evaluation(held))
+    result = fit(model, gain_loss, source, config, evaluate=evaluation(held))
+    weights.write(config.folder / f"{name}.npz", name, result.model)
+    return result
 
 
 def _shared() -> list[str]:

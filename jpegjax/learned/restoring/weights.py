@@ -18,7 +18,7 @@ from ...run.forks import check_jax
 from ...run.writing import write_file
 from .model import Restorer, RestorerSize
 
-__all__ = ["DEFAULT", "LoadedRestorer", "available", "load", "named", "trainable", "write"]
+__all__ = ["DEFAULT", "LoadedRestorer", "available", "file_of", "load", "named", "trainable", "write"]
 
 FORMAT = 1
 KIND = "restorer"

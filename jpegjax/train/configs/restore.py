@@ -37,4 +37,4 @@ def run(
         steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, max_seconds=max_seconds, devices=devices,
         seed=seed,
     )  # fmt: skip
-    return train_restorer(config, crop=crop, data=data, start=start)
+    return train_restorer("blind", config, crop=crop, data=data, start=start)
