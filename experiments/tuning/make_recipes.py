@@ -25,11 +25,11 @@ from .model import FOUND, found, make_recipe, sampled
 from .objective import CROPS, KINDS, METRICS, Panelists
 
 DATA = Path(jpegjax.__file__).parent / "jpeg" / "tuned" / "data"
-MEANING = {"psnr": ("psnr",), "ms-ssim": ("ms_ssim",)} | dict.fromkeys(
+MEANING = {"psnr": ("psnr",), "restored": ("psnr",), "ms-ssim": ("ms_ssim",)} | dict.fromkeys(
     ("ssimulacra2", "butteraugli", "all"), ("ssimulacra2", "butteraugli_3")
 )
 """By tune, the metrics in which files of equal quality are no worse than plain ones, photographs and drawings alike, at the
-median; "all" is tune=True."""
+median; "all" is tune=True, "restored" is with the network behind it."""
 PLAIN = (1, 2, 4, 7, 10, 14, 20, 30, 40, 50, 60, 70, 80, 86, 90, 93, 95, 97, 98, 99, 100)
 GRID = 0.02, 0.07, 0.2, *(float(x) for x in np.geomspace(0.4, 160, 18))
 CROP = 384
@@ -139,10 +139,13 @@ def main() -> None:
     parser.add_argument("--tune", nargs="*", choices=tuple(MEANING), default=list(MEANING))
     parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
     arguments = parser.parse_args()
-    images, panelists = training(), Panelists()
-    plain = {s: panelists.curves(None, PLAIN, s) for s in arguments.sampling}
+    images, panels = training(), {"": Panelists()}
+    plain = {s: panels[""].curves(None, PLAIN, s) for s in arguments.sampling}
     DATA.mkdir(exist_ok=True)
     for name in arguments.tune:
+        if name == "restored":
+            panels[name] = Panelists(restored=True)
+        panelists = panels.get(name, panels[""])
         for sampling in arguments.sampling:
             tuned = panelists.curves(sampled(found()[name], sampling), GRID, sampling)
             steps = np.round(quality_steps(name, plain[sampling], tuned), 4)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import jpegjax
 from jpegjax.jpeg.tuned.encode import encode_tuned
 from jpegjax.jpeg.tuned.recipe import Recipe
 from jpegjax.metrics import bd_rate
@@ -65,9 +66,9 @@ class Crop:
         pixels = self.image.shape[0] * self.image.shape[1]
         self.pixels, self._spared = pixels, 1 - pixels / 393_216  # a crop must not pay for a whole picture's tables
 
-    def point(self, data: bytes) -> list[float]:
-        """Bits per pixel and METRICS of a file, all so that more is better and about linear in the rate's logarithm."""
-        image = decoded(data)
+    def point(self, data: bytes, image: np.ndarray) -> list[float]:
+        """Bits per pixel and METRICS of a file and what it shows, all so that more is better and about linear in the rate's
+        logarithm."""
         reference, butteraugli, panel = self._scorers
         others = panel.scores(image)
         rest = [-10 * math.log10(max(1 - others[m], 1e-9)) for m in ("haarpsi", "vif", "ssim", "ms_ssim_rgb")]
@@ -79,11 +80,26 @@ class Crop:
 
 
 Encode = Callable[[np.ndarray, Any], bytes]
+Decode = Callable[[list[bytes]], Sequence[np.ndarray]]
 
 
-def curves(crops: Sequence[Crop], encode: Encode, settings: Iterable[Any]) -> np.ndarray:
+def shown(files: list[bytes]) -> list[np.ndarray]:
+    """What decoders show of files."""
+    return [decoded(data) for data in files]
+
+
+def restored(files: list[bytes]) -> list[np.ndarray]:
+    """What this library's decoder shows of files with its network behind it."""
+    return jpegjax.decode(files, restore=True)
+
+
+def curves(crops: Sequence[Crop], encode: Encode, settings: Iterable[Any], decode: Decode = shown) -> np.ndarray:
     """[crops, settings, (bpp, METRICS)]."""
-    return np.array([[crop.point(encode(crop.image, setting)) for setting in settings] for crop in crops])
+    found = []
+    for setting in settings:
+        files = [encode(crop.image, setting) for crop in crops]
+        found.append([crop.point(*one) for crop, *one in zip(crops, files, decode(files), strict=True)])
+    return np.array(found).swapaxes(0, 1)
 
 
 def rates(anchor: np.ndarray, curve: np.ndarray) -> np.ndarray:
@@ -115,8 +131,9 @@ def training() -> dict[str, list[np.ndarray]]:
 _own: dict[str, Any] = {}
 
 
-def _start(part: int, parts: int) -> None:
-    """A worker's share of the pictures, and their anchors."""
+def _start(part: int, parts: int, behind: bool) -> None:
+    """A worker's share of the pictures, and their anchors. behind: a network stands behind the decoder of tuned files."""
+    _own["decode"] = restored if behind else shown
     for kind, found in training().items():
         crops = [Crop(picture) for picture in found[part::parts]]
         _own[kind] = crops, curves(crops, pillow, ANCHOR)
@@ -134,10 +151,11 @@ def _curves(job: Job) -> dict[str, np.ndarray]:
     """Curves of a worker's pictures by kind."""
     entry, settings, sampling = job
     encode: Encode = partial(pillow, sampling=sampling)
+    decode: Decode = shown
     if entry is not None:
         made = {d: make_recipe(entry, d, sampling=sampling) for d in settings}
-        encode = partial(_tuned, made, EncodeOptions(tune=True, subsampling=sampling))
-    return {kind: curves(crops, encode, settings) for kind, (crops, _) in _own.items()}
+        encode, decode = partial(_tuned, made, EncodeOptions(tune=True, subsampling=sampling)), _own["decode"]
+    return {kind: curves(_own[kind][0], encode, settings, decode) for kind in KINDS}
 
 
 def _rates(job: Job) -> dict[str, np.ndarray]:
@@ -148,9 +166,10 @@ def _rates(job: Job) -> dict[str, np.ndarray]:
 class Panelists:
     """Evaluations on two processes; `rates` gives mean BD-rates by kind and metric."""
 
-    def __init__(self, processes: int = os.cpu_count() or 1):
+    def __init__(self, processes: int = os.cpu_count() or 1, restored: bool = False):
         self._pools = [
-            ProcessPoolExecutor(1, get_context("forkserver"), _start, (part, processes)) for part in range(processes)
+            ProcessPoolExecutor(1, get_context("forkserver"), _start, (part, processes, restored))
+            for part in range(processes)
         ]
         self.count = 0
 

@@ -124,7 +124,9 @@ def encode(
         tune: Smaller files; no longer libjpeg's bytes, but every decoder reads them. True to ship unseen: chosen on a panel
             of metrics, of photographs and of text, screens and charts. "ssimulacra2", "butteraugli", "psnr" or "ms-ssim"
             for that one, the last two at the others' expense. A quality keeps its meaning in the tune's own metric, in
-            SSIMULACRA2 and Butteraugli where the eye is meant. Own tables, trellis quantisation, the best scans;
+            SSIMULACRA2 and Butteraugli where the eye is meant. "restored" is for `decode(restore="auto")`: the file is marked
+            (APP10), its numbers were found with the network behind it, and a quality means the PSNR of the restored picture;
+            other decoders show it as any file, somewhat below that. Own tables, trellis quantisation, the best scans;
             subsampling None is "auto". Grey and RGB of 8 bits.
         dering: Let black and white overshoot, which decoders clamp, so that edges on them ring less. Luma's samples of 0 and
             255 move up to 96 beyond the range where that suits the tables: a third fewer bytes for pages of text at equal

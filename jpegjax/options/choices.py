@@ -5,10 +5,10 @@ from typing import Literal, get_args
 from ..types import ColorSpace
 
 __all__ = [
-    "AUTO", "COLORS", "DTYPES", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES", "RECONSTRUCTIONS",
-    "RESTORES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES", "UPSAMPLES", "Color", "EncodeColor",
-    "Engine", "Errors", "Flip", "Kind", "Mode", "Reconstruction", "Restore", "Rotation", "StreamType", "TargetMetric", "Thumbnail",
-    "Trailers", "Tune", "Upsample",
+    "AUTO", "COLORS", "DTYPES", "ENGINES", "ERRORS", "FLIPS", "JPEG_SUFFIXES", "KINDS", "MAX_SIDE", "MODES",
+    "RECONSTRUCTIONS", "RESTORES", "ROTATIONS", "SUBSAMPLING", "TARGET_METRICS", "THUMBNAILS", "TRAILERS", "TUNES",
+    "UPSAMPLES", "Color", "EncodeColor", "Engine", "Errors", "Flip", "Kind", "Mode", "Reconstruction", "Restore", "Rotation",
+    "StreamType", "TargetMetric", "Thumbnail", "Trailers", "Tune", "Upsample",
 ]  # fmt: skip
 
 Engine = Literal["auto", "host", "xla"]
@@ -44,15 +44,16 @@ Reconstruction = Literal["midpoint", "laplacian"]
 RECONSTRUCTIONS: tuple[Reconstruction, ...] = get_args(Reconstruction)
 
 Restore = Literal["auto", "consistent"] | bool
-"""Whether a network puts back what quantisation took: in all files, in those encoded for it, or within the cells of quantisation."""
+"""Whether a network puts back what quantisation took: in all files, in those encoded for it, or within quantisation's cells."""
 RESTORES: tuple[Restore, ...] = (False, True, "auto", "consistent")
 
 DTYPES = ("uint8", "uint16", "float32")
 """What pixels can be decoded to, whatever the file's bits."""
 
-Tune = Literal["psnr", "ms-ssim", "ssimulacra2", "butteraugli"] | bool
-"""What a tuned file is the smallest for: a measure, or True for a panel of them, of photographs and drawings alike."""
-TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2", "butteraugli")
+Tune = Literal["psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored"] | bool
+"""What a tuned file is the smallest for: a measure, the restored picture, or True for a panel of measures, of photographs and
+drawings alike."""
+TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored")
 
 TargetMetric = Literal["ssimulacra2", "butteraugli", "psnr", "psnr-hvs-m", "ssim", "ms-ssim", "haarpsi"]
 TARGET_METRICS: dict[str, tuple[int, int]] = {

@@ -11,6 +11,8 @@ from functools import partial
 
 import numpy as np
 
+from ...container.mark import MARK
+from ...container.write import opening
 from ...kernels.dct import fdct_strip
 from ...kernels.tuned.dering import dering
 from ...kernels.tuned.field import strength_field
@@ -27,6 +29,8 @@ from .scans import best_script
 
 __all__ = ["encode_tuned", "raw_blocks", "run_trellis", "tuned_planes", "write_tuned"]
 
+MARKED = "restored"
+"""The tune whose files are for a restorer, and say so."""
 _PART_PIXELS = 1 << 17
 _SMALL_PIXELS = 1 << 17
 """Up to this, headers make progressive files the larger ones sometimes."""
@@ -112,7 +116,8 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
         plain = replace(options, tune=None, optimize=True, progressive=progressive)
         if progressive and options.scans is None and not options.arithmetic:
             plain = replace(plain, scans=best_script(planes, frame))
-        return entropy.encode_image(planes, frame, tables, plain)
+        mark = MARK if options.tune == MARKED else b""
+        return opening(frame.color, plain.metadata) + mark + entropy.body(planes, frame, tables, plain)
 
     if options.progressive is not None:
         return write(options.progressive)
