@@ -158,7 +158,7 @@ def decode(
         restorer = restorer_of(engine, device)
     results = on_good(lambda good: run(good, options, engine, device, restorer), files)
     if apply_exif_orientation:
-        from ..jpeg.upright import upright
+        from ..jpeg.shown.upright import upright
 
         results = [upright(*result, file, options) for result, file in zip(results, files, strict=True)]
     images = settled(results, single, errors)

@@ -10,8 +10,6 @@ import numpy as np
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..options import DecodeOptions, check_int, parse_subsampling
 from ..options.checks import check_flag
-from ..run.devices import local_devices
-from ..run.engines import pick
 from ..types import Array, Coefficients, Device, Frame, array_of
 
 if TYPE_CHECKING:
@@ -44,10 +42,9 @@ def _decoded(coefficients: Coefficients) -> list[Decoded]:
 def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], DecodeOptions], list[Any]]:
     """What `codec.decode` hands coefficients to where `options.restore` is set; each a batch of one."""
     from ..learned.restoring import weights
-    from ..learned.restoring.run import restored
+    from ..learned.restoring.run import devices_of, placed, restored
 
-    host = pick(engine, device) == "host"
-    devices = local_devices("cpu" if host else device)
+    devices = devices_of(engine, device)
     model = weights.named()
 
     def run(found: Sequence[Coefficients], options: DecodeOptions) -> list[Any]:
@@ -60,15 +57,9 @@ def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], D
             consistent=options.restore == "consistent",
         )
         shown = [np.repeat(p[..., None], 3, 2) if options.mode == "RGB" and p.ndim == 2 else p for p in pictures]
-        return shown if device is None else _placed(shown, device)
+        return shown if device is None else placed(shown, devices)
 
     return run
-
-
-def _placed(pictures: list[Any], device: Any) -> list[Any]:
-    import jax
-
-    return [jax.device_put(picture, local_devices(device)[0]) for picture in pictures]
 
 
 def restore(
@@ -90,8 +81,8 @@ def restore(
 
     Args:
         images: Coefficients, or pixels that any decoder gave: [H, W], [H, W, 1], [H, W, 3] or [N, H, W, C], uint8 or floating
-            point, values 0..255, NumPy or JAX; one of these, or a list. Pixels lie on the file's grid: whole pictures, or parts that
-            begin at a whole MCU. Coefficients are 8-bit grey or YCbCr.
+            point, values 0..255, NumPy or JAX; one of these, or a list. Pixels lie on the file's grid: whole pictures, or parts
+            that begin at a whole MCU. Coefficients are 8-bit grey or YCbCr.
         qtables: Of pixels: the file's tables, steps 1..65,535 in natural order: [T, 8, 8], [T, 64], [8, 8] or [64]; component i
             takes table min(i, T − 1). `info(data).qtables` are these.
         quality: Of pixels: an IJG quality 1..100 in place of tables.
@@ -105,18 +96,19 @@ def restore(
             on the first. Default: all local devices, and results in NumPy.
 
     Returns:
-        For one picture an array, for several a list of them: [H, W] or [H, W, 3]. Pixels differ by at most 1/255 between backends.
+        For one picture an array, for several a list of them: [H, W] or [H, W, 3]. Backends differ by at most 1/255.
 
     Raises:
         TypeError: An argument is of the wrong type.
         ValueError: A shape does not fit, a value is out of range, or pixels come without tables.
     """
     from ..learned.restoring import weights
-    from ..learned.restoring.run import restored
+    from ..learned.restoring.run import devices_of, placed, restored
 
     several = isinstance(images, (list, tuple))
     items = list(images) if several else [images]  # type: ignore[arg-type]
-    shown = DecodeOptions(dtype=dtype).dtype or "uint8"
+    kind: Any = dtype
+    shown = DecodeOptions(dtype=kind).dtype or "uint8"
     check_flag("consistent", consistent)
     found: list[Decoded] = []
     for i, item in enumerate(items):
@@ -129,17 +121,17 @@ def restore(
             pixels = array_of(name, item)
             several = several or pixels.ndim == 4
             found += _of_pixels(name, pixels, qtables, quality, subsampling)
-    devices = local_devices(device)
+    devices = devices_of("xla", device)
     loaded = weights.named(weights.DEFAULT if model is None else model)
     results: list[Any] = restored(found, loaded, devices, dtype=shown, consistent=consistent)
     if device is not None:
-        results = _placed(results, device)
+        results = placed(results, devices)
     return results if several else results[0]
 
 
 def _check_coefficients(name: str, found: Coefficients) -> None:
     """ValueError for what restorers do not know."""
-    from ..jpeg.restored import RESTORABLE, is_restorable
+    from ..jpeg.shown.restored import RESTORABLE, is_restorable
 
     if not is_restorable(found.frame):
         raise ValueError(f"{name}: {RESTORABLE} can be restored")
@@ -167,8 +159,7 @@ def _tables(qtables: Any, quality: Any, count: int) -> tuple[np.ndarray, ...]:
 
 def _of_pixels(name: str, pixels: Any, qtables: Any, quality: Any, subsampling: Any) -> list[Decoded]:
     """Pixels as the network sees them."""
-    from ..learned.restoring.run import Decoded
-    from ..ops.color import FORWARD
+    from ..learned.restoring.run import Decoded, planes_of
 
     array = np.asarray(pixels)
     if array.dtype != np.uint8 and array.dtype.kind != "f":
@@ -180,10 +171,7 @@ def _of_pixels(name: str, pixels: Any, qtables: Any, quality: Any, subsampling: 
         raise ValueError(f"{name}: shape {array.shape}; must be [H, W], [H, W, C] or [N, H, W, C] with C 1 or 3")
     count = batch.shape[-1]
     tables, sampling = _tables(qtables, quality, count), (1, 1)
-    planes = batch.astype(np.float32)
     if count == 3:
         factors = parse_subsampling(subsampling)
         sampling = factors[0][1] // factors[-1][1], factors[0][0] // factors[-1][0]
-        planes = planes @ FORWARD.T.astype(np.float32)
-        planes[..., 1:] += 128
-    return [Decoded(one, tables, sampling) for one in planes]
+    return [Decoded(planes_of(one), tables, sampling) for one in batch]

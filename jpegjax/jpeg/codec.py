@@ -22,7 +22,7 @@ from . import files as entropy
 from .behind import of_pictures
 from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
-from .restored import Restorer, decode_restored
+from .shown.restored import Restorer, decode_restored
 
 if TYPE_CHECKING:
     from .host import PlainCoder, SmallDecoder

@@ -6,10 +6,10 @@
 
     a stage: planes ─▶ 8×8 patches, overlapping ─▶ dense, from the DCT ─▶ log ─▶ dense ─▶ dense ─▶ patches, added up ─▶ + planes
 
-Patches overlap by steps of two pixels, so that what one place learns all places know, as in trainable reaction diffusion (Chen and
-Pock 2017, arXiv:1508.02848); each knows its place on the grid of 8×8 blocks by a bias. Everything is in units of the tables' steps, for
-what a file has lost is of their order: fine files are hardly touched. That tables steer a network on the JPEG grid is of Ehrlich et
-al. 2020 (arXiv:2004.09320).
+Patches overlap by steps of two pixels, so that what one place learns all places know, as in trainable reaction diffusion (Chen
+and Pock 2017, arXiv:1508.02848); each knows its place on the grid of 8×8 blocks by a bias. Everything is in units of the
+tables' steps, for what a file has lost is of their order: fine files are hardly touched. That tables steer a network on the
+JPEG grid is of Ehrlich et al. 2020 (arXiv:2004.09320).
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ class Seen(NamedTuple):
     """What the network sees of pictures.
 
     Attributes:
-        planes: float32 [N, H, W, 3], sides multiples of 16: Y, Cb, Cr at the luma's size, less 128; grey ones with zeros for chroma.
-        steps: float32 [N, 3, 64], quantisation steps of those planes' blocks, natural order, see `block_steps`; zeros for the
+        planes: float32 [N, H, W, 3], sides multiples of 16: Y, Cb, Cr at the luma's size, less 128; zeros for the
             chroma of grey ones.
+        steps: float32 [N, 3, 64], quantisation steps of those planes' blocks, natural order, see `block_steps`; zeros for
+            the chroma of grey ones.
         sampling: int32 [N, 2]: how many luma samples a chroma sample stands for, down and across, 1, 2 or 4.
     """
 

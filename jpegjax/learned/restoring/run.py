@@ -14,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ...ops.color import INVERSE
-from ...run.devices import Devices
+from ...ops.color import FORWARD, INVERSE
+from ...run.devices import Devices, local_devices
+from ...run.engines import pick
 from ...run.mesh import mapped
 from ..windows import Window, padded, windows
 from .model import Restorer, Seen, block_steps, from_blocks, to_blocks
 from .weights import LoadedRestorer
 
-__all__ = ["Decoded", "restored"]
+__all__ = ["Decoded", "devices_of", "placed", "planes_of", "restored"]
 
 ALIGN = 32
 """Pixels that windows start at multiples of: those of the largest chroma block."""
@@ -41,6 +42,25 @@ class Decoded(NamedTuple):
     planes: np.ndarray
     tables: tuple[np.ndarray, ...]
     sampling: tuple[int, int]
+
+
+def devices_of(engine: str, device: Any) -> Devices:
+    """Where the network runs for an engine and a device as the doors take them: "host" means JAX's CPU."""
+    return local_devices("cpu" if pick(engine, device) == "host" else device)
+
+
+def placed(pictures: Sequence[np.ndarray], devices: Devices) -> list[jax.Array]:
+    """Pictures on the first of the devices."""
+    return [jax.device_put(picture, devices[0]) for picture in pictures]
+
+
+def planes_of(pixels: np.ndarray) -> np.ndarray:
+    """`Decoded.planes` of pixels [H, W, 1 or 3], 0..255."""
+    planes = pixels.astype(np.float32)
+    if planes.shape[2] == 3:
+        planes = planes @ FORWARD.T.astype(np.float32)
+        planes[..., 1:] += 128
+    return planes
 
 
 def restored(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 __all__ = ["drawing"]
@@ -17,8 +19,8 @@ def drawing(size: int, random: np.random.Generator) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     draw.fontmode = "1" if random.random() < 0.3 else "L"
     for _ in range(int(random.integers(1, 5))):
-        kind = random.choice([_words, _lines, _shapes, _chart, _table], p=[0.45, 0.15, 0.2, 0.1, 0.1])
-        kind(draw, size, random)
+        made = random.choice(len(_KINDS), p=_SHARES)
+        _KINDS[made](draw, size, random)
     return np.asarray(image)
 
 
@@ -63,7 +65,7 @@ def _word(random: np.random.Generator) -> str:
     )
 
 
-def _words(draw: object, size: int, random: np.random.Generator) -> None:
+def _words(draw: Any, size: int, random: np.random.Generator) -> None:
     from PIL import ImageFont
 
     height = float(random.choice([9, 10, 11, 12, 13, 14, 16, 20, 28, 44]))
@@ -71,11 +73,11 @@ def _words(draw: object, size: int, random: np.random.Generator) -> None:
     x, y = (int(v) for v in random.integers(-8, size // 2, 2))
     for _ in range(int(random.integers(1, max(2, int(size / height))))):
         line = " ".join(_word(random) for _ in range(int(random.integers(1, 12))))
-        draw.text((x, y), line, fill=ink, font=font)  # type: ignore[attr-defined]
+        draw.text((x, y), line, fill=ink, font=font)
         y += int(1.25 * height)
 
 
-def _lines(draw: object, size: int, random: np.random.Generator) -> None:
+def _lines(draw: Any, size: int, random: np.random.Generator) -> None:
     ink, width = _ink(random), int(random.integers(1, 5))
     for _ in range(int(random.integers(1, 12))):
         ends = [int(v) for v in random.integers(-8, size + 8, 4)]
@@ -84,10 +86,10 @@ def _lines(draw: object, size: int, random: np.random.Generator) -> None:
             ends[3] = ends[1]
         elif kind < 0.7:
             ends[2] = ends[0]
-        draw.line(ends, fill=ink, width=width)  # type: ignore[attr-defined]
+        draw.line(ends, fill=ink, width=width)
 
 
-def _shapes(draw: object, size: int, random: np.random.Generator) -> None:
+def _shapes(draw: Any, size: int, random: np.random.Generator) -> None:
     for _ in range(int(random.integers(1, 6))):
         x, y = (int(v) for v in random.integers(-size // 4, size, 2))
         w, h = (int(v) for v in random.integers(4, size // 2, 2))
@@ -97,29 +99,33 @@ def _shapes(draw: object, size: int, random: np.random.Generator) -> None:
         getattr(draw, make)((x, y, x + w, y + h), fill=_ink(random), outline=outline, **more)
 
 
-def _chart(draw: object, size: int, random: np.random.Generator) -> None:
+def _chart(draw: Any, size: int, random: np.random.Generator) -> None:
     """Bars, or a line through points, on axes."""
     count, ink = int(random.integers(4, 16)), _ink(random)
     heights = random.integers(4, size - 16, count)
     step = (size - 16) / count
-    draw.line((8, 8, 8, size - 8, size - 8, size - 8), fill=_ink(random))  # type: ignore[attr-defined]
+    draw.line((8, 8, 8, size - 8, size - 8, size - 8), fill=_ink(random))
     tops = [(8 + step * (i + 0.5), size - 8 - int(top)) for i, top in enumerate(heights)]
     if random.random() < 0.5:
-        draw.line(tops, fill=ink, width=int(random.integers(1, 4)))  # type: ignore[attr-defined]
+        draw.line(tops, fill=ink, width=int(random.integers(1, 4)))
         return
     for x, y in tops:
-        draw.rectangle((x - step / 3, y, x + step / 3, size - 8), fill=ink)  # type: ignore[attr-defined]
+        draw.rectangle((x - step / 3, y, x + step / 3, size - 8), fill=ink)
 
 
-def _table(draw: object, size: int, random: np.random.Generator) -> None:
+def _table(draw: Any, size: int, random: np.random.Generator) -> None:
     """A grid with numbers in it."""
     from PIL import ImageFont
 
     across, down = int(random.integers(24, 64)), int(random.integers(12, 30))
     line, ink, font = _ink(random), _ink(random), ImageFont.load_default(float(random.choice([9, 10, 12])))
     for x in range(0, size, across):
-        draw.line((x, 0, x, size), fill=line)  # type: ignore[attr-defined]
+        draw.line((x, 0, x, size), fill=line)
         for y in range(0, size, down):
-            draw.text((x + 3, y + 1), str(random.integers(1000)), fill=ink, font=font)  # type: ignore[attr-defined]
+            draw.text((x + 3, y + 1), str(random.integers(1000)), fill=ink, font=font)
     for y in range(0, size, down):
-        draw.line((0, y, size, y), fill=line)  # type: ignore[attr-defined]
+        draw.line((0, y, size, y), fill=line)
+
+
+_KINDS = _words, _lines, _shapes, _chart, _table
+_SHARES = 0.45, 0.15, 0.2, 0.1, 0.1

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..container import Reader, orientation_of, parse_header
-from ..container.mark import is_marked
-from ..errors import JpegError, UnsupportedJpeg
-from ..options import DecodeOptions
-from ..run.threads import run_parallel
-from ..types import Coefficients, ColorSpace, Frame
-from . import files as entropy
+from ...container import Reader, orientation_of, parse_header
+from ...container.mark import is_marked
+from ...errors import JpegError, UnsupportedJpeg
+from ...options import DecodeOptions
+from ...run.threads import run_parallel
+from ...types import Coefficients, ColorSpace, Frame
+from .. import files as entropy
 
 __all__ = ["RESTORABLE", "Restorer", "decode_restored", "is_restorable"]
 

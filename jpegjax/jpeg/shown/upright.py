@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..container import orientation_of, parse_header
-from ..container.behind import chosen
-from ..errors import CorruptJpeg
-from ..options import DecodeOptions
+from ...container import orientation_of, parse_header
+from ...container.behind import chosen
+from ...errors import CorruptJpeg
+from ...options import DecodeOptions
 
 __all__ = ["upright"]
 

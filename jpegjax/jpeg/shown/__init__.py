@@ -1,0 +1,1 @@
+"""What of a decoded file is shown, and how: upright, restored."""
