@@ -45,7 +45,7 @@ class RestorerSize:
     width: int = 64
     hidden: int = 112
     chroma: int = 96
-    chroma_hidden: int = 160
+    chroma_hidden: int = 144
     tables: int = 64
 
 

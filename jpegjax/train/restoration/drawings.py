@@ -1,4 +1,4 @@
-"""Random drawings to train on: words, lines, charts and flat shapes on plain or shaded grounds, as screens and pages have them."""
+"""Random drawings to train on: words, lines, charts and flat shapes on plain or shaded grounds, as on screens and pages."""
 
 from __future__ import annotations
 
