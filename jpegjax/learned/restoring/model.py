@@ -144,12 +144,13 @@ class Stage(nnx.Module):
         taps = 8 // self.pitch
         before, after = (taps - 1) // 2, taps // 2
         x = _convolved(space_to_depth(planes, self.pitch), self.analysis[...].astype(planes.dtype), (before, after))
-        x = jnp.sign(x) * jnp.log1p(jnp.abs(x))
-        x = product(x, self.wide.kernel[...].astype(x.dtype)) + self.wide.bias[...].astype(x.dtype)
+        x = (jnp.sign(x) * jnp.log1p(jnp.abs(x))).astype(self.wide.kernel.dtype)
+        x = product(x, self.wide.kernel[...]) + self.wide.bias[...]
         scale, shift = jnp.split(self.steer(tables)[:, None, None, :], 2, -1)
         phase = jnp.tile(self.phase[...], (x.shape[1] // 4, x.shape[2] // 4, 1))
         x = hard_swish(x * (1 + scale).astype(x.dtype) + (shift + phase).astype(x.dtype))
-        return depth_to_space(_added_up(x, self.synthesis[...].astype(x.dtype)), self.pitch)
+        changes = _added_up(x, self.synthesis[...].astype(x.dtype)).astype(planes.dtype)
+        return depth_to_space(changes, self.pitch)
 
 
 def _convolved(x: jax.Array, kernel: jax.Array, pad: tuple[int, int]) -> jax.Array:
@@ -212,25 +213,25 @@ class Restorer(nnx.Module):
 
     def restored_luma(self, seen: Seen) -> jax.Array:
         """The first of the planes alone, [N, H, W, 1]."""
-        kind, tables, luma = self.cell.kernel.dtype, self._about(seen), seen.planes[..., :1]
+        tables, luma = self._about(seen), seen.planes[..., :1]
         scale = 0.5 * _middle(seen.steps[:, 0])
-        x = (luma / scale).astype(kind)
+        x = luma / scale
         for stage in self.luma:
             x = x + stage(x, tables)
         # the change as coefficients, each held to about its cell
         widths = seen.steps[:, 0] * (0.55 * jnp.exp(self.cell(tables).astype(jnp.float32)))
-        change = to_blocks(x.astype(jnp.float32) * scale - luma)
+        change = to_blocks(x * scale - luma)
         return luma + from_blocks(jnp.clip(change, *(sign * widths[:, None, None, None] for sign in (-1, 1))))
 
     def _restored_chroma(self, seen: Seen, luma: jax.Array) -> jax.Array:
         """The other two, [N, H, W, 2], guided by the restored luma; zeros for grey."""
-        kind, tables, chroma = self.cell.kernel.dtype, self._about(seen), seen.planes[..., 1:]
+        tables, chroma = self._about(seen), seen.planes[..., 1:]
         scale = 0.5 * jnp.maximum(_middle(seen.steps[:, 1]), 0.1)
-        x, guide = (chroma / scale).astype(kind), lax.stop_gradient(luma / scale).astype(kind)
+        x, guide = chroma / scale, lax.stop_gradient(luma / scale)
         small = self.coarse(_halved(jnp.concatenate([guide, x], -1)), tables)
         x = x + jnp.repeat(jnp.repeat(small, 2, 1), 2, 2)
         x = x + self.fine(jnp.concatenate([guide, x], -1), tables)
-        return x.astype(jnp.float32) * scale * _coloured(seen)[:, None, None, None]
+        return x * scale * _coloured(seen)[:, None, None, None]
 
     def _about(self, seen: Seen) -> jax.Array:
         """What the tables say, [N, tables]."""

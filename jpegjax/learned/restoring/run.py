@@ -179,8 +179,14 @@ def _pixels(
     tables: jax.Array,
 ) -> jax.Array:
     """Pixels of windows: [N, h, w, 3], or [N, h, w] of grey. cells: hold them to their cells; chroma's sampling."""
-    model: Restorer = nnx.merge(graph, state)
-    seen = Seen(planes, steps, sampling)
+    with jax.default_matmul_precision("highest"):  # accelerators are quicker with less, but then differ
+        return _exactly(nnx.merge(graph, state), dtype, grey, cells, Seen(planes, steps, sampling), tables)
+
+
+def _exactly(
+    model: Restorer, dtype: str, grey: bool, cells: tuple[int, int] | None, seen: Seen, tables: jax.Array
+) -> jax.Array:
+    planes = seen.planes
     shown = model.restored_luma(seen) if grey else model(seen)
     if cells is not None:
         parts = [_held(shown[..., :1], planes[..., :1], tables[:, :1], (1, 1))]
@@ -188,7 +194,7 @@ def _pixels(
             parts.append(_held(shown[..., 1:], planes[..., 1:], tables[:, 1:], cells))
         shown = jnp.concatenate(parts, -1)
     if not grey:
-        shown = jnp.einsum("nhwc,dc->nhwd", shown, jnp.asarray(INVERSE, jnp.float32), precision="highest")
+        shown = jnp.einsum("nhwc,dc->nhwd", shown, jnp.asarray(INVERSE, jnp.float32))
     shown = jnp.clip(shown + 128, 0, 255)
     if dtype != "float32":
         shown = jnp.floor(shown * (257 if dtype == "uint16" else 1) + 0.5).astype(dtype)
