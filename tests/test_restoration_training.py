@@ -102,6 +102,12 @@ def test_loss_is_finite_where_nothing_is_lost_and_zero_where_nothing_changes() -
     assert abs(loss) < 1e-3
 
 
+def test_the_standard_size_is_what_the_card_says() -> None:
+    model = Restorer(rngs=nnx.Rngs(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))) == 300_064
+    assert model.macs() < 25_000 and model.macs(colour=False) < 19_000
+
+
 def test_grey_pictures_keep_empty_chroma() -> None:
     model = Restorer(SIZE, rngs=nnx.Rngs(1))
     planes, steps, sampling = planes_of(jpegjax.read_coefficients(jpegjax.encode(waves(32, 48, 2)[..., 0])))

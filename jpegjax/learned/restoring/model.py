@@ -206,6 +206,12 @@ class Restorer(nnx.Module):
         self.coarse = Stage(3, 2, 2, size.chroma, size.chroma_hidden, t, 0.1, rngs=rngs)
         self.fine = Stage(3, 2, 4, size.chroma, size.chroma_hidden, t, 0.1, rngs=rngs)
 
+    def macs(self, colour: bool = True) -> float:
+        """Multiply-adds a pixel of all products: those of the stages, and of the DCT that changes go through."""
+        stages = [*[(stage, 1) for stage in self.luma], *([(self.coarse, 4), (self.fine, 1)] if colour else [])]
+        sizes = ((s.analysis.size + s.wide.kernel.size + s.synthesis.size) / (s.pitch**2 * n) for s, n in stages)
+        return 2 * 64 + sum(sizes)
+
     def __call__(self, seen: Seen) -> jax.Array:
         """Planes restored, float32 [N, H, W, 3]."""
         luma = self.restored_luma(seen)
