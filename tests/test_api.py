@@ -281,6 +281,21 @@ def test_encode_names_what_is_wrong(images: object, options: dict, kind: type[Ex
             ValueError,
             r"reconstruction='centre': must be one of 'midpoint'",
         ),
+        (
+            pillow(IMAGE),
+            {"restore": "yes"},
+            ValueError,
+            r"restore='yes': must be one of False, True, 'auto', 'consistent'",
+        ),
+        (pillow(IMAGE), {"restore": 1}, TypeError, r"restore=1: must be False, True, 'auto', 'consistent'"),
+        (
+            pillow(IMAGE),
+            {"restore": True, "scale": 2},
+            ValueError,
+            r"restore=True: is for the full size, scale=1, not 2",
+        ),
+        (pillow(IMAGE), {"restore": True, "upsample": "nearest"}, ValueError, r"the network grows chroma"),
+        (pillow(IMAGE), {"restore": "auto", "reconstruction": "laplacian"}, ValueError, r"leave reconstruction out"),
         (pillow(IMAGE), {"dtype": "int8"}, ValueError, r"dtype='int8': must be None, uint8, uint16, float32"),
         (pillow(IMAGE), {"dtype": 8}, TypeError, r"dtype=8: must be None, uint8, uint16, float32"),
         (pillow(IMAGE), {"limits": 10}, TypeError, r"limits=10: must be a jpegjax.Limits"),
@@ -334,7 +349,7 @@ def test_doors_have_the_promised_signatures() -> None:
         "streamtype", "gain_map", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [
-        "data", "mode", "scale", "crop", "upsample", "reconstruction", "dtype", "apply_exif_orientation", "strict",
+        "data", "mode", "scale", "crop", "upsample", "reconstruction", "restore", "dtype", "apply_exif_orientation", "strict",
         "limits", "tables", "color", "picture", "errors", "engine", "device",
     ]  # fmt: skip
     for door in (jpegjax.encode, jpegjax.decode, jpegjax.read_coefficients, jpegjax.write_coefficients):

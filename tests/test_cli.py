@@ -102,6 +102,8 @@ def test_outputs_never_collide(run: Run, folder: Path) -> None:
         (["decode", "x.png", "--upsample", "best"], "upsample='best'"),
         (["decode", "x.png", "--reconstruction", "best"], "reconstruction='best'"),
         (["decode", "x.png", "--dtype", "half"], "dtype='half'"),
+        (["decode", "x.png", "--restore=best"], "--restore=best: must be auto or consistent, or stand alone"),
+        (["decode", "x.png", "--restore", "--scale", "1/2"], "restore=True: is for the full size"),
         (["demo", "--engine", "none"], "--engine='none'"),
         (["squeeze"], "No such command"),
     ],

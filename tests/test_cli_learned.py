@@ -80,4 +80,4 @@ def test_damaged_files_are_listed(run: Run, tmp_path: Path):
     assert done.code == 1 and "checksum does not match" in done.err and (tmp_path / "out" / "photo.png").is_file()
     assert run("info", "cut.jxj").code == 1
     done = run("decode", "photo.jxj", "-o", "x.png", "--scale", "1/2")
-    assert done.code == 1 and "scale and crop are for JPEG files" in done.err
+    assert done.code == 1 and "reconstruction, dtype and restore are for JPEG files" in done.err

@@ -71,6 +71,7 @@ WRONG = [
     'jpegjax.decode(b"", mode="rgb")',
     'jpegjax.decode(b"", upsample="cubic")',
     'jpegjax.decode(b"", reconstruction="centroid")',
+    'jpegjax.decode(b"", restore="yes")',
     'jpegjax.decode([b""], errors="ignore")',
     'jpegjax.transcode(b"", rotate=45)',
     'jpegjax.imwrite("a.jpg", image, quality="high")',

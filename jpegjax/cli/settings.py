@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amount", "at_most", "copied", "crop", "device", "file_bytes", "limits", "no_binary_to_terminal", "qtables", "quality",
-    "region", "restart", "say_ignored", "scans", "target_metric",
+    "region", "restart", "restore", "say_ignored", "scans", "target_metric",
 ]  # fmt: skip
 
 
@@ -32,6 +32,13 @@ def restart(value: str | None) -> Restart:
     if not match:
         raise UsageError(f"--restart {shown(value)}: must be N (MCU rows) or NB (MCUs), such as 1 or 64B")
     return Restart(blocks=int(match[1])) if match[2] else Restart(rows=int(match[1]))
+
+
+def restore(value: str | None) -> bool | str:
+    """What `decode` takes for "yes", which a bare flag means, "auto" and "consistent"."""
+    if value not in (None, "yes", "auto", "consistent"):
+        raise UsageError(f"--restore={shown(value)}: must be auto or consistent, or stand alone")
+    return value == "yes" or value or False
 
 
 def crop(value: str | None) -> tuple[int, int, int | None, int | None] | None:

@@ -1,8 +1,8 @@
-"""This library's JPEG: lossy with every option of `jpegjax.encode`, and lossless."""
+"""This library's JPEG: lossy with every option of `jpegjax.encode`, the same decoded by way of the network, and lossless."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,11 +80,27 @@ def _decode(data: bytes) -> np.ndarray:
     return api.decode(data)
 
 
+def _restore_many(files: Sequence[bytes]) -> list[np.ndarray]:
+    return api.decode(list(files), restore=True)
+
+
+def _restore(data: bytes) -> np.ndarray:
+    return api.decode(data, restore=True)
+
+
 def codec(name: str) -> Codec:
-    """ "jpeg" or "jpeg-lossless"; nothing has to be installed for them."""
+    """ "jpeg", "jpeg+restore" or "jpeg-lossless"; nothing has to be installed for them.
+
+    "jpeg+restore" writes what "jpeg" does and decodes every file with restore=True, marked or not; UnsupportedJpeg for CMYK.
+    """
     version = f"jpegjax {__version__}"
     if name == "jpeg":
         about = "JPEG by this library, byte-identical to libjpeg-turbo's unless tuned"
         return Codec(name, about, version, _LOSSY, _encode, _decode, "quality", _GRID, _options)
+    if name == "jpeg+restore":
+        about = "JPEG by this library, restored by its network when decoded (restore=True)"
+        return Codec(
+            name, about, version, _LOSSY, _encode, _restore, "quality", _GRID, _options, read_many=_restore_many
+        )
     about = "lossless JPEG (T.81 SOF3) by this library"
     return Codec(name, about, version, _LOSSLESS, _lossless, _decode, check_all=lambda s: _options(s, lossless=True))

@@ -14,6 +14,7 @@ from ..options import SUBSAMPLING, Limits
 from ..options.gain_map import GainMapMetadata
 from ..types import ColorSpace, Component, Frame, Process
 from .behind import Picture, Trailer, find_behind
+from .mark import is_marked
 from .metadata import Metadata
 from .parse import DEFAULT_LIMITS, PROCESS_NAMES, Reader
 from .parts import PartSizes, ScanPart, SegmentPart, TablePart, walk
@@ -107,8 +108,9 @@ class JpegInfo:
     quality_exact whether its tables are the file's own; None for lossless files. restart_interval: MCUs, 0 for none.
     scans, huffman_tables, conditioning: every scan and every definition of a table in the file, in order; segments: every
     APPn (the first 4096); sizes: bytes of each part. pictures: all that the file holds, number 0 first, as
-    `decode(picture=...)` counts them; trailers: what else stands behind the first one. header_nbytes: up to the first
-    entropy-coded byte. file_nbytes: the whole. warnings: (message, byte offset).
+    `decode(picture=...)` counts them; trailers: what else stands behind the first one. marked: whether the file says that
+    it was encoded for `decode(restore="auto")`. header_nbytes: up to the first entropy-coded byte. file_nbytes: the whole.
+    warnings: (message, byte offset).
     """
 
     width: int
@@ -130,6 +132,7 @@ class JpegInfo:
     sizes: PartSizes
     pictures: tuple[Picture, ...]
     trailers: tuple[Trailer, ...]
+    marked: bool
     header_nbytes: int
     file_nbytes: int
     warnings: tuple[tuple[str, int], ...]
@@ -176,6 +179,7 @@ class JpegInfo:
             "sizes": self.sizes.as_dict(),
             "pictures": [picture.as_dict() for picture in self.pictures],
             "trailers": [trailer.as_dict() for trailer in self.trailers],
+            "marked": self.marked,
             "header_nbytes": self.header_nbytes,
             "file_nbytes": self.file_nbytes,
             "warnings": [{"message": message, "offset": offset} for message, offset in self.warnings],
@@ -210,6 +214,8 @@ class JpegInfo:
             more = [f"  … and {len(self.scans) - _SHOWN_SCANS} more"] if len(told) > _SHOWN_SCANS else []
             lines += [f"{len(self.scans)} scans:", *told[:_SHOWN_SCANS], *more]
         lines += _block("APPn segment", self.segments)
+        if self.marked:
+            lines.append("marked: encoded for restoration by this library")
         for name in ("exif", "icc", "xmp", "iptc"):
             if d[f"{name}_nbytes"] is not None:
                 lines.append(f"{name.upper()}: {d[f'{name}_nbytes']:,} bytes")
@@ -275,6 +281,7 @@ def inspect(data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, tables: b
         sizes=layout.sizes,
         pictures=tuple(behind.pictures),
         trailers=tuple(behind.trailers),
+        marked=is_marked(reader.data, reader.segments),
         header_nbytes=reader.scan_header_end(),
         file_nbytes=reader.size,
         warnings=(*reader.warnings, *metadata.warnings, *layout.warnings, *behind.warnings),

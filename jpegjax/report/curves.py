@@ -33,7 +33,8 @@ class Delta:
 def mean_points(rows: Iterable[Mapping[str, Any]], curves: Sequence[Curve]) -> dict[str, list[Point]]:
     """{curve: points by rising rate}: value of the sweep, bpp, metrics and seconds, averaged over the pictures.
 
-    A metric is None where it is infinite for a picture, and missing where it does not exist for all of them.
+    encode_seconds_per_mpixel, decode_seconds_per_mpixel: mean seconds by the mean size. A metric is None where it is infinite
+    for a picture, and missing where it does not exist for all of them.
     """
     grouped: dict[tuple[str, Any], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -52,6 +53,8 @@ def mean_points(rows: Iterable[Mapping[str, Any]], curves: Sequence[Curve]) -> d
             for name in ("encode_seconds", "decode_seconds"):
                 point[name] = _mean([row[name] for row in group])
             point["pixels"] = _mean([row["width"] * row["height"] for row in group])
+            for way in ("encode", "decode"):
+                point[f"{way}_seconds_per_mpixel"] = 1e6 * point[f"{way}_seconds"] / point["pixels"]
             points.append(point)
         made[curve.label] = sorted(points, key=lambda one: one["bpp"])
     return made

@@ -127,7 +127,7 @@ const setting = (curve, value) => (value === null ? "" : `${curve.sweep} ${value
 function tip({ curve, point }, event) {
   const box = el("tip");
   const rows = data.metrics.map((m, k) => `<dt>${escape(m.label)}</dt><dd>${fixed(point[2 + k], metricDigits(k))}</dd>`).join("");
-  box.innerHTML = `<b><i class="swatch" style="background:${curve.color};margin:0"></i>${escape(curve.label)}</b><dl><dt>setting</dt><dd>${escape(setting(curve, point[0]))}</dd><dt>bpp</dt><dd>${fixed(point[1], 3)}</dd>${rows}</dl>`;
+  box.innerHTML = `<b><i class="swatch" style="background:${curve.color};margin:0"></i>${escape(curve.label)}</b><dl><dt>setting</dt><dd>${escape(setting(curve, point[0]))}</dd><dt>bpp</dt><dd>${fixed(point[1], 3)}</dd>${rows}<dt>dec. s/MP</dt><dd>${fixed(1 / point[point.length - 1], 3)}</dd></dl>`;
   box.hidden = false;
   const { offsetWidth: w, offsetHeight: h } = box;
   box.style.left = `${event.clientX + 18 + w > innerWidth ? event.clientX - w - 14 : event.clientX + 18}px`;
@@ -219,8 +219,8 @@ el("stage").onpointerdown = (event) => {
 // ---- BD-rate
 function bd() {
   const { anchor, rows } = data.bd;
-  el("bd-note").textContent = `Rate at equal quality against ${anchor}, in percent, of the mean curves over the range that both share; negative is better. Small: that range, and Ø, the mean of the single pictures' BD-rates.`;
-  const head = `<thead><tr><th>curve</th>${data.metrics.map((m) => `<th>${escape(m.axis)}</th>`).join("")}</tr></thead>`;
+  el("bd-note").textContent = `Rate at equal quality against ${anchor}, in percent, of the mean curves over the range that both share; negative is better. Small: that range, and Ø, the mean of the single pictures' BD-rates. Seconds a million pixels, without compilation.`;
+  const head = `<thead><tr><th>curve</th>${data.metrics.map((m) => `<th>${escape(m.axis)}</th>`).join("")}<th>enc. s/MP</th><th>dec. s/MP</th></tr></thead>`;
   const gaps = [];
   const body = data.curves.map((curve) => {
     const cells = data.metrics.map((m) => {
@@ -235,7 +235,9 @@ function bd() {
       const each = one.images_mean === null || one.images < 2 ? "" : ` · Ø ${one.images_mean > 0 ? "+" : ""}${fixed(one.images_mean, 1)}`;
       return `<td class="val" style="background:rgba(var(${tone}),${strength.toFixed(3)})"><b>${value}</b><small>${fixed(one.low, 1)}…${fixed(one.high, 1)}${curve.label === anchor ? "" : each}</small></td>`;
     });
-    return `<tr><td><i class="swatch" style="background:${curve.color}"></i>${escape(curve.label)}${curve.label === anchor ? " <small>anchor</small>" : ""}</td>${cells.join("")}</tr>`;
+    const seconds = [0, 1].map((way) => curve.points.reduce((sum, p) => sum + 1 / p[2 + data.metrics.length + way], 0) / curve.points.length);
+    const times = curve.points.length ? seconds.map((one) => `<td>${fixed(one, 3)}</td>`).join("") : "<td></td><td></td>";
+    return `<tr><td><i class="swatch" style="background:${curve.color}"></i>${escape(curve.label)}${curve.label === anchor ? " <small>anchor</small>" : ""}</td>${cells.join("")}${times}</tr>`;
   });
   el("bd").innerHTML = `${head}<tbody>${body.join("")}</tbody>`;
   el("gaps").innerHTML = gaps.map((gap) => `<li>${escape(gap)}</li>`).join("");

@@ -34,7 +34,8 @@ def summary(
         for curve in comparison.curves
     ]  # fmt: skip
     return {
-        "what": "mean curves over the images; points by rising bpp; null is infinite; seconds a picture",
+        "what": "mean curves over the images; points by rising bpp; null is infinite; seconds a picture "
+        "and a million pixels, without compilation",
         "runs": list(comparison.runs.values()),
         "images": [picture.name for picture in comparison.pictures],
         "metrics": {name: {"label": METRICS[name].axis, "drawn": column(name)} for name in comparison.metrics},

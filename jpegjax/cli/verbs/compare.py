@@ -77,7 +77,7 @@ def _table(comparison: Any, anchor: str | None, intervals: dict[str, tuple[float
     means, deltas = comparison.means(), comparison.bd_rates(anchor, intervals)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("BD-rate %")
-    for heading in ("bpp", *(METRICS[name].label for name in comparison.metrics), "enc s", "dec s"):
+    for heading in ("bpp", *(METRICS[name].label for name in comparison.metrics), "enc s/Mpixel", "dec s/Mpixel"):
         table.add_column(heading, justify="right", no_wrap=True)
     for label, row in deltas.items():
         points = means[label]
@@ -85,8 +85,8 @@ def _table(comparison: Any, anchor: str | None, intervals: dict[str, tuple[float
             continue
         bpp = f"{points[0]['bpp']:.2f}–{points[-1]['bpp']:.2f}"
         cells = ["—" if delta.percent is None else f"{delta.percent:+.1f}" for delta in row.values()]
-        seconds = [sum(point[key] for point in points) / len(points) for key in ("encode_seconds", "decode_seconds")]
-        table.add_row(*map(Text, (label, bpp, *cells, *(f"{one:.3f}" for one in seconds))))
+        speeds = [[point[f"{way}_seconds_per_mpixel"] for point in points] for way in ("encode", "decode")]
+        table.add_row(*map(Text, (label, bpp, *cells, *(f"{sum(one) / len(one):.3f}" for one in speeds))))
     screen.print(table)
     first = next(iter(deltas))
     screen.print(

@@ -71,6 +71,10 @@ def decode(
     dtype: Annotated[
         str | None, typer.Option(help=said("dtype", "float32 is for npy; white of uint16 is 65535.", DecodeOptions))
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(help=said("restore", "--restore, --restore=auto or --restore=consistent.", DecodeOptions)),
+    ] = None,
     exif_transpose: Upright = False,
     strict: Strict = False,
     recursive: Recursive = False,
@@ -103,6 +107,7 @@ def decode(
             upsample=upsample,
             reconstruction=reconstruction,
             dtype=dtype,
+            restore=settings.restore(restore),
             apply_exif_orientation=exif_transpose,
             strict=strict,
             limits=settings.limits(limit_pixels, limit_memory, scans=maxscans),

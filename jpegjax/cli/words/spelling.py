@@ -16,6 +16,8 @@ __all__ = ["spelled"]
 
 _OF = {"encode": CJPEG, "decode": DJPEG, "transcode": JPEGTRAN}
 _HELP = {"-h", "-help", "-?"}
+_BARE = {"--restore": ("yes", "auto", "consistent")}
+"""Flags whose value may be left out, and then is the first of these."""
 _LONG = {
     "--all-normal": "--baseline", "--all-progressive": "--progressive", "--strip-none": "--copy=all", "--nofix": "--strict",
     **{f"--{verb}-{kind}": f"--{verb}={kind}" for verb in ("strip", "keep")
@@ -66,7 +68,14 @@ class _Line:
 
     def _long(self, word: str) -> list[str]:
         word = _LONG.get(word, word)
+        if word in _BARE and word in self.own:
+            return [f"{word}={self._choice(_BARE[word])}"]
         return [word, self.left.pop(0)] if self.own.get(word) and self.left else [word]
+
+    def _choice(self, values: Sequence[str]) -> str:
+        """The next word if it is one of the values, and no file; else the first of them."""
+        after = self.left[0] if self.left else ""
+        return self.left.pop(0) if after in values and not os.path.exists(after) else values[0]
 
     def _short(self, word: str) -> list[str]:
         if word == "-":

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...api.restoring import restorer_of
 from ...container import inspect, orientation_of, parse_header
 from ...container.behind import chosen
 from ...container.box import read_box
@@ -26,6 +27,7 @@ from .item import Item
 __all__ = ["DecodeJob"]
 
 _RGB_ONLY = ("png", "ppm", "bmp")
+_NETWORK = "the restoration network for pictures of these sizes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,16 @@ class DecodeJob:
     search: ClassVar[str] = ""
 
     def programs(self, engine: str) -> str:
-        return "programs for this device" if engine == "xla" else ""
+        own = ["programs for this device"] if engine == "xla" else []
+        return " and ".join([*own, *([_NETWORK] if self.options.restore else [])])
 
     def measure(self, item: Item) -> int:
         row = item.row
         item.source = item.source.read_bytes() if isinstance(item.source, Path) else item.source
         if boxes.is_box(item.source):
             options = self.options
-            if options.partial or options.mode or options.picture or options.precise(8):
-                raise ValueError("mode, picture, scale, crop, reconstruction and dtype are for JPEG files")
+            if options.partial or options.mode or options.picture or options.restore or options.precise(8):
+                raise ValueError("mode, picture, scale, crop, reconstruction, dtype and restore are for JPEG files")
             box = read_box(item.source, self.options.limits)
             row.width, row.height, row.nbytes = box.width, box.height, len(item.source)
             return row.pixels
@@ -66,6 +69,10 @@ class DecodeJob:
         found = inspect(own, self.options.limits)
         row.width, row.height, row.nbytes = found.width, found.height, found.file_nbytes
         item.metadata, item.bits = found.metadata, found.precision
+        if self.options.restore and found.process.lossless:
+            row.notes.append("lossless: nothing to restore")
+        elif self.options.restore == "auto" and not found.marked:
+            row.notes.append("not marked as encoded for it: not restored")
         orientation = found.metadata.orientation or 1
         if self.transpose:
             item.orientation = self._orientation(own, base, item)
@@ -87,9 +94,11 @@ class DecodeJob:
         """`measure` has read the file already."""
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
+        restorer = restorer_of(self.engine, self.device) if self.options.restore else None
         start = clock()
         boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
-        results = codec.decode([i.source for i in plain], self.options, self.engine, self.device) if plain else []
+        files = [i.source for i in plain]
+        results = codec.decode(files, self.options, self.engine, self.device, restorer) if plain else []
         unpacked: list[Any] = [(pixels, ()) for pixels in boxes.unpack([i.source for i in boxed], self.model)]
         totals.coding_seconds += clock() - start
         for item, (pixels, found) in zip(plain + boxed, results + unpacked, strict=True):
