@@ -132,10 +132,12 @@ _own: dict[str, Any] = {}
 
 
 def _start(part: int, parts: int, behind: bool) -> None:
-    """A worker's share of the pictures, and their anchors. behind: a network stands behind the decoder of tuned files."""
+    """A worker's share of the pictures, and their anchors. behind: a network stands behind the decoder of tuned files, which
+    takes its time, so that every second picture has to do."""
     _own["decode"] = restored if behind else shown
+    step = 2 if behind else 1
     for kind, found in training().items():
-        crops = [Crop(picture) for picture in found[part::parts]]
+        crops = [Crop(picture) for picture in found[step * part :: step * parts]]
         _own[kind] = crops, curves(crops, pillow, ANCHOR)
 
 
