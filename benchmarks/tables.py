@@ -21,6 +21,7 @@ BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmar
 LEARNED = "experiments/results/learned-kodak.json"
 KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
 PANELS = {name: f"experiments/results/panel-{name}.json" for name in ("photographs", "graphics", "photographs-444")}
+RESTORED = {name: f"experiments/results/restoration-{name}.json" for name in ("kodak", "grey", "speed")}
 PEERS = ("Pillow", "simplejpeg")
 TUNED = {"tune=psnr": "psnr", "tune=ms-ssim": "ms-ssim", "tune=ssimulacra2": "ssimulacra2"}
 TUNED |= {"tune=butteraugli": "butteraugli", "tune=True": "all-round"}
@@ -270,6 +271,34 @@ def panel(report: Result) -> list[str]:
     return [*table(head, rows), *source(report)]
 
 
+def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
+    """Files with the restorer behind them: BD-rates on Kodak, and grey LIVE1 beside published networks; time and memory."""
+    heads, rates = columns(kodak), kodak["bd_rate_percent"]
+    rows = [
+        [f"**{name}**" if "restored" in name else name, *(percent(r.get(m)) for m in heads)]
+        for name, r in rates.items()
+    ]
+    found = [*table(["BD-rate %, 24 pictures (kodak), restored", *heads.values()], rows), *source(kodak)]
+    qualities = list(next(iter(grey["tables"]["LIVE1"].values())))
+    ways = {"plain": "plain decoder", "laplacian": "`laplacian`", "restored": "**restored**"}
+    shown = {label: grey["tables"]["LIVE1"][way] for way, label in ways.items()}
+    shown |= {name: row for name, row in grey["published"]["LIVE1"].items() if not name.startswith("JPEG")}
+    rows = [
+        [name, *(" / ".join(f"{x:.{3 if k == 1 else 2}f}" for k, x in enumerate(row[q])) for q in qualities)]
+        for name, row in shown.items()
+    ]
+    head = ["LIVE1, grey: PSNR, dB / SSIM / PSNR-B, dB", *(f"quality {q}" for q in qualities)]
+    found += [*table(head, rows), *source(grey)]
+    if speed:
+        small, large = speed["small"][0], speed["large"]["restored"]
+        width, height = speed["large_size"]
+        found += [
+            f"A picture of 768×512 is restored in {1e3 * small['seconds']['restored']:.0f} ms, {width * height / 1e6:.0f} "
+            f"Mpixel in {large['second_seconds']:.1f} s and {large['peak_bytes'] / 1e9:.1f} GB, programs compiled.", *source(speed),
+        ]  # fmt: skip
+    return found
+
+
 def front(reports: Reports) -> Iterator[list[str]]:
     """README's tables: rate–distortion by three metrics on Kodak and by many elsewhere, speed."""
     yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
@@ -277,6 +306,8 @@ def front(reports: Reports) -> Iterator[list[str]]:
         if report := reports.get(PANELS[name]):
             yield panel(report)
     yield main_speed(reports["benchmarks/results/codec.json"])
+    if RESTORED["kodak"] in reports and RESTORED["grey"] in reports:
+        yield restored(reports[RESTORED["kodak"]], reports[RESTORED["grey"]], reports.get(RESTORED["speed"]))
     if LEARNED in reports:
         yield learned(reports[LEARNED])
 

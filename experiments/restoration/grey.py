@@ -96,7 +96,7 @@ def main() -> None:
             gains[label][str(quality)] = row
             print(label, quality, {k: (v["mean"], v["least"], v["of"]) for k, v in row.items()}, flush=True)
     about = {"pictures": {name: list(images) for name, images in sets.items()}}
-    measure.save("grey", given.to, {**about, "tables": tables, "gains": gains}, lines)
+    measure.save("grey", given.to, {**about, "tables": tables, "published": PUBLISHED, "gains": gains}, lines)
 
 
 if __name__ == "__main__":
