@@ -1,8 +1,9 @@
 """Details before, after and in the original, to be judged by eye: `python -m experiments.restoration.plate`.
 
 Writes `experiments/results/restoration-plate.png`: a row a scene (faces, hair, text, foliage, sky, coloured edges), of
-pictures that nothing is trained on; the original, then plain files of quality 10, 25 and 50 and a tuned one, each by the plain
-decoder and restored. Enlarged twice, every pixel four times. Captions: quality, and PSNR of RGB over the detail.
+pictures that nothing is trained on; the original, then plain files of quality 10, 25 and 50 and one of tune="restored", each by
+the plain decoder and restored. Enlarged twice, every pixel four times. Captions: quality, bits a pixel of the whole file, PSNR
+of RGB over the detail.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from . import measure
 __all__ = ["SCENES", "Kind", "Scene", "kinds", "plate"]
 
 CROP = 104, 80
-GAP, CAPTION, HEAD = 4, 15, 16
+GAP, CAPTION = 4, 15
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Kind:
 def kinds() -> list[Kind]:
     """Plain files of three qualities and one made by search for the restorer."""
     plain = [Kind(f"quality {q}", lambda image, q=q: measure.plain_file(image, q)) for q in (10, 25, 50)]
-    return [*plain, Kind('tune="restored", 30', lambda image: jpegjax.encode(image, quality=30, tune="restored"))]
+    return [*plain, Kind("tuned 30", lambda image: jpegjax.encode(image, quality=30, tune="restored"))]
 
 
 def _detail(pixels: np.ndarray, scene: Scene) -> np.ndarray:
@@ -75,20 +76,19 @@ def plate(scenes: Sequence[Scene], images: Mapping[str, np.ndarray], columns: Se
         [dict(zip(names, measure.shown(some, way), strict=True)) for some in files] for way in ("plain", "restored")
     )
     wide, tall = 2 * CROP[0] + GAP, 2 * CROP[1] + CAPTION + GAP
-    sheet = Image.new("RGB", (wide * (1 + 2 * len(columns)) - GAP, HEAD + tall * len(scenes)), "white")
+    sheet = Image.new("RGB", (wide * (1 + 2 * len(columns)) - GAP, tall * len(scenes)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for column, kind in enumerate(columns):
-        pen.text((wide * (1 + 2 * column), 1), f"{kind.title}: decoded, restored", "black", font)
+    rates = [{n: 8 * len(f) / images[n][..., 0].size for n, f in zip(names, some, strict=True)} for some in files]
     for row, scene in enumerate(scenes):
         original = _detail(images[scene.picture], scene)
         cells = [(original, f"{scene.title}: original")]
         for k, kind in enumerate(columns):
-            short = kind.title.removeprefix("quality ")
-            for said, shown in ((short, before[k]), ("restored", after[k])):
+            file = f"{kind.title}, {rates[k][scene.picture]:.2f} bpp"
+            for said, shown in ((file, before[k]), ("restored", after[k])):
                 detail = _detail(shown[scene.picture], scene)
                 cells.append((detail, f"{said}: {measure.psnr(original, detail):.2f} dB"))
         for column, (detail, said) in enumerate(cells):
-            left, top = wide * column, HEAD + tall * row
+            left, top = wide * column, tall * row
             sheet.paste(Image.fromarray(detail.repeat(2, 0).repeat(2, 1)), (left, top + CAPTION))
             pen.text((left, top + 1), said, "black", font)
     return sheet
