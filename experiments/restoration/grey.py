@@ -56,7 +56,8 @@ def scored(images: Mapping[str, np.ndarray], quality: int, way: str) -> tuple[fl
 
 def lines(whole: Mapping[str, Any]) -> list[str]:
     """Markdown: the tables, then the least gains."""
-    found = ["PSNR / SSIM / PSNR-B, one model for all qualities.", ""]
+    counts = ", ".join(f"{len(names)} pictures of {name}" for name, names in whole["pictures"].items())
+    found = [f"PSNR / SSIM / PSNR-B, one model for all qualities; {counts} (published: 29 and 5).", ""]
     for name, ways in whole["tables"].items():
         rows = {**ways, **{k: {str(q): v for q, v in r.items()} for k, r in PUBLISHED[name].items()}}
         found += [f"| {name} | {' | '.join(map(str, QUALITIES))} |", "|---" * (1 + len(QUALITIES)) + "|"]

@@ -1,9 +1,9 @@
 """How long restoration takes, and in how much memory: `python -m experiments.restoration.speed`.
 
 A 768×512 photograph, plain files of quality 30 and 75: `decode` against `decode(restore=True)`, in turns, after warm-up, on
---cores processors (two unless said otherwise); processor time beside it, which holds on a busy machine. 12 Mpixel (4000×3000, of Kodak pictures side by side), each way in a process of
-its own: seconds of the first call, compilation included, and of the second, and the peak of resident memory. --side N makes
-the large picture smaller, for tries.
+--cores processors (two unless said otherwise); processor time beside it, which holds on a busy machine. 12 Mpixel (4000×3000,
+of Kodak pictures side by side), each way in a process of its own: seconds of the first call, compilation included, and of the
+second, and the peak of resident memory. --side N makes the large picture smaller, for tries.
 """
 
 from __future__ import annotations
