@@ -224,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--restorer", default=DEFAULT, help="model of the package, or weights (.npz)")
     parser.add_argument("--pixels", type=Path, help="decoded pack; default: beside --folder")
     parser.add_argument("--limit", type=int, help="pictures of each set")
+    parser.add_argument("--fitted", type=int, default=16, help="training pictures that linear filters are fitted to")
     parser.add_argument("--out", type=Path, default=RESULTS, help="results, without suffix")
     given = parser.parse_args(arguments)
     begin = time.perf_counter()
@@ -242,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "pictures": {name: len(images) for name, images in sets.items()},
         "sets": {name: measure(images, models, weights) for name, images in sets.items()},
         "discriminator": told(trained, held),
-        "grey": greys(sets["live1"], mine, start, 24),
+        "grey": greys(sets["live1"], mine, start, given.fitted),
     }  # fmt: skip
     report["seconds"] = round(time.perf_counter() - begin)
     given.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
