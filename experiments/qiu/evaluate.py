@@ -169,7 +169,8 @@ def plot(report: dict[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(15, 5), layout="constrained")
     FigureCanvasAgg(figure)
-    for axis, (name, curve) in zip(figure.subplots(1, len(report["sets"])), report["sets"].items(), strict=True):
+    axes = figure.subplots(1, len(report["sets"]), squeeze=False)[0]
+    for axis, (name, curve) in zip(axes, report["sets"].items(), strict=True):
         for way, label in WAYS.items():
             points = [(found[way]["bpp"], found[way]["psnr"]) for found in curve.values()]
             style = (
