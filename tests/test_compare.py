@@ -117,6 +117,9 @@ def test_means_are_over_the_pictures(folder):
         assert point["images"] == len(rows) == 3
         assert point["psnr"] == pytest.approx(np.mean([row["metrics"]["psnr"] for row in rows]))
         assert point["bpp"] == pytest.approx(np.mean([row["bpp"] for row in rows]))
+        for way in ("encode", "decode"):
+            seconds, pixels = (sum(row[f"{way}_seconds"] for row in rows), sum(r["width"] * r["height"] for r in rows))
+            assert point[f"{way}_seconds_per_mpixel"] == pytest.approx(1e6 * seconds / pixels)
     assert [point["bpp"] for point in points] == sorted(point["bpp"] for point in points)
 
 

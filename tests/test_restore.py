@@ -24,6 +24,7 @@ from jpegjax.learned.restoring import run as running
 from jpegjax.learned.restoring import weights
 from jpegjax.learned.restoring.model import Restorer
 from jpegjax.ops.color import FORWARD
+from jpegjax.report import compare
 
 SAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0")
 IMAGE = astronaut()[20:53, 150:207]
@@ -335,6 +336,33 @@ def test_the_codec_writes_what_jpeg_does_and_restores_it() -> None:
     shown = jpegjax.decode(DATA, restore=True)
     np.testing.assert_array_equal(codec.decode(data), shown)
     assert np.abs(codec.decode_batch([data])[0].astype(int) - shown).max() <= 1
+
+
+def test_comparisons_time_it_without_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a size that no test had, the program is compiled in the call that is not timed."""
+    compiled, calls = list[str](), list[int]()
+
+    def listen(event: str, duration_secs: float, **_: Any) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
+
+    whole = codecs.Codec.decode
+
+    def decode(self: codecs.Codec, data: bytes) -> np.ndarray:
+        before = len(compiled)
+        pixels = whole(self, data)
+        calls.append(len(compiled) - before)
+        return pixels
+
+    monkeypatch.setattr(codecs.Codec, "decode", decode)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        found = compare({"a": waves(20, 80)}, "jpeg+restore:quality=20,50", "psnr", jobs=1)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert calls[0] > 0 and calls[1:] == [0, 0]
+    points = found.means()["jpeg+restore"]
+    assert all(point["decode_seconds_per_mpixel"] > 0 for point in points) and points[0]["psnr"] < points[1]["psnr"]
 
 
 def test_the_command_line(run: Run) -> None:

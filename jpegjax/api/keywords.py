@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..container import JpegInfo
 
-__all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "TranscodeKeywords", "WriteKeywords"]
+__all__ = ["DecodeKeywords", "EncodeKeywords", "ReadKeywords", "RestoreKeywords", "TranscodeKeywords", "WriteKeywords"]
 
 
 class _Coding(TypedDict, total=False):
@@ -107,6 +107,17 @@ class DecodeKeywords(ReadKeywords, total=False):
     dtype: npt.DTypeLike | None
     apply_exif_orientation: bool
     engine: Engine
+
+
+class RestoreKeywords(TypedDict, total=False):
+    """Of `restore`, but for device, which says what kind of array comes out."""
+
+    qtables: npt.ArrayLike | None
+    quality: int | None
+    subsampling: str | Sequence[tuple[int, int]]
+    consistent: bool
+    dtype: npt.DTypeLike | None
+    model: str | None
 
 
 Region = tuple[int, int, int | None, int | None]

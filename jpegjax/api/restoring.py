@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from ..options.checks import check_flag
 from ..types import Array, Coefficients, Device, Frame, array_of
 
 if TYPE_CHECKING:
+    import jax
     import numpy.typing as npt
 
     from ..learned.restoring.run import Decoded
+    from .keywords import RestoreKeywords
 
-__all__ = ["restore", "restorer_of"]
+__all__ = ["decoded_of", "restore", "restorer_of"]
 
 
 def _sampling(frame: Frame) -> tuple[int, int]:
@@ -26,7 +28,7 @@ def _sampling(frame: Frame) -> tuple[int, int]:
     return frame.vmax // last.v, frame.hmax // last.h
 
 
-def _decoded(coefficients: Coefficients) -> list[Decoded]:
+def decoded_of(coefficients: Coefficients) -> list[Decoded]:
     """Pictures of coefficients as the network sees them."""
     from ..jpeg.host import component_planes
     from ..learned.restoring.run import Decoded
@@ -49,7 +51,7 @@ def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], D
 
     def run(found: Sequence[Coefficients], options: DecodeOptions) -> list[Any]:
         pictures = restored(
-            [picture for one in found for picture in _decoded(one)],
+            [picture for one in found for picture in decoded_of(one)],
             model,
             devices,
             dtype=options.dtype or "uint8",
@@ -62,6 +64,20 @@ def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], D
     return run
 
 
+@overload
+def restore(
+    images: Array | Coefficients, *, device: None = None, **options: Unpack[RestoreKeywords]
+) -> npt.NDArray[Any]: ...
+@overload
+def restore(
+    images: Sequence[Array | Coefficients], *, device: None = None, **options: Unpack[RestoreKeywords]
+) -> list[npt.NDArray[Any]]: ...
+@overload
+def restore(images: Array | Coefficients, *, device: Device, **options: Unpack[RestoreKeywords]) -> jax.Array: ...
+@overload
+def restore(
+    images: Sequence[Array | Coefficients], *, device: Device, **options: Unpack[RestoreKeywords]
+) -> list[jax.Array]: ...
 def restore(
     images: Array | Coefficients | Sequence[Array | Coefficients],
     *,
@@ -116,7 +132,7 @@ def restore(
         if isinstance(item, Coefficients):
             _check_coefficients(name, item)
             several = several or item.batch > 1
-            found += _decoded(item)
+            found += decoded_of(item)
         else:
             pixels = array_of(name, item)
             several = several or pixels.ndim == 4

@@ -22,7 +22,7 @@ from ..windows import Window, padded, windows
 from .model import Restorer, Seen, block_steps, from_blocks, to_blocks
 from .weights import LoadedRestorer
 
-__all__ = ["Decoded", "devices_of", "placed", "planes_of", "restored"]
+__all__ = ["Decoded", "devices_of", "placed", "planes_of", "restored", "steps_of"]
 
 ALIGN = 32
 """Pixels that windows start at multiples of: those of the largest chroma block."""
@@ -61,6 +61,14 @@ def planes_of(pixels: np.ndarray) -> np.ndarray:
         planes = planes @ FORWARD.T.astype(np.float32)
         planes[..., 1:] += 128
     return planes
+
+
+def steps_of(picture: Decoded) -> np.ndarray:
+    """`Seen.steps` of a picture, float32 [3, 64]."""
+    steps = np.zeros((3, 64), np.float32)
+    for k, table in enumerate(picture.tables):
+        steps[k] = block_steps(table, *((1, 1) if k == 0 else picture.sampling))
+    return steps
 
 
 def restored(
@@ -110,10 +118,8 @@ class _View(NamedTuple):
 def _windows(picture: Decoded, luma: bool) -> Iterator[tuple[Window, _View]]:
     height, width, count = picture.planes.shape
     tall, wide = padded(height, ALIGN), padded(width, ALIGN)
-    down, across = picture.sampling
-    steps, tables = np.zeros((3, 64), np.float32), np.ones((3, 64), np.float32)
+    steps, tables = steps_of(picture), np.ones((3, 64), np.float32)
     for k, table in enumerate(picture.tables):
-        steps[k] = block_steps(table, *((1, 1) if k == 0 else (down, across)))
         tables[k] = np.asarray(table, np.float32).reshape(64)
     sampling = np.array(picture.sampling, np.int32)
     used = 1 if luma else count

@@ -9,7 +9,8 @@ import numpy as np
 
 from ... import api
 from ...annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
-from ...learned.restoring.model import block_steps
+from ...api.restoring import decoded_of
+from ...learned.restoring.run import steps_of
 from ...ops.color import FORWARD
 from ...types import Coefficients
 from ..data import Crops
@@ -23,40 +24,12 @@ SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
 _OF_SAMPLINGS = (0.6, 0.25, 0.12, 0.03)
 
 
-def _grown(plane: np.ndarray, axis: int) -> np.ndarray:
-    """Twice as many samples along an axis by the triangle filter: 3/4 of the nearer, 1/4 of the farther."""
-    x = np.moveaxis(plane, axis, 0)
-    before, after = np.concatenate([x[:1], x[:-1]]), np.concatenate([x[1:], x[-1:]])
-    both = np.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], 1)
-    return np.moveaxis(both.reshape(2 * len(x), *x.shape[1:]), 0, axis)
-
-
 def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(planes, steps, sampling) as `Seen` has them, of one picture whose sides are multiples of its MCU's."""
-    c = np.asarray(_COSINES)
-    frame, planes, steps = found.frame, [], []
-    for plane, table, part in zip(found.planes, found.qtables, frame.components, strict=True):
-        values = np.asarray(plane[0], np.float32) * np.asarray(table, np.float32).reshape(8, 8)
-        tiles = c.T @ values @ c
-        rows, columns = tiles.shape[:2]
-        samples = tiles.transpose(0, 2, 1, 3).reshape(8 * rows, 8 * columns)
-        down, across = frame.vmax // part.v, frame.hmax // part.h
-        for axis, factor in enumerate((down, across)):
-            samples = _grown(samples, axis) if factor == 2 else np.repeat(samples, factor, axis)
-        planes.append(samples[: frame.height, : frame.width])
-        steps.append(block_steps(np.asarray(table), down, across))
-    last = frame.components[-1]
-    sampling = np.array([frame.vmax // last.v, frame.hmax // last.h], np.int32)
-    if len(planes) == 1:
-        planes += [np.zeros_like(planes[0])] * 2
-        steps += [np.zeros(64, np.float32)] * 2
-    return np.stack(planes, -1), np.stack(steps), sampling
-
-
-_COSINES = np.array(
-    [[np.sqrt((1 if k == 0 else 2) / 8) * np.cos(np.pi * (2 * x + 1) * k / 16) for x in range(8)] for k in range(8)],
-    np.float32,
-)
+    """(planes, steps, sampling) as `Seen` has them, of one picture."""
+    (one,) = decoded_of(found)
+    planes = np.zeros((*one.planes.shape[:2], 3), np.float32)
+    np.subtract(one.planes, 128, out=planes[..., : one.planes.shape[2]])
+    return planes, steps_of(one), np.array(one.sampling, np.int32)
 
 
 class Quantised(Crops):
