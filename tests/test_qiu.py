@@ -110,12 +110,12 @@ def test_ramps_come_back_exactly(anchors: str, count: int, within: int):
 
 def test_recovery_keeps_what_is_known_and_the_range():
     """Known coefficients stay as sent; pixels leave 0..255 less than without the range; both errors fall."""
-    picture = np.where(scene(96, 96)[..., 0] > 120, 255, 0).astype(np.uint8)
+    picture = np.where(scene(96, 112)[..., 0] > 120, 255, 0).astype(np.uint8)
     plain = jpegjax.read_coefficients(jpegjax.encode(picture, quality=80))
     dropped = thin.Dropped(6, "half")
     left = thin.drop(plain, dropped)
     free, held = (recover.recover_blocks(left.planes[0], left.qtables[0], dropped, rounds=n) for n in (1, 3))
-    known = ~dropped.mask(12, 12)
+    known = ~dropped.mask(12, 14)
     for blocks in (free, held):
         again = np.asarray(fdct_float(jnp.asarray(blocks - 128)))[0]
         sent = plain.planes[0][0] * plain.qtables[0].astype(np.float32)
@@ -123,15 +123,16 @@ def test_recovery_keeps_what_is_known_and_the_range():
     outside = [np.square(np.clip(b, 0, 255) - b).sum() for b in (free, held)]
     errors = [np.square(np.clip(merge_blocks(jnp.asarray(b))[0], 0, 255) - picture).mean() for b in (free, held)]
     shown = np.square(jpegjax.decode(jpegjax.write_coefficients(left)).astype(float) - picture).mean()
-    assert outside[1] < 0.5 * outside[0] and errors[1] < errors[0] < shown
+    assert outside[1] < 0.7 * outside[0] and errors[1] < errors[0] < shown
 
 
 def test_network_starts_at_the_recovery_and_stays_in_the_cells():
     """Untrained it changes little; whatever its weights, known coefficients move by half a step at most; files keep weights."""
-    coefficients, dropped = thin.read(thin.thinned(jpegjax.encode(scene(61, 85)[..., 0], quality=50))[0])
+    plain = jpegjax.read_coefficients(jpegjax.encode(scene(90, 107)[..., 0], quality=50))
+    coefficients, dropped = thin.read(thin.write(plain, thin.Dropped(7)))
     model = network.Refiner(8, 1, rngs=nnx.Rngs(3))
     recovered, refined = recover.recover(coefficients, dropped), network.refine(model, coefficients, dropped)
-    assert refined[0].shape == recovered[0].shape == (1, 61, 85)
+    assert refined[0].shape == recovered[0].shape == (1, 90, 107)
     assert np.abs(refined[0].astype(int) - recovered[0]).mean() < 4
     model.out.kernel[...] *= 1000
     blocks = recover.recover_blocks(coefficients.planes[0], coefficients.qtables[0], dropped)
