@@ -1,8 +1,9 @@
 """The restoration network.
 
 Command: jpegjax train restore folder=runs/restore
-Time: about 2 h on two CPU cores
-Expect: see learned/restoring/model.md
+Time: about an hour on two idle CPU cores (0.24 s a step); a model goes on where it stopped, and start=blind goes on from the
+    one that ships
+Expect: gain (dB, mean over the validation part's files) above 1.26, what 12,271 steps gave (learned/restoring/models/blind.md)
 """
 
 from __future__ import annotations
