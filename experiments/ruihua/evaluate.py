@@ -227,6 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fitted", type=int, default=16, help="training pictures that linear filters are fitted to")
     parser.add_argument("--out", type=Path, default=RESULTS, help="results, without suffix")
     given = parser.parse_args(arguments)
+    words = ["python", "-m", "experiments.ruihua.evaluate", "--folder", f"runs/{given.folder.name}"]
+    words += [] if given.restorer == DEFAULT else ["--restorer", Path(given.restorer).name]
+    words += ["--fitted", str(given.fitted)] + ([] if given.limit is None else ["--limit", str(given.limit)])
     begin = time.perf_counter()
     start = restorer(given.restorer)
     trained = pairs(given.folder, start)
@@ -239,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sets = {name: pictures(SHARED / "data" / name, given.limit) for name in SETS}
     mine, held = split(Pack(given.pixels or given.folder.parent / "pixels"))
     report: dict[str, Any] = {
-        **describe(), "command": shlex.join(["python", "-m", "experiments.ruihua.evaluate", "--folder", "runs/ruihua"]),
+        **describe(), "command": shlex.join(words),
         "pictures": {name: len(images) for name, images in sets.items()},
         "sets": {name: measure(images, models, weights) for name, images in sets.items()},
         "discriminator": told(trained, held),
