@@ -324,7 +324,7 @@ def test_wrong_recipes_are_refused(changes: dict, message: str) -> None:
 
 
 def test_recipes_between_qualities_lie_between() -> None:
-    for tune in ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "all"):
+    for tune in ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored", "all"):
         coarse, fine = (load_recipe(tune, q).steps.astype(int).sum() for q in (10, 95))
         assert coarse > 2 * fine
         middle = [load_recipe(tune, q).steps.astype(int) for q in (60, 60.5, 61)]

@@ -15,7 +15,7 @@ from jpegjax.jpeg.tuned.plan import chosen_recipe
 from jpegjax.jpeg.tuned.recipe import SAMPLINGS, load_recipe, recipe_sampling
 from jpegjax.options import EncodeOptions, parse_subsampling
 
-TUNES = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "all")
+TUNES = ("psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored", "all")
 
 
 @pytest.mark.parametrize("tune", TUNES)

@@ -132,21 +132,12 @@ def quality_steps(name: str, plain: Mapping[str, np.ndarray], tuned: Mapping[str
     return np.minimum.accumulate(coarsest)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--tune", nargs="*", choices=tuple(MEANING), default=list(MEANING))
-    parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
-    arguments = parser.parse_args()
-    images, panels = training(), {"": Panelists()}
-    plain = {s: panels[""].curves(None, PLAIN, s) for s in arguments.sampling}
-    DATA.mkdir(exist_ok=True)
-    for name in arguments.tune:
-        if name == "restored":
-            panels[name] = Panelists(restored=True)
-        panelists = panels.get(name, panels[""])
-        for sampling in arguments.sampling:
+def mapped(names: Sequence[str], samplings: Sequence[str], images: Sequence[np.ndarray]) -> None:
+    """Makes the recipes of tunes, all behind the network or none."""
+    panelists = Panelists(restored="restored" in names)
+    plain = {s: panelists.curves(None, PLAIN, s) for s in samplings}
+    for name in names:
+        for sampling in samplings:
             tuned = panelists.curves(sampled(found()[name], sampling), GRID, sampling)
             steps = np.round(quality_steps(name, plain[sampling], tuned), 4)
             numbers = found()  # anew: a search may have written meanwhile
@@ -157,6 +148,20 @@ def main() -> None:
             at = " ".join(f"{steps[q - 1]:.2f}" for q in (10, 50, 75, 95, 100))
             print(name, sampling, "d at quality 10, 50, 75, 95, 100:", at, flush=True)
         np.savez_compressed(DATA / f"{name}.npz", **stored(found()[name], images))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.tuning.make_recipes", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--tune", nargs="*", choices=tuple(MEANING), default=list(MEANING))
+    parser.add_argument("--sampling", nargs="*", choices=SAMPLINGS, default=SAMPLINGS, help="those to map anew")
+    arguments = parser.parse_args()
+    images = training()
+    DATA.mkdir(exist_ok=True)
+    for names in ([n for n in arguments.tune if (n == "restored") is own] for own in (False, True)):
+        if names:
+            mapped(names, arguments.sampling, images)
 
 
 if __name__ == "__main__":
