@@ -30,7 +30,7 @@ QUALITIES = {PLAIN: (10, 30, 60, 80, 90, 95)}
 TUNED_QUALITIES = (10, 30, 60, 80, 90, 99)
 PEERS: dict[str, tuple[str, str, Sequence[float], dict[str, Any]]] = {
     "WebP, method 6": ("webp", "quality", (5, 20, 40, 60, 80, 90, 95), {"method": 6}),
-    "JPEG 2000": ("jpeg2000", "rate", (80.0, 40.0, 20.0, 15.0, 10.0, 7.0), {}),
+    "JPEG 2000": ("jpeg2000", "rate", (110.0, 60.0, 30.0, 15.0, 10.0, 7.0), {}),
 }
 """Curve: codec, the setting that is swept, its values, other settings."""
 SHOWN = ("psnr", "ms_ssim", "ssimulacra2")
