@@ -12,16 +12,25 @@ _LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 
 
 def drawing(size: int, random: np.random.Generator) -> np.ndarray:
-    """One of endlessly many, uint8 [size, size, 3]. Words are in Pillow's own font, with or without anti-aliasing."""
+    """One of endlessly many, uint8 [size, size, 3].
+
+    Drawn at its size; or two or three times as large and averaged, so that edges are smooth; or smaller with every pixel repeated.
+    Words are in Pillow's own fonts, with or without anti-aliasing.
+    """
     from PIL import Image, ImageDraw
 
-    image = Image.fromarray(_ground(size, random))
+    kind = random.random()
+    finer, coarser = (1 if kind < 0.6 else 2 if kind < 0.8 else 3), (int(random.integers(2, 5)) if kind > 0.92 else 1)
+    side = -(-size // coarser) if coarser > 1 else size * finer
+    image = Image.fromarray(_ground(side, random))
     draw = ImageDraw.Draw(image)
     draw.fontmode = "1" if random.random() < 0.3 else "L"
     for _ in range(int(random.integers(1, 5))):
         made = random.choice(len(_KINDS), p=_SHARES)
-        _KINDS[made](draw, size, random)
-    return np.asarray(image)
+        _KINDS[made](draw, side, random)
+    if coarser > 1:
+        return np.asarray(image).repeat(coarser, 0).repeat(coarser, 1)[:size, :size]
+    return np.asarray(image.reduce(finer) if finer > 1 else image)
 
 
 def _ink(random: np.random.Generator) -> tuple[int, int, int]:
@@ -69,11 +78,13 @@ def _words(draw: Any, size: int, random: np.random.Generator) -> None:
     from PIL import ImageFont
 
     height = float(random.choice([9, 10, 11, 12, 13, 14, 16, 20, 28, 44]))
-    font, ink = ImageFont.load_default(height), _ink(random)
+    old, ink = random.random() < 0.2, _ink(random)
+    font: Any = ImageFont.load_default_imagefont() if old else ImageFont.load_default(height)
+    bold = int(not old and random.random() < 0.25) * (1 + int(height > 20))
     x, y = (int(v) for v in random.integers(-8, size // 2, 2))
     for _ in range(int(random.integers(1, max(2, int(size / height))))):
         line = " ".join(_word(random) for _ in range(int(random.integers(1, 12))))
-        draw.text((x, y), line, fill=ink, font=font)
+        draw.text((x, y), line, fill=ink, font=font, stroke_width=bold)
         y += int(1.25 * height)
 
 
@@ -127,5 +138,58 @@ def _table(draw: Any, size: int, random: np.random.Generator) -> None:
         draw.line((0, y, size, y), fill=line)
 
 
-_KINDS = _words, _lines, _shapes, _chart, _table
-_SHARES = 0.45, 0.15, 0.2, 0.1, 0.1
+def _glyphs(draw: Any, size: int, random: np.random.Generator) -> None:
+    """Lines of signs with thick stems, hairlines and serifs, upright or leaning, as of a book's page."""
+    ink, height = _ink(random), int(random.integers(6, 34))
+    thick, thin, lean = (
+        max(1, height // int(random.integers(5, 9))),
+        max(1, height // 14),
+        float(random.choice([0, 0, 0.25])),
+    )
+    x0, y = (int(v) for v in random.integers(0, 16, 2))
+    for _ in range(int(random.integers(1, 12))):
+        x = float(x0)
+        while x < size:
+            top = y - int(0.4 * height * (random.random() < 0.2))
+            for stem in range(int(random.integers(1, 4))):
+                foot = y + height
+                draw.line((x + lean * (foot - top), top, x, foot), fill=ink, width=thick if stem % 2 == 0 else thin)
+                if random.random() < 0.7:
+                    draw.line((x - thick, foot, x + thick, foot), fill=ink, width=thin)
+                if random.random() < 0.5:
+                    across = x + height * 0.35
+                    draw.arc((x, top, across + thick, top + height * 0.6), 180, 360, fill=ink, width=thin)
+                x += height * 0.35
+            x += height * (0.25 if random.random() < 0.8 else 0.6)
+        y += int(height * 1.6)
+
+
+def _hatch(draw: Any, size: int, random: np.random.Generator) -> None:
+    """Parallel lines, straight or bent, once or crossed, as engravers shade."""
+    ink, pitch = _ink(random), float(random.uniform(2, 7))
+    x, y = (float(v) for v in random.uniform(-0.2 * size, 0.6 * size, 2))
+    w, h = (float(v) for v in random.uniform(0.2 * size, size, 2))
+    bend, slope = float(random.uniform(-0.3, 0.3)) * h, float(random.uniform(-1, 1))
+    for crossed in range(1 + int(random.random() < 0.3)):
+        along = np.linspace(0, 1, 9)
+        for start in np.arange(0, h, pitch * (1 + crossed)):
+            rise = start + slope * w * (along - 0.5) * (1 - 2 * crossed) + bend * np.sin(np.pi * along)
+            points = np.stack([x + w * along, y + rise], 1).ravel().tolist()
+            draw.line(points, fill=ink, width=1 + int(random.random() < 0.2))
+
+
+def _sprite(draw: Any, size: int, random: np.random.Generator) -> None:
+    """Small figures of few colours, mirrored, of square dots."""
+    for _ in range(int(random.integers(1, 5))):
+        count, dot = int(random.integers(5, 12)), int(random.integers(1, 5))
+        inks = [_ink(random) for _ in range(int(random.integers(2, 5)))]
+        half = random.integers(-1, len(inks), (count, -(-count // 2)))
+        figure = np.concatenate([half, half[:, ::-1]], 1)
+        x, y = (int(v) for v in random.integers(0, max(1, size - count * dot), 2))
+        for row, column in zip(*np.nonzero(figure >= 0), strict=True):
+            left, top = x + dot * int(column), y + dot * int(row)
+            draw.rectangle((left, top, left + dot - 1, top + dot - 1), fill=inks[figure[row, column]])
+
+
+_KINDS = _words, _lines, _shapes, _chart, _table, _glyphs, _hatch, _sprite
+_SHARES = 0.32, 0.1, 0.15, 0.08, 0.08, 0.12, 0.08, 0.07

@@ -19,7 +19,7 @@ from .drawings import drawing
 
 __all__ = ["Quantised", "planes_of", "target_of"]
 
-TUNES = ("psnr", "psnr", True, "ssimulacra2", "ms-ssim", "butteraugli")
+TUNES = ("psnr", "restored", True, "ssimulacra2", "ms-ssim", "butteraugli")
 SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
 _OF_SAMPLINGS = (0.6, 0.25, 0.12, 0.03)
 
@@ -35,7 +35,7 @@ def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Quantised(Crops):
     """Crops as files keep them: {"planes", "steps", "sampling", "target"}, see `Seen`; target as planes.
 
-    An eighth are drawings, three in ten grey; three fifths plain files of qualities 4..98 (some with tables of their own), the
+    A fifth are drawings, three in ten grey; three fifths plain files of qualities 4..98 (some with tables of their own), the
     others tuned ones. The seed decides everything.
 
     Args:
@@ -43,7 +43,7 @@ class Quantised(Crops):
         drawn: Share of drawings.
     """
 
-    def __init__(self, store: Store, size: int, seed: int = 0, threads: int = 2, drawn: float = 0.125) -> None:
+    def __init__(self, store: Store, size: int, seed: int = 0, threads: int = 2, drawn: float = 0.2) -> None:
         super().__init__(store, size, seed, threads)
         if size % 16:
             raise ValueError(f"size={size}: must be a multiple of 16 pixels")
