@@ -14,7 +14,7 @@ _LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 def drawing(size: int, random: np.random.Generator) -> np.ndarray:
     """One of endlessly many, uint8 [size, size, 3].
 
-    Drawn at its size; or two or three times as large and averaged, so that edges are smooth; or smaller with every pixel repeated.
+    Drawn at its size; or two or three times as large and averaged, so that edges are smooth; or smaller with pixels repeated.
     Words are in Pillow's own fonts, with or without anti-aliasing.
     """
     from PIL import Image, ImageDraw
