@@ -100,6 +100,7 @@ def test_equals_the_tool(tmp_path: Path) -> None:
         assert both(a, b) == pytest.approx(tool(tmp_path, a, b), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_search_has_the_same_metric() -> None:
     a, b = picture(61, 83), worn(picture(61, 83), 20)
     assert Butteraugli(a).scores(b) == pytest.approx(both(a, b), rel=1e-4)

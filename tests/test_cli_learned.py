@@ -54,6 +54,7 @@ def test_what_cannot_be_is_said(run: Run, tmp_path: Path, words: tuple[str, ...]
     assert done.code == 2 and message in done.err and not (tmp_path / "photo.jxj").exists()
 
 
+@pytest.mark.slow
 def test_weights_of_ones_own(run: Run, tmp_path: Path):
     from flax import nnx
 

@@ -41,6 +41,7 @@ def test_shape_and_start():
     assert 10_000 < field_cnn.parameter_count(net) < 50_000
 
 
+@pytest.mark.slow
 def test_training_finds_costs():
     """The loss falls, the costs behind noise of either sign come out, 4 and 1, and once more the very same."""
     data, losses, nets = labels(0), [], []

@@ -355,6 +355,7 @@ print((after - before) * 1024 / picture[..., 0].size, decoded.shape == picture.s
     assert whole == "True" and float(nbytes) < 32
 
 
+@pytest.mark.slow
 def test_damage_is_found_or_survived(small: weights.Loaded):
     outcomes = _survive(small, 150, 1)
     assert outcomes["CorruptStream"] > 100 and sum(outcomes.values()) == 150
@@ -444,6 +445,7 @@ def test_in_codecs_one_by_one_and_in_batches():
     assert codecs.get("dft").encode_batch(pictures[:1]) == [codecs.get("dft").encode(pictures[0])]
 
 
+@pytest.mark.slow
 def test_batches_of_many_shapes_stay_in_order(small: weights.Loaded):
     sizes = list(product((10, 70), (20, 90)))
     pictures = [waves(h, w, h + w) for h, w in sizes] * 3

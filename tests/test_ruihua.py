@@ -44,6 +44,7 @@ def largest(state: Any) -> float:
     return max(float(jnp.abs(x).max()) for x in jax.tree.leaves(state))
 
 
+@pytest.mark.slow
 def test_terms_move_only_their_own_side() -> None:
     """Weight and sign of the adversarial term reach the generator alone; the discriminator's gradient does not see them."""
     batch = next(Coarse(Textures(), 32).stream(0, 2))
@@ -63,6 +64,7 @@ def test_terms_move_only_their_own_side() -> None:
     assert largest(jax.tree.map(lambda a, b: b - 2 * a, step, double)) < 1e-4 * max(scale, largest(step))
 
 
+@pytest.mark.slow
 def test_discriminator_learns_to_tell(tmp_path: Path) -> None:
     """Held-out originals from what a small restorer makes of their files; its own stage leaves the restorer as it was."""
     start = small()

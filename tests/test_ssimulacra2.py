@@ -135,6 +135,7 @@ def test_element_types_and_ranges() -> None:
     assert ssimulacra2(a[..., 0], b[..., 0]) == ssimulacra2(*grey) == ssimulacra2(a[..., :1], b[..., :1])
 
 
+@pytest.mark.slow
 def test_batch_equals_single_and_kept_reference() -> None:
     pairs = [pictures(i, *SIDE, 10 + 20 * i) for i in range(3)]
     a, b = (np.stack(side) for side in zip(*pairs, strict=True))
@@ -161,6 +162,7 @@ def slopes(image: jax.Array, reference: jax.Array) -> Any:
     return jax.value_and_grad(lambda y, x: ssimulacra2(x, y), argnums=(0, 1))(image, reference)
 
 
+@pytest.mark.slow
 def test_gradient_equals_differences_of_the_definition() -> None:
     a, b = (p.astype(np.float64) for p in pictures(11, 24, 24, 25))
     direction = np.random.default_rng(1).normal(size=b.shape)

@@ -93,6 +93,7 @@ def test_fitted_tables_code_what_they_were_fitted_to():
     assert np.array_equal(made.first[[0, 60]], plain.first[[0, 60]])
 
 
+@pytest.mark.slow
 def test_a_model_goes_on_from_its_own_file(tmp_path: Path):
     model = Light(SIZE, rngs=nnx.Rngs(1))
     for name in ("prior", "hyper"):
@@ -108,6 +109,7 @@ def test_a_model_goes_on_from_its_own_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("metric", "crop"), [("mse", 64), ("ms-ssim", 192)])
+@pytest.mark.slow
 def test_from_a_folder_of_pictures_to_a_codec(photos: Path, tmp_path: Path, metric: Any, crop: int):
     result = train_light(
         "mine", metric, _config(tmp_path), crop=crop, data=str(photos), size=SIZE, middles=6

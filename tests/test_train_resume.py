@@ -127,6 +127,7 @@ print(json.dumps(done.evaluation))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path, through: Any) -> None:
     with socket.socket() as free:
         free.bind(("localhost", 0))

@@ -215,6 +215,7 @@ def test_jax_batches_stay_on_the_device(count):
     assert len(there) == count
 
 
+@pytest.mark.slow
 def test_the_device_benchmark_runs_small(tmp_path):
     script = Path(__file__).parents[1] / "benchmarks" / "device.py"
     result = tmp_path / "device.json"
