@@ -275,7 +275,7 @@ def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
     """Files with the restorer behind them: BD-rates on Kodak, and grey LIVE1 beside published networks; time and memory."""
     heads, rates = columns(kodak), kodak["bd_rate_percent"]
     rows = [
-        [f"**{name}**" if "restored" in name else name, *(percent(r.get(m)) for m in heads)]
+        [f"**{name}**" if name.endswith(", restored") else name, *(percent(r.get(m)) for m in heads)]
         for name, r in rates.items()
     ]
     found = [*table(["BD-rate %, 24 pictures (kodak), restored", *heads.values()], rows), *source(kodak)]
@@ -365,7 +365,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--allow-changes", action="store_true", help="results of no commit may be shown")
     given = parser.parse_args()
-    files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, *PANELS.values())]
+    files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, *PANELS.values(), *RESTORED.values())]
     files += sorted((ROOT / "benchmarks" / "results").glob("*.json"))
     reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
     wrong = [] if given.allow_changes else unclean(reports)
