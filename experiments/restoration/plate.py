@@ -19,23 +19,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 import jpegjax
 from experiments.tuning import graphics, pictures
+from experiments.tuning.crops import Scene
 
 from . import measure
 
 __all__ = ["SCENES", "Kind", "Scene", "kinds", "plate"]
 
 CROP = 104, 80
+"""Pixels of a scene, width and height."""
 GAP, CAPTION = 4, 15
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A detail, CROP pixels (width, height) at (left, top), of a picture by its name."""
-
-    title: str
-    picture: str
-    left: int
-    top: int
 
 
 SCENES = (

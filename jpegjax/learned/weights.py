@@ -13,7 +13,6 @@ import io
 import json
 from dataclasses import asdict
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from flax import nnx
 from ..coding.rans import Tables
 from ..run.forks import check_jax
 from ..run.writing import write_file
+from . import shipped
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
 from .light import LEVELS, Light, LightSize
@@ -37,7 +37,7 @@ __all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", 
 
 FORMAT = 1
 _QUALITIES = np.arange(1, 101)
-_FOLDER = "models"
+_PACKAGE = __name__.rpartition(".")[0]
 
 
 def _modules(model: nnx.Module, kind: Any) -> list[tuple[str, Any]]:
@@ -60,11 +60,6 @@ def _check_exact(name: str, kernel: np.ndarray, bias: np.ndarray | int) -> None:
         )
 
 
-def _leaves(model: nnx.Module) -> dict[str, Any]:
-    """Parameters by path."""
-    return {"/".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
-
-
 def export(model: Light, counts: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The arrays of a trained model's file.
 
@@ -84,7 +79,7 @@ def export(model: Light, counts: np.ndarray | None = None) -> dict[str, np.ndarr
         _check_exact(name, kernel, arrays.get(f"{name}/bias", 0))
         arrays[f"{name}/kernel"] = kernel
     integers = tuple(arrays)
-    for path, leaf in _leaves(model).items():
+    for path, leaf in shipped.leaves(model).items():
         if not path.startswith(integers):
             value = np.asarray(leaf[...], np.float32)
             arrays[path] = value if path.endswith("table") else value.astype(np.float16)
@@ -180,8 +175,8 @@ def trainable(path: Path) -> Light:
     model = Light(size, rngs=nnx.Rngs(0))
     coded = nnx.merge(loaded.graph, loaded.state)
     near = np.maximum(0, 1 - np.abs((_QUALITIES[:, None] - 1) * ((KNOTS - 1) / 99) - np.arange(KNOTS)))
-    own, paces = _leaves(model), {path: knots.pace for path, knots in _modules(model, Knots)}
-    for name, leaf in _leaves(coded).items():
+    own, paces = shipped.leaves(model), {path: knots.pace for path, knots in _modules(model, Knots)}
+    for name, leaf in shipped.leaves(coded).items():
         value = np.asarray(leaf[...], np.float64)
         if value.shape != own[name].shape:
             value = np.linalg.lstsq(near, value, rcond=None)[0] / paces[name.removesuffix("/table")]
@@ -199,15 +194,12 @@ def load(path: Path) -> Loaded:
 
 def available() -> list[str]:
     """Names of the models that the package brings."""
-    folder = resources.files(__package__) / _FOLDER
-    return sorted(p.name.removesuffix(".npz") for p in folder.iterdir() if p.name.endswith(".npz"))
+    return shipped.names(_PACKAGE)
 
 
 def file_of(model: str) -> Path:
     """The file of a model of the package, or the path that it is. ValueError where there is none."""
-    if not model.endswith(".npz") and model not in available():
-        raise ValueError(f"model={model!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
-    return Path(model) if model.endswith(".npz") else Path(str(resources.files(__package__) / _FOLDER / f"{model}.npz"))
+    return shipped.file_of(model, _PACKAGE)
 
 
 @cache

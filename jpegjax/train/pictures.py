@@ -235,3 +235,31 @@ def split(store: Store, share: float = 0.05) -> tuple[Part, Part]:
 def _fraction(name: str) -> float:
     digest = hashlib.sha256(name.rpartition("/")[2].encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def middles_of(store: Store, count: int, side: int) -> np.ndarray:
+    """Middles of the first pictures of a store that are large enough, uint8 [N, side, side, 3]."""
+    found = []
+    for index in range(len(store.names)):
+        picture = store.read(index)
+        y, x = ((length - side) // 2 for length in picture.shape[:2])
+        if min(y, x) >= 0:
+            found.append(picture[y : y + side, x : x + side])
+        if len(found) == count:
+            break
+    if not found:
+        raise ValueError(
+            f"data: of {len(store.names)} pictures in this part, none has {side}×{side} pixels; give more data"
+        )
+    return np.stack(found)
+
+
+def shared_packs() -> list[str]:
+    """Paths of data/train-*.zip of $JPEGJAX_SHARED. ValueError where there are none."""
+    folder = Path(os.environ.get("JPEGJAX_SHARED", "shared")) / "data"
+    found = sorted(map(str, folder.glob("train-*.zip")))
+    if not found:
+        raise ValueError(
+            f"data: give data=FOLDER or data=PACK.zip; there is no train-*.zip in {folder} ($JPEGJAX_SHARED)"
+        )
+    return found

@@ -24,7 +24,7 @@ from ..metrics import bd_rate, ms_ssim
 from .config import FitConfig
 from .data import Crops
 from .loop import FitResult, fit
-from .pictures import Files, Pack, Store, split
+from .pictures import Files, Pack, Store, middles_of, shared_packs, split
 
 __all__ = ["Metric", "evaluation", "light_config", "rate_distortion", "train_light", "write_weights"]
 
@@ -62,23 +62,6 @@ def rate_distortion(metric: Metric) -> Callable[[Light, Any, jax.Array], tuple[j
         }
 
     return loss
-
-
-def _middles(pack: Store, count: int) -> np.ndarray:
-    """Middles of the first pictures of a store that are large enough, uint8 [N, SIDE, SIDE, 3]."""
-    found = []
-    for index in range(len(pack.names)):
-        picture = pack.read(index)
-        y, x = ((side - SIDE) // 2 for side in picture.shape[:2])
-        if min(y, x) >= 0:
-            found.append(picture[y : y + SIDE, x : x + SIDE])
-        if len(found) == count:
-            break
-    if not found:
-        raise ValueError(
-            f"data: of {len(pack.names)} pictures in this part, none has {SIDE}×{SIDE} pixels; give more data"
-        )
-    return np.stack(found)
 
 
 def _score(reference: jax.Array, decoded: jax.Array, metric: Metric) -> jax.Array:
@@ -184,10 +167,10 @@ def train_light(
     least = 64 if metric == "mse" else 192
     if crop % 64 or crop < least:
         raise ValueError(f"crop={crop}: must be a multiple of 64 from {least}")
-    paths = [data] if isinstance(data, str) else list(data or _shared())
+    paths = [data] if isinstance(data, str) else list(data or shared_packs())
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
-    evaluate, samples = evaluation(_middles(held, 24), metric)
+    evaluate, samples = evaluation(middles_of(held, 24, SIDE), metric)
     model = Light(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     result = fit(
         model,
@@ -204,15 +187,5 @@ def train_light(
 def write_weights(path: Path, name: str, model: Light, store: Store, count: int = 96) -> None:
     """Exports a model, its tables fitted to symbols of the middles of the first `count` large enough pictures of a store."""
     plain = weights.build(name, model.size, weights.export(model))
-    counts = count_symbols(list(_middles(store, count)), FITTED, plain)
+    counts = count_symbols(list(middles_of(store, count, SIDE)), FITTED, plain)
     weights.write(path, name, model.size, weights.export(model, counts))
-
-
-def _shared() -> list[str]:
-    folder = Path(os.environ.get("JPEGJAX_SHARED", "shared")) / "data"
-    found = sorted(map(str, folder.glob("train-*.zip")))
-    if not found:
-        raise ValueError(
-            f"data: give data=FOLDER or data=PACK.zip; there is no train-*.zip in {folder} ($JPEGJAX_SHARED)"
-        )
-    return found

@@ -23,6 +23,7 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
+from ...ops.dct import BASIS
 from ..layers.dense import Dense, depth_to_space, hard_swish, product, space_to_depth
 
 __all__ = ["STANDARD", "Restorer", "RestorerSize", "Seen", "block_steps", "from_blocks", "to_blocks"]
@@ -69,13 +70,7 @@ class Seen(NamedTuple):
     sampling: jax.Array
 
 
-def _cosines() -> np.ndarray:
-    """The orthonormal DCT-II of 8, [frequency, sample]."""
-    k, x = np.mgrid[:8, :8]
-    return np.sqrt(np.where(k == 0, 1, 2) / 8) * np.cos(np.pi * (2 * x + 1) * k / 16)
-
-
-_BASIS = np.einsum("vy,ux->yxvu", _cosines(), _cosines()).reshape(64, 64).astype(np.float32)
+_BASIS = np.einsum("vy,ux->yxvu", BASIS, BASIS).reshape(64, 64).astype(np.float32)
 """[pixel, frequency] of the orthonormal 8×8 DCT."""
 
 
@@ -214,12 +209,16 @@ class Restorer(nnx.Module):
 
     def __call__(self, seen: Seen) -> jax.Array:
         """Planes restored, float32 [N, H, W, 3]."""
-        luma = self.restored_luma(seen)
-        return jnp.concatenate([luma, self._restored_chroma(seen, luma)], -1)
+        tables = self._about(seen)
+        luma = self._restored_luma(seen, tables)
+        return jnp.concatenate([luma, self._restored_chroma(seen, luma, tables)], -1)
 
     def restored_luma(self, seen: Seen) -> jax.Array:
         """The first of the planes alone, [N, H, W, 1]."""
-        tables, luma = self._about(seen), seen.planes[..., :1]
+        return self._restored_luma(seen, self._about(seen))
+
+    def _restored_luma(self, seen: Seen, tables: jax.Array) -> jax.Array:
+        luma = seen.planes[..., :1]
         scale = 0.5 * _middle(seen.steps[:, 0])
         x = luma / scale
         for stage in self.luma:
@@ -229,9 +228,9 @@ class Restorer(nnx.Module):
         change = to_blocks(x * scale - luma)
         return luma + from_blocks(jnp.clip(change, *(sign * widths[:, None, None, None] for sign in (-1, 1))))
 
-    def _restored_chroma(self, seen: Seen, luma: jax.Array) -> jax.Array:
+    def _restored_chroma(self, seen: Seen, luma: jax.Array, tables: jax.Array) -> jax.Array:
         """The other two, [N, H, W, 2], guided by the restored luma; zeros for grey."""
-        tables, chroma = self._about(seen), seen.planes[..., 1:]
+        chroma = seen.planes[..., 1:]
         scale = 0.5 * jnp.maximum(_middle(seen.steps[:, 1]), 0.1)
         x, guide = chroma / scale, lax.stop_gradient(luma / scale)
         small = self.coarse(_halved(jnp.concatenate([guide, x], -1)), tables)

@@ -6,7 +6,6 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from flax import nnx
 
 from ...run.forks import check_jax
 from ...run.writing import write_file
+from .. import shipped
 from .model import Restorer, RestorerSize
 
 __all__ = ["DEFAULT", "LoadedRestorer", "available", "file_of", "load", "named", "trainable", "write"]
@@ -24,7 +24,7 @@ FORMAT = 1
 KIND = "restorer"
 DEFAULT = "blind"
 """The model that the package brings."""
-_FOLDER = "models"
+_PACKAGE = __name__.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,10 @@ class LoadedRestorer:
     state: Any
 
 
-def _leaves(model: Any) -> dict[str, Any]:
-    """Parameters by path."""
-    return {"/".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
-
-
 def write(path: Path, name: str, model: Restorer) -> None:
     """Stores a model under a name. ValueError where a weight is not finite in float16; it is named."""
     about = json.dumps({"kind": KIND, "format": FORMAT, "name": name, "size": asdict(model.size)})
-    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in _leaves(model).items()}
+    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in shipped.leaves(model).items()}
     for place, value in arrays.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{place}: weights are not finite")
@@ -103,15 +98,12 @@ def load(path: Path) -> LoadedRestorer:
 
 def available() -> list[str]:
     """Names of the models that the package brings."""
-    folder = resources.files(__package__) / _FOLDER
-    return sorted(p.name.removesuffix(".npz") for p in folder.iterdir() if p.name.endswith(".npz"))
+    return shipped.names(_PACKAGE)
 
 
 def file_of(model: str) -> Path:
     """The file of a model of the package, or the path that it is. ValueError where there is none."""
-    if not model.endswith(".npz") and model not in available():
-        raise ValueError(f"model={model!r}: must be one of {', '.join(available())}, or a path to weights (.npz)")
-    return Path(model) if model.endswith(".npz") else Path(str(resources.files(__package__) / _FOLDER / f"{model}.npz"))
+    return shipped.file_of(model, _PACKAGE)
 
 
 @cache

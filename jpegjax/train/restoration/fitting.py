@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,7 +24,7 @@ from ...learned.restoring.model import STANDARD, Restorer, RestorerSize, Seen
 from ...ops.color import FORWARD, INVERSE
 from ..config import FitConfig
 from ..loop import FitResult, fit
-from ..pictures import Files, Pack, Store, split
+from ..pictures import Files, Pack, Store, middles_of, shared_packs, split
 from .source import Quantised, planes_of, target_of
 
 __all__ = ["evaluation", "gain_loss", "train_restorer"]
@@ -55,21 +54,9 @@ def gain_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, d
     return loss, {"gain_y": -jnp.mean(luma), "gain_rgb": -jnp.sum(rgb * colour) / jnp.maximum(1, jnp.sum(colour))}
 
 
-def _middles(store: Store, count: int) -> list[np.ndarray]:
-    found = []
-    for index in range(len(store.names)):
-        picture = store.read(index)
-        y, x = ((side - SIDE) // 2 for side in picture.shape[:2])
-        if min(y, x) >= 0:
-            found.append(picture[y : y + SIDE, x : x + SIDE])
-        if len(found) == count:
-            break
-    return found
-
-
 def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float]]:
     """evaluate for `fit`: mean gains in decibels over middles of pictures, plain and tuned, grey and colour; the least."""
-    middles = _middles(store, count)
+    middles = list(middles_of(store, count, SIDE))
     grey = [np.rint(p @ FORWARD[0]).astype(np.uint8) for p in middles]
     sets: dict[str, tuple[list[np.ndarray], Any]] = {f"y{q}": (grey, {"quality": q}) for q in QUALITIES}
     sets |= {f"rgb{q}": (middles, {"quality": q}) for q in QUALITIES}
@@ -126,20 +113,10 @@ def train_restorer(
     if config.folder is None:
         raise ValueError("folder: must be given; checkpoints, logs and weights go there")
     model = Restorer(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
-    paths = [data] if isinstance(data, str) else list(data or _shared())
+    paths = [data] if isinstance(data, str) else list(data or shared_packs())
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
     source = Quantised(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2))
     result = fit(model, gain_loss, source, config, evaluate=evaluation(held))
     weights.write(config.folder / f"{name}.npz", name, result.model)
     return result
-
-
-def _shared() -> list[str]:
-    folder = Path(os.environ.get("JPEGJAX_SHARED", "shared")) / "data"
-    found = sorted(map(str, folder.glob("train-*.zip")))
-    if not found:
-        raise ValueError(
-            f"data: give data=FOLDER or data=PACK.zip; there is no train-*.zip in {folder} ($JPEGJAX_SHARED)"
-        )
-    return found
