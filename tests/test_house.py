@@ -190,6 +190,15 @@ def test_inspection_needs_neither_jax_nor_numba() -> None:
     assert loaded.split() == []
 
 
+def test_files_that_are_not_restored_need_no_network() -> None:
+    code = """
+import sys, jpegjax, numpy as np
+jpegjax.decode(jpegjax.encode(np.zeros((16, 16), np.uint8)), restore="auto")
+print(*sorted({"jax", "flax"} & set(sys.modules)))
+"""
+    assert fresh(code).split() == []
+
+
 def test_help_answers_at_once() -> None:
     code = """
 import atexit, sys

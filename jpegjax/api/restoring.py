@@ -43,16 +43,15 @@ def decoded_of(coefficients: Coefficients) -> list[Decoded]:
 
 def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], DecodeOptions], list[Any]]:
     """What `codec.decode` hands coefficients to where `options.restore` is set; each a batch of one."""
-    from ..learned.restoring import weights
-    from ..learned.restoring.run import devices_of, placed, restored
-
-    devices = devices_of(engine, device)
-    model = weights.named()
 
     def run(found: Sequence[Coefficients], options: DecodeOptions) -> list[Any]:
+        from ..learned.restoring import weights  # loaded when a picture is to be restored, not before
+        from ..learned.restoring.run import devices_of, placed, restored
+
+        devices = devices_of(engine, device)
         pictures = restored(
             [picture for one in found for picture in decoded_of(one)],
-            model,
+            weights.named(),
             devices,
             dtype=options.dtype or "uint8",
             luma=options.mode == "L",

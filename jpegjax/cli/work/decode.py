@@ -95,6 +95,10 @@ class DecodeJob:
 
     def code(self, items: Sequence[Item], totals: Totals) -> None:
         restorer = restorer_of(self.engine, self.device) if self.options.restore else None
+        if self.options.restore and self.options.restore != "auto":
+            from ...learned.restoring import weights
+
+            weights.named()  # before the clock
         start = clock()
         boxed, plain = ([i for i in items if boxes.is_box(i.source) is own] for own in (True, False))
         files = [i.source for i in plain]

@@ -35,7 +35,7 @@ def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Quantised(Crops):
     """Crops as files keep them: {"planes", "steps", "sampling", "target"}, see `Seen`; target as planes.
 
-    A fifth are drawings, three in ten grey; three fifths plain files of qualities 4..98 (some with tables of their own), the
+    A fifth are drawings, three in ten grey; three fifths plain files of qualities 4..100 (some with tables of their own), the
     others tuned ones. The seed decides everything.
 
     Args:
@@ -69,7 +69,7 @@ class Quantised(Crops):
 
 def _settings(random: np.random.Generator) -> dict[str, Any]:
     """Keywords of `encode`."""
-    quality = int(random.integers(4, 99))
+    quality = int(random.integers(4, 101))
     found: dict[str, Any] = {"quality": quality, "subsampling": str(random.choice(SAMPLINGS, p=_OF_SAMPLINGS))}
     if random.random() < 0.4:
         return found | {"tune": TUNES[int(random.integers(len(TUNES)))]}
