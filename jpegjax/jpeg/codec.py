@@ -22,6 +22,7 @@ from . import files as entropy
 from .behind import of_pictures
 from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
+from .one_scan import code_scans, coded_file
 from .shown.restored import Restorer, decode_restored
 
 if TYPE_CHECKING:
@@ -124,13 +125,17 @@ def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: 
 
 
 def encode_planned(
-    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any, stop: bool = False
-) -> list[Any]:
-    """Plain files of images as for `encode`, each by its `plan`."""
+    images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, engine: str, device: Any, stop: bool = False,
+    on_device: bool = False,
+) -> list[Any]:  # fmt: skip
+    """Plain files of images as for `encode`, each by its `plan`. on_device: CPUs code JAX images' bits as accelerators do."""
     if pick(engine, device) == "host":
         return _encode_on_host(images, plans, options, stop)
     from .device import transform_batch
 
+    scans = code_scans(images, plans, options, device, on_device)
+    if scans is not None:
+        return list(map(_attempted(lambda p: coded_file(p[0], options, p[1])), zip(plans, scans, strict=True)))
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
     coded = _attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))

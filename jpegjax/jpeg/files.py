@@ -5,9 +5,9 @@ planes ──▶ opening + body ──▶ bytes          bytes ──▶ decode_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -28,23 +28,26 @@ from ..container.parse import DEFAULT_LIMITS
 from ..container.write import frame_header, opening, table_stream
 from ..kernels.smoothing import Progress
 from ..kernels.smoothing import smooth as smooth_planes
-from ..options import EncodeOptions, Limits, Metadata
+from ..options import EncodeOptions, Limits
 from ..options.scans import check_script
 from ..run.memory import borrow, sparse_zeros
-from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, Process, Scan
+from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, HuffmanSpec, Process, Scan
 
 __all__ = [
-    "body", "decode_image", "encode_image", "plain_file", "plain_opening", "plain_tables", "sequential_script", "table_slot",
-    "tables_alone", "write_scans",
+    "STANDARD", "Tables", "body", "decode_image", "encode_image", "plain_tables", "restart_interval", "scan_heads",
+    "sequential_script", "table_slot", "tables_alone", "write_scans",
 ]  # fmt: skip
 
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
-_STANDARD = {
+Tables: TypeAlias = Mapping[tuple[int, int], HuffmanSpec]
+
+STANDARD: Tables = {
     (0, 0): STANDARD_DC_LUMA,
     (0, 1): STANDARD_DC_CHROMA,
     (1, 0): STANDARD_AC_LUMA,
     (1, 1): STANDARD_AC_CHROMA,
 }
+"""Annex K's Huffman tables by kind (0 DC, 1 AC) and slot."""
 
 
 def table_slot(frame: Frame, c: int) -> int:
@@ -60,7 +63,8 @@ def sequential_script(frame: Frame) -> tuple[Scan, ...]:
     return (Scan(tuple(everything)),)
 
 
-def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
+def restart_interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
+    """MCUs between restarts of a scan, 0 for none."""
     columns = frame.mcus[1] if len(scan.components) > 1 else frame.blocks(scan.components[0])[1]
     return options.restart.interval(columns)
 
@@ -68,22 +72,22 @@ def _interval(frame: Frame, scan: Scan, options: EncodeOptions) -> int:
 def plain_tables(frame: Frame, components: Sequence[int]) -> EncodeTables:
     """Annex K's tables, as the coder takes them, of a scan of these components."""
     slots = [table_slot(frame, c) for c in components]
-    dc, ac = (tuple(_STANDARD[kind, slot] for slot in slots) for kind in (0, 1))
+    dc, ac = (tuple(STANDARD[kind, slot] for slot in slots) for kind in (0, 1))
     return encode_tables(dc, ac, frame.precision)
 
 
-def _plain_heads(frame: Frame, script: Sequence[Scan], tables: bool = True) -> list[bytes]:
-    """What stands before the data of sequential scans by Annex K's tables: DHT once each, DRI where it changes, SOS.
+def scan_heads(frame: Frame, script: Sequence[Scan], specs: Tables = STANDARD, tables: bool = True) -> list[bytes]:
+    """What stands before the data of sequential scans: DHT once each, DRI where it changes, SOS.
 
-    tables: whether DHT is there.
+    specs: by (kind, slot); tables: whether DHT is there.
     """
-    sent: set[tuple[int, int]] = set() if tables else set(_STANDARD)
+    sent = set() if tables else set(specs)
     heads, interval = [], 0
     for scan in script:
         slots = [table_slot(frame, c) for c in scan.components]
         new = [key for key in dict.fromkeys((kind, slot) for slot in slots for kind in (0, 1)) if key not in sent]
         sent.update(new)
-        parts = [dht(*key, _STANDARD[key]) for key in new]
+        parts = [dht(*key, specs[key]) for key in new]
         if scan.restart_interval != interval:
             interval = scan.restart_interval
             parts.append(dri(interval))
@@ -95,41 +99,10 @@ def _plain_heads(frame: Frame, script: Sequence[Scan], tables: bool = True) -> l
 def _write_plain(planes: list[np.ndarray], frame: Frame, script: Sequence[Scan], tables: bool) -> bytes:
     """`write_scans` by Annex K's tables: no need to look at the symbols first."""
     parts: list[bytes] = []
-    for scan, scan_head in zip(script, _plain_heads(frame, script, tables), strict=True):
+    for scan, scan_head in zip(script, scan_heads(frame, script, tables=tables), strict=True):
         geometry, rows, columns = scan_geometry(frame, scan.components, planes)
         codes = plain_tables(frame, scan.components)
         parts += [scan_head, encode_scan(geometry, rows, columns, codes, scan.restart_interval)]
-    return b"".join([*parts, EOI])
-
-
-@lru_cache(maxsize=64)
-def _plain_start(frame: Frame, steps: tuple[bytes, ...], interval: int) -> bytes:
-    """All that stands between the metadata and the data of a file of one scan."""
-    scan = Scan(tuple(range(len(frame.components))), restart_interval=interval)
-    return frame_header(frame, [np.frombuffer(s, np.uint16) for s in steps]) + _plain_heads(frame, [scan])[0]
-
-
-_bare_opening = lru_cache(opening)
-"""Of a colour, without metadata."""
-
-
-def plain_opening(frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata) -> bytes:
-    """All that stands before the data of a `plain_file`."""
-    first = opening(frame.color, metadata) if metadata else _bare_opening(frame.color)
-    return first + _plain_start(frame, steps, interval)
-
-
-def plain_file(
-    frame: Frame, steps: tuple[bytes, ...], interval: int, metadata: Metadata, segments: Sequence[tuple[int, bytes]]
-) -> bytes:
-    """A baseline file of one scan by Annex K's tables, as `encode_image` writes it, from data that are coded already.
-
-    steps: per component uint16 [64] in natural order. interval: MCUs between restarts, 0 for none. segments: parts of the
-    data, each with the number of the restart segment that it begins.
-    """
-    parts = [plain_opening(frame, steps, interval, metadata)]
-    for number, data in segments:
-        parts += [bytes([0xFF, 0xD0 + (number - 1) % 8]), data] if number else [data]
     return b"".join([*parts, EOI])
 
 
@@ -212,7 +185,7 @@ def body(planes: Sequence[np.ndarray], frame: Frame, qtables: Sequence[np.ndarra
         frame = _identified(frame)
     start = frame_header(frame, qtables, whole)
     if options.restart.rows or options.restart.blocks:
-        script = tuple(replace(s, restart_interval=_interval(frame, s, options)) for s in script)
+        script = tuple(replace(s, restart_interval=restart_interval(frame, s, options)) for s in script)
     optimize = options.optimize or options.progressive or frame.precision != 8
     return start + write_scans(planes, frame, script, optimize=optimize, tables=whole)
 
@@ -223,7 +196,7 @@ def tables_alone(qtables: Sequence[np.ndarray], arithmetic: bool) -> bytes:
     qtables: uint16 [64] of slots 0, 1 …; a single one stands in both, as libjpeg always has two.
     """
     order = () if arithmetic else ((0, 0), (1, 0), (0, 1), (1, 1))
-    return table_stream([*qtables, *qtables] if len(qtables) == 1 else qtables, {key: _STANDARD[key] for key in order})
+    return table_stream([*qtables, *qtables] if len(qtables) == 1 else qtables, {key: STANDARD[key] for key in order})
 
 
 def encode_image(

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...options import DecodeOptions
-from ...run.devices import local_devices
+from ...run.devices import Devices, local_devices
 from ...types import Frame
 from . import precise, twelve_bit
 from .jobs import Decode, Encode, through_pages
 from .pages import Item
-from .specs import decode_spec, encode_spec
+from .specs import Coded, Coding, decode_spec, encode_spec
 
-__all__ = ["local_devices", "reconstruct_batch", "transform_batch"]
+__all__ = ["Coded", "Coding", "code_batch", "local_devices", "reconstruct_batch", "transform_batch"]
 
 
 def transform_batch(
@@ -47,11 +47,12 @@ def transform_batch(
         return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1], smoothing, dering))
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
     specs = [encode_spec(frame, dering) for frame in frames]
-    if len(set(frames)) == 1 and all(isinstance(image, jax.Array) for image in _peek(images)):
+    there = _resident(images, frames, device)
+    if there is not None:
         from .resident import transform
 
-        batch = images if isinstance(images, jax.Array) else jnp.stack(images)
-        return transform(batch, items, specs[0], local_devices(device) if device is not None else None)
+        batch, devices = there
+        return transform(batch, items, specs[0], devices)
     sources = (np.asarray(jax.device_get(image)) for image in images)
     return through_pages(Encode, sources, specs, items, local_devices(device))
 
@@ -63,9 +64,40 @@ def _alone(frame: Frame) -> Frame:
     return replace(frame, components=(replace(frame.components[0], h=1, v=1),))
 
 
-def _peek(images: Sequence[Any]) -> Sequence[Any]:
-    """The images, or the batch itself: iterating over a JAX array would slice it."""
-    return [images] if isinstance(images, jax.Array) else images
+def _resident(images: Sequence[Any], frames: Sequence[Frame], device: Any) -> tuple[jax.Array, Devices] | None:
+    """JAX images of one frame as one array, and the devices that they go to or lie on; None for any others."""
+    if len(set(frames)) != 1 or not (isinstance(images, jax.Array) or all(isinstance(x, jax.Array) for x in images)):
+        return None
+    batch = images if isinstance(images, jax.Array) else jnp.stack(images)  # iterating over one would slice it
+    return batch, local_devices(device) if device is not None else tuple(sorted(batch.devices(), key=lambda d: d.id))
+
+
+def code_batch(
+    images: Sequence[Any],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    coding: Coding,
+    device: Any = None,
+    *,
+    dering: bool = False,
+    always: bool = False,
+) -> Iterator[tuple[int, Coded]] | None:
+    """(image's index, its scan's data) of each image, entropy-coded where it lies; None where that is the host's to do.
+
+    It is where images are not JAX's or differ in their frames, where one is huge, and on CPUs unless `always`.
+    Arguments as for `transform_batch`. Exact: the data are `coding.sequential`'s.
+    """
+    frames = [_alone(frame) for frame in frames]
+    there = _resident(images, frames, device)
+    if there is None:
+        return None
+    from . import entropy
+
+    batch, devices = there
+    if not entropy.fits(frames[0]) or not (always or devices[0].platform != "cpu"):
+        return None
+    items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
+    return entropy.code(batch, items, encode_spec(frames[0], dering), coding, devices)
 
 
 def reconstruct_batch(

@@ -13,7 +13,7 @@ has one part for each; parts know nothing of each other, hence no collectives.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from typing import Any
 
@@ -50,7 +50,8 @@ def _branch(flag: jax.Array, function: Callable, *args: Any) -> Any:
     return lax.cond(flag, function, lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), *args)
 
 
-def _stages(platform: str, tables: jax.Array) -> Callable:
+def stages(platform: str, tables: jax.Array) -> Callable:
+    """What makes a function a stage of its own. tables: quantisation tables [S, components, 64]."""
     return partial(_branch, tables[0, 0, 0] > 0) if platform == "cpu" else _barred
 
 
@@ -75,13 +76,15 @@ def _repeat_rows(x: jax.Array, valid: jax.Array) -> jax.Array:
     return jnp.where(index < valid, x, last[None])
 
 
-def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array) -> tuple[Any, ...]:
-    """Levels of one page: int16 [v, P, h, 64] as int32 words, per component. Exact.
+def quantised_page(
+    platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array
+) -> Iterator[jax.Array]:
+    """Levels of one page: int16 [v, 8, h, 8, P] of each component. Exact.
 
     pixels: uint8 [8V, P, 8H·C] as int32 words; columns and rows outside an image repeat its last ones.
     rows: int32 [P], rows of each MCU inside its image, 1..8V. tables: uint16 [S, components, 64].
     """
-    stage = _stages(platform, tables)
+    stage = stages(platform, tables)
     count, size, (hmax, vmax) = tables.shape[0], rows.shape[0], (spec.hmax, spec.vmax)
 
     def components(x: jax.Array, rows: jax.Array) -> list[jax.Array]:
@@ -109,7 +112,6 @@ def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, t
 
     x = stage(lambda p: p.transpose(0, 2, 1), pixels)
     scales, biases = stage(reciprocals, tables)
-    levels = []
     parts = zip(spec.sampling, stage(components, x, rows), scales, biases, strict=True)
     for c, ((h, v), samples, scale, bias) in enumerate(parts):
         y = stage(lambda s: fdct_rows(s, 3), samples)
@@ -119,7 +121,16 @@ def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, t
             y = stage(quantise_by, y, scale, bias)
         else:
             y = stage(lambda y, s, b: quantise_by(fdct_columns(y, 1), s, b), y, scale, bias)
-        y = stage(lambda y: _join_words(y, 2), y.reshape(v, 8, h, 8, size))
+        yield y.reshape(v, 8, h, 8, size)
+
+
+def encode_page(platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array) -> tuple[Any, ...]:
+    """`quantised_page` as it crosses to the host: int16 [v, P, h, 64] as int32 words, per component."""
+    stage = stages(platform, tables)
+    levels = []
+    for y in quantised_page(platform, spec, pixels, rows, tables):
+        y = stage(lambda y: _join_words(y, 2), y)
+        v, _, h, _, size = y.shape
         levels.append(stage(lambda y: y.transpose(0, 4, 2, 1, 3), y).reshape(v, size, h, 32))
     return tuple(levels)
 
@@ -168,7 +179,7 @@ def decode_page(platform: str, spec: Spec, levels: tuple[Any, ...], near: jax.Ar
     near: int32 [5, P]: index of the MCU above (its own: none), of the one below, 1 where the MCU before stands to the
         left; rows and columns of the image from the MCU's first on.
     """
-    stage = _stages(platform, tables)
+    stage = stages(platform, tables)
     count, size, (hmax, vmax) = tables.shape[0], near.shape[1], (spec.hmax, spec.vmax)
 
     def samples(c: int, level: jax.Array) -> jax.Array:

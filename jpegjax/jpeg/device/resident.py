@@ -19,7 +19,7 @@ from .pages import Item, Region, neighbours, page_sizes
 from .programs import decode_page, encode_page
 from .specs import Spec
 
-__all__ = ["reconstruct", "transform"]
+__all__ = ["Chunk", "chunks", "page_of", "reconstruct", "step_tables", "transform"]
 
 
 def _words(x: jax.Array) -> jax.Array:
@@ -32,16 +32,21 @@ def _from_words(x: jax.Array, dtype: Any) -> jax.Array:
     return parts.reshape(*x.shape[:-1], -1)
 
 
-def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: jax.Array) -> list[jax.Array]:
+def page_of(spec: Spec, frame: Frame, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`encode_page`'s pixels and rows of images uint8 [N, H, W] or [N, H, W, C], one behind the other."""
     count, (rows, columns) = images.shape[0], frame.mcus
     high, wide = 8 * spec.vmax, 8 * spec.hmax
     pad = [(0, 0), (0, rows * high - frame.height), (0, columns * wide - frame.width), (0, 0)]
     x = jnp.pad(images.reshape(*images.shape[:3], -1), pad, mode="edge")
     x = x.reshape(count, rows, high, columns, -1).transpose(2, 0, 1, 3, 4).reshape(high, count * rows * columns, -1)
     inside = jnp.minimum(high, frame.height - high * jnp.arange(rows, dtype=jnp.int32))
-    inside = jnp.broadcast_to(inside[:, None], (count, rows, columns)).reshape(-1)
+    return _words(x), jnp.broadcast_to(inside[:, None], (count, rows, columns)).reshape(-1)
+
+
+def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: jax.Array) -> list[jax.Array]:
+    count, (rows, columns) = images.shape[0], frame.mcus
     planes = []
-    levels = encode_page(platform, spec, _words(x), inside, tables)
+    levels = encode_page(platform, spec, *page_of(spec, frame, images), tables)
     for c, ((h, v), y) in enumerate(zip(spec.sampling, levels, strict=True)):
         y = _from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64).transpose(1, 2, 0, 3, 4, 5)
         r, k = frame.blocks(c)
@@ -67,7 +72,7 @@ def _decode(
 Chunk = tuple[list[Item], Devices]
 
 
-def _chunks(items: Sequence[Item], devices: Devices) -> Iterator[Chunk]:
+def chunks(items: Sequence[Item], devices: Devices) -> Iterator[Chunk]:
     """(items, devices) of each dispatch: as many images as a page holds, at least one a device."""
     share = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus)
     size = share * len(devices)
@@ -76,25 +81,25 @@ def _chunks(items: Sequence[Item], devices: Devices) -> Iterator[Chunk]:
         yield chunk, devices if len(chunk) % len(devices) == 0 else devices[:1]
 
 
-def _tables(items: Sequence[Item]) -> np.ndarray:
+def step_tables(items: Sequence[Item]) -> np.ndarray:
+    """uint16 [N, components, 64], quantisation tables."""
     return np.stack([np.stack(item.tables) for item in items])
 
 
 def transform(
-    images: jax.Array, items: Sequence[Item], spec: Spec, devices: Devices | None
+    images: jax.Array, items: Sequence[Item], spec: Spec, devices: Devices
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3] on its own devices, or those given."""
-    devices = devices or tuple(sorted(images.devices(), key=lambda d: d.id))
+    """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3]."""
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, list[np.ndarray]]]:
         run, sharding = mapped(_encode, used, used[0].platform, spec, items[0].frame, split=True)
         part = images[chunk[0].index : chunk[-1].index + 1]
-        result = run(*jax.device_put((part, _tables(chunk)), sharding))
+        result = run(*jax.device_put((part, step_tables(chunk)), sharding))
         yield result
         planes = jax.device_get(result)
         return [(item.index, [plane[j] for plane in planes]) for j, item in enumerate(chunk)]
 
-    return flow(job(*chunk) for chunk in _chunks(items, devices))
+    return flow(job(*chunk) for chunk in chunks(items, devices))
 
 
 def reconstruct(
@@ -115,9 +120,9 @@ def reconstruct(
             region = Region(items[0], (0, rows), (0, columns), (0, rows, 0, columns), 0, 0)
             neighbours(near[j], spec, region)
             near[j, :2] += j % step * rows * columns
-        result = run(*jax.device_put((stacked, near, _tables(chunk)), sharding))
+        result = run(*jax.device_put((stacked, near, step_tables(chunk)), sharding))
         yield ()  # nothing comes to the host
         pixels = [part[j] for part in parts(result) for j in range(step)]
         return [(item.index, image) for item, image in zip(chunk, pixels, strict=True)]
 
-    return flow(job(*chunk) for chunk in _chunks(items, devices))
+    return flow(job(*chunk) for chunk in chunks(items, devices))

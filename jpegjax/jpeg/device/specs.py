@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ...errors import UnsupportedJpeg
 from ...ops.sampling import is_fancy
-from ...types import ColorSpace, Frame
+from ...types import ColorSpace, Frame, HuffmanSpec
 
-__all__ = ["Spec", "decode_spec", "encode_spec"]
+__all__ = ["Coded", "Coding", "Spec", "Tables", "decode_spec", "encode_spec"]
+
+Tables: TypeAlias = Mapping[tuple[int, int], HuffmanSpec]
+"""Huffman tables by kind (0 DC, 1 AC) and slot."""
 
 _INKS = ("CMYK", "RGB")  # RGB is made of inks at the end, pixel by pixel
 
@@ -36,6 +41,24 @@ class Spec:
         if self.mode is not None:
             return 3 if self.mode == "RGB" else 1
         return {ColorSpace.GRAY: 1, ColorSpace.CMYK: 4, ColorSpace.YCCK: 4}.get(self.color, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How a scan of all components is coded. slots: the Huffman tables, 0 or 1, of each component; interval: MCUs between
+    restarts, 0 for none. tables: None for the best of each picture."""
+
+    slots: tuple[int, ...]
+    interval: int
+    tables: Tables | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """The data of a scan, None where a level is out of baseline JPEG's range, and the tables that they are coded by."""
+
+    data: bytes | None
+    tables: Tables
 
 
 def encode_spec(frame: Frame, dering: bool = False) -> Spec:

@@ -38,6 +38,7 @@ from ...run.threads import run_parallel
 from ...simd import kernel
 from ...types import ColorSpace, Frame
 from .. import files
+from ..one_scan import plain_file, plain_opening
 from .parts import row_parts
 from .strips import Coding, strip_geometry
 
@@ -254,7 +255,7 @@ class PlainCoder:
         self.mcus_high: int
         self.mcus_high, wide = frame.blocks(0) if len(frame.components) == 1 else frame.mcus
         interval = options.restart.interval(wide)
-        self.opening: bytes = files.plain_opening(frame, steps, interval, options.metadata)
+        self.opening: bytes = plain_opening(frame, steps, interval, options.metadata)
         self.rows: RowCoder = RowCoder(frame, steps, interval)
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
@@ -273,4 +274,4 @@ def encode_image(image: np.ndarray, frame: Frame, qtables: Sequence[np.ndarray],
     parts = row_parts(high, wide, interval, frame.height * frame.width)
     coded = run_parallel(lambda part: RowCoder(frame, steps, interval).encode([image], part[1], part[2])[0], parts)
     segments = [(first * wide // (interval or 1), data) for (_, first, _), data in zip(parts, coded, strict=True)]
-    return files.plain_file(frame, steps, interval, options.metadata, segments)
+    return plain_file(frame, steps, interval, options.metadata, segments)

@@ -1,0 +1,192 @@
+"""Pixels that lie on a device become entropy-coded data there, and nothing else comes back (`ops.packing`).
+
+    pixels ─▶ blocks ─▶ lengths ─▶ data, stuffed ─▶ as many bytes as there are
+                 ╰▶ counts ─▶ tables ─▶╯ (optimised)
+
+Each arrow is a program, over as many pictures of one size as a page holds on each device. Between two of them only sizes come
+to the host, so that no buffer is guessed, while the batches in flight are at work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ...coding.huffman import encode_codes, optimal_spec
+from ...ops.packing import (
+    DC_AT,
+    INVALID,
+    MAX_BITS,
+    MAX_BLOCK_BITS,
+    NO_CODE,
+    SILENT,
+    TABLE,
+    WINDOWS,
+    Blocks,
+    Extent,
+    Lengths,
+    count_symbols,
+    measure,
+    place,
+    prepare,
+    stuff,
+)
+from ...run.devices import Devices
+from ...run.flow import Job, flow
+from ...run.mesh import mapped, parts
+from ...types import ZIGZAG, Frame, HuffmanSpec
+from .pages import Item
+from .programs import quantised_page, stages
+from .resident import chunks, page_of, step_tables
+from .specs import Coded, Coding, Spec, Tables
+
+__all__ = ["code", "fits"]
+
+
+def fits(frame: Frame) -> bool:
+    """Whether a picture's bits can be counted in 32 bits, whatever it shows: some 110 Mpixel at 4:2:0."""
+    rows, columns = frame.mcus
+    return rows * columns * sum(k.h * k.v for k in frame.components) * MAX_BLOCK_BITS <= MAX_BITS
+
+
+def _blocks(
+    platform: str, spec: Spec, frame: Frame, interval: int, images: jax.Array, tables: jax.Array
+) -> tuple[Blocks, ...]:
+    """Each component's blocks of uint8 [N, H, W] or [N, H, W, C]."""
+    stage = stages(platform, tables)
+    rows, columns = frame.mcus
+    mcu = lax.iota(jnp.int32, images.shape[0] * rows * columns) % (rows * columns)
+    found = []
+    for c, y in enumerate(quantised_page(platform, spec, *page_of(spec, frame, images), tables)):
+        v, _, h, _, size = y.shape
+        real_rows, real_columns = frame.blocks(c)
+        at_row = mcu // columns * v + lax.broadcasted_iota(jnp.int32, (v, h, size), 0)
+        at_column = mcu % columns * h + lax.broadcasted_iota(jnp.int32, (v, h, size), 1)
+        real = ((at_row < real_rows) & (at_column < real_columns)).reshape(-1, size)
+        levels = stage(lambda y, r: jnp.where(r, _zigzag(y), 0), y, real)
+        found.append(prepare(levels, real, mcu % (interval or rows * columns) == 0))
+    return tuple(found)
+
+
+def _zigzag(levels: jax.Array) -> jax.Array:
+    """[v, 8, h, 8, P] → [64, v·h, P]."""
+    return levels.transpose(1, 3, 0, 2, 4).reshape(64, -1, levels.shape[-1])[ZIGZAG]
+
+
+def _counts(slots: tuple[int, ...], pictures: int, blocks: Sequence[Blocks]) -> jax.Array:
+    return count_symbols(blocks, slots, pictures)
+
+
+def _lengths(
+    slots: tuple[int, ...], pictures: int, interval: int, blocks: Sequence[Blocks], lengths: jax.Array
+) -> tuple[list[Lengths], Extent]:
+    return measure(blocks, lengths, slots, pictures, interval)
+
+
+def _data(
+    slots: tuple[int, ...],
+    capacity: int,
+    window: int,
+    blocks: Sequence[Blocks],
+    codes: jax.Array,
+    lengths: Sequence[Lengths],
+    extent: Extent,
+) -> tuple[jax.Array, jax.Array]:
+    return stuff(place(blocks, codes, slots, lengths, extent, capacity, window), extent)
+
+
+def _beginning(size: int, data: jax.Array) -> jax.Array:
+    return data[:size]
+
+
+def _up(n: int) -> int:
+    """The smallest of 64, 80, 96, 112, 128, 160, 192 … that holds n, so that few programs serve all sizes."""
+    step = 1 << max(n - 1, 64).bit_length() - 3
+    return -(-max(n, 64) // step) * step
+
+
+def _fetched(array: jax.Array) -> np.ndarray:
+    """What all devices have of a program's result, [devices, …]."""
+    return np.concatenate(jax.device_get(parts(array)))
+
+
+@lru_cache(maxsize=64)
+def _table(dc: HuffmanSpec, ac: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
+    """(lengths uint8 [TABLE], codes uint16 [TABLE]) as `ops.packing` has them."""
+    codes = np.concatenate([encode_codes(ac), encode_codes(dc, True)])
+    symbol = np.arange(TABLE)
+    size = np.where(symbol < DC_AT, symbol & 15, symbol - DC_AT)
+    lengths = np.where(codes == 0, NO_CODE, (codes & 255) + size)
+    lengths[SILENT], lengths[INVALID] = 0, NO_CODE
+    return lengths.astype(np.uint8), (codes >> 8).astype(np.uint16)
+
+
+def _stacked(tables: Sequence[Tables]) -> tuple[np.ndarray, np.ndarray]:
+    """(lengths uint8, codes uint16) [tables, slots, TABLE]."""
+    slots = range(1 + max(slot for _, slot in tables[0]))
+    pairs = [[_table(t[0, slot], t[1, slot]) for slot in slots] for t in tables]
+    lengths, codes = ([[pair[i] for pair in row] for row in pairs] for i in range(2))
+    return np.array(lengths), np.array(codes)
+
+
+def _best(counts: np.ndarray) -> Tables:
+    """The best tables of a picture. counts: int32 [slots, TABLE]."""
+    found = {}
+    for slot, row in enumerate(counts.astype(np.int64)):
+        found[0, slot] = optimal_spec(np.pad(row[DC_AT : DC_AT + 16], (0, 240)))
+        found[1, slot] = optimal_spec(row[:DC_AT])
+    return found
+
+
+def code(images: jax.Array, items: Sequence[Item], spec: Spec, coding: Coding, devices: Devices) -> Iterator[Any]:
+    """(item's index, `Coded`) of each of uint8 [N, H, W] or [N, H, W, C], whose `Item`s have one frame that `fits`."""
+    return flow(_job(images, chunk, spec, coding, used) for chunk, used in chunks(items, devices))
+
+
+def _job(images: jax.Array, chunk: Sequence[Item], spec: Spec, coding: Coding, used: Devices) -> Job[tuple[int, Coded]]:
+    frame, share = chunk[0].frame, len(chunk) // len(used)
+    slots, interval = coding.slots, coding.interval
+
+    def split(x: Any) -> Any:
+        return x.reshape(len(used), share, *x.shape[1:])
+
+    def run(function: Any, *static: Any) -> Any:
+        return mapped(function, used, *static).run
+
+    transform, sharding = mapped(_blocks, used, used[0].platform, spec, frame, interval)
+    part = images[chunk[0].index : chunk[-1].index + 1]
+    blocks = transform(*jax.device_put((split(part), split(step_tables(chunk))), sharding))
+    if coding.tables is None:
+        counts = run(_counts, slots, share)(blocks)
+        yield counts
+        tables = [_best(c) for c in _fetched(counts).reshape(len(chunk), -1, TABLE)]
+        bits, codes = map(split, _stacked(tables))
+    else:
+        tables = [coding.tables] * len(chunk)
+        bits, codes = (np.repeat(t[None], len(used), 0) for t in _stacked(tables[:1]))
+    bits, codes = jax.device_put((bits, codes), sharding)
+    lengths, extent = run(_lengths, slots, share, interval)(blocks, bits)
+    yield extent.nbytes, extent.valid, extent.longest
+    capacity = _up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4))
+    longest = int(_fetched(extent.longest).max())
+    window = next((w for w in WINDOWS if 32 * w >= 31 + longest), WINDOWS[-1])
+    data, nbytes = run(_data, slots, capacity, window)(blocks, codes, lengths, extent)
+    yield nbytes
+    sizes = _fetched(nbytes)
+    data = run(_beginning, _up(int(sizes.sum(1).max())))(data)
+    yield data
+    files = [
+        part[a:b] for part, ends in zip(_fetched(data), sizes.cumsum(1), strict=True) for a, b in pairwise([0, *ends])
+    ]
+    valid = _fetched(extent.valid).reshape(-1)
+    return [
+        (item.index, Coded(file.tobytes() if good else None, specs))
+        for item, file, good, specs in zip(chunk, files, valid, tables, strict=True)
+    ]
