@@ -88,7 +88,7 @@ def _last(low: jax.Array, high: jax.Array) -> jax.Array:
 
 
 def _before(sums: jax.Array, axis: int) -> jax.Array:
-    """Exclusive prefix sums, of inclusive ones that are 0-dimensional steps apart."""
+    """Sums of all that stands before each."""
     return jnp.cumsum(sums, axis, dtype=sums.dtype) - sums
 
 

@@ -47,7 +47,7 @@ from .programs import quantised_page, stages
 from .resident import chunks, page_of, step_tables
 from .specs import Coded, Coding, Spec, Tables
 
-__all__ = ["code", "fits"]
+__all__ = ["code", "fits", "stacked"]
 
 
 def fits(frame: Frame) -> bool:
@@ -63,6 +63,7 @@ def _blocks(
     stage = stages(platform, tables)
     rows, columns = frame.mcus
     mcu = lax.iota(jnp.int32, images.shape[0] * rows * columns) % (rows * columns)
+    first = mcu % (interval or rows * columns) == 0
     found = []
     for c, y in enumerate(quantised_page(platform, spec, *page_of(spec, frame, images), tables)):
         v, _, h, _, size = y.shape
@@ -70,8 +71,7 @@ def _blocks(
         at_row = mcu // columns * v + lax.broadcasted_iota(jnp.int32, (v, h, size), 0)
         at_column = mcu % columns * h + lax.broadcasted_iota(jnp.int32, (v, h, size), 1)
         real = ((at_row < real_rows) & (at_column < real_columns)).reshape(-1, size)
-        levels = stage(lambda y, r: jnp.where(r, _zigzag(y), 0), y, real)
-        found.append(prepare(levels, real, mcu % (interval or rows * columns) == 0))
+        found.append(stage(lambda y, *where: prepare(_zigzag(y), *where), y, real, first))
     return tuple(found)
 
 
@@ -128,7 +128,7 @@ def _table(dc: HuffmanSpec, ac: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
     return lengths.astype(np.uint8), (codes >> 8).astype(np.uint16)
 
 
-def _stacked(tables: Sequence[Tables]) -> tuple[np.ndarray, np.ndarray]:
+def stacked(tables: Sequence[Tables]) -> tuple[np.ndarray, np.ndarray]:
     """(lengths uint8, codes uint16) [tables, slots, TABLE]."""
     slots = range(1 + max(slot for _, slot in tables[0]))
     pairs = [[_table(t[0, slot], t[1, slot]) for slot in slots] for t in tables]
@@ -167,10 +167,10 @@ def _job(images: jax.Array, chunk: Sequence[Item], spec: Spec, coding: Coding, u
         counts = run(_counts, slots, share)(blocks)
         yield counts
         tables = [_best(c) for c in _fetched(counts).reshape(len(chunk), -1, TABLE)]
-        bits, codes = map(split, _stacked(tables))
+        bits, codes = map(split, stacked(tables))
     else:
         tables = [coding.tables] * len(chunk)
-        bits, codes = (np.repeat(t[None], len(used), 0) for t in _stacked(tables[:1]))
+        bits, codes = (np.repeat(t[None], len(used), 0) for t in stacked(tables[:1]))
     bits, codes = jax.device_put((bits, codes), sharding)
     lengths, extent = run(_lengths, slots, share, interval)(blocks, bits)
     yield extent.nbytes, extent.valid, extent.longest

@@ -1,0 +1,294 @@
+"""Entropy coding in XLA against the host's coder: the same bytes for pictures, for any levels, on any number of devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import astronaut, noise, rgb, ripples
+
+import jpegjax
+from jpegjax.coding.geometry import scan_geometry
+from jpegjax.coding.sequential.encode import ERRORS, encode_scan
+from jpegjax.jpeg import codec, one_scan
+from jpegjax.jpeg.device import Coded, Coding, code_batch, entropy
+from jpegjax.jpeg.device.specs import encode_spec
+from jpegjax.jpeg.files import STANDARD, plain_tables, table_slot
+from jpegjax.ops import packing
+from jpegjax.options import EncodeOptions, Restart
+from jpegjax.run import mesh
+from jpegjax.types import ZIGZAG, ColorSpace, Component, Frame
+
+COLLECTIVE = r"all-reduce|all-gather|collective-permute|all-to-all|reduce-scatter"
+
+
+def check(images: np.ndarray, options: EncodeOptions, device: Any = None) -> None:
+    """Files of a batch whose scans the device coded, against the host's."""
+    plan = codec.plan(images[0].shape, options)
+    plans = [plan] * len(images)
+    scans = one_scan.code_scans(jax.device_put(images), plans, options, device, always=True)
+    assert scans is not None
+    got = [one_scan.coded_file(plan, options, scan) for scan in scans]
+    assert got == codec.encode_planned(list(images), plans, options, "host", None)
+
+
+def batch(height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Three pictures that differ in how many bits they take: waves, noise, one grey."""
+    pictures = [
+        ripples(height, width, channels),
+        noise(height, width, channels),
+        np.full((height, width, channels), 90),
+    ]
+    return np.squeeze(np.stack(pictures).astype(np.uint8), 3 if channels == 1 else ())
+
+
+CASES = {
+    "grey": ((33, 17, 1), EncodeOptions(quality=5, restart=Restart(blocks=1))),
+    "4:4:4": ((24, 41), EncodeOptions(quality=100, subsampling="4:4:4", optimize=True)),
+    "4:2:0": ((45, 70), EncodeOptions(restart=Restart(rows=1), streamtype=2)),
+    "4:1:1": ((9, 75), EncodeOptions(quality=95, subsampling="4:1:1", restart=Restart(blocks=3))),
+    "4:4:0": ((35, 8), EncodeOptions(quality=30, subsampling="4:4:0", optimize=True, restart=Restart(rows=1))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_files_are_the_hosts(name):
+    shape, options = CASES[name]
+    check(batch(*shape), options)
+
+
+SAMPLINGS = ["grey", "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "4:1:0", "RGB", "CMYK"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_files_of_every_sampling_are_the_hosts(sampling):
+    channels = {"grey": 1, "CMYK": 4}.get(sampling, 3)
+    given = {"grey": {}, "RGB": {"color": "RGB"}, "CMYK": {"mode": "CMYK"}}.get(sampling, {"subsampling": sampling})
+    rng = np.random.default_rng(SAMPLINGS.index(sampling))
+    for quality, restart, optimize in [(1, 2, False), (5, 0, True), (90, 7, True), (100, 0, False)]:
+        height, width = rng.integers(1, 90, 2)
+        options = EncodeOptions(quality=quality, restart=Restart(blocks=restart), optimize=optimize, **given)
+        check(batch(height, width, channels), options)
+
+
+@pytest.mark.slow
+def test_kodak_is_coded_as_on_the_host(kodak: list[Path]):
+    images = [rgb(path) for path in kodak]
+    for shape in {image.shape for image in images}:
+        some = np.stack([image for image in images if image.shape == shape])
+        check(some, EncodeOptions(quality=75))
+        check(some, EncodeOptions(quality=90, subsampling="4:4:4", optimize=True))
+
+
+# ---- any levels
+
+FRAMES = {
+    "4:2:0": Frame(40, 21, (Component(1, 2, 2), Component(2, 1, 1, 1), Component(3, 1, 1, 1)), color=ColorSpace.YCBCR),
+    "grey": Frame(20, 30, (Component(1, 1, 1),), color=ColorSpace.GRAY),
+}
+PICTURES, INTERVAL = 2, 4
+
+
+def arranged(planes: Sequence[np.ndarray], frame: Frame, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """(levels int16 [64, J, M], whether a block is real, [J, M]) of one component of pictures' planes [R, C, 64]."""
+    k, (rows, columns) = frame.components[c], frame.mcus
+
+    def order(x: np.ndarray) -> np.ndarray:
+        real = np.zeros((rows * k.v, columns * k.h, x.shape[2]), x.dtype)
+        real[: x.shape[0], : x.shape[1]] = x
+        return real.reshape(rows, k.v, columns, k.h, -1).transpose(4, 1, 3, 0, 2).reshape(x.shape[2], k.h * k.v, -1)
+
+    levels = np.concatenate([order(plane) for plane in planes], 2)[ZIGZAG]
+    return levels, np.concatenate([order(np.ones((*frame.blocks(c), 1), bool)) for _ in planes], 2)[0]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def coded(slots: tuple[int, ...], capacity: int, levels: Any, real: Any, first: Any, tables: Any) -> tuple[Any, ...]:
+    """(bytes, bytes of each picture, whether it is valid), in one program for any levels."""
+    blocks = [packing.prepare(x, r, first) for x, r in zip(levels, real, strict=True)]
+    lengths, extent = packing.measure(blocks, tables[0], slots, PICTURES, INTERVAL)
+    words = packing.place(blocks, tables[1], slots, lengths, extent, capacity, packing.WINDOWS[-1])
+    return *packing.stuff(words, extent), extent.valid
+
+
+def coded_levels(pictures: Sequence[Sequence[np.ndarray]], frame: Frame) -> list[bytes | None]:
+    """Scans of pictures, each of planes int16 [R, C, 64] in natural order, by Annex K's tables; None for none."""
+    slots = tuple(table_slot(frame, c) for c in range(len(frame.components)))
+    levels, real = zip(*[arranged([p[c] for p in pictures], frame, c) for c in range(len(slots))], strict=True)
+    mcus = frame.mcus[0] * frame.mcus[1]
+    first = np.arange(PICTURES * mcus) % mcus % INTERVAL == 0
+    capacity = PICTURES * mcus * sum(k.h * k.v for k in frame.components) * packing.MAX_BLOCK_BITS // 32 + 64
+    tables = entropy.stacked([{key: spec for key, spec in STANDARD.items() if key[1] in slots}])
+    data, nbytes, valid = coded(slots, capacity, levels, real, first, tables)
+    ends = [0, *np.cumsum(nbytes)]
+    parts = [np.asarray(data)[a:b].tobytes() for a, b in pairwise(ends)]
+    assert not np.asarray(data)[ends[-1] :].any()
+    return [part if good else None for part, good in zip(parts, valid, strict=True)]
+
+
+def host_scan(planes: Sequence[np.ndarray], frame: Frame) -> bytes | None:
+    every = tuple(range(len(planes)))
+    try:
+        return encode_scan(*scan_geometry(frame, every, list(planes)), plain_tables(frame, every), INTERVAL)
+    except ValueError as error:
+        assert str(error) == ERRORS[1]
+        return None
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(FRAMES)), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.03, 0.3, 1.0]), st.data())
+def test_any_levels_are_coded_as_on_the_host(name, seed, density, data):
+    """Over the whole range, dense and sparse, with runs of every length; now and then out of range in one picture."""
+    frame, rng = FRAMES[name], np.random.default_rng(seed)
+    pictures = []
+    for _ in range(PICTURES):
+        largest = 1 << data.draw(st.integers(0, 10))
+        dc, ac = rng.integers(1 - largest, largest, 2), rng.integers(1 - largest, largest, (9, 9, 64))
+        shapes = [frame.blocks(c) for c in range(len(frame.components))]
+        planes = [np.where(rng.random((*s, 64)) < density, ac[: s[0], : s[1]], 0).astype(np.int16) for s in shapes]
+        for plane in planes:
+            plane[..., 0] = rng.choice(dc, plane.shape[:2])
+        pictures.append(planes)
+    if data.draw(st.booleans()):
+        bad = pictures[data.draw(st.integers(0, PICTURES - 1))][0]
+        bad[-1, -1, data.draw(st.integers(0, 63))] = data.draw(st.sampled_from([1024, -1024, 4095, 32767, -32768]))
+    assert coded_levels(pictures, frame) == [host_scan(planes, frame) for planes in pictures]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(st.binary(min_size=1, max_size=9), min_size=3, max_size=3), min_size=2, max_size=2), st.booleans()
+)
+def test_stuffing_and_markers(pictures, full):
+    """Segments of any bytes, or of nothing but 0xFF, at any place in their words."""
+    pictures = [[b"\xff" * len(s) if full else s for s in segments] for segments in pictures]
+    sizes = np.array([[len(s) for s in segments] for segments in pictures], np.uint32)
+    together = b"".join(map(b"".join, pictures))
+    words = np.zeros(16, np.uint32)
+    words[: -(-len(together) // 4)] = np.frombuffer(together + bytes(-len(together) % 4), ">u4")
+    first = (np.cumsum(sizes.ravel()) - sizes.ravel()).reshape(2, 3).astype(np.uint32)
+    extent = packing.Extent(first, 8 * sizes, sizes.sum(1, dtype=np.uint32), np.ones(2, bool), np.zeros(1, np.uint32))
+    data, nbytes = jax.jit(packing.stuff)(words, jax.tree.map(jnp.asarray, extent))
+    want = []
+    for segments in pictures:
+        stuffed = [s.replace(b"\xff", b"\xff\0") for s in segments]
+        want.append(stuffed[0] + b"".join(b"\xff" + bytes([0xD0 + i]) + s for i, s in enumerate(stuffed[1:])))
+    assert np.asarray(nbytes).tolist() == [len(w) for w in want]
+    assert np.asarray(data)[: nbytes.sum()].tobytes() == b"".join(want)
+
+
+def test_a_picture_out_of_range_gets_the_hosts_error():
+    options = EncodeOptions()
+    outside = Coded(None, {})
+    with pytest.raises(ValueError, match=ERRORS[1]):
+        one_scan.coded_file(codec.plan((8, 8), options), options, outside)
+
+
+# ---- devices
+
+
+@pytest.fixture(scope="module")
+def eight() -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(jax.devices("cpu")[:8]), ("d",))
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, Any]]:
+    """(name, program, shapes of its arguments) of every program that runs from now on."""
+    calls: list[tuple[str, Any, Any]] = []
+    make = mesh.mapped
+
+    def spying(function: Any, *key: Any, **more: Any) -> mesh.Mapped:
+        found = make(function, *key, **more)
+
+        def run(*args: Any) -> Any:
+            shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), args)
+            calls.append((function.__name__, found.run, shapes))
+            return found.run(*args)
+
+        return mesh.Mapped(run, found.sharding)
+
+    monkeypatch.setattr(entropy, "mapped", spying)
+    return calls
+
+
+def test_eight_devices_give_the_same_bytes_without_collectives(eight, monkeypatch):
+    calls = recorded(monkeypatch)
+    images = np.stack([ripples(24, 20, seed=i) if i % 3 else noise(24, 20, seed=i) for i in range(8)])
+    check(images, EncodeOptions(quality=80, optimize=True), eight)
+    assert [name for name, *_ in calls] == ["_blocks", "_counts", "_lengths", "_data", "_beginning"]
+    for name, run, shapes in calls:
+        text = run.lower(*shapes).compile().as_text()
+        assert "num_partitions=8" in text and not re.search(COLLECTIVE, text), name
+
+
+def test_nothing_but_compressed_bytes_crosses(monkeypatch):
+    """What programs give to the host is sizes and data; the data have a quarter to spare at most."""
+    calls = recorded(monkeypatch)
+    images = astronaut()[None]
+    check(images, EncodeOptions(quality=75))
+    name, run, shapes = calls[-1]
+    assert name == "_beginning"
+    [size] = {x.shape[1] for x in jax.tree.leaves(jax.eval_shape(run, *shapes))}
+    assert size <= 1.25 * len(jpegjax.encode(images[0]))
+
+
+def test_few_bytes_of_memory_a_pixel(monkeypatch):
+    """Of all that is accessed, by XLA's count, no more than 40 bytes a pixel serve entropy coding at quality 75."""
+    calls = recorded(monkeypatch)
+    image, options = astronaut(), EncodeOptions(quality=75)
+    plans = [codec.plan(image.shape, options)]
+    there = codec.encode_planned(jax.device_put(image[None]), plans, options, "xla", None, on_device=True)
+    assert there == codec.encode_planned([image], plans, options, "host", None)
+    count = image.shape[0] * image.shape[1]
+    accessed = {n: run.lower(*s).compile().cost_analysis()["bytes accessed"] / count for n, run, s in calls}
+    assert sorted(accessed) == ["_beginning", "_blocks", "_data", "_lengths"]
+    assert 20 < sum(accessed.values()) - accessed["_blocks"] <= 40
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_programs_lower_for_accelerators(platform):
+    frame = codec.plan((45, 70, 3), EncodeOptions())[0]
+
+    def whole(images: jax.Array, steps: jax.Array, lengths: jax.Array, codes: jax.Array) -> Any:
+        blocks = entropy._blocks(platform, encode_spec(frame), frame, 3, images, steps)
+        found, extent = entropy._lengths((0, 1, 1), 2, 3, blocks, lengths)
+        return entropy._counts((0, 1, 1), 2, blocks), entropy._data((0, 1, 1), 640, 16, blocks, codes, found, extent)
+
+    shapes = ((2, 45, 70, 3), np.uint8), ((2, 3, 64), np.uint16), ((2, 2, 512), np.uint8), ((2, 2, 512), np.uint16)
+    found = jax.export.export(jax.jit(whole), platforms=[platform])(*[jax.ShapeDtypeStruct(*s) for s in shapes])
+    assert found.platforms == (platform,)
+
+
+def test_stages_of_accelerators_give_the_same_blocks():
+    """Barriers in place of the CPU's branches."""
+    frame, tables = codec.plan((20, 20, 3), EncodeOptions())
+    images, steps = jnp.asarray(ripples(20, 20)[None]), jnp.asarray(np.stack(tables)[None])
+    run = jax.jit(entropy._blocks, static_argnums=(0, 1, 2, 3))
+    cpu, other = (run(platform, encode_spec(frame), frame, 0, images, steps) for platform in ("cpu", "tpu"))
+    assert all((a == b).all() for a, b in zip(jax.tree.leaves(cpu), jax.tree.leaves(other), strict=True))
+
+
+def test_what_the_host_codes():
+    """CPUs leave coding to it unless they are told; so does what does not lie on a device as one batch, or is not one scan."""
+    options = EncodeOptions()
+    image = ripples(20, 20)
+    frame, tables = codec.plan(image.shape, options)
+    coding = Coding((0, 1, 1), 0, STANDARD)
+    there = jnp.asarray(image[None])
+    assert code_batch(there, [frame], [tables], coding) is None
+    assert code_batch([image], [frame], [tables], coding, always=True) is None
+    assert code_batch(there, [frame], [tables], coding, always=True) is not None
+    for other in (EncodeOptions(progressive=True), EncodeOptions(arithmetic=True), EncodeOptions(smoothing=9)):
+        assert one_scan.code_scans(there, [(frame, tables)], other, None, always=True) is None
+    assert not entropy.fits(codec.plan((40_000, 40_000, 3), options)[0])
