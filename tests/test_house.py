@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "jpeg": LEFT | {"simd", "metrics", "run", "ops", "kernels", "coding", "container"},
     "dft": LEFT | {"simd", "metrics", "run", "ops", "kernels", "coding", "container"},
     "learned": LEFT | {"simd", "ops", "coding", "container", "run"},
-    "api": LEFT | {"container", "jpeg", "learned", "run.writing"},
+    "api": LEFT | {"container", "jpeg", "learned", "run.writing", "run.threads", "run.memory"},
     "forensics": LEFT | {"container", "jpeg", "learned"},
     "codecs": LEFT | {"api", "dft", "learned", ""},
     "train": LEFT | {"ops", "learned", "metrics", "api", "run.writing"},

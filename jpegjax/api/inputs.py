@@ -19,12 +19,25 @@ if TYPE_CHECKING:
 
     from ..options import EncodeOptions
 
-__all__ = ["Many", "S", "Source", "as_bytes", "as_files", "as_images", "as_tables", "luma", "on_good", "settled"]
+__all__ = [
+    "Many",
+    "S",
+    "Source",
+    "as_bytes",
+    "as_files",
+    "as_images",
+    "as_tables",
+    "luma",
+    "named",
+    "on_good",
+    "settled",
+]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[np.uint8] | str | os.PathLike[str] | BinaryIO"
 """A file: its bytes, a buffer or uint8 [nbytes] of them, a path, or a file opened in binary mode."""
 
 S = TypeVar("S", bound=Source)
+E = TypeVar("E", bound=Exception)
 Many: TypeAlias = "list[S] | tuple[S, ...]"
 """Several files."""
 
@@ -145,10 +158,14 @@ def as_tables(tables: Any) -> bytes | None:
     return None if tables is None else bytes(as_bytes(tables, "tables"))
 
 
-def as_files(data: Any, errors: Errors = "raise") -> tuple[list[Any], bool]:
-    """(files, whether the caller gave a single one); where errors are returned, one in place of each that is no file."""
+def as_files(data: Any, errors: Errors = "raise", names: Sequence[str] | None = None) -> tuple[list[Any], bool]:
+    """(files, whether the caller gave a single one); where errors are returned, one in place of each that is no file.
+
+    names: of several, for messages.
+    """
     if isinstance(data, (list, tuple)):
-        return [_read(as_bytes, errors, d, f"data[{i}]") for i, d in enumerate(data)], False
+        names = names or [f"data[{i}]" for i in range(len(data))]
+        return [_read(as_bytes, errors, d, name) for d, name in zip(data, names, strict=True)], False
     return [_read(as_bytes, errors, data, "data")], True
 
 
@@ -158,16 +175,17 @@ def on_good(run: Callable[[list[Any]], Iterable[Result]], items: Sequence[Any]) 
     return [(item, ()) if isinstance(item, Exception) else next(results) for item in items]
 
 
-def _numbered(error: Exception, index: int) -> None:
-    """Let an error's message say which item of a list it is about, if it does not yet."""
+def named(error: E, name: str) -> E:
+    """The error, whose message says which file or item of a list it is about, if it did not yet."""
     text = error.args[0] if error.args else None
-    named = any(str(part).startswith(("images[", "data[", "coefficients[")) for part in error.args)
-    if not isinstance(text, str) and not named:
-        error.add_note(f"item {index}")
-    elif not named:
-        error.args = (f"item {index}: {text}", *error.args[1:])
+    told = any(str(part).startswith(("images[", "data[", "coefficients[", name)) for part in error.args)
+    if not isinstance(text, str) and not told:
+        error.add_note(name)
+    elif not told:
+        error.args = (f"{name}: {text}", *error.args[1:])
         if isinstance(error, JpegError):
-            error.message = f"item {index}: {error.message}"
+            error.message = f"{name}: {error.message}"
+    return error
 
 
 def settled(results: Iterable[Result], single: bool, errors: Errors) -> list[Any]:
@@ -179,7 +197,7 @@ def settled(results: Iterable[Result], single: bool, errors: Errors) -> list[Any
     for i, (value, found) in enumerate(results):
         if isinstance(value, Exception):
             if not single:
-                _numbered(value, i)
+                named(value, f"item {i}")
             if errors == "raise":
                 raise value
             value.__context__ = value.__cause__ = None

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..container import header_of, parse_header
-from ..errors import JpegError, UnsupportedJpeg, forget_locals
+from ..errors import JpegError
 from ..options import DecodeOptions, EncodeOptions
+from ..run.attempts import attempted, caught
 from ..run.engines import pick
 from ..run.memory import kept
 from ..run.threads import run_parallel, submit
-from ..types import Coefficients, Frame, Process
+from ..types import Coefficients, Frame
 from . import files as entropy
 from .behind import of_pictures
 from .inks import are_inks, rgb_of_inks
@@ -60,23 +61,6 @@ def _tables(options: EncodeOptions) -> Sequence[np.ndarray]:
     return _standard_tables(options.quality, options.precision == 8) if options.qtables is None else options.qtables
 
 
-def _attempted(function: Callable[[Any], Any], stop: bool = False) -> Callable[[Any], Any]:
-    """The function, but what it refuses is an error in place of its result. stop: after one, later calls do nothing."""
-    failed: list[bool] = []
-
-    def run(item: Any) -> Any:
-        if stop and failed:
-            return None
-        try:
-            return function(item)
-        except (TypeError, ValueError) as error:
-            failed.append(True)
-            forget_locals(error)
-            return error
-
-    return run
-
-
 def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
     """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, or what each met in place of its file.
 
@@ -94,10 +78,10 @@ def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: 
     if len(images) == 1:
         coder = _plain_coder(images[0].shape, options)
         if coder is not None and pick(engine, device) == "host":
-            return _attempted(coder.encode)([np.ascontiguousarray(images[0])])
+            return attempted(coder.encode)([np.ascontiguousarray(images[0])])
     if options.lossless:
         pick(engine, device)
-        return run_parallel(_attempted(lambda image: _encode_lossless(np.asarray(image), options), stop), images)
+        return run_parallel(attempted(lambda image: _encode_lossless(np.asarray(image), options), stop), images)
     if options.tune:
         from .tuned.plan import chosen_recipe
 
@@ -106,7 +90,7 @@ def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: 
     if options.streamtype == 1:
         pick(engine, device)
         return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)
-    planned = _attempted(lambda shape: plan(shape, options))
+    planned = attempted(lambda shape: plan(shape, options))
     known: dict[tuple[int, ...], Plan] = {}
     plans = []
     for image in images:
@@ -135,10 +119,10 @@ def encode_planned(
 
     scans = code_scans(images, plans, options, device, on_device)
     if scans is not None:
-        return list(map(_attempted(lambda p: coded_file(p[0], options, p[1])), zip(plans, scans, strict=True)))
+        return list(map(attempted(lambda p: coded_file(p[0], options, p[1])), zip(plans, scans, strict=True)))
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
-    coded = _attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))
+    coded = attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))
     for i, planes in transform_batch(images, frames, tables, device, options.smoothing, bool(options.dering)):
         pending[i] = submit(coded, (planes, frames[i], tables[i]))
     return [p.result() for p in pending]
@@ -164,7 +148,7 @@ def _plain_coder(shape: tuple[int, ...], options: EncodeOptions) -> PlainCoder |
 def _encode_on_host(images: Sequence[Any], plans: Sequence[Plan], options: EncodeOptions, stop: bool) -> list[Any]:
     from .host import SMALL_PIXELS, PlainCoder, are_plain, encode_image, in_groups
 
-    one = _attempted(lambda i: encode_image(np.ascontiguousarray(images[i]), plans[i][0], plans[i][1], options), stop)
+    one = attempted(lambda i: encode_image(np.ascontiguousarray(images[i]), plans[i][0], plans[i][1], options), stop)
     if len(images) == 1:
         return [one(0)]
 
@@ -201,13 +185,13 @@ def encode_recipes(
         recipes = [replace(recipe, dering=False) for recipe in recipes]
     if pick(engine, device) == "host":
         pairs = list(zip(images, recipes, strict=True))
-        return run_parallel(_attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)
+        return run_parallel(attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)
     from .tuned.device import quantise_batch
 
     shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
     frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
     pending: list[Any] = [None] * len(images)
-    coded = _attempted(lambda p: write_tuned(p[0], p[1], p[2], options))
+    coded = attempted(lambda p: write_tuned(p[0], p[1], p[2], options))
     for i, planes in quantise_batch(images, frames, recipes, device):
         pending[i] = submit(coded, (planes, frames[i], recipes[i]))
     return [p.result() for p in pending]
@@ -218,20 +202,6 @@ def _encode_lossless(image: np.ndarray, options: EncodeOptions) -> bytes:
         image, precision=options.precision, predictor=options.predictor, point_transform=options.point_transform,
         restart_rows=options.restart.rows, metadata=options.metadata,
     )  # fmt: skip
-
-
-def _caught(function: Callable[..., tuple[Any, Notes]], *kinds: type[Exception]) -> Callable[..., tuple[Any, Notes]]:
-    """The JpegError of one file, or an error of these kinds, as its result, so that the others go on."""
-    caught: tuple[type[Exception], ...] = (JpegError, *kinds)
-
-    def run(*arguments: Any) -> tuple[Any, Notes]:
-        try:
-            return function(*arguments)
-        except caught as error:
-            forget_locals(error)
-            return error, []
-
-    return run
 
 
 def decode(
@@ -262,7 +232,7 @@ def decode(
         return _flat(picture_planes(data, options))
 
     results: list[tuple[Any, Notes]] = []
-    for opened in _ahead(_caught(opener, ValueError), files):
+    for opened in _ahead(caught(opener, JpegError, ValueError), files):
         good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
         frames = [opened[i][0][0].frame for i in good]
         rebuilt = reconstruct_batch(
@@ -300,7 +270,7 @@ def _decode_on_host(files: Sequence[bytes | memoryview], options: DecodeOptions)
         decoder = _small_decoder(files[numbers[0]], heads[numbers[0]], options)
         return decoder.decode([files[i] for i in numbers]) if decoder else [None] * len(numbers)
 
-    one = _caught(lambda i: decode_image(files[i], options), ValueError)
+    one = caught(lambda i: decode_image(files[i], options), JpegError, ValueError)
     return in_groups([head or None for head in heads], one, some)
 
 
@@ -338,57 +308,19 @@ def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
     return triple[:2], triple[2]
 
 
-def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
-    """(Coefficients or the JpegError, warnings) of each file."""
+def read(
+    files: Sequence[bytes | memoryview], options: DecodeOptions, rows: Sequence[Sequence[np.ndarray]] | None = None
+) -> list[tuple[Any, Notes]]:
+    """(Coefficients or the JpegError, warnings) of each file; rows as `host.read_coefficients` has them."""
     if options.picture:
         return of_pictures(read, files, options)
+    from .host import read_coefficients
 
-    def one(data: bytes | memoryview) -> tuple[Coefficients, Notes]:
-        reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
-        if reader.require_frame().process.lossless:
-            raise UnsupportedJpeg(
-                "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset
-            )
-        reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
-        tables = tuple(np.asarray(q).reshape(8, 8) for q in reader.qtables)
-        return Coefficients(tuple(p[None] for p in planes), tables, reader.require_frame()), notes
-
-    return run_parallel(_caught(one), files)
-
-
-def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]]:
-    """Planes int16 [rows, columns, 8, 8], frame and tables of a batch of one; ValueError or TypeError where they do not fit."""
-    frame = c.frame
-    if not len(c.planes) == len(c.qtables) == len(frame.components) > 0:
-        raise ValueError(
-            f"coefficients: {len(c.planes)} planes, {len(c.qtables)} tables, {len(frame.components)} components"
-        )
-    planes, tables = [], []
-    for k, (plane, table) in enumerate(zip(c.planes, c.qtables, strict=True)):
-        plane, table = np.asarray(plane), np.asarray(table)
-        want = (1, *frame.blocks(k), 8, 8)
-        if plane.shape != want:
-            raise ValueError(f"planes[{k}]: shape {plane.shape}; the frame needs {want}")
-        if plane.dtype.kind not in "iu":
-            raise TypeError(f"planes[{k}]: dtype {plane.dtype}; must be integer")
-        if plane.dtype != np.int16 and (plane.min() < -32768 or plane.max() > 32767):
-            raise ValueError(f"planes[{k}]: values {plane.min()}..{plane.max()}; must fit int16")
-        if table.size != 64 or table.dtype.kind not in "iu" or table.min() < 1 or table.max() > 65_535:
-            raise ValueError(f"qtables[{k}]: must hold 64 integer steps 1..65535")
-        planes.append(np.ascontiguousarray(plane[0], np.int16))
-        tables.append(np.ascontiguousarray(table.reshape(64), np.uint16))
-    return planes, frame, tables
+    return read_coefficients(files, options, rows)
 
 
 def write(items: Sequence[Coefficients], options: EncodeOptions, stop: bool = False) -> list[Any]:
     """Files of coefficients, each a batch of one, or what they met; stop as for `encode`."""
+    from .host import write_coefficients
 
-    def one(c: Coefficients) -> bytes:
-        planes, frame, tables = _checked(c)
-        sequential = Process.BASELINE if frame.precision == 8 else Process.EXTENDED
-        process = Process.PROGRESSIVE if options.progressive else sequential
-        if frame.process is not process:
-            frame = Frame(frame.height, frame.width, frame.components, process, frame.precision, frame.color)
-        return entropy.encode_image(planes, frame, tables, options)
-
-    return run_parallel(_attempted(one, stop), items)
+    return run_parallel(attempted(lambda one: write_coefficients(one, options), stop), items)

@@ -5,6 +5,8 @@
     state        parameters, optimiser, averages, random key; the jitted step
     shard        the mesh of devices, and which parameter is cut along which axis
     data         sources of batches whose position is one number: arrays, crops of pictures
+    order        which sample comes when
+    pipeline/    JPEG files to batches of pixels or coefficients, in grain's pipelines or without them
     pictures     where pictures come from: folders, zip packs, or one file of decoded pixels
     checkpoint   writing and reading the state with Orbax
     log          JSON lines, TensorBoard, a line of progress
@@ -28,33 +30,46 @@ if TYPE_CHECKING:
     from .data import Arrays, Crops, Samples, Source
     from .loop import FitResult, fit
     from .pictures import Files, Pack, split
+    from .pipeline.batches import Batches, on_devices
+    from .pipeline.decoding import CoefficientBatch, PixelBatch
+    from .pipeline.files import Encoded
 
 __all__ = [
     "Arrays",
+    "Batches",
+    "CoefficientBatch",
     "Crops",
+    "Encoded",
     "Files",
     "FitConfig",
     "FitResult",
     "OtherCheckpoint",
     "Pack",
+    "PixelBatch",
     "Samples",
     "Source",
     "TrainingDiverged",
     "fit",
+    "on_devices",
     "restore_weights",
     "split",
 ]
 
 _LATER = {
     "Arrays": "data",
+    "Batches": "pipeline.batches",
+    "CoefficientBatch": "pipeline.decoding",
     "Crops": "data",
+    "Encoded": "pipeline.files",
     "Files": "pictures",
     "FitConfig": "config",
     "FitResult": "loop",
     "Pack": "pictures",
+    "PixelBatch": "pipeline.decoding",
     "Samples": "data",
     "Source": "data",
     "fit": "loop",
+    "on_devices": "pipeline.batches",
     "restore_weights": "checkpoint",
     "split": "pictures",
 }

@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Protocol
 
 import grain
 import jax
 import numpy as np
 
+from .order import Order
 from .pictures import Store, Unreadable
 from .shard import names
 
@@ -82,7 +82,7 @@ class Arrays:
         self.arrays, self.seed, self._length = arrays, seed, next(iter(lengths.values()))
         if not self._length:
             raise ValueError("arrays: there are no rows to train on")
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._order = Order(self._length, seed)
 
     def __len__(self) -> int:
         return self._length
@@ -93,14 +93,8 @@ class Arrays:
     def stream(self, start: int, batch: int, process: int = 0, processes: int = 1) -> Iterator[Any]:
         count = batch // processes
         for number in itertools.count(start):
-            first = number * batch + process * count
-            rounds, places = np.divmod(np.arange(first, first + count), len(self))
-            rows = np.concatenate([self._order(int(r))[places[rounds == r]] for r in np.unique(rounds)])
+            rows = self._order.places(number * batch + process * count, count)
             yield jax.tree.map(lambda array: array[rows], self.arrays)  # noqa: B023  (used at once)
-
-    def _shuffled(self, round_: int) -> np.ndarray:
-        """The order of one time round."""
-        return np.random.default_rng((self.seed, round_)).permutation(len(self))
 
 
 class Crops(Samples):
@@ -125,7 +119,7 @@ class Crops(Samples):
             raise ValueError(f"size={size}: must be at least 1 pixel")
         if not store.names:
             raise ValueError("store: there are no pictures to train on")
-        self.store, self.size, self._unreadable = store, size, set[int]()
+        self.store, self.size, self._unreadable = store, size, dict[int, Unreadable]()
 
     def __len__(self) -> int:
         return len(self.store.names)
@@ -155,6 +149,6 @@ class Crops(Samples):
             try:
                 return self.store.read(at)
             except Unreadable as error:
-                self._unreadable.add(at)
-                warnings.warn(f"{error}; it is left out", stacklevel=2)
+                if self._unreadable.setdefault(at, error) is error:  # no other thread has said so
+                    warnings.warn(f"{error}; it is left out", stacklevel=2)
         raise ValueError(f"store: none of the {len(self)} pictures can be read, {self.store.names[0]!r} among them")

@@ -202,13 +202,13 @@ class _Run:
 
     def _batches(self) -> Generator[Any]:
         """Batches on their devices, from the one that the next step is for."""
-        processes = jax.process_count()
+        processes, cut = jax.process_count(), NamedSharding(self.mesh, jax.P("data"))
         stream = self.data.stream(self.step, self.config.batch, jax.process_index(), processes)
         try:
             for number, rows in enumerate(stream):
                 if number == 0:
                     shard.check_batch(rows, self.config.batch // processes)
-                yield shard.batch_on(self.mesh, rows)
+                yield shard.batch_on(cut, rows)
         finally:
             if isinstance(stream, Closable):
                 stream.close()

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 
@@ -56,42 +56,75 @@ class Files:
         ValueError: A pack is no zip file, or there is no picture at all.
     """
 
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
+
     def __init__(self, *paths: str | Path) -> None:
-        found = sorted((entry for path in paths for entry in _entries(Path(path))), key=lambda entry: entry[0])
+        found = sorted(
+            (entry for path in paths for entry in _entries(Path(path), self.suffixes)), key=lambda entry: entry[0]
+        )
         if not found:
             raise ValueError(
                 f"no pictures in {', '.join(map(str, paths)) or 'no path at all'}; there must be files named "
-                f"{', '.join(sorted('*' + s for s in SUFFIXES))}, or zip packs of them"
+                f"{', '.join(sorted('*' + s for s in self.suffixes))}, or zip packs of them"
             )
         self.names: Sequence[str] = [name for name, _, _ in found]
         self.sizes: Sequence[int] = [size for _, size, _ in found]
         self._places = [place for _, _, place in found]
+        self._packs: dict[Path, zipfile.ZipFile] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packs": {}}  # a process opens its own
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def where(self, index: int) -> str:
+        """A picture's place, for messages."""
+        path, member = self._places[index]
+        return f"{path}: {member}" if member else str(path)
+
+    def content(self, index: int) -> bytes:
+        """A file's bytes. OSError or zipfile.BadZipFile where it cannot be read."""
+        path, member = self._places[index]
+        if not member:
+            return path.read_bytes()
+        pack = self._packs.get(path)
+        if pack is None:
+            pack = self._packs.setdefault(path, zipfile.ZipFile(path))
+        return pack.read(member)
 
     def read(self, index: int) -> np.ndarray:
-        return _decode(self._places[index], self.names[index])
+        from PIL import Image
+
+        try:
+            return _decode(self.content(index))
+        except (OSError, ValueError, SyntaxError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+            raise Unreadable(f"{self.where(index)}: cannot be read: {error}") from error
 
 
-Place = tuple[Path, zipfile.ZipFile | None, str]
+Place = tuple[Path, str]
+"""A file, and of a zip pack the member."""
 
 
-def _entries(path: Path) -> Iterator[tuple[str, int, Place]]:
+def _entries(path: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, int, Place]]:
     """(name, size in bytes, place) of each picture."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file, folder or pack to train on")
     if path.is_dir():
         for file in path.rglob("*"):
-            if file.suffix.lower() in SUFFIXES and file.is_file():
-                yield file.relative_to(path).as_posix(), file.stat().st_size, (file, None, "")
+            if file.suffix.lower() in suffixes and file.is_file():
+                yield file.relative_to(path).as_posix(), file.stat().st_size, (file, "")
     elif path.suffix.lower() == ".zip":
         try:
-            pack = zipfile.ZipFile(path)
+            with zipfile.ZipFile(path) as pack:
+                members = pack.infolist()
         except zipfile.BadZipFile as error:
             raise ValueError(f"{path}: no zip pack: {error}") from None
-        for info in pack.infolist():
-            if Path(info.filename).suffix.lower() in SUFFIXES:
-                yield info.filename, info.file_size, (path, pack, info.filename)
+        for info in members:
+            if Path(info.filename).suffix.lower() in suffixes:
+                yield info.filename, info.file_size, (path, info.filename)
     else:
-        yield path.name, path.stat().st_size, (path, None, "")
+        yield path.name, path.stat().st_size, (path, "")
 
 
 def _of_8_bits(pixels: np.ndarray) -> np.ndarray:
@@ -100,27 +133,19 @@ def _of_8_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _decode(place: Place, name: str) -> np.ndarray:
+def _decode(data: bytes) -> np.ndarray:
     from PIL import Image
 
-    path, pack, member = place
-    try:
-        data = path.read_bytes() if pack is None else pack.read(member)
-        if data.startswith(b"\xff\xd8"):
-            from ..api import decode
+    if data.startswith(b"\xff\xd8"):
+        from ..api import decode
 
-            return _of_8_bits(np.asarray(decode(data, mode="RGB", engine="host")))
-        if (
-            data.startswith(b"\x89PNG") and data[24:25] == b"\x10"
-        ):  # Pillow drops the low bits of colours without a word
-            raise ValueError(_DEEP)
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.mode not in _MODES:
-                raise ValueError(f"pixels of mode {picture.mode}; 8-bit ones are needed")
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
-        where = f"{path}: {name}" if pack is not None else str(path)
-        raise Unreadable(f"{where}: cannot be read: {error}") from error
+        return _of_8_bits(np.asarray(decode(data, mode="RGB", engine="host")))
+    if data.startswith(b"\x89PNG") and data[24:25] == b"\x10":  # Pillow drops the low bits of colours without a word
+        raise ValueError(_DEEP)
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.mode not in _MODES:
+            raise ValueError(f"pixels of mode {picture.mode}; 8-bit ones are needed")
+        return np.asarray(picture.convert("RGB"))
 
 
 class Pack:

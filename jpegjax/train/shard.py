@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, Sharding
 
 from .config import AXES, FitConfig, Rule
 
@@ -121,9 +121,8 @@ def placed(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(one, tree, shardings)
 
 
-def batch_on(mesh: Mesh, batch: Any) -> Any:
+def batch_on(sharding: Sharding, batch: Any) -> Any:
     """A process's rows of a batch on its devices, as its part of the whole batch."""
-    sharding = NamedSharding(mesh, jax.P("data"))
     return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, rows), batch)
 
 

@@ -40,7 +40,7 @@ from .strips import Coding
 from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
-__all__ = ["SmallDecoder", "decode_image", "picture_planes", "small_decoder"]
+__all__ = ["SmallDecoder", "decode_image", "in_one_scan", "picture_planes", "small_decoder"]
 
 _COSTLY_SAMPLES, _CONVERTED_PIXELS = 6, 2
 """How many samples of more than 8 bits or scaled up, and pixels of inks made RGB, cost a step of `Limits.steps_per_byte`: a stub
@@ -92,7 +92,7 @@ def _decoded(data: bytes | memoryview, options: DecodeOptions, reader: Reader) -
         window, region = window_of(frame, orientation, options)
         if options.precise(frame.precision):
             return _precise(data, window, region, reader, options)
-        if not _in_one_scan(reader):
+        if not in_one_scan(reader):
             window.upsampling(used_of(frame, options.mode), False)  # refused before it is decoded
             nbytes = samples = prod(window.shape) * channels_of(frame, options.mode)
             if frame.precision != 8:  # through samples of all components, 16 bits each
@@ -232,7 +232,7 @@ def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions)
             or options.partial
             or options.precise(frame.precision)
             or frame.process.lossless
-            or not _in_one_scan(reader)
+            or not in_one_scan(reader)
             or (options.mode == "RGB" and are_inks(frame))
         ):
             return None
@@ -241,7 +241,7 @@ def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions)
         return None
 
 
-def _in_one_scan(reader: Reader) -> bool:
+def in_one_scan(reader: Reader) -> bool:
     """Whether the first scan is sequential, of 8 bits and of all components, so that pixels need no planes."""
     frame, scan = reader.require_frame(), reader.scan
     apart = frame.precision != 8 or reader.multiple_scans or frame.process.progressive or frame.process.arithmetic

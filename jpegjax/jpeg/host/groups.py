@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from ...run.threads import cores, run_parallel
+from ...run.threads import run_parallel, spare_cores
 
 __all__ = ["SMALL_PIXELS", "in_groups"]
 
@@ -31,8 +31,9 @@ def in_groups(
             parts.append([i])
         else:
             alike.setdefault(kind, []).append(i)
+    shares = _SHARES * spare_cores() if spare_cores() > 1 else 1
     for items in alike.values():
-        n = min(_TOGETHER, -(-len(items) // (_SHARES * cores())))
+        n = min(_TOGETHER, -(-len(items) // shares))
         parts += [items[k : k + n] for k in range(0, len(items), n)]
     parts.sort()
     results: list[Any] = [None] * len(kinds)
