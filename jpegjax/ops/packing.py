@@ -39,7 +39,7 @@ NO_CODE = 255
 MAX_BLOCK_BITS = 27 + 63 * 26
 """Of a block: codes of 16 bits, values of 11 and 10."""
 
-WINDOWS = (4, 6, 8, 12, 16, 24, 36, 54)
+WINDOWS = (6, 12, 24, 54)
 """Numbers of words, one of which a block's bits touch at most; the last is enough for any."""
 
 _ALL, _BEFORE = 0x01010101, 0x01010100  # products with them: the sum of a word's bytes on top; sums of lower bytes
@@ -255,28 +255,29 @@ def stuff(words: jax.Array, extent: Extent) -> tuple[jax.Array, jax.Array]:
     Zeros stand behind bytes of 0xFF (T.81 B.1.1.5), restart markers before all segments but a picture's first. n: twice
     `place`'s capacity, and room for the markers.
     """
-    segments = extent.first.shape[1]
+    segments, size = extent.first.shape[1], words.size
     first = extent.first.astype(jnp.int32)
     added = jnp.zeros_like(words)
     for i in range(4):
         added |= jnp.where(words >> 24 - 8 * i & 255 == 255, jnp.uint32(1 << 8 * i), 0)
     if segments > 1:  # two bytes more behind the last of each segment
-        behind = jnp.where(extent.valid[:, None], first[:, 1:], 4 * words.size + 1) - 1
-        added = added.at[behind >> 2].add(jnp.uint32(2) << 8 * (behind & 3).astype(jnp.uint32), mode="drop")
+        last = jnp.where(extent.valid[:, None], first[:, 1:] - 1, 4 * size)
+        added = added.at[last >> 2].add(jnp.uint32(2) << 8 * (last & 3).astype(jnp.uint32), mode="drop")
     sums = added * _ALL >> 24
-    octet = lax.broadcasted_iota(jnp.int32, (words.size, 4), 1)
-    index = lax.broadcasted_iota(jnp.int32, (words.size, 4), 0) * 4 + octet
-    within = added[:, None] * _BEFORE >> 8 * octet.astype(jnp.uint32) & 255
-    target = index + (_before(sums, 0)[:, None] + within).astype(jnp.int32)
+    octet = lax.broadcasted_iota(jnp.uint32, (4, 1), 0)
+    index = lax.broadcasted_iota(jnp.int32, (4, size), 1) * 4 + lax.broadcasted_iota(jnp.int32, (4, size), 0)
+    target = index + (_before(sums, 0) + (added * _BEFORE >> 8 * octet & 255)).astype(jnp.int32)
     total = extent.nbytes.sum(dtype=jnp.uint32).astype(jnp.int32)
-    size = 8 * words.size + 2 * first.size
-    target = jnp.where(index < total, target, size + index).reshape(-1)
-    octets = (words[:, None] >> 24 - 8 * octet.astype(jnp.uint32)).astype(jnp.uint8).reshape(-1)
-    out = jnp.zeros(size, jnp.uint8).at[target].set(octets, mode="drop", unique_indices=True)
+    room = 8 * size + 2 * first.size
+    target = jnp.where(index < total, target, room + index)
+    octets = (words >> 24 - 8 * octet).astype(jnp.uint8)
+    out = jnp.zeros(room, jnp.uint8).at[target].set(octets, mode="drop", unique_indices=True)
     if segments > 1:
-        marker = target.at[behind + 1].get(mode="fill", fill_value=size + 2) - 2
+        marker = target.at[first[:, 1:] & 3, jnp.where(extent.valid[:, None], first[:, 1:] >> 2, size)]
+        marker = marker.get(mode="fill", fill_value=room + 2) - 2
         codes = (0xD0 + (lax.iota(jnp.int32, segments - 1) & 7)).astype(jnp.uint8)
         out = out.at[marker].set(jnp.uint8(255), mode="drop").at[marker + 1].set(codes, mode="drop")
     end = total + sums.sum(dtype=jnp.uint32).astype(jnp.int32)
-    begin = jnp.where(first[:, 0] < total, target.at[first[:, 0]].get(mode="clip"), end)
+    begin = first[:, 0]
+    begin = jnp.where(begin < total, target.at[begin & 3, begin >> 2].get(mode="clip"), end)
     return out, jnp.diff(begin, append=end)

@@ -106,9 +106,9 @@ def _beginning(size: int, data: jax.Array) -> jax.Array:
     return data[:size]
 
 
-def _up(n: int) -> int:
-    """The smallest of 64, 80, 96, 112, 128, 160, 192 … that holds n, so that few programs serve all sizes."""
-    step = 1 << max(n - 1, 64).bit_length() - 3
+def _up(n: int, steps: int) -> int:
+    """The next size, from 64 on, that holds n, of which so many lie between one power of two and the next (one, two, four …)."""
+    step = (1 << max(n - 1, 64).bit_length() - 1) // steps
     return -(-max(n, 64) // step) * step
 
 
@@ -174,13 +174,13 @@ def _job(images: jax.Array, chunk: Sequence[Item], spec: Spec, coding: Coding, u
     bits, codes = jax.device_put((bits, codes), sharding)
     lengths, extent = run(_lengths, slots, share, interval)(blocks, bits)
     yield extent.nbytes, extent.valid, extent.longest
-    capacity = _up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4))
+    capacity = _up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4), 2)  # the more, the more programs
     longest = int(_fetched(extent.longest).max())
     window = next((w for w in WINDOWS if 32 * w >= 31 + longest), WINDOWS[-1])
     data, nbytes = run(_data, slots, capacity, window)(blocks, codes, lengths, extent)
     yield nbytes
     sizes = _fetched(nbytes)
-    data = run(_beginning, _up(int(sizes.sum(1).max())))(data)
+    data = run(_beginning, _up(int(sizes.sum(1).max()), 8))(data)
     yield data
     files = [
         part[a:b] for part, ends in zip(_fetched(data), sizes.cumsum(1), strict=True) for a, b in pairwise([0, *ends])
