@@ -92,6 +92,13 @@ def _before(sums: jax.Array, axis: int) -> jax.Array:
     return jnp.cumsum(sums, axis, dtype=sums.dtype) - sums
 
 
+def _before_few(values: jax.Array, axis: int) -> jax.Array:
+    """`_before` of a short axis, without a pass over memory of its own."""
+    index = lax.broadcasted_iota(jnp.int32, values.shape, axis)
+    every = lax.split(values, [1] * values.shape[axis], axis)
+    return sum((jnp.where(index > i, x, 0) for i, x in enumerate(every[:-1])), start=jnp.zeros_like(values))
+
+
 def prepare(levels: jax.Array, real: jax.Array, first: jax.Array) -> Blocks:
     """Blocks of one component. levels: int16 [64, J, M] in zigzag order, blocks of an MCU and MCUs in coding order.
 
@@ -164,7 +171,7 @@ def measure(
     blocks = jnp.where(jnp.repeat(valid, count), total, 0)
     start, extent = _extent(blocks, valid, interval or count)
     starts = jnp.split(start, np.cumsum([x.shape[1] for x in quarters])[:-1].tolist())
-    found = [begin + jnp.minimum(_before(x, 0), MAX_BLOCK_BITS) for begin, x in zip(starts, quarters, strict=True)]
+    found = [begin + jnp.minimum(_before_few(x, 0), MAX_BLOCK_BITS) for begin, x in zip(starts, quarters, strict=True)]
     return [Lengths(*pair) for pair in zip(four, found, strict=True)], extent
 
 
@@ -208,10 +215,9 @@ def _windows(bits: jax.Array, lengths: Lengths, window: int) -> jax.Array:
     bits: uint32 [64, J, M], of each coefficient.
     """
     four = lengths.four.reshape(4, 4, 1, *bits.shape[1:])
-    quarter, octet = (lax.broadcasted_iota(jnp.uint32, (1, 4, 4, 1, 1), axis) for axis in (1, 2))
-    at = (lengths.start - (lengths.start[:1] & ~jnp.uint32(31)))[:, None, None] + (four * _BEFORE >> 8 * octet & 255)
-    for i in range(3):
-        at += jnp.where(quarter > i, four[:, i : i + 1] * _ALL >> 24, 0)
+    octet = lax.broadcasted_iota(jnp.uint32, (1, 1, 4, 1, 1), 2)
+    start = (lengths.start - (lengths.start[:1] & ~jnp.uint32(31)))[:, None, None]
+    at = start + _before_few(four * _ALL >> 24, 1) + (four * _BEFORE >> 8 * octet & 255)
     left = bits.reshape(at.shape) << (32 - (four >> 8 * octet) & 31)
     shift = at & 31
     word = lax.broadcasted_iota(jnp.uint32, (window, *[1] * at.ndim), 0)
@@ -273,8 +279,8 @@ def stuff(words: jax.Array, extent: Extent) -> tuple[jax.Array, jax.Array]:
     octets = (words >> 24 - 8 * octet).astype(jnp.uint8)
     out = jnp.zeros(room, jnp.uint8).at[target].set(octets, mode="drop", unique_indices=True)
     if segments > 1:
-        marker = target.at[first[:, 1:] & 3, jnp.where(extent.valid[:, None], first[:, 1:] >> 2, size)]
-        marker = marker.get(mode="fill", fill_value=room + 2) - 2
+        behind = jnp.where(extent.valid[:, None], first[:, 1:], 4 * size)
+        marker = target.at[behind & 3, behind >> 2].get(mode="fill", fill_value=room + 2) - 2
         codes = (0xD0 + (lax.iota(jnp.int32, segments - 1) & 7)).astype(jnp.uint8)
         out = out.at[marker].set(jnp.uint8(255), mode="drop").at[marker + 1].set(codes, mode="drop")
     end = total + sums.sum(dtype=jnp.uint32).astype(jnp.int32)
