@@ -240,6 +240,14 @@ def rans(report: Result) -> list[str]:
     return [*table(["one core", "encode, Msymbol/s", "decode, Msymbol/s", "overhead %"], rows), *source(report)]
 
 
+def accessed(report: Result) -> list[str]:
+    """Bytes a pixel of each program, case by case."""
+    names = ["bits_per_pixel", "transform_must_move", "transform", "counts", "lengths", "data", "entropy"]
+    rows = [[r["case"], *(f"{r[name]:.1f}" if name in r else "" for name in names)] for r in report["bytes_a_pixel"]]
+    head = ["bits a pixel", "pixels in and levels out", "transform", "counts", "lengths", "data", "all entropy coding"]
+    return [*table([f"bytes a pixel, {report['device']}", *head], rows), *source(report)]
+
+
 def learned(report: Result) -> list[str]:
     """BD-rates of learned models and of curves that others published, all against the published JPEG curve."""
     rates, vtm, ours = report["bd_rate_against_jpeg"], report["bd_rate_against_vtm"], report["curves"]
@@ -324,6 +332,7 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         "simulate": ("`simulate`", lambda r: races(r, "a batch of {}, {}×{}".format(*r["batch"]))),
         "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
         "device": ("On a device", lambda r: [*contestants(f"Mpixel/s, {r['device']}", r["results"]), *source(r)]),
+        "bytes_accessed": ("Memory that encoding on a device touches", accessed),
         "learned": (
             "Published learned codecs beside CompressAI",
             lambda r: races(r, "bmshj2018, 8 crops of 256² or one of 768×512"),
