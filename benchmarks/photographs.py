@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+import jpegjax
 from jpegjax.cli.samples import photographs
 
-__all__ = ["pictures", "pixels_of", "synthetic", "tiled"]
+__all__ = ["pictures", "pixels_of", "synthetic", "tiled", "write_files"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm"}
 
@@ -42,6 +43,21 @@ def tiled(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """An image [height, width, C], a copy, made of one that may be smaller."""
     times = -(-height // image.shape[0]), -(-width // image.shape[1]), 1
     return np.ascontiguousarray(np.tile(image, times)[:height, :width])
+
+
+def write_files(folder: Path, images: Sequence[np.ndarray], count: int, side: int | None) -> int:
+    """`count` files in a folder, of pictures or of squares cut out of them; the number of their pixels."""
+    random = np.random.default_rng(0)
+    pixels = 0
+    folder.mkdir()
+    for i in range(count):
+        image = images[i % len(images)]
+        if side is not None:
+            y, x = (int(random.integers(0, max(n - side, 0) + 1)) for n in image.shape[:2])
+            image = image[y : y + side, x : x + side]
+        (folder / f"{i:04}.jpg").write_bytes(jpegjax.encode(np.ascontiguousarray(image), quality=75))
+        pixels += image.shape[0] * image.shape[1]
+    return pixels
 
 
 def _whole(folder: Path | None) -> tuple[str, list[np.ndarray]]:

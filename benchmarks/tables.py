@@ -337,6 +337,10 @@ def rest(reports: Reports) -> Iterator[list[str]]:
             "Published learned codecs beside CompressAI",
             lambda r: races(r, "bmshj2018, 8 crops of 256² or one of 768×512"),
         ),
+        "pipeline": (
+            "Input pipelines",
+            lambda r: races(r, "{} files of {}²".format(r["results"][0]["files"], r["images"]["side"])),
+        ),
         "rans": ("The entropy coder of learned codecs", rans),
         "against": ("Beside an older checkout", against),
     }

@@ -16,14 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from machine import describe
-from photographs import pictures
+from photographs import pictures, write_files
 from reports import RESULTS, flags, save
 from rounds import Race, processor_seconds, race
 
@@ -32,21 +31,6 @@ from jpegjax.run.threads import cores
 
 SWITCHES = ("-copy", "all", "-optimize", "-progressive")
 TARGET = 2.0
-
-
-def write_files(folder: Path, images: Sequence[np.ndarray], count: int, side: int | None) -> int:
-    """`count` files in a folder, of pictures or of squares cut out of them; the number of their pixels."""
-    random = np.random.default_rng(0)
-    pixels = 0
-    folder.mkdir()
-    for i in range(count):
-        image = images[i % len(images)]
-        if side is not None:
-            y, x = (int(random.integers(0, max(n - side, 0) + 1)) for n in image.shape[:2])
-            image = image[y : y + side, x : x + side]
-        (folder / f"{i:04}.jpg").write_bytes(jpegjax.encode(np.ascontiguousarray(image), quality=75))
-        pixels += image.shape[0] * image.shape[1]
-    return pixels
 
 
 def ours(source: Path, target: Path) -> None:

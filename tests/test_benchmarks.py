@@ -81,6 +81,22 @@ def test_codec_rehearsal_writes_json_that_tables_can_show(tmp_path: Path, script
     assert "| encode q75 1 thread |" in front and "kept" not in front
 
 
+def test_the_pipeline_rehearses_and_its_pixels_are_pillows(tmp_path: Path, scripts: None) -> None:
+    if importlib.util.find_spec("grain") is None:
+        pytest.skip("needs jpegjax[train]")
+    output = tmp_path / "pipeline.json"
+    command = [sys.executable, str(FOLDER / "pipeline.py"), "--small", "--files", "70", "--output", str(output)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, env=environment, capture_output=True, timeout=900, check=True)
+    report = json.loads(output.read_text())
+    assert report["images"]["identical"] == 70
+    assert [r["case"] for r in report["results"]] == [
+        f"{made}, {how}" for made in ("pixels", "coefficients") for how in ("with grain", "without")
+    ]
+    lines = load("tables").races(report, "70 files")
+    assert len([line for line in lines if line.startswith(("| pixels", "| coefficients"))]) == 4
+
+
 def test_both_readmes_show_the_latest_results(
     scripts: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,12 +12,13 @@ With grain, batch n of a seed is the same wherever it is made, and `DatasetItera
     from jpegjax.train import Encoded, PixelBatch, on_devices
 
     files = grain.MapDataset.source(Encoded("photos")).shuffle(seed=1).repeat()[jax.process_index() :: jax.process_count()]
-    batches = files.batch(64, batch_fn=PixelBatch(size=224, scale="fit")).to_iter_dataset(grain.ReadOptions(1, 4))
+    batches = files.batch(64, batch_fn=PixelBatch(size=224, scale="fit")).to_iter_dataset(grain.ReadOptions(2, 4))
     for batch in on_devices(batches, sharding):
         step(batch["pixels"])
 
-ReadOptions count batches here: threads that make them, and how many wait. One thread keeps all cores at work, and hundreds
-of batches that wait, grain's default, take gigabytes. Windows at random places need grain's generator of random numbers:
+ReadOptions count batches here: threads that make them, and how many wait. Two threads keep all cores at work, one reading
+files while the other's batch is decoded; hundreds of batches that wait, grain's default, take gigabytes. Windows at random
+places need grain's generator of random numbers:
 
     batches = files.seed(1).batch(64, batch_fn=list).random_map(PixelBatch(size=224, place="random"))
 

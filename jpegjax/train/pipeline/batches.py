@@ -1,4 +1,4 @@
-"""Batches without grain, made ahead by a thread; and batches on their way to the devices."""
+"""Batches without grain, made ahead by threads; and batches on their way to the devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ..shard import batch_on
 
 __all__ = ["Batches", "on_devices"]
 
-AHEAD = 2
+THREADS = 2
+"""One reads files while another's batch is decoded, which takes all cores."""
+AHEAD = 3
 """Batches in work, or ready, before they are asked for."""
 
 
@@ -37,11 +39,11 @@ class Batches:
         for batch in Batches(Encoded("photos"), PixelBatch(size=64), seed=1).stream(0, 32): ...
 
     What is in batch n depends on n, the seed and the source alone, so that a position is one number. While one batch is in use
-    a thread reads and decodes the next ones.
+    threads read and decode the next ones.
 
     Args:
         source: Such as `Encoded`, or a list of files.
-        make: Makes a batch of a list of elements.
+        make: Makes a batch of a list of elements. Called in threads.
         seed: Of the order, anew each time round, and of what is random in a batch; None for the source's order.
         rounds: How many times round; None for ever. What is left at the end of the last one is a smaller batch, but for several
             processes, which leave it out.
@@ -92,12 +94,12 @@ class Batches:
 
 
 def _ahead(make: Callable[[int], Any], numbers: Iterable[int]) -> Generator[Any]:
-    """make(number) of each number in order, by a thread that is up to AHEAD of what is asked for."""
+    """make(number) of each number in order, by threads that are up to AHEAD of what is asked for."""
     waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="jpegjax-batches") as thread:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="jpegjax-batches") as threads:
         try:
             for number in numbers:
-                waiting.append(thread.submit(make, number))
+                waiting.append(threads.submit(make, number))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
