@@ -183,6 +183,33 @@ def test_whole_pictures_at_a_scale(scale: Any) -> None:
     assert (grey == np.stack(jpegjax.decode(contents, scale=scale, mode="L"))).all()
 
 
+def test_files_of_any_kind_become_pixels_of_one_kind() -> None:
+    image = slopes(HEIGHT, WIDTH)
+    deep = image.astype(np.uint16) * 16
+    contents = [
+        jpegjax.encode(image[..., 0]),
+        jpegjax.encode(np.concatenate([image, image[..., :1]], -1), mode="CMYK"),
+        jpegjax.encode(deep, precision=12),
+        jpegjax.encode(image, lossless=True),
+        jpegjax.encode(image, progressive=True),
+        jpegjax.encode(image, arithmetic=True),
+    ]
+    found = PixelBatch()(contents)["pixels"]
+    cut = PixelBatch(size=(30, 41))(contents)["pixels"]
+    assert found.dtype == np.uint8
+    for data, whole, part in zip(contents, found, cut, strict=True):
+        expected = jpegjax.decode(data, mode="RGB", dtype="uint8")
+        assert (whole == expected).all() and (part == expected[21:51, 24:65]).all()
+
+
+def test_grey_files_have_coefficients_of_one_component() -> None:
+    contents = [jpegjax.encode(slopes(40, 56, seed=i)[..., 0]) for i in range(3)]
+    found = CoefficientBatch(subsampling="grey", size=(24, 32))(contents)["coefficients"]
+    assert len(found.planes) == 1 and found.frame.color is jpegjax.ColorSpace.GRAY
+    for i, data in enumerate(contents):
+        assert (found.planes[0][i] == jpegjax.read_coefficients(data).planes[0][0, 1:4, 2:6]).all()
+
+
 def test_windows_fill_pictures_of_any_size_at_the_smallest_scale_that_does() -> None:
     sizes = [(64, 64), (65, 128), (300, 200), (520, 513), (40, 33)]
     contents = [files(1, *size)[0] for size in sizes]

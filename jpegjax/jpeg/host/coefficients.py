@@ -50,6 +50,11 @@ def _decode_scans(table, places, mcus, mcus_wide, tables, states, work):
         finish_decode(states[i])
 
 
+def _is_plain(reader: Reader) -> bool:
+    """Whether files with the header that was read may hold one scan and no more."""
+    return not reader.warnings and reader.lines_offset is None and in_one_scan(reader)
+
+
 def _read_alike(
     reader: Reader, files: Sequence[bytes | memoryview], planes: Sequence[Sequence[np.ndarray]]
 ) -> list[bool]:
@@ -58,8 +63,7 @@ def _read_alike(
     reader: behind the header that all files have. planes: of each file as `scan_geometry` takes them.
     """
     scan, frame = reader.scan, reader.require_frame()
-    if scan is None or reader.warnings or reader.lines_offset is not None or not in_one_scan(reader):
-        return [False] * len(files)
+    assert scan is not None
     table, high, wide = geometry.scan_geometry(frame, scan.components, list(planes[0]))
     octets = Pointers(np.frombuffer(data, np.uint8) for data in files)
     states = np.empty((len(files), DECODE_STATE), np.int64)
@@ -107,8 +111,8 @@ def read_coefficients(
         """The shortest file is read alone: what limits let it cost, they let the others."""
         first = min(numbers, key=lambda i: len(files[i]))
         found: dict[int, tuple[Any, Notes]] = {first: one(first)}
-        if not isinstance(found[first][0], Exception):
-            others, reader = [i for i in numbers if i != first], opened(first)
+        if not isinstance(found[first][0], Exception) and _is_plain(reader := opened(first)):
+            others = [i for i in numbers if i != first]
             shapes = [plane.shape[1:] for plane in found[first][0].planes]
             fit = rows is not None and all([p.shape for p in rows[i]] == shapes for i in others)
             planes = [rows[i] if fit and rows else [borrow(s, np.int16) for s in shapes] for i in others]

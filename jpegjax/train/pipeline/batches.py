@@ -117,7 +117,8 @@ def on_devices(batches: Iterable[Any], sharding: Sharding, ahead: int = 1) -> It
             its own rows.
         sharding: Of the arrays' first axis: `NamedSharding(mesh, P("data"))` for training on several devices, or
             `SingleDeviceSharding(device)`.
-        ahead: Batches on the devices beside the one that is in use.
+        ahead: Batches on the devices beside the one that is in use. The state of an iterator of grain's is that many batches
+            further than what has come out; with 0 it is not.
 
     Yields:
         The same with jax.Array, the rows of all processes together.
