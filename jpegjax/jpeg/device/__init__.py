@@ -1,7 +1,8 @@
 """The transform half on any JAX device, bit-identical to libjpeg-turbo's "islow" path.
 
 Images of any sizes travel as pages of MCUs (`pages`, `programs`); batches that already lie on a device as one array
-stay there (`resident`). Both run the same page program over all devices asked for.
+stay there (`resident`), and on accelerators their bits are coded there too (`entropy`). All run the same page program
+over all devices asked for.
 """
 
 from __future__ import annotations
