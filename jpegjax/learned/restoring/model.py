@@ -236,7 +236,7 @@ class Restorer(nnx.Module):
         small = self.coarse(_halved(jnp.concatenate([guide, x], -1)), tables)
         x = x + jnp.repeat(jnp.repeat(small, 2, 1), 2, 2)
         x = x + self.fine(jnp.concatenate([guide, x], -1), tables)
-        return x * scale * _coloured(seen)[:, None, None, None]
+        return jnp.where(_tinted(chroma), x * scale, chroma) * _coloured(seen)[:, None, None, None]
 
     def _about(self, seen: Seen) -> jax.Array:
         """What the tables say, [N, tables]."""
@@ -247,6 +247,14 @@ class Restorer(nnx.Module):
         for dense in self.tables:
             x = hard_swish(dense(x.astype(dense.kernel.dtype)))
         return x
+
+
+def _tinted(chroma: jax.Array) -> jax.Array:
+    """Where there is any colour within two blocks: bool [N, H, W, 1]. Elsewhere greys of colour files stay grey."""
+    n, h, w, _ = chroma.shape
+    found = jnp.abs(chroma).reshape(n, h // 8, 8, w // 8, 8, 2).max((2, 4, 5)) > 0.05
+    near = lax.reduce_window(found, False, lax.bitwise_or, (1, 5, 5), (1, 1, 1), "SAME")
+    return jnp.repeat(jnp.repeat(near, 8, 1), 8, 2)[..., None]
 
 
 def _coloured(seen: Seen) -> jax.Array:

@@ -24,6 +24,7 @@ def run(
     folder: str = "runs/restore",
     data: Any = None,
     start: str | None = None,
+    chroma: bool = False,
     max_seconds: float | None = None,
     devices: int | None = None,
     seed: int = 0,
@@ -38,4 +39,4 @@ def run(
         steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, max_seconds=max_seconds, devices=devices,
         seed=seed,
     )  # fmt: skip
-    return train_restorer("blind", config, crop=crop, data=data, start=start)
+    return train_restorer("blind", config, crop=crop, data=data, start=start, chroma=chroma)

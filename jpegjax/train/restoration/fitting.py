@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from ... import api
 from ...learned.restoring import weights
@@ -32,6 +34,10 @@ __all__ = ["evaluation", "gain_loss", "train_restorer"]
 QUALITIES = (10, 30, 50, 75, 90)
 """At which the validation part is looked at."""
 SIDE = 256
+LUMA_PARTS = "^(tables|luma|cell)/"
+"""Parameters that luma depends on."""
+CHROMA_SHARES = (0.45, 0.4, 0.12, 0.03)
+"""Of samplings, see `SAMPLINGS`, where the chroma stages are trained alone."""
 
 
 def _errors(planes: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -44,11 +50,26 @@ _SMALL = 0.02
 """Squared error that is as good as none, of pixels 0..255."""
 
 
+def _changes(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of errors (luma, RGB) in decibels, each [N], from one difference of planes to another."""
+    a, b = _errors(after), _errors(before)
+    luma, rgb = (10 * jnp.log10((x + _SMALL) / (y + _SMALL)) for x, y in zip(a, b, strict=True))
+    return luma, rgb
+
+
+def chroma_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss for `fit` of the chroma stages alone, in decibels of what chroma's errors do to RGB."""
+    seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
+    restored = lax.stop_gradient(model.restored_luma(seen)), model(seen)[..., 1:]
+    before, after = (batch["target"] - planes for planes in (seen.planes, jnp.concatenate(restored, -1)))
+    loss = jnp.mean(_changes(before.at[..., 0].set(0), after.at[..., 0].set(0))[1])
+    return loss, {"gain_chroma": -loss, "gain_rgb": -jnp.mean(_changes(before, after)[1])}
+
+
 def gain_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss for `fit`, in decibels: the lower the better, 0 where nothing was gained."""
     seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
-    before, after = _errors(batch["target"] - seen.planes), _errors(batch["target"] - model(seen))
-    luma, rgb = (10 * jnp.log10((a + _SMALL) / (b + _SMALL)) for a, b in zip(after, before, strict=True))
+    luma, rgb = _changes(batch["target"] - seen.planes, batch["target"] - model(seen))
     colour = (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
     loss = jnp.mean(luma * (1 - 0.5 * colour) + 0.5 * rgb * colour)
     return loss, {"gain_y": -jnp.mean(luma), "gain_rgb": -jnp.sum(rgb * colour) / jnp.maximum(1, jnp.sum(colour))}
@@ -95,6 +116,7 @@ def train_restorer(
     crop: int,
     data: str | Sequence[str] | None = None,
     start: str | None = None,
+    chroma: bool = False,
     size: RestorerSize = STANDARD,
 ) -> FitResult:
     """Trains the restoration network, and writes its weights as NAME.npz into the run folder.
@@ -105,6 +127,7 @@ def train_restorer(
         crop: Pixels a side, a multiple of 16.
         data: Folders, packs (.zip) or pictures. Default: data/train-*.zip of $JPEGJAX_SHARED.
         start: A model of the package, or a path to weights (.npz), to start from; default: the DCT and random weights.
+        chroma: Train the chroma stages alone, luma's as they are, on colour with more drawings and more of 4:4:4.
         size: Of a model that starts so.
 
     Raises:
@@ -116,7 +139,10 @@ def train_restorer(
     paths = [data] if isinstance(data, str) else list(data or shared_packs())
     pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
     mine, held = split(pack)
-    source = Quantised(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2))
-    result = fit(model, gain_loss, source, config, evaluate=evaluation(held))
+    shares: dict[str, Any] = {"drawn": 0.4, "grey": 0.0, "samplings": CHROMA_SHARES} if chroma else {}
+    source = Quantised(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2), **shares)
+    if chroma:
+        config = replace(config, paces=((LUMA_PARTS, 0.0),))
+    result = fit(model, chroma_loss if chroma else gain_loss, source, config, evaluate=evaluation(held))
     weights.write(config.folder / f"{name}.npz", name, result.model)
     return result

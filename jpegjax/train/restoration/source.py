@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ __all__ = ["Quantised", "planes_of", "target_of"]
 
 TUNES = ("psnr", "restored", True, "ssimulacra2", "ms-ssim", "butteraugli")
 SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
-_OF_SAMPLINGS = (0.6, 0.25, 0.12, 0.03)
+SHARES = (0.6, 0.25, 0.12, 0.03)
 
 
 def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,22 +35,33 @@ def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Quantised(Crops):
     """Crops as files keep them: {"planes", "steps", "sampling", "target"}, see `Seen`; target as planes.
 
-    A fifth are drawings, three in ten grey; three fifths plain files of qualities 4..100 (some with tables of their own), the
-    others tuned ones. The seed decides everything.
+    Three fifths are plain files of qualities 4..100 (some with tables of their own), the
+    others are tuned. The seed decides everything.
 
     Args:
         store, size, seed, threads: As for `Crops`; size a multiple of 16.
-        drawn: Share of drawings.
+        drawn, grey: Shares of drawings and of grey pictures.
+        samplings: Shares of `SAMPLINGS` in colour.
     """
 
-    def __init__(self, store: Store, size: int, seed: int = 0, threads: int = 2, drawn: float = 0.2) -> None:
+    def __init__(
+        self,
+        store: Store,
+        size: int,
+        seed: int = 0,
+        threads: int = 2,
+        *,
+        drawn: float = 0.2,
+        grey: float = 0.3,
+        samplings: Sequence[float] = SHARES,
+    ) -> None:
         super().__init__(store, size, seed, threads)
         if size % 16:
             raise ValueError(f"size={size}: must be a multiple of 16 pixels")
-        self.drawn = drawn
+        self.drawn, self.grey, self.samplings = drawn, grey, tuple(samplings)
 
     def about(self) -> dict[str, Any]:
-        return {**super().about(), "drawn": self.drawn}
+        return {**super().about(), "drawn": self.drawn, "grey": self.grey, "samplings": self.samplings}
 
     def sample(self, index: int, random: np.random.Generator) -> Mapping[str, np.ndarray]:
         pixels = super().sample(index, random)["pixels"]
@@ -58,8 +69,8 @@ class Quantised(Crops):
             pixels = drawing(self.size, random)
         if random.random() < 0.5:
             pixels = np.ascontiguousarray(pixels.transpose(1, 0, 2))
-        settings = _settings(random)
-        if random.random() < 0.3:
+        settings = _settings(random, self.samplings)
+        if random.random() < self.grey:
             pixels = np.rint(pixels @ FORWARD[0]).astype(np.uint8)
             settings.pop("subsampling")
         file = api.encode(pixels, **settings)
@@ -67,10 +78,10 @@ class Quantised(Crops):
         return {"planes": planes, "steps": steps, "sampling": sampling, "target": target_of(pixels)}
 
 
-def _settings(random: np.random.Generator) -> dict[str, Any]:
+def _settings(random: np.random.Generator, shares: Sequence[float]) -> dict[str, Any]:
     """Keywords of `encode`."""
     quality = int(random.integers(4, 101))
-    found: dict[str, Any] = {"quality": quality, "subsampling": str(random.choice(SAMPLINGS, p=_OF_SAMPLINGS))}
+    found: dict[str, Any] = {"quality": quality, "subsampling": str(random.choice(SAMPLINGS, p=shares))}
     if random.random() < 0.4:
         return found | {"tune": TUNES[int(random.integers(len(TUNES)))]}
     if random.random() < 0.2:
