@@ -141,7 +141,10 @@ def _eager(function: Callable, devices: object, *static: object, split: bool, wh
     return Mapped(run, jax.sharding.SingleDeviceSharding(jax.devices()[0]))
 
 
-def test_streams_are_the_same_symbols_for_every_reader(small: weights.Loaded, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("quality", [55, pytest.param(8, marks=pytest.mark.slow)])
+def test_streams_are_the_same_symbols_for_every_reader(
+    small: weights.Loaded, monkeypatch: pytest.MonkeyPatch, quality: int
+):
     """Writers: one device, eight, alone, sixteen together, without jit. Readers: the same, and bfloat16."""
     pictures = [waves(70, 90, seed) for seed in range(16)]
     one = jax.devices()[0]
@@ -161,12 +164,12 @@ def test_streams_are_the_same_symbols_for_every_reader(small: weights.Loaded, mo
             return function(items, *given, device=one)
 
     ways = [together, spread, singly, eagerly]
-    for quality in (8, 55):
-        for files in [way(encode_all, pictures, quality, small) for way in ways]:
-            read = [way(read_symbols, files, [small]) for way in ways]
-            assert all(same(read[0], other) for other in read[1:])
-            assert any(np.any(m) for maps in read[0] for m in maps)
-    files = together(encode_all, pictures, 55, small)
+    written = [way(encode_all, pictures, quality, small) for way in ways]
+    for files in written:
+        read = [way(read_symbols, files, [small]) for way in ways]
+        assert all(same(read[0], other) for other in read[1:])
+        assert any(np.any(m) for maps in read[0] for m in maps)
+    files = written[0]
     exact, coarse = (decode_all(files, [small], device=one, kind=kind) for kind in ("float32", "bfloat16"))
     assert max(np.abs(a.astype(int) - b).max() for a, b in zip(exact, coarse, strict=True)) < 40
 

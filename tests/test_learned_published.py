@@ -19,6 +19,7 @@ from jpegjax.learned.layers.integers import ACTIVATION, WEIGHT
 from jpegjax.learned.published import Published, export, load_compressai, rate_distortion, save
 
 KINDS = {"factorized": published.Factorized, "hyperprior": published.Hyperprior, "mean-scale": published.MeanScale}
+ONE_BY_DEFAULT = ["mean-scale", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("factorized", "hyperprior"))]
 THEIRS = {
     "factorized": "FactorizedPrior",
     "hyperprior": "ScaleHyperprior",
@@ -58,7 +59,7 @@ def test_other_qualities_are_refused(make: Any) -> None:
         make(9, rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_BY_DEFAULT)
 def test_streams_give_back_symbols_and_pixels(kind: str) -> None:
     """Through the codec: alone and together, on one device and on eight, the symbols that the networks make."""
     model = small(kind)
@@ -102,6 +103,7 @@ def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     return all(map(np.array_equal, first, second))
 
 
+@pytest.mark.slow
 def test_many_channels_take_several_streams() -> None:
     model = published.Factorized(8, 300, 6, rngs=nnx.Rngs(0))
     model.analysis.down[-1].kernel[...] *= 300
@@ -203,6 +205,7 @@ def test_training_lowers_the_loss() -> None:
     assert seen[-1] < 0.8 * seen[0] and float(more["bpp"]) > 0
 
 
+@pytest.mark.slow
 def test_loss_of_bfloat16_networks_is_in_float32_and_near() -> None:
     model = small("mean-scale")
     batch = {"pixels": (noise((2, 64, 64, 3)) * 255).astype(np.uint8)}

@@ -83,8 +83,8 @@ def held_to_files(images, samplings, qualities, options):
 
 
 def test_kodak_in_part(kodak):
-    images = [image[128:384, 128:384] for image in (rgb(kodak[i - 1]) for i in (1, 5, 13, 23))]
-    assert held_to_files(images, ("4:4:4", "4:2:0"), (10, 50, 95), [{"gradient": "soft"}]) < 3
+    images = [image[128:384, 128:384] for image in (rgb(kodak[i - 1]) for i in (5, 13))]
+    assert held_to_files(images, ("4:4:4", "4:2:0"), (10, 95), [{"gradient": "soft"}]) < 3
 
 
 @pytest.mark.slow
@@ -160,6 +160,7 @@ def test_smooth_equals_a_plain_reference(exponent):
     np.testing.assert_allclose(found, smooth64(image, luma, chroma, exponent), atol=0.01)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_smooth_form_are_its_finite_differences():
     """In float64, along random directions, with the encoder's integer roundings held as the constants they are."""
     factors = parse_subsampling("4:2:0")

@@ -167,12 +167,12 @@ ONE = jax.devices("cpu")[0]
     ("tune", "options"),
     [
         ("psnr", {}),
-        ("psnr", {"subsampling": "4:2:2", "progressive": False}),
+        pytest.param("psnr", {"subsampling": "4:2:2", "progressive": False}, marks=pytest.mark.slow),
         ("ssimulacra2", {"quality": (80, 60)}),
-        ("ms-ssim", {"progressive": True, "quality": 40}),
+        pytest.param("ms-ssim", {"progressive": True, "quality": 40}, marks=pytest.mark.slow),
         (True, {"quality": 95, "arithmetic": True}),
-        (True, {"subsampling": "4:4:4", "progressive": True}),
-        ("ssimulacra2", {"subsampling": "2x1,1x1,1x2", "restart_rows": 1}),
+        pytest.param(True, {"subsampling": "4:4:4", "progressive": True}, marks=pytest.mark.slow),
+        pytest.param("ssimulacra2", {"subsampling": "2x1,1x1,1x2", "restart_rows": 1}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
