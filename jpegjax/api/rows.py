@@ -135,7 +135,7 @@ def pixel_rows(files: Files, options: DecodeOptions, window: Window | None = Non
     """Pixels of files of one size, or of a window of each.
 
     Args:
-        files: From the first on that can be read, all count as much as that one.
+        files: Without a window, of the size of the first one that can be read.
         options: With a mode of one or three channels and a dtype.
         window: What a row shows; None for whole pictures, at the scale of the options.
 
@@ -154,10 +154,11 @@ def pixel_rows(files: Files, options: DecodeOptions, window: Window | None = Non
     out = borrow((len(files.contents), *size, *([3] if options.mode == "RGB" else [])), options.layout(8)[0])
 
     def decoded(numbers: Sequence[int]) -> list[Result]:
+        if window is not None:
+            return [one(window, i) for i in numbers]
+        mine = [out[i] for i in numbers if not isinstance(files.contents[i], Exception)]
         contents = [files.contents[i] for i in numbers]
-        if window is None:
-            return on_good(lambda good: codec.decode(good, options, "host", None), contents)
-        return [one(window, i) for i in numbers]
+        return on_good(lambda good: codec.decode_on_host(good, options, mine), contents)
 
     def one(window: Window, i: int) -> Result:
         data = files.contents[i]
@@ -173,7 +174,8 @@ def pixel_rows(files: Files, options: DecodeOptions, window: Window | None = Non
         if pixels.shape != out.shape[1:]:
             (high, wide), (tall, broad) = pixels.shape[:2], size
             raise ValueError(f"{files.names[i]}: {wide}×{high} pixels; {like}: {broad}×{tall}; give a size for both")
-        out[i] = pixels
+        if not np.may_share_memory(out[i], pixels):  # it was decoded elsewhere
+            out[i] = pixels
 
     failed = _each(files, decoded, keep)
     out[list(failed)] = 0
@@ -263,7 +265,7 @@ def coefficient_rows(
             raise ValueError(f"{files.names[i]}: {_kind(frame)}; {first}: {_kind(like)}; a batch holds one kind")
         for plane, part, table, step in zip(planes, parts, tables, steps, strict=True):
             table[i] = step
-            if not np.may_share_memory(plane, part):  # it was read to its place
+            if not np.may_share_memory(plane, part):  # it was read elsewhere
                 plane[i] = part
 
     failed = _each(files, read, keep)

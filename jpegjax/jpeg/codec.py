@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .host import PlainCoder, SmallDecoder
     from .tuned.recipe import Recipe
 
-__all__ = ["decode", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
+__all__ = ["decode", "decode_on_host", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
 
 Notes = list[tuple[str, int]]
 Plan = tuple[Frame, tuple[np.ndarray, ...]]
@@ -221,7 +221,7 @@ def decode(
         assert restorer is not None
         return decode_restored(files, options, lambda some, these: decode(some, these, engine, device), restorer)
     if pick(engine, device) == "host":
-        return _decode_on_host(files, options)
+        return decode_on_host(files, options)
     from .device import local_devices, reconstruct_batch
     from .host import decode_image, picture_planes
 
@@ -257,32 +257,42 @@ def decode(
     return results
 
 
-def _decode_on_host(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+def decode_on_host(
+    files: Sequence[bytes | memoryview], options: DecodeOptions, rows: Sequence[np.ndarray] | None = None
+) -> list[tuple[Any, Notes]]:
+    """`decode` of whole files, first pictures and nothing restored, on all cores.
+
+    rows: of each file an array, C-contiguous, that its pixels may take where shape and dtype are theirs; what is in it
+    otherwise is not said.
+    """
+    from .host import GROUPED_PIXELS, SMALL_PIXELS, decode_image, in_groups
+
     heads = [header_of(data) if len(data) <= _SMALL_BYTES else b"" for data in files]
     if len(files) == 1:
-        decoder = _small_decoder(files[0], heads[0], options)
+        decoder = _small_decoder(files[0], heads[0], options, SMALL_PIXELS)
         found = decoder.decode(files)[0] if decoder else None
         if found is not None:
             return [found]
-    from .host import decode_image, in_groups
 
     def some(numbers: list[int]) -> Sequence[tuple[Any, Notes] | None]:
-        decoder = _small_decoder(files[numbers[0]], heads[numbers[0]], options)
-        return decoder.decode([files[i] for i in numbers]) if decoder else [None] * len(numbers)
+        decoder = _small_decoder(files[numbers[0]], heads[numbers[0]], options, GROUPED_PIXELS)
+        if decoder is None:
+            return [None] * len(numbers)
+        return decoder.decode([files[i] for i in numbers], None if rows is None else [rows[i] for i in numbers])
 
     one = caught(lambda i: decode_image(files[i], options), JpegError, ValueError)
     return in_groups([head or None for head in heads], one, some)
 
 
-def _small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions) -> SmallDecoder | None:
-    """This thread's decoder of files that begin with `head`, as this one; None where there is none."""
+def _small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions, largest: int) -> SmallDecoder | None:
+    """This thread's decoder of files that begin with `head`, as this one, up to so many pixels; None where there is none."""
 
     def make() -> tuple[SmallDecoder | None]:
         from .host import small_decoder
 
-        return (small_decoder(data, head, options),)
+        return (small_decoder(data, head, options, largest),)
 
-    return kept((head, options), make, "decoders")[0] if head else None
+    return kept((head, options, largest), make, "decoders")[0] if head else None
 
 
 def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:

@@ -33,7 +33,6 @@ from ...run.threads import run_parallel
 from .. import files as entropy
 from ..inks import are_inks, rgb_of_inks
 from ..lossless import decode_lossless
-from .groups import SMALL_PIXELS
 from .parts import row_parts
 from .precise import precise_nbytes, precise_picture
 from .strips import Coding
@@ -187,8 +186,10 @@ class SmallDecoder:
         self.steps = view.dequantisers(_latched(reader))
         self.work = scratch("work", DECODE_SCRATCH)
 
-    def decode(self, files: Sequence[bytes | memoryview]) -> list[tuple[np.ndarray, Notes] | None]:
-        """As `decode_image`; None for those that are damaged."""
+    def decode(
+        self, files: Sequence[bytes | memoryview], rows: Sequence[np.ndarray] | None = None
+    ) -> list[tuple[np.ndarray, Notes] | None]:
+        """As `decode_image`; None for those that are damaged. rows: as for `codec.decode_on_host`."""
         view, states = self.view, np.empty((len(files), DECODE_STATE), np.int64)
         states[:] = self.state
         joined = np.frombuffer(files[0] if len(files) == 1 else b"".join(files), np.uint8)
@@ -196,7 +197,8 @@ class SmallDecoder:
         for state, data in zip(states, files, strict=True):
             state[DATA], state[LENGTH] = at, len(data)
             at += len(data)
-        pictures = [np.empty(self.shape, np.uint8) for _ in files]
+        fit = rows is not None and all(row.shape == self.shape for row in rows)
+        pictures = rows if rows is not None and fit else [borrow(self.shape) for _ in files]
         images = np.array([address(p) for p in pictures], np.int64)
         coding = Coding(view.geometry, self.mcus_wide, self.tables.addresses, states, self.work)
         decode_window(
@@ -219,8 +221,11 @@ class SmallDecoder:
         return [None if any(counts) else (pixels, []) for pixels, counts in zip(pictures, damage.tolist(), strict=True)]
 
 
-def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions) -> SmallDecoder | None:
-    """The decoder of files that begin with `head`, as this one does; None where things are not so simple."""
+def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions, largest: int) -> SmallDecoder | None:
+    """The decoder of files that begin with `head`, as this one does; None where things are not so simple.
+
+    largest: pixels of the largest picture that it is made for.
+    """
     try:
         reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
         frame = reader.require_frame()
@@ -228,7 +233,7 @@ def small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions)
             reader.position != len(head)
             or reader.warnings
             or reader.lines_offset is not None
-            or frame.width * frame.height > SMALL_PIXELS
+            or frame.width * frame.height > largest
             or options.partial
             or options.precise(frame.precision)
             or frame.process.lossless

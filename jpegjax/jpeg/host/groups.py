@@ -7,10 +7,13 @@ from typing import Any
 
 from ...run.threads import run_parallel, spare_cores
 
-__all__ = ["SMALL_PIXELS", "in_groups"]
+__all__ = ["GROUPED_PIXELS", "SMALL_PIXELS", "in_groups"]
 
 SMALL_PIXELS = 1 << 14
 """Up to this a picture is small."""
+
+GROUPED_PIXELS = 1 << 17
+"""Up to this pictures of one kind are decoded together. Fewer than limits refuse for a file's length."""
 
 _TOGETHER = 64
 _SHARES = 4
