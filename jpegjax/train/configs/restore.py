@@ -22,7 +22,6 @@ def run(
     batch: int = 4,
     crop: int = 128,
     learning_rate: float = 2e-3,
-    warmup: int = 200,
     folder: str = "runs/restore",
     data: Any = None,
     start: str | None = None,
@@ -38,7 +37,7 @@ def run(
 
     config = FitConfig(
         folder=Path(folder), evaluate_every=evaluate_every, checkpoint_every=500, final_rate=0.02,
-        steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, max_seconds=max_seconds, devices=devices,
+        steps=steps, batch=batch, learning_rate=learning_rate, warmup=min(200, steps // 2), max_seconds=max_seconds, devices=devices,
         seed=seed,
     )  # fmt: skip
     return train_restorer("blind", config, crop=crop, data=data, start=start, chroma=chroma)

@@ -133,16 +133,17 @@ def train_restorer(
     Raises:
         ValueError: No data, a crop that does not fit, no folder, no such model.
     """
-    if config.folder is None:
+    folder = config.folder
+    if folder is None:
         raise ValueError("folder: must be given; checkpoints, logs and weights go there")
     model = Restorer(size, rngs=nnx.Rngs(config.seed)) if start is None else weights.trainable(weights.file_of(start))
     paths = [data] if isinstance(data, str) else list(data or shared_packs())
-    pack = Pack.make(Files(*paths), config.folder.parent / "pixels")
+    pack = Pack.make(Files(*paths), folder.parent / "pixels")
     mine, held = split(pack)
     shares: dict[str, Any] = {"drawn": 0.4, "grey": 0.0, "samplings": CHROMA_SHARES} if chroma else {}
     source = Quantised(mine, crop, seed=config.seed, threads=min(8, os.cpu_count() or 2), **shares)
     if chroma:
         config = replace(config, paces=((LUMA_PARTS, 0.0),))
     result = fit(model, chroma_loss if chroma else gain_loss, source, config, evaluate=evaluation(held))
-    weights.write(config.folder / f"{name}.npz", name, result.model)
+    weights.write(folder / f"{name}.npz", name, result.model)
     return result
