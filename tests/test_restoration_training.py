@@ -115,6 +115,27 @@ def test_grey_pictures_keep_empty_chroma() -> None:
     assert not np.asarray(shown[..., 1:]).any() and np.asarray(shown[..., 0]).any()
 
 
+def test_greys_of_colour_pictures_stay_grey() -> None:
+    picture = np.repeat(waves(64, 160, 2)[..., :1], 3, 2)
+    picture[:16, :16] = (200, 30, 90)
+    file = jpegjax.encode(picture, quality=40, subsampling="4:4:4")
+    planes, steps, sampling = planes_of(jpegjax.read_coefficients(file))
+    shown = Restorer(SIZE, rngs=nnx.Rngs(1))(Seen(*(jnp.asarray(x)[None] for x in (planes, steps, sampling))))
+    changed = np.asarray(jnp.abs(shown[0, ..., 1:] - planes[..., 1:]).max(2)) > 0
+    assert changed[:32, :32].any() and not changed[:, 32:].any() and not changed[32:].any()
+
+
+@pytest.mark.slow
+def test_chroma_learns_alone(photos: Path, tmp_path: Path) -> None:
+    first = Restorer(SIZE, rngs=nnx.Rngs(0))
+    config = FitConfig(steps=3, batch=8, folder=tmp_path / "run", warmup=1, progress=False)
+    last = train_restorer("own", config, crop=64, data=str(photos), size=SIZE, chroma=True).model
+    for name in ("tables", "luma", "cell", "coarse", "fine"):
+        pairs = zip(*(jax.tree.leaves(nnx.state(getattr(m, name), nnx.Param)) for m in (first, last)), strict=True)
+        alike = [np.array_equal(a, b) for a, b in pairs]
+        assert all(alike) if name in ("tables", "luma", "cell") else not any(alike), name
+
+
 @pytest.mark.slow
 def test_from_a_folder_to_weights_that_restore(photos: Path, tmp_path: Path) -> None:
     config = FitConfig(
