@@ -37,7 +37,7 @@ def run(
 
     config = FitConfig(
         folder=Path(folder), evaluate_every=evaluate_every, checkpoint_every=500, final_rate=0.02,
-        steps=steps, batch=batch, learning_rate=learning_rate, warmup=min(200, steps // 2), max_seconds=max_seconds, devices=devices,
-        seed=seed,
+        steps=steps, batch=batch, learning_rate=learning_rate, warmup=min(200, steps // 2), max_seconds=max_seconds,
+        devices=devices, seed=seed,
     )  # fmt: skip
     return train_restorer("blind", config, crop=crop, data=data, start=start, chroma=chroma)
