@@ -4,7 +4,7 @@
        └─────────────────────────────────────────────────────────────────────────────────▶ target ──────────────────▲
 
 The loss of a sample is the logarithm of its squared error over the error before, that is, its gain in decibels: all qualities and
-pictures count alike. Colour counts by RGB and by luma, grey by itself.
+pictures count alike. Errors are those of pixels as decoders show them, clamped. Colour counts by RGB and by luma, grey by itself.
 """
 
 from __future__ import annotations
@@ -40,36 +40,44 @@ CHROMA_SHARES = (0.45, 0.4, 0.12, 0.03)
 """Of samplings, see `SAMPLINGS`, where the chroma stages are trained alone."""
 
 
-def _errors(planes: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean squared errors (luma, RGB), each [N], of differences of planes [N, H, W, 3]."""
-    moments = jnp.einsum("nhwc,nhwd->ncd", planes, planes) / (planes.shape[1] * planes.shape[2])
-    return moments[:, 0, 0], jnp.einsum("ncd,cd->n", moments, jnp.asarray(INVERSE.T @ INVERSE / 3, jnp.float32))
+def _shown(planes: jax.Array) -> jax.Array:
+    """Pixels [N, H, W, 3], 0..255, of planes: what lies beyond, as in files that overshoot on purpose, decoders clamp."""
+    return jnp.clip(jnp.einsum("nhwc,dc->nhwd", planes, jnp.asarray(INVERSE, jnp.float32)) + 128, 0, 255)
+
+
+def _errors(target: jax.Array, planes: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean squared errors (luma, RGB), each [N], of planes [N, H, W, 3] as they are shown."""
+    difference = _shown(target) - _shown(planes)
+    return jnp.mean((difference @ jnp.asarray(FORWARD[0], jnp.float32)) ** 2, (1, 2)), jnp.mean(
+        difference**2, (1, 2, 3)
+    )
 
 
 _SMALL = 0.02
 """Squared error that is as good as none, of pixels 0..255."""
 
 
-def _changes(before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Of errors (luma, RGB) in decibels, each [N], from one difference of planes to another."""
-    a, b = _errors(after), _errors(before)
+def _changes(target: jax.Array, before: jax.Array, after: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Of errors (luma, RGB) in decibels, each [N], from planes before to planes after."""
+    a, b = _errors(target, after), _errors(target, before)
     luma, rgb = (10 * jnp.log10((x + _SMALL) / (y + _SMALL)) for x, y in zip(a, b, strict=True))
     return luma, rgb
 
 
 def chroma_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss for `fit` of the chroma stages alone, in decibels of what chroma's errors do to RGB."""
-    seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
-    restored = lax.stop_gradient(model.restored_luma(seen)), model(seen)[..., 1:]
-    before, after = (batch["target"] - planes for planes in (seen.planes, jnp.concatenate(restored, -1)))
-    loss = jnp.mean(_changes(before.at[..., 0].set(0), after.at[..., 0].set(0))[1])
-    return loss, {"gain_chroma": -loss, "gain_rgb": -jnp.mean(_changes(before, after)[1])}
+    seen, target = Seen(batch["planes"], batch["steps"], batch["sampling"]), batch["target"]
+    luma, chroma = lax.stop_gradient(model.restored_luma(seen)), model(seen)[..., 1:]
+    before, after = (jnp.concatenate([target[..., :1], planes], -1) for planes in (seen.planes[..., 1:], chroma))
+    loss = jnp.mean(_changes(target, before, after)[1])
+    whole = jnp.mean(_changes(target, seen.planes, jnp.concatenate([luma, chroma], -1))[1])
+    return loss, {"gain_chroma": -loss, "gain_rgb": -whole}
 
 
 def gain_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss for `fit`, in decibels: the lower the better, 0 where nothing was gained."""
     seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
-    luma, rgb = _changes(batch["target"] - seen.planes, batch["target"] - model(seen))
+    luma, rgb = _changes(batch["target"], seen.planes, model(seen))
     colour = (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
     loss = jnp.mean(luma * (1 - 0.5 * colour) + 0.5 * rgb * colour)
     return loss, {"gain_y": -jnp.mean(luma), "gain_rgb": -jnp.sum(rgb * colour) / jnp.maximum(1, jnp.sum(colour))}
@@ -90,7 +98,7 @@ def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float
 
     @nnx.jit
     def measure(model: Restorer, seen: Seen, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-        before, after = _errors(target - seen.planes), _errors(target - model(seen))
+        before, after = _errors(target, seen.planes), _errors(target, model(seen))
         return tuple(10 * jnp.log10(b / a) for b, a in zip(before, after, strict=True))  # type: ignore[return-value]
 
     def evaluate(model: Restorer) -> dict[str, float]:
