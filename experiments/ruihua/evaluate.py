@@ -182,8 +182,9 @@ def text(report: dict[str, Any]) -> str:
     ]  # fmt: skip
     for path, row in found["gain"].items():
         shown = found["psnr"][path] if path == "direct" else row
-        cells = " | ".join(f"{x:.2f} dB" if path == "direct" else f"{x:+.2f}" for x in shown.values())
-        lines.append(f"| {path} | {cells} |")
+        form = "{:.2f} dB" if path == "direct" else "{:+.2f}"
+        cells = ("–" if x is None else form.format(x) for x in shown.values())
+        lines.append(f"| {path} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 

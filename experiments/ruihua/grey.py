@@ -168,7 +168,7 @@ def compare(pictures: Sequence[np.ndarray], training: Sequence[np.ndarray], rest
 
     Returns:
         "bytes_through": by quality, bytes of the colour file over the grey one's, mean; "psnr": {path: {quality: dB}}; "gain":
-        likewise, above "direct".
+        likewise, above "direct". None where the curve of a picture does not reach those bytes.
     """
     taps = filters(training)
     curves: dict[str, list[list[tuple[int, float]]]] = {}
@@ -198,13 +198,16 @@ def compare(pictures: Sequence[np.ndarray], training: Sequence[np.ndarray], rest
             add("through learned + linear filter", nbytes, filtered(taps["learned"][quality], seen))
         for path, curve in mine.items():
             curves.setdefault(path, []).append(curve)
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float | None]] = {}
     for path, many in curves.items():
         for quality in ANCHORS:
             at = [curve[JPEG.index(quality)][0] for curve in curves["direct"]]
             values = [_at(curve, nbytes) for curve, nbytes in zip(many, at, strict=True)]
-            found.setdefault(path, {})[str(quality)] = round(float(np.mean(values)), 3)
-    gain = {p: {q: round(x - found["direct"][q], 3) for q, x in row.items()} for p, row in found.items()}
+            found.setdefault(path, {})[str(quality)] = (
+                None if np.isnan(values).any() else round(float(np.mean(values)), 3)
+            )
+    anchor: Any = found["direct"]
+    gain = {p: {q: x and round(x - anchor[q], 3) for q, x in row.items()} for p, row in found.items()}
     return {
         "pictures": len(pictures),
         "bytes_through": {str(q): round(float(np.mean(x)), 4) for q, x in extra.items()},
