@@ -26,12 +26,6 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.syspath_prepend(str(FOLDER))
-
-
 def test_ratios_are_formed_within_rounds(scripts: None) -> None:
     rounds = load("rounds")
     calls: list[str] = []

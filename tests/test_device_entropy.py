@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -206,10 +205,8 @@ def eight() -> jax.sharding.Mesh:
 
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def benchmark(scripts: None) -> ModuleType:
     """benchmarks/bytes_accessed.py, which watches programs."""
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "benchmarks"))
     return import_module("bytes_accessed")
 
 
