@@ -48,12 +48,11 @@ def transform_batch(
         return enumerate(twelve_bit.transform(images, frames, qtables, local_devices(device)[:1], smoothing, dering))
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
     specs = [encode_spec(frame, dering) for frame in frames]
-    there = _resident(images, frames, device)
-    if there is not None:
+    devices = _devices_of(images, frames, device)
+    if devices is not None:
         from .resident import transform
 
-        batch, devices = there
-        return transform(batch, items, specs[0], devices)
+        return transform(_stacked(images), items, specs[0], devices)
     sources = (np.asarray(jax.device_get(image)) for image in images)
     return through_pages(Encode, sources, specs, items, local_devices(device))
 
@@ -65,12 +64,16 @@ def _alone(frame: Frame) -> Frame:
     return replace(frame, components=(replace(frame.components[0], h=1, v=1),))
 
 
-def _resident(images: Sequence[Any], frames: Sequence[Frame], device: Any) -> tuple[jax.Array, Devices] | None:
-    """JAX images of one frame as one array, and the devices that they go to or lie on; None for any others."""
-    if len(set(frames)) != 1 or not (isinstance(images, jax.Array) or all(isinstance(x, jax.Array) for x in images)):
+def _devices_of(images: Sequence[Any], frames: Sequence[Frame], device: Any) -> Devices | None:
+    """The devices that JAX images of one frame go to or lie on; None for any others."""
+    some = [images] if isinstance(images, jax.Array) else images  # iterating over one would slice it
+    if len(set(frames)) != 1 or not all(isinstance(image, jax.Array) for image in some):
         return None
-    batch = images if isinstance(images, jax.Array) else jnp.stack(images)  # iterating over one would slice it
-    return batch, local_devices(device) if device is not None else tuple(sorted(batch.devices(), key=lambda d: d.id))
+    return local_devices(device) if device is not None else tuple(sorted(some[0].devices(), key=lambda d: d.id))
+
+
+def _stacked(images: Sequence[Any]) -> jax.Array:
+    return images if isinstance(images, jax.Array) else jnp.stack(images)
 
 
 def code_batch(
@@ -89,16 +92,15 @@ def code_batch(
     Arguments as for `transform_batch`. Exact: the data are `coding.sequential`'s.
     """
     frames = [_alone(frame) for frame in frames]
-    there = _resident(images, frames, device)
-    if there is None:
+    devices = _devices_of(images, frames, device)
+    if devices is None or (devices[0].platform == "cpu" and not always):
         return None
     from . import entropy
 
-    batch, devices = there
-    if not entropy.fits(frames[0]) or not (always or devices[0].platform != "cpu"):
+    if not entropy.fits(frames[0]):
         return None
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
-    return entropy.code(batch, items, encode_spec(frames[0], dering), coding, devices)
+    return entropy.code(_stacked(images), items, encode_spec(frames[0], dering), coding, devices)
 
 
 def reconstruct_batch(
