@@ -20,11 +20,9 @@ from . import drawn, measure
 
 __all__ = ["twenty"]
 
-WRITERS: dict[str, Callable[[np.ndarray, int], bytes]] = {
-    "4:2:0": lambda picture, quality: measure.plain_file(picture, quality, "4:2:0"),
-    "4:4:4": lambda picture, quality: measure.plain_file(picture, quality, "4:4:4"),
-    "tune='restored'": lambda picture, quality: jpegjax.encode(picture, quality=quality, tune="restored"),
-    "tune=True": lambda picture, quality: jpegjax.encode(picture, quality=quality, tune=True),
+WRITERS: dict[str, Callable[..., bytes]] = {
+    **{sampling: partial(measure.plain_file, sampling=sampling) for sampling in ("4:2:0", "4:4:4")},
+    **{f"tune={tune!r}": partial(jpegjax.encode, tune=tune) for tune in ("restored", True)},
 }
 
 

@@ -31,14 +31,13 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from jpegjax import api
 from jpegjax.learned.layers.dense import space_to_depth
 from jpegjax.learned.restoring import weights as stored_weights
 from jpegjax.learned.restoring.model import Restorer, Seen
 from jpegjax.train import FitConfig, FitResult, fit
 from jpegjax.train.data import Crops
-from jpegjax.train.pictures import Files, Pack, Store, split
-from jpegjax.train.restoration import gain_loss, planes_of, target_of
+from jpegjax.train.pictures import Files, Pack, Store, middles_of, split
+from jpegjax.train.restoration import kept, loss_of
 
 __all__ = ["WEIGHTS", "Coarse", "Discriminator", "Pair", "evaluation", "pair_loss", "restorer", "stage", "train"]
 
@@ -89,7 +88,7 @@ def pair_loss(weight: float) -> Callable[[Pair, Any, jax.Array], tuple[jax.Array
     def loss(model: Pair, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
         restored = model.generator(seen)
-        pixels, shown = gain_loss(lambda _: restored, batch, key)  # type: ignore[arg-type]
+        pixels, shown = loss_of(batch, restored)
         graph, state = nnx.split(model.discriminator)
         fixed = nnx.merge(graph, jax.tree.map(lax.stop_gradient, state))
         fooling = jnp.mean(jax.nn.softplus(-fixed(restored, seen)))
@@ -105,9 +104,7 @@ def pair_loss(weight: float) -> Callable[[Pair, Any, jax.Array], tuple[jax.Array
 
 def _sample(pixels: np.ndarray, quality: int) -> Mapping[str, np.ndarray]:
     """Pixels [H, W, 3] as a plain 4:2:0 file keeps them; sides multiples of 16."""
-    found = api.read_coefficients(api.encode(pixels, quality=quality, subsampling="4:2:0"))
-    planes, steps, sampling = planes_of(found)
-    return {"planes": planes, "steps": steps, "sampling": sampling, "target": target_of(pixels)}
+    return kept(pixels, quality=quality, subsampling="4:2:0")
 
 
 class Coarse(Crops):
@@ -120,13 +117,7 @@ class Coarse(Crops):
 def evaluation(store: Store, count: int = 12, side: int = SIDE) -> Callable[[Any], dict[str, float]]:
     """evaluate for `fit`: of middles of held-out pictures the share of blocks that the discriminator tells right, originals and
     restored ones counted alike ("accuracy", and at each quality), and what the generator gains in luma and RGB, dB."""
-    middles: list[np.ndarray] = []
-    for index in range(len(store.names)):
-        picture = store.read(index)
-        y, x = ((length - side) // 2 for length in picture.shape[:2])
-        if min(y, x) >= 0 and len(middles) < count:
-            middles.append(np.ascontiguousarray(picture[y : y + side, x : x + side]))
-    stored = {}
+    stored, middles = {}, middles_of(store, count, side)
     for quality in HELD:
         samples = [_sample(pixels, quality) for pixels in middles]
         stored[quality] = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -18,18 +18,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 
-from ... import api
 from ...learned.restoring import weights
 from ...learned.restoring.model import STANDARD, Restorer, RestorerSize, Seen
-from ...ops.color import FORWARD, INVERSE
+from ...ops.color import FORWARD, ycbcr_to_rgb_float
 from ..config import FitConfig
 from ..loop import FitResult, fit
 from ..pictures import Files, Pack, Store, middles_of, shared_packs, split
-from .source import Quantised, planes_of, target_of
+from .source import Quantised, kept
 
-__all__ = ["evaluation", "gain_loss", "train_restorer"]
+__all__ = ["evaluation", "gain_loss", "loss_of", "train_restorer"]
 
 QUALITIES = (10, 30, 50, 75, 90)
 """At which the validation part is looked at."""
@@ -42,15 +40,14 @@ CHROMA_SHARES = (0.45, 0.4, 0.12, 0.03)
 
 def _shown(planes: jax.Array) -> jax.Array:
     """Pixels [N, H, W, 3], 0..255, of planes: what lies beyond, as in files that overshoot on purpose, decoders clamp."""
-    return jnp.clip(jnp.einsum("nhwc,dc->nhwd", planes, jnp.asarray(INVERSE, jnp.float32)) + 128, 0, 255)
+    return jnp.clip(ycbcr_to_rgb_float(planes + 128), 0, 255)
 
 
 def _errors(target: jax.Array, planes: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean squared errors (luma, RGB), each [N], of planes [N, H, W, 3] as they are shown."""
     difference = _shown(target) - _shown(planes)
-    return jnp.mean((difference @ jnp.asarray(FORWARD[0], jnp.float32)) ** 2, (1, 2)), jnp.mean(
-        difference**2, (1, 2, 3)
-    )
+    luma = difference @ jnp.asarray(FORWARD[0], jnp.float32)
+    return jnp.mean(luma**2, (1, 2)), jnp.mean(difference**2, (1, 2, 3))
 
 
 _SMALL = 0.02
@@ -67,18 +64,21 @@ def _changes(target: jax.Array, before: jax.Array, after: jax.Array) -> tuple[ja
 def chroma_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss for `fit` of the chroma stages alone, in decibels of what chroma's errors do to RGB."""
     seen, target = Seen(batch["planes"], batch["steps"], batch["sampling"]), batch["target"]
-    luma, chroma = lax.stop_gradient(model.restored_luma(seen)), model(seen)[..., 1:]
-    before, after = (jnp.concatenate([target[..., :1], planes], -1) for planes in (seen.planes[..., 1:], chroma))
+    planes = seen.planes, model(seen)
+    before, after = (jnp.concatenate([target[..., :1], p[..., 1:]], -1) for p in planes)  # as if luma were whole
     loss = jnp.mean(_changes(target, before, after)[1])
-    whole = jnp.mean(_changes(target, seen.planes, jnp.concatenate([luma, chroma], -1))[1])
-    return loss, {"gain_chroma": -loss, "gain_rgb": -whole}
+    return loss, {"gain_chroma": -loss, "gain_rgb": -jnp.mean(_changes(target, *planes)[1])}
 
 
 def gain_loss(model: Restorer, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss for `fit`, in decibels: the lower the better, 0 where nothing was gained."""
-    seen = Seen(batch["planes"], batch["steps"], batch["sampling"])
-    luma, rgb = _changes(batch["target"], seen.planes, model(seen))
-    colour = (seen.steps[:, 1, 0] > 0).astype(jnp.float32)
+    return loss_of(batch, model(Seen(batch["planes"], batch["steps"], batch["sampling"])))
+
+
+def loss_of(batch: Any, restored: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """`gain_loss` of planes that are restored already."""
+    luma, rgb = _changes(batch["target"], batch["planes"], restored)
+    colour = (batch["steps"][:, 1, 0] > 0).astype(jnp.float32)
     loss = jnp.mean(luma * (1 - 0.5 * colour) + 0.5 * rgb * colour)
     return loss, {"gain_y": -jnp.mean(luma), "gain_rgb": -jnp.sum(rgb * colour) / jnp.maximum(1, jnp.sum(colour))}
 
@@ -92,9 +92,10 @@ def evaluation(store: Store, count: int = 24) -> Callable[[Any], dict[str, float
     sets |= {f"psnr{q}": (middles, {"quality": q, "tune": "psnr", "subsampling": "4:2:0"}) for q in QUALITIES[1:]}
     stored: dict[str, tuple[Any, Any]] = {}
     for name, (pictures, settings) in sets.items():
-        each = [planes_of(api.read_coefficients(api.encode(p, **settings))) for p in pictures]
-        planes, steps, sampling = (jnp.stack(part) for part in zip(*each, strict=True))
-        stored[name] = Seen(planes, steps, sampling), np.stack([target_of(p) for p in pictures])
+        each = [kept(p, **settings) for p in pictures]
+        batch = {part: np.stack([sample[part] for sample in each]) for part in each[0]}
+        target = batch.pop("target")
+        stored[name] = Seen(**jax.tree.map(jnp.asarray, batch)), target
 
     @nnx.jit
     def measure(model: Restorer, seen: Seen, target: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -17,7 +17,7 @@ from ..data import Crops
 from ..pictures import Store
 from .drawings import drawing
 
-__all__ = ["Quantised", "planes_of", "target_of"]
+__all__ = ["Quantised", "kept", "planes_of", "target_of"]
 
 TUNES = ("psnr", "restored", True, "ssimulacra2", "ms-ssim", "butteraugli")
 SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
@@ -32,11 +32,17 @@ def planes_of(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return planes, steps_of(one), np.array(one.sampling, np.int32)
 
 
+def kept(pixels: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    """A sample: a picture as its file keeps it. settings: of `encode`; colour has sides of multiples of 16."""
+    planes, steps, sampling = planes_of(api.read_coefficients(api.encode(pixels, **settings)))
+    return {"planes": planes, "steps": steps, "sampling": sampling, "target": target_of(pixels)}
+
+
 class Quantised(Crops):
     """Crops as files keep them: {"planes", "steps", "sampling", "target"}, see `Seen`; target as planes.
 
-    Three fifths are plain files of qualities 4..100 (some with tables of their own), the
-    others are tuned. The seed decides everything.
+    Three fifths are plain files of qualities 4..100 (some with tables of their own), the others are tuned. The seed decides
+    everything.
 
     Args:
         store, size, seed, threads: As for `Crops`; size a multiple of 16.
@@ -73,9 +79,7 @@ class Quantised(Crops):
         if random.random() < self.grey:
             pixels = np.rint(pixels @ FORWARD[0]).astype(np.uint8)
             settings.pop("subsampling")
-        file = api.encode(pixels, **settings)
-        planes, steps, sampling = planes_of(api.read_coefficients(file))
-        return {"planes": planes, "steps": steps, "sampling": sampling, "target": target_of(pixels)}
+        return kept(pixels, **settings)
 
 
 def _settings(random: np.random.Generator, shares: Sequence[float]) -> dict[str, Any]:
