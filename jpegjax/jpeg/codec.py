@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
-from ..container import header_of, parse_header
+from ..container import header_of
 from ..errors import JpegError
 from ..options import DecodeOptions, EncodeOptions
 from ..run.attempts import attempted, caught
@@ -21,7 +21,6 @@ from ..run.threads import run_parallel, submit
 from ..types import Coefficients, Frame
 from . import files as entropy
 from .behind import of_pictures
-from .inks import are_inks, rgb_of_inks
 from .lossless import encode_lossless
 from .one_scan import code_scans, coded_file
 from .shown.restored import Restorer, decode_restored
@@ -36,7 +35,6 @@ Notes = list[tuple[str, int]]
 Plan = tuple[Frame, tuple[np.ndarray, ...]]
 
 _SMALL_BYTES = 1 << 16  # of a file whose picture may be small
-_GROUP_BYTES = 1 << 22  # of files that are opened together: some 30 Mpixel
 
 
 @lru_cache(maxsize=128)
@@ -222,39 +220,9 @@ def decode(
         return decode_restored(files, options, lambda some, these: decode(some, these, engine, device), restorer)
     if pick(engine, device) == "host":
         return decode_on_host(files, options)
-    from .device import local_devices, reconstruct_batch
-    from .host import decode_image, picture_planes
+    from .decoding.on_devices import decode_on_devices
 
-    def opener(data: bytes | memoryview) -> tuple[Any, Notes]:
-        reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
-        if options.partial or reader.require_frame().process.lossless:
-            return decode_image(data, options)
-        return _flat(picture_planes(data, options))
-
-    results: list[tuple[Any, Notes]] = []
-    for opened in _ahead(caught(opener, JpegError, ValueError), files):
-        good = [i for i, (found, _) in enumerate(opened) if isinstance(found, tuple)]
-        frames = [opened[i][0][0].frame for i in good]
-        rebuilt = reconstruct_batch(
-            [opened[i][0][1] for i in good],
-            frames,
-            [opened[i][0][0].qtables for i in good],
-            mode=options.mode,
-            upsample=options.upsample,
-            device=device,
-            options=options,
-        )
-        for k, pixels in rebuilt:
-            if options.mode == "RGB" and are_inks(frames[k]) and pixels.shape[2] == 4:
-                pixels = rgb_of_inks(pixels, (1 << frames[k].precision) - 1)
-            opened[good[k]] = pixels, opened[good[k]][1]
-        results += opened
-    if device is not None:
-        import jax
-
-        first = local_devices(device)[0]
-        results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
-    return results
+    return decode_on_devices(files, options, device)
 
 
 def decode_on_host(
@@ -293,29 +261,6 @@ def _small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions
         return (small_decoder(data, head, options, largest),)
 
     return kept((head, options, largest), make, "decoders")[0] if head else None
-
-
-def _ahead(function: Callable[[Any], Any], files: Sequence[bytes | memoryview]) -> Iterator[list[Any]]:
-    """function's results, a group of files at a time; the host works on the next group while the device has this one."""
-    if len(files) == 1:
-        yield [function(files[0])]
-        return
-    groups: list[list[bytes | memoryview]] = [[]]
-    size = 0
-    for data in files:
-        if size >= _GROUP_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(data)
-        size += len(data)
-    running = [submit(function, data) for data in groups[0]]
-    for following in [*groups[1:], []]:
-        pending, running = running, [submit(function, data) for data in following]
-        yield [future.result() for future in pending]
-
-
-def _flat(triple: tuple[Any, Any, Notes]) -> tuple[Any, Notes]:
-    return triple[:2], triple[2]
 
 
 def read(

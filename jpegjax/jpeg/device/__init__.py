@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ def code_batch(
 
 
 def reconstruct_batch(
-    planes: Iterable[Sequence[np.ndarray]],
+    planes: Iterable[Sequence[np.ndarray] | None],
     frames: Sequence[Frame],
     qtables: Sequence[Sequence[np.ndarray]],
     *,
@@ -115,16 +115,18 @@ def reconstruct_batch(
 ) -> Iterator[tuple[int, Any]]:
     """(image's index, pixels) of each image, as images become complete.
 
-    planes: per image and component int16 [rows, columns, 8, 8], real blocks only; an iterator is read as pages fill.
+    planes: per image and component int16 [rows, columns, 8, 8], real blocks only; an iterator is read as pages fill, and may
+    give None, for images of 8 bits that are not in floats: they are left out.
     qtables: per image and component uint16 [64]. mode: None, "L", "RGB" or "CMYK". upsample: "fancy" or "nearest".
     device: None for all local devices and NumPy results; else as for `transform_batch`, with jax.Array results there.
     Pixels: uint8, uint16 for 12 bits: [H, W], [H, W, 3] or [H, W, 4]. Exact.
     options: of which those that say so are made in floats, one by one, and are as they say; mode and upsample are theirs then.
     """
+    every = cast("Iterable[Sequence[np.ndarray]]", planes)
     if options is not None and any(options.precise(frame.precision) for frame in frames):
-        return _reconstruct_precise(list(planes), frames, qtables, options, device)
+        return _reconstruct_precise(list(every), frames, qtables, options, device)
     if any(frame.precision != 8 for frame in frames):
-        return _reconstruct_any(list(planes), frames, qtables, mode, upsample, device)
+        return _reconstruct_any(list(every), frames, qtables, mode, upsample, device)
     specs = [decode_spec(frame, mode, upsample) for frame in frames]
     items = [Item(i, f, q[: len(s.sampling)]) for i, (f, q, s) in enumerate(zip(frames, qtables, specs, strict=True))]
     devices = local_devices(device)

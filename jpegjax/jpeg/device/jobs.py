@@ -169,7 +169,7 @@ def through_pages(
     items: Sequence[Item],
     devices: Devices,
 ) -> Iterator[tuple[int, Any]]:
-    """(item's index, its result) of each source, as images become complete."""
+    """(item's index, its result) of each source, as images become complete; None for a source leaves its item out."""
     costs: list[int] = []
     expected: Counter[Spec] = Counter()
     before: dict[Spec, Item] = {}
@@ -182,8 +182,11 @@ def through_pages(
 
     def jobs() -> Iterator[Job[tuple[int, Any]]]:
         for item, spec, cost, source in zip(items, specs, costs, sources, strict=True):
-            images[item.index] = _Image(source, item.mcus, item.mcus)
             lane = lanes[spec]
+            if source is None:
+                lane.planner.left -= cost
+                continue
+            images[item.index] = _Image(source, item.mcus, item.mcus)
             yield from (lane.job(page, images) for page in lane.planner.add(item, cost))
         for lane in lanes.values():
             yield from (lane.job(page, images) for page in lane.planner.close())

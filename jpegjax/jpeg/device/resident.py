@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from ...run.devices import Devices
-from ...run.flow import Job, flow
+from ...run.flow import DEPTH, Job, flow
 from ...run.mesh import mapped, parts
 from ...types import Frame
 from .pages import Item, Region, neighbours, page_sizes
@@ -103,16 +104,21 @@ def transform(
 
 
 def reconstruct(
-    planes: Iterable[Sequence[np.ndarray]], items: Sequence[Item], spec: Spec, devices: Devices
+    planes: Iterable[Sequence[np.ndarray] | None], items: Sequence[Item], spec: Spec, devices: Devices
 ) -> Iterator[tuple[int, jax.Array]]:
-    """`reconstruct_batch` of images of one frame: the pixels stay on the devices."""
+    """`reconstruct_batch` of images of one frame: the pixels stay on the devices, which are at most DEPTH batches behind."""
     source = iter(planes)
+    behind: deque[jax.Array] = deque()
     frame = items[0].frame
     rows, columns = frame.mcus
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, jax.Array]]:
         run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
-        held = list(islice(source, len(chunk)))
+        found = list(islice(source, len(chunk)))
+        some = next((p for p in found if p is not None), None)
+        if some is None:
+            return []
+        held = [some if p is None else p for p in found]
         stacked = [np.stack([p[c] for p in held]) for c in range(len(spec.sampling))]
         near = np.zeros((len(chunk), 5, rows * columns), np.int32)
         step = len(chunk) // len(used)
@@ -120,9 +126,12 @@ def reconstruct(
             region = Region(items[0], (0, rows), (0, columns), (0, rows, 0, columns), 0, 0)
             neighbours(near[j], spec, region)
             near[j, :2] += j % step * rows * columns
+        if len(behind) == DEPTH:
+            jax.block_until_ready(behind.popleft())
         result = run(*jax.device_put((stacked, near, step_tables(chunk)), sharding))
+        behind.append(result)
         yield ()  # nothing comes to the host
         pixels = [part[j] for part in parts(result) for j in range(step)]
-        return [(item.index, image) for item, image in zip(chunk, pixels, strict=True)]
+        return [(item.index, x) for item, x, p in zip(chunk, pixels, found, strict=True) if p is not None]
 
     return flow(job(*chunk) for chunk in chunks(items, devices))

@@ -39,7 +39,7 @@ from .strips import Coding
 from .view import View, decode_window, picture_of_planes, view_of
 from .window import Region, Window, channels_of, used_of, whole, window_of
 
-__all__ = ["SmallDecoder", "decode_image", "in_one_scan", "picture_planes", "small_decoder"]
+__all__ = ["SmallDecoder", "check_picture", "decode_image", "in_one_scan", "small_decoder"]
 
 _COSTLY_SAMPLES, _CONVERTED_PIXELS = 6, 2
 """How many samples of more than 8 bits or scaled up, and pixels of inks made RGB, cost a step of `Limits.steps_per_byte`: a stub
@@ -253,15 +253,13 @@ def in_one_scan(reader: Reader) -> bool:
     return not apart and scan is not None and scan.components == tuple(range(len(frame.components)))
 
 
-def picture_planes(data: bytes | memoryview, options: DecodeOptions) -> tuple[Reader, list[np.ndarray], Notes]:
-    """(reader, planes, warnings) of a file, as a decoder to pixels transforms them; the colour space is checked first."""
-    reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
+def check_picture(reader: Reader, options: DecodeOptions) -> int | None:
+    """Refuse what no decoder to pixels takes, before it is decoded; bytes of the pixels as `files.decode_image` wants them."""
     with _refusals_at(reader):
         frame = reader.require_frame()
         mode = None if options.mode == "RGB" and are_inks(frame) else options.mode
         whole(frame).upsampling(used_of(frame, mode), False)
-        nbytes = precise_nbytes(whole(frame), options) if options.precise(frame.precision) else None
-    return entropy.decode_image(data, options.limits, options.strict, reader, smooth=True, pixels=nbytes)
+        return precise_nbytes(whole(frame), options) if options.precise(frame.precision) else None
 
 
 @contextmanager

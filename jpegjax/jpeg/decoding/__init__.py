@@ -1,0 +1,1 @@
+"""Files to pixels by way of devices."""

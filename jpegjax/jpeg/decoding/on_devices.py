@@ -1,0 +1,155 @@
+"""Files to pixels on devices: the host's threads decode coefficients while the devices invert those that came before.
+
+files ──▶ headers ─┬─ plain ──▶ coefficients, a bounded number of bytes ahead ──▶ pages in flight ──▶ pixels
+                   └─ others, in groups: what is told in floats, by 12 bits, or not known before all scans are read
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from ...container import Reader, parse_header
+from ...errors import JpegError
+from ...options import DecodeOptions
+from ...run.attempts import caught
+from ...run.threads import submit
+from .. import files as entropy
+from ..device import local_devices, reconstruct_batch
+from ..host import check_picture, decode_image
+from ..inks import are_inks, rgb_of_inks
+
+__all__ = ["AHEAD_BYTES", "decode_on_devices"]
+
+AHEAD_BYTES = 1 << 22
+"""Of files whose coefficients are decoded before they are asked for, some 30 Mpixel; and of those in a group."""
+
+Notes = list[tuple[str, int]]
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a batch behind its header. alone: it is the host's. pixels: see `files.decode_image`."""
+
+    index: int
+    data: bytes | memoryview
+    reader: Reader
+    alone: bool
+    pixels: int | None
+
+
+def decode_on_devices(
+    files: Sequence[bytes | memoryview], options: DecodeOptions, device: Any
+) -> list[tuple[Any, Notes]]:
+    """`codec.decode` of whole files, first pictures and nothing restored, by the xla engine."""
+    results: list[tuple[Any, Notes]] = [(None, [])] * len(files)
+    plain, others = list[_File](), list[_File]()
+
+    def opened(i: int) -> tuple[Any, Notes]:
+        return _opened(i, files[i], options), []
+
+    for i in range(len(files)):
+        found, _ = caught(opened, JpegError, ValueError)(i)
+        if isinstance(found, _File):
+            (plain if _is_plain(found, options) else others).append(found)
+        else:
+            results[i] = found, []
+    _invert_plain(plain, options, device, results)
+    _invert_others(others, options, device, results)
+    if device is not None:
+        first = local_devices(device)[0]
+        results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
+    return results
+
+
+def _opened(index: int, data: bytes | memoryview, options: DecodeOptions) -> _File:
+    reader = parse_header(data, options.limits, options.strict, options.tables, options.color)
+    alone = options.partial or reader.require_frame().process.lossless
+    return _File(index, data, reader, alone, None if alone else check_picture(reader, options))
+
+
+def _is_plain(file: _File, options: DecodeOptions) -> bool:
+    """Whether all that inverting takes beside coefficients is known from the header."""
+    precision = file.reader.require_frame().precision
+    known = all(table is not None for table in file.reader.qtables)
+    return known and not file.alone and precision == 8 and not options.precise(precision)
+
+
+def _decoded(file: _File, options: DecodeOptions) -> tuple[Any, Notes]:
+    """(planes, warnings), or pixels where the file is the host's."""
+    if file.alone:
+        return decode_image(file.data, options)
+    _, planes, notes = entropy.decode_image(
+        file.data, options.limits, options.strict, file.reader, smooth=True, pixels=file.pixels
+    )
+    return planes, notes
+
+
+def _ahead(function: Callable[[_File], R], files: Sequence[_File]) -> Iterator[R]:
+    """function's results in order; threads work on the next AHEAD_BYTES of files while the caller has one."""
+    if len(files) == 1:
+        yield function(files[0])
+        return
+    running: deque[tuple[int, Any]] = deque()
+    size = 0
+    for file in files:
+        running.append((len(file.data), submit(function, file)))
+        size += len(file.data)
+        while size > AHEAD_BYTES:
+            nbytes, future = running.popleft()
+            size -= nbytes
+            yield future.result()
+    while running:
+        yield running.popleft()[1].result()
+
+
+def _rebuilt(files: Sequence[_File], planes: Any, options: DecodeOptions, device: Any) -> Iterator[tuple[_File, Any]]:
+    """(file, pixels) of each file that has planes."""
+    frames = [file.reader.require_frame() for file in files]
+    tables: list[Any] = [file.reader.qtables for file in files]
+    for k, pixels in reconstruct_batch(
+        planes, frames, tables, mode=options.mode, upsample=options.upsample, device=device, options=options
+    ):
+        if options.mode == "RGB" and are_inks(frames[k]) and pixels.shape[2] == 4:
+            pixels = rgb_of_inks(pixels, (1 << frames[k].precision) - 1)
+        yield files[k], pixels
+
+
+def _invert_plain(
+    files: Sequence[_File], options: DecodeOptions, device: Any, results: list[tuple[Any, Notes]]
+) -> None:
+    """Coefficients flow to the devices as they come."""
+
+    def planes() -> Iterator[list[np.ndarray] | None]:
+        decoded = caught(lambda file: _decoded(file, options), JpegError, ValueError)
+        for file, (found, notes) in zip(files, _ahead(decoded, files), strict=True):
+            failed = isinstance(found, Exception)
+            results[file.index] = found if failed else None, notes
+            yield None if failed else found
+
+    for file, pixels in _rebuilt(files, planes(), options, device):
+        results[file.index] = pixels, results[file.index][1]
+
+
+def _invert_others(
+    files: Sequence[_File], options: DecodeOptions, device: Any, results: list[tuple[Any, Notes]]
+) -> None:
+    """Group by group, each when all its coefficients are there."""
+    decoded = caught(lambda file: _decoded(file, options), JpegError, ValueError)
+    group, size = list[tuple[_File, Any]](), 0
+    for k, (file, (found, notes)) in enumerate(zip(files, _ahead(decoded, files), strict=True), 1):
+        results[file.index] = found, notes
+        if isinstance(found, list):
+            group.append((file, found))
+        size += len(file.data)
+        if size >= AHEAD_BYTES or k == len(files):
+            some = [file for file, _ in group]
+            for one, pixels in _rebuilt(some, [planes for _, planes in group], options, device):
+                results[one.index] = pixels, results[one.index][1]
+            group, size = [], 0
