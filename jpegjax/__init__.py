@@ -8,7 +8,15 @@ from __future__ import annotations
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CorruptJpeg, CorruptStream, JpegError, JpegWarning, LimitExceeded, UnsupportedJpeg
+from .errors import (
+    CorruptJpeg,
+    CorruptStream,
+    DeviceMemoryError,
+    JpegError,
+    JpegWarning,
+    LimitExceeded,
+    UnsupportedJpeg,
+)
 from .options import Limits
 from .options.gain_map import GainMap, GainMapMetadata
 from .run import forks as _forks  # noqa: F401 (before a thread of anyone's is at work in here)
@@ -39,6 +47,7 @@ __all__ = [
     "Component",
     "CorruptJpeg",
     "CorruptStream",
+    "DeviceMemoryError",
     "Frame",
     "GainMap",
     "GainMapMetadata",

@@ -7,6 +7,7 @@ import traceback
 __all__ = [
     "CorruptJpeg",
     "CorruptStream",
+    "DeviceMemoryError",
     "JpegError",
     "JpegWarning",
     "LimitExceeded",
@@ -48,6 +49,31 @@ class UnsupportedJpeg(JpegError):
 
 class LimitExceeded(JpegError):
     """Decoding would take more pixels, scans or memory than `Limits` allows."""
+
+
+class DeviceMemoryError(MemoryError):
+    """The memory of a JAX device has ended, though batches are cut to what it says that it has.
+
+    Attributes:
+        device: Which one.
+        nbytes: How much more was asked for, or None where it did not say.
+        details: What it said in place of that.
+    """
+
+    device: str
+    nbytes: int | None
+    details: str | None
+
+    def __init__(self, device: str, nbytes: int | None = None, details: str | None = None) -> None:
+        self.device, self.nbytes, self.details = device, nbytes, details
+        wanted = details or ("" if nbytes is None else f"no room for {nbytes / 1e6:,.1f} MB more")
+        super().__init__(
+            f"{device}: out of memory{': ' if wanted else ''}{wanted}; take fewer or smaller pictures at once, more devices "
+            '(device=), or engine="host"'
+        )
+
+    def __reduce__(self) -> tuple[type[DeviceMemoryError], tuple[str, int | None, str | None]]:
+        return type(self), (self.device, self.nbytes, self.details)
 
 
 class JpegWarning(UserWarning):

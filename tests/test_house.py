@@ -76,7 +76,8 @@ INNER = {
 """Of a place inside a room, the places there that it may use; with "!" only through the folder's door."""
 
 PUBLIC = {
-    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "Frame", "GainMap", "GainMapMetadata",
+    "Coefficients", "ColorSpace", "Component", "CorruptJpeg", "CorruptStream", "DeviceMemoryError", "Frame", "GainMap",
+    "GainMapMetadata",
     "JpegError", "JpegWarning", "LimitExceeded", "Limits", "Process", "UnsupportedJpeg", "decode", "encode", "imread",
     "imwrite", "info", "read_coefficients", "restore", "simulate", "transcode", "write_coefficients",
 }  # fmt: skip

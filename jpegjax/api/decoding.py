@@ -143,6 +143,7 @@ def decode(
         LimitExceeded: The file would cost more than limits allow.
         ValueError: An argument is out of range, or crop does not fit in the picture.
         TypeError: An argument is of the wrong type.
+        DeviceMemoryError: A device's memory has ended, though batches are cut to what it has.
     """
     shown: tuple[Any, ...] = mode, scale, crop, upsample, reconstruction, dtype, restore
     given = *shown, apply_exif_orientation, strict, limits, as_tables(tables), color, picture

@@ -173,6 +173,7 @@ def encode(
         TypeError: An argument, or the dtype of an image, is of the wrong type. The message names it and what is allowed.
         ValueError: An argument or a shape is out of range, options contradict one another, or a target is out of reach;
             the message then says what the image's range is.
+        DeviceMemoryError: A device's memory has ended, though batches are cut to what it has.
     """
     given = (
         like, quality, subsampling, qtables, qslots, color, smoothing, optimize, progressive, arithmetic, scans, restart_rows,
@@ -256,15 +257,15 @@ def _options(
 _known_options: Any = lru_cache(maxsize=256, typed=True)(_options)
 
 
-def encode_each(
-    images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False
-) -> list[Result]:
-    """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], by options that are read already.
+def encode_each(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Result]:
+    """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], or of one JAX array of them, by options that are read
+    already.
 
     What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None.
     """
-    coder = _coder(options.target_bytes is not None or options.target_metric is not None)
-    return [(file, ()) for file in coder.encode(images, options, engine, device, stop)]
+    targets = options.target_bytes is not None or options.target_metric is not None
+    coder = _coder(targets)
+    return [(file, ()) for file in coder.encode(list(images) if targets else images, options, engine, device, stop)]
 
 
 @cache

@@ -101,8 +101,24 @@ def _read(function: Callable[..., Any], errors: Errors, *arguments: Any) -> Any:
         return error
 
 
-def as_images(images: Any, options: EncodeOptions, errors: Errors = "raise") -> tuple[list[Any], bool]:
-    """(images, whether the caller gave a single one); where errors are returned, one in place of each that is no image."""
+def _is_whole(batch: Any, options: EncodeOptions) -> bool:
+    """Whether a batch [N, H, W, C] can stay in one array: JAX's, of 8 bits, its images in order."""
+    if not _is_jax(batch) or is_traced(batch) or batch.dtype != np.uint8 or options.lossless or not len(batch):
+        return False
+    try:
+        channels = batch.shape[3:] if batch.shape[3] > 1 else ()
+        told = options.color in (ColorSpace.CMYK, ColorSpace.YCCK)
+        _check_shape((*batch.shape[1:3], *channels), "images", options.mode, told)
+    except ValueError:  # of each image
+        return False
+    return options.precision in (8, None)
+
+
+def as_images(images: Any, options: EncodeOptions, errors: Errors = "raise") -> tuple[Any, bool]:
+    """(images, whether the caller gave a single one); where errors are returned, one in place of each that is no image.
+
+    A batch of 8 bits that is JAX's comes back as it is, or [N, H, W] of [N, H, W, 1], rather than cut in images.
+    """
 
     def several(items: Sequence[Any]) -> list[Any]:
         return [_read(_image, errors, x, f"images[{i}]", options) for i, x in enumerate(items)]
@@ -115,7 +131,9 @@ def as_images(images: Any, options: EncodeOptions, errors: Errors = "raise") -> 
             raise ValueError(
                 f"images: shape {found.shape}; a batch must be [N, H, W, 1], [N, H, W, 3] or [N, H, W, 4] (CMYK)"
             )
-        return several(found), False
+        return several(found) if not _is_whole(found, options) else found[..., 0] if found.shape[
+            3
+        ] == 1 else found, False
     return [found if isinstance(found, Exception) else _read(_image, errors, found, "images", options)], True
 
 
@@ -169,8 +187,10 @@ def as_files(data: Any, errors: Errors = "raise", names: Sequence[str] | None = 
     return [_read(as_bytes, errors, data, "data")], True
 
 
-def on_good(run: Callable[[list[Any]], Iterable[Result]], items: Sequence[Any]) -> list[Result]:
-    """run(items) with items that are errors left out of the call, and in their places in what it gives."""
+def on_good(run: Callable[[Any], Iterable[Result]], items: Any) -> list[Result]:
+    """run(items) with items that are errors left out of the call, and in their places in what it gives. items: or one array."""
+    if _is_jax(items):
+        return list(run(items))
     results = iter(run([item for item in items if not isinstance(item, Exception)]))
     return [(item, ()) if isinstance(item, Exception) else next(results) for item in items]
 

@@ -59,11 +59,17 @@ def _tables(options: EncodeOptions) -> Sequence[np.ndarray]:
     return _standard_tables(options.quality, options.precision == 8) if options.qtables is None else options.qtables
 
 
-def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
+def encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
     """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, or what each met in place of its file.
 
-    Lossless ones are the host's on every engine. stop: once one has failed, others may be left out, as None.
+    images: a sequence, or one JAX array of them. stop: once one has failed, others may be left out, as None. Lossless files
+    are the host's on every engine.
     """
+    if not isinstance(images, Sequence):
+        if pick(engine, device) == "host":
+            images = list(np.asarray(images))
+        elif options.picks_sampling or options.tune or options.lossless:
+            images = list(images)
     if options.picks_sampling:
         from .tuned.sampling import each_sampled
 
@@ -71,7 +77,7 @@ def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: A
     return _encode(images, options, engine, device, stop)
 
 
-def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
+def _encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
     """`encode` in the sampling that the options have."""
     if len(images) == 1:
         coder = _plain_coder(images[0].shape, options)
@@ -91,12 +97,12 @@ def _encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: 
     planned = attempted(lambda shape: plan(shape, options))
     known: dict[tuple[int, ...], Plan] = {}
     plans = []
-    for image in images:
-        found = known.get(image.shape)
+    for shape in [x.shape for x in images] if isinstance(images, Sequence) else [images.shape[1:]] * len(images):
+        found = known.get(shape)
         if found is None:
-            found = planned(image.shape)
+            found = planned(shape)
             if not isinstance(found, Exception):  # each has an error of its own
-                known[image.shape] = found
+                known[shape] = found
         plans.append(found)
     if stop and any(isinstance(p, Exception) for p in plans):
         return plans

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from ..coding.rans import LARGEST
+from ..run.capacity import memory_named
 from ..run.devices import Devices
 from ..run.mesh import mapped
 from .parts import SKIP, Loaded
@@ -77,6 +78,7 @@ class Programs:
             run, sharding = mapped(function, used, self.model.graph, *static, split=True, whole=True)
             quality = np.array([q for q, _, _ in full], np.int32)
             arrays = [np.stack(part) for part in zip(*(views for _, _, views in full), strict=True)]
-            result = run((self.model.state, self.model.thresholds), *jax.device_put((quality, *arrays), sharding))
-            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
+            with memory_named(used):
+                result = run((self.model.state, self.model.thresholds), *jax.device_put((quality, *arrays), sharding))
+                leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
             yield from (tuple(leaf[i] for leaf in leaves) for i in range(len(batch)))

@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 
 import jax
 
+from .capacity import IN_FLIGHT, memory_named
 from .devices import Devices
 from .mesh import mapped, parts, spread
 
 __all__ = ["DEPTH", "Call", "Job", "flow", "singly"]
 
-DEPTH = 2
+DEPTH = IN_FLIGHT - 1
 """Batches in flight while the host works on another."""
 
 R = TypeVar("R")
@@ -32,21 +33,22 @@ Call = tuple[Callable[..., Any], tuple[Any, ...], Any]
 """A function, its static arguments, and the tuple of its arrays."""
 
 
-def flow(jobs: Iterable[Job[R]]) -> Iterator[R]:
+def flow(jobs: Iterable[Job[R]], devices: Devices = ()) -> Iterator[R]:
     """What the jobs return, one result after the other, as jobs come to an end; in order where all yield as often.
 
     Jobs are planned, that is taken from the iterable, when there is room for them. Copies to the host begin at once and run
-    behind the programs; jobs that wait take turns, the longest waiting first.
+    behind the programs; jobs that wait take turns, the longest waiting first. devices: whose memory it is that may end.
     """
     waiting: deque[Job[R]] = deque()
 
     def advance(job: Job[R]) -> Iterable[R]:
-        try:
-            wanted = next(job)
-        except StopIteration as end:
-            return end.value
-        for leaf in jax.tree.leaves(wanted):
-            leaf.copy_to_host_async()
+        with memory_named(devices):
+            try:
+                wanted = next(job)
+            except StopIteration as end:
+                return end.value
+            for leaf in jax.tree.leaves(wanted):
+                leaf.copy_to_host_async()
         waiting.append(job)
         return ()
 
@@ -79,4 +81,4 @@ def singly(calls: Iterable[Call], devices: Devices, stay: bool = False) -> Itera
             while batch := [arrays for _, _, arrays in islice(alike, len(devices))]:
                 yield job(function, static, batch)
 
-    return flow(jobs())
+    return flow(jobs(), devices)

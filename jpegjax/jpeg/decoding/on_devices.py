@@ -18,6 +18,7 @@ from ...container import Reader, parse_header
 from ...errors import JpegError
 from ...options import DecodeOptions
 from ...run.attempts import caught
+from ...run.capacity import memory_named
 from ...run.threads import submit
 from .. import files as entropy
 from ..device import local_devices, reconstruct_batch
@@ -63,8 +64,9 @@ def decode_on_devices(
     _invert_plain(plain, options, device, results)
     _invert_others(others, options, device, results)
     if device is not None:
-        first = local_devices(device)[0]
-        results = [(jax.device_put(x, first) if isinstance(x, np.ndarray) else x, notes) for x, notes in results]
+        devices = local_devices(device)
+        with memory_named(devices):
+            results = [(jax.device_put(x, devices[0]) if isinstance(x, np.ndarray) else x, n) for x, n in results]
     return results
 
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ...options import DecodeOptions
+from ...run.capacity import memory_named
 from ...run.devices import Devices, local_devices
 from ...types import Frame
 from . import precise, twelve_bit
@@ -52,7 +52,9 @@ def transform_batch(
     if devices is not None:
         from .resident import transform
 
-        return transform(_stacked(images), items, specs[0], devices)
+        found = transform(images, items, specs[0], devices)
+        if found is not None:
+            return found
     sources = (np.asarray(jax.device_get(image)) for image in images)
     return through_pages(Encode, sources, specs, items, local_devices(device))
 
@@ -72,10 +74,6 @@ def _devices_of(images: Sequence[Any], frames: Sequence[Frame], device: Any) -> 
     return local_devices(device) if device is not None else tuple(sorted(some[0].devices(), key=lambda d: d.id))
 
 
-def _stacked(images: Sequence[Any]) -> jax.Array:
-    return images if isinstance(images, jax.Array) else jnp.stack(images)
-
-
 def code_batch(
     images: Sequence[Any],
     frames: Sequence[Frame],
@@ -88,7 +86,8 @@ def code_batch(
 ) -> Iterator[tuple[int, Coded]] | None:
     """(image's index, its scan's data) of each image, entropy-coded where it lies; None where that is the host's to do.
 
-    It is where images are not JAX's or differ in their frames, where one is huge, and on CPUs unless `always`.
+    It is where images are not JAX's or differ in their frames, where one is huge or memory short of it, and on CPUs unless
+    `always`.
     Arguments as for `transform_batch`. Exact: the data are `coding.sequential`'s.
     """
     frames = [_alone(frame) for frame in frames]
@@ -100,7 +99,7 @@ def code_batch(
     if not entropy.fits(frames[0]):
         return None
     items = [Item(i, f, q) for i, (f, q) in enumerate(zip(frames, qtables, strict=True))]
-    return entropy.code(_stacked(images), items, encode_spec(frames[0], dering), coding, devices)
+    return entropy.code(images, items, encode_spec(frames[0], dering), coding, devices)
 
 
 def reconstruct_batch(
@@ -135,8 +134,18 @@ def reconstruct_batch(
     if len(items) > 3 and len(set(frames)) == 1:
         from .resident import reconstruct
 
-        return reconstruct(planes, items, specs[0], devices)
-    return ((i, jax.device_put(x, devices[0])) for i, x in through_pages(Decode, planes, specs, items, devices))
+        found = reconstruct(planes, items, specs[0], devices)
+        if found is not None:
+            return found
+    return _placed(through_pages(Decode, planes, specs, items, devices), devices)
+
+
+def _placed(found: Iterator[tuple[int, np.ndarray]], devices: Devices) -> Iterator[tuple[int, jax.Array]]:
+    """Pixels on the first of the devices."""
+    for i, pixels in found:
+        with memory_named(devices):
+            there = jax.device_put(pixels, devices[0])
+        yield i, there
 
 
 def _reconstruct_precise(

@@ -38,16 +38,20 @@ from ...ops.packing import (
     prepare,
     stuff,
 )
+from ...run.capacity import shaped, taken
 from ...run.devices import Devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped, parts
 from ...types import ZIGZAG, Frame, HuffmanSpec
 from .pages import Item
 from .programs import quantised_page, stages
-from .resident import chunks, page_of, step_tables
+from .resident import chunks, page_of, part_of, step_tables
 from .specs import Coded, Coding, Spec, Tables
 
-__all__ = ["code", "fits", "stacked"]
+__all__ = ["NBYTES", "code", "fits", "stacked"]
+
+NBYTES = 20
+"""Memory a sample that the programs behind the transform take at most: for noise at quality 100."""
 
 
 def fits(frame: Frame) -> bool:
@@ -145,12 +149,23 @@ def _best(counts: np.ndarray) -> Tables:
     return found
 
 
-def code(images: jax.Array, items: Sequence[Item], spec: Spec, coding: Coding, devices: Devices) -> Iterator[Any]:
-    """(item's index, `Coded`) of each of uint8 [N, H, W] or [N, H, W, C], whose `Item`s have one frame that `fits`."""
-    return flow(_job(images, chunk, spec, coding, used) for chunk, used in chunks(items, devices))
+def code(images: Any, items: Sequence[Item], spec: Spec, coding: Coding, devices: Devices) -> Iterator[Any] | None:
+    """(item's index, `Coded`) of each of uint8 [N, H, W] or [N, H, W, C], or of a list of such images, whose `Item`s have one
+    frame that `fits`; None where memory is short of one."""
+    frame, one = items[0].frame, images[0]
+
+    def need(size: int, used: Devices) -> int:
+        run, sharding = mapped(_blocks, used, used[0].platform, spec, frame, coding.interval)
+        lead = len(used), size // len(used)
+        pixels = shaped((*lead, *one.shape), one.dtype, sharding)
+        transform = taken(run, pixels, shaped((*lead, len(items[0].tables), 64), np.uint16, sharding))
+        return max(transform, NBYTES * lead[1] * items[0].samples)
+
+    found = chunks(items, devices, need)
+    return None if found is None else flow((_job(images, chunk, spec, coding, used) for chunk, used in found), devices)
 
 
-def _job(images: jax.Array, chunk: Sequence[Item], spec: Spec, coding: Coding, used: Devices) -> Job[tuple[int, Coded]]:
+def _job(images: Any, chunk: Sequence[Item], spec: Spec, coding: Coding, used: Devices) -> Job[tuple[int, Coded]]:
     frame, share = chunk[0].frame, len(chunk) // len(used)
     slots, interval = coding.slots, coding.interval
 
@@ -161,8 +176,7 @@ def _job(images: jax.Array, chunk: Sequence[Item], spec: Spec, coding: Coding, u
         return mapped(function, used, *static).run
 
     transform, sharding = mapped(_blocks, used, used[0].platform, spec, frame, interval)
-    part = images[chunk[0].index : chunk[-1].index + 1]
-    blocks = transform(*jax.device_put((split(part), split(step_tables(chunk))), sharding))
+    blocks = transform(*jax.device_put((split(part_of(images, chunk)), split(step_tables(chunk))), sharding))
     if coding.tables is None:
         counts = run(_counts, slots, share)(blocks)
         yield counts

@@ -15,11 +15,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...run.capacity import room, shaped, taken
 from ...run.devices import Devices
 from ...run.flow import Job, flow
 from ...run.mesh import parts
 from ...run.threads import copy_parallel
 from .pages import (
+    PLENTY,
     Item,
     Page,
     Planner,
@@ -31,7 +33,7 @@ from .pages import (
     unpack_levels,
     unpack_pixels,
 )
-from .programs import program
+from .programs import SEGMENT, program
 from .specs import Spec
 
 __all__ = ["Decode", "Encode", "through_pages"]
@@ -125,9 +127,23 @@ class _Lane:
     def __init__(self, direction: type[Encode] | type[Decode], spec: Spec, devices: Devices, expected: int):
         self.run, self.sharding = program(direction.kind, spec, devices)
         self.direction = direction(spec, len(devices))
-        sizes = page_sizes(devices[0].platform)
+        sizes = self._fitting(page_sizes(devices[0].platform), devices)
         self.planner = Planner(sizes, len(devices), int(any(spec.fancy)), expected)
         self.spare: dict[int, list[Buffers]] = defaultdict(list)  # fresh buffers cost more, in page faults, than copies
+
+    def _fitting(self, sizes: Sequence[int], devices: Devices) -> Sequence[int]:
+        """Those sizes that memory allows, or the smallest."""
+        free = room(devices)
+        if free is None:
+            return sizes
+
+        def need(size: int) -> int:
+            tables = np.ones((len(devices), size // SEGMENT, len(self.direction.spec.sampling), 64), np.uint16)
+            given = self.direction.arguments(self.direction.buffers(size), Page(size, tables))
+            return taken(self.run, *jax.tree.map(lambda x: shaped(x.shape, x.dtype, self.sharding), given))
+
+        samples = 64 * sum(h * v for h, v in self.direction.spec.sampling)
+        return [s for s in sizes if s * samples * PLENTY <= free or need(s) <= free] or sizes[:1]
 
     def job(self, page: Page, images: dict[int, _Image]) -> Job[tuple[int, Any]]:
         """A page's way. Its host buffers live until the result is there."""
@@ -191,4 +207,4 @@ def through_pages(
         for lane in lanes.values():
             yield from (lane.job(page, images) for page in lane.planner.close())
 
-    return flow(jobs())
+    return flow(jobs(), devices)

@@ -24,6 +24,9 @@ Tables = Sequence[np.ndarray]  # per component uint16 [64]
 SIZES = {"cpu": (256, 1024, 4096)}
 ACCELERATOR_SIZES = (1024, 16384)
 
+PLENTY = 64
+"""No program takes so many bytes for a sample that is coded: with more at hand counting can be left out."""
+
 
 def page_sizes(platform: str) -> tuple[int, ...]:
     """MCUs a part may have on devices of this platform, ascending."""
@@ -42,6 +45,11 @@ class Item:
     def mcus(self) -> int:
         rows, columns = self.frame.mcus
         return rows * columns
+
+    @property
+    def samples(self) -> int:
+        """Of all components, with those that fill MCUs."""
+        return self.mcus * 64 * sum(k.h * k.v for k in self.frame.components)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,15 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...run.capacity import room, shaped, taken
 from ...run.devices import Devices
 from ...run.flow import DEPTH, Job, flow
 from ...run.mesh import mapped, parts
 from ...types import Frame
-from .pages import Item, Region, neighbours, page_sizes
+from .pages import PLENTY, Item, Region, neighbours, page_sizes
 from .programs import decode_page, encode_page
 from .specs import Spec
 
-__all__ = ["Chunk", "chunks", "page_of", "reconstruct", "step_tables", "transform"]
+__all__ = ["Chunk", "chunks", "page_of", "part_of", "reconstruct", "step_tables", "transform"]
 
 
 def _words(x: jax.Array) -> jax.Array:
@@ -71,15 +72,44 @@ def _decode(
 
 
 Chunk = tuple[list[Item], Devices]
+Need = Callable[[int, Devices], int]
+"""Bytes that a dispatch takes on each device, of the number of its images and the devices."""
 
 
-def chunks(items: Sequence[Item], devices: Devices) -> Iterator[Chunk]:
-    """(items, devices) of each dispatch: as many images as a page holds, at least one a device."""
-    share = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus)
-    size = share * len(devices)
-    for i in range(0, len(items), size):
-        chunk = list(items[i : i + size])
-        yield chunk, devices if len(chunk) % len(devices) == 0 else devices[:1]
+def _cuts(count: int, share: int, devices: Devices) -> Iterator[tuple[int, Devices]]:
+    """(images, devices) of each dispatch, at most `share` a device."""
+    while count:
+        even = count >= len(devices) and (count > share or count % len(devices) == 0)
+        used = devices if even else devices[: 1 if count <= share else count]
+        size = min(share, count // len(used)) * len(used)
+        yield size, used
+        count -= size
+
+
+def chunks(items: Sequence[Item], devices: Devices, need: Need, stay: bool = False) -> list[Chunk] | None:
+    """(items, devices) of each dispatch: as many images as a page holds and memory allows, at least one a device.
+
+    None where memory does not allow one. stay: pixels will stay on the devices.
+    """
+    frame = items[0].frame
+    samples = items[0].samples
+    kept = frame.height * frame.width * len(frame.components) * -(-len(items) // len(devices)) if stay else 0
+    share, free = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus), room(devices, kept)
+    while free is not None:
+        size, used = next(_cuts(len(items), share, devices))
+        if size // len(used) * samples * PLENTY <= free or need(size, used) <= free:
+            break
+        if share == 1:
+            return None
+        share //= 2
+    source = iter(items)
+    return [(list(islice(source, size)), used) for size, used in _cuts(len(items), share, devices)]
+
+
+def part_of(images: Any, chunk: Sequence[Item]) -> jax.Array:
+    """A chunk's images of an array, or of a list of arrays, as one array."""
+    part = images[chunk[0].index : chunk[-1].index + 1]
+    return part if isinstance(part, jax.Array) else jnp.stack(part)
 
 
 def step_tables(items: Sequence[Item]) -> np.ndarray:
@@ -88,29 +118,44 @@ def step_tables(items: Sequence[Item]) -> np.ndarray:
 
 
 def transform(
-    images: jax.Array, items: Sequence[Item], spec: Spec, devices: Devices
-) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """`transform_batch` of uint8 [N, H, W] or [N, H, W, 3]."""
+    images: Any, items: Sequence[Item], spec: Spec, devices: Devices
+) -> Iterator[tuple[int, list[np.ndarray]]] | None:
+    """`transform_batch` of uint8 [N, H, W] or [N, H, W, C], or of a list of such images; None where memory is short of one."""
+    frame, one = items[0].frame, images[0]
+
+    def need(size: int, used: Devices) -> int:
+        run, sharding = mapped(_encode, used, used[0].platform, spec, frame, split=True)
+        pixels = shaped((size, *one.shape), one.dtype, sharding)
+        return taken(run, pixels, shaped((size, len(items[0].tables), 64), np.uint16, sharding))
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, list[np.ndarray]]]:
-        run, sharding = mapped(_encode, used, used[0].platform, spec, items[0].frame, split=True)
-        part = images[chunk[0].index : chunk[-1].index + 1]
-        result = run(*jax.device_put((part, step_tables(chunk)), sharding))
+        run, sharding = mapped(_encode, used, used[0].platform, spec, frame, split=True)
+        result = run(*jax.device_put((part_of(images, chunk), step_tables(chunk)), sharding))
         yield result
         planes = jax.device_get(result)
         return [(item.index, [plane[j] for plane in planes]) for j, item in enumerate(chunk)]
 
-    return flow(job(*chunk) for chunk in chunks(items, devices))
+    cut = chunks(items, devices, need)
+    return None if cut is None else flow((job(*chunk) for chunk in cut), devices)
 
 
 def reconstruct(
     planes: Iterable[Sequence[np.ndarray] | None], items: Sequence[Item], spec: Spec, devices: Devices
-) -> Iterator[tuple[int, jax.Array]]:
-    """`reconstruct_batch` of images of one frame: the pixels stay on the devices, which are at most DEPTH batches behind."""
+) -> Iterator[tuple[int, jax.Array]] | None:
+    """`reconstruct_batch` of images of one frame: the pixels stay on the devices, which are at most DEPTH batches behind.
+
+    None where memory is short of one.
+    """
     source = iter(planes)
     behind: deque[jax.Array] = deque()
     frame = items[0].frame
     rows, columns = frame.mcus
+
+    def need(size: int, used: Devices) -> int:
+        run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
+        stacked = [shaped((size, *frame.blocks(c), 8, 8), np.int16, sharding) for c in range(len(spec.sampling))]
+        near = shaped((size, 5, rows * columns), np.int32, sharding)
+        return taken(run, stacked, near, shaped((size, len(items[0].tables), 64), np.uint16, sharding))
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, jax.Array]]:
         run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
@@ -134,4 +179,5 @@ def reconstruct(
         pixels = [part[j] for part in parts(result) for j in range(step)]
         return [(item.index, x) for item, x, p in zip(chunk, pixels, found, strict=True) if p is not None]
 
-    return flow(job(*chunk) for chunk in chunks(items, devices))
+    cut = chunks(items, devices, need, stay=True)
+    return None if cut is None else flow((job(*chunk) for chunk in cut), devices)

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from ...kernels.tuned.trellis import Counts
+from ...run.capacity import room
 from ...run.devices import Devices, local_devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped
@@ -31,6 +32,8 @@ __all__ = ["quantise_batch"]
 _PIXELS = {"cpu": 1}
 _ACCELERATOR_PIXELS = 1 << 24
 """Pixels of a part, where its pictures are not larger."""
+_NBYTES = 96
+"""Memory that a pixel takes at most."""
 _COMPONENTS, _BANDS = 3, 3
 """Tables a picture, and bands a table, that programs have room for: fewer of them are no reason to compile another."""
 
@@ -248,7 +251,9 @@ def _grouped(items: Sequence[_Item], devices: Devices) -> Iterator[_Group]:
     for item in items:
         layouts = tuple(item.layout(group) for group in item.plan.groups)
         alike[item.bucket, layouts, item.plan.recipe.passes, item.plan.progressive].append(item)
-    budget = _PIXELS.get(devices[0].platform, _ACCELERATOR_PIXELS)
+    budget, free = _PIXELS.get(devices[0].platform, _ACCELERATOR_PIXELS), room(devices)
+    if free is not None:
+        budget = min(budget, free // _NBYTES)
     for (bucket, *_), same in alike.items():
         most = max(1, budget // (bucket[0] * bucket[1]))
         done = 0
@@ -274,4 +279,4 @@ def quantise_batch(
         _Item(i, image, Plan(frame, recipe))
         for i, (image, frame, recipe) in enumerate(zip(images, frames, recipes, strict=True))
     ]
-    return flow(group.job() for group in _grouped(items, devices))
+    return flow((group.job() for group in _grouped(items, devices)), devices)

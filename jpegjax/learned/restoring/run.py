@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from ...ops.color import FORWARD, INVERSE
+from ...run.capacity import memory_named
 from ...run.devices import Devices, local_devices
 from ...run.engines import pick
 from ...run.mesh import mapped
@@ -167,7 +168,8 @@ def _run(
             _pixels, used, model.graph, dtype, grey, cells if consistent else None, split=True, whole=True
         )
         views = [np.stack(part) for part in zip(*(view for _, _, view in full), strict=True)]
-        pixels = np.asarray(run(model.state, *jax.device_put(tuple(views), sharding)))
+        with memory_named(used):
+            pixels = np.asarray(run(model.state, *jax.device_put(tuple(views), sharding)))
         for (i, window, _), result in zip(batch, pixels, strict=False):
             yield i, window, result
         batch = []
