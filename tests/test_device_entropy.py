@@ -40,6 +40,7 @@ def check(images: np.ndarray, options: EncodeOptions, device: Any = None) -> Non
     scans = one_scan.code_scans(jax.device_put(images), plans, options, device, always=True)
     assert scans is not None
     got = [one_scan.coded_file(plan, options, scan) for scan in scans]
+    assert one_scan.coded_files(plans, options, scans) == got
     assert got == codec.encode_planned(list(images), plans, options, "host", None)
 
 
@@ -194,6 +195,17 @@ def test_a_picture_out_of_range_gets_the_hosts_error():
     outside = Coded(None, {})
     with pytest.raises(ValueError, match=ERRORS[1]):
         one_scan.coded_file(codec.plan((8, 8), options), options, outside)
+
+
+def test_files_of_a_batch_keep_plans_tables_and_errors_apart():
+    options = EncodeOptions(optimize=True)
+    plans = [codec.plan((8, 8), EncodeOptions(quality=quality)) for quality in (50, 75)]
+    tables = [dict(STANDARD), dict(STANDARD)]
+    order = [(0, 0), (1, 0), (0, 1), (1, 1), (0, 0)]
+    scans = [Coded(None if i == 4 else bytes([i]), tables[t]) for i, (_, t) in enumerate(order)]
+    *files, last = one_scan.coded_files([plans[p] for p, _ in order], options, scans)
+    assert files == [one_scan.coded_file(plans[p], options, s) for (p, _), s in zip(order, scans[:4], strict=False)]
+    assert len(set(files)) == 4 and isinstance(last, ValueError) and ERRORS[1] in str(last)
 
 
 # ---- devices

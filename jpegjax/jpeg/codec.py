@@ -22,7 +22,7 @@ from ..types import Coefficients, Frame
 from . import files as entropy
 from .behind import of_pictures
 from .lossless import encode_lossless
-from .one_scan import code_scans, coded_file
+from .one_scan import code_scans, coded_files
 from .shown.restored import Restorer, decode_restored
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def encode_planned(
 
     scans = code_scans(images, plans, options, device, on_device)
     if scans is not None:
-        return list(map(attempted(lambda p: coded_file(p[0], options, p[1])), zip(plans, scans, strict=True)))
+        return coded_files(plans, options, scans)
     frames, tables = [p[0] for p in plans], [p[1] for p in plans]
     pending: list[Any] = [None] * len(images)
     coded = attempted(lambda p: entropy.encode_image(p[0], p[1], p[2], options))

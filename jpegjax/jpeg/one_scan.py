@@ -13,13 +13,14 @@ from ..coding.sequential.encode import ERRORS
 from ..container import EOI
 from ..container.write import frame_header, opening
 from ..options import EncodeOptions, Metadata
+from ..run.attempts import attempted
 from ..types import Frame, Scan
 from .files import STANDARD, restart_interval, scan_heads, sequential_script, table_slot
 
 if TYPE_CHECKING:
     from .device import Coded
 
-__all__ = ["code_scans", "coded_file", "only_scan", "plain_file", "plain_opening"]
+__all__ = ["code_scans", "coded_file", "coded_files", "only_scan", "plain_file", "plain_opening"]
 
 
 def only_scan(frame: Frame, options: EncodeOptions) -> Scan | None:
@@ -72,14 +73,39 @@ def coded_file(plan: tuple[Frame, Sequence[np.ndarray]], options: EncodeOptions,
 
     plan: frame and quantisation tables. Raises ValueError where there are no data, as a coefficient was out of range.
     """
+    return _file(_coded_start(plan, options, coded), coded)
+
+
+def coded_files(
+    plans: Sequence[tuple[Frame, Sequence[np.ndarray]]], options: EncodeOptions, scans: Sequence[Coded]
+) -> list[Any]:
+    """`coded_file` of each, or what it met; what stands before the data is made once for those of the same plan and tables."""
+    starts: dict[tuple[int, int], bytes] = {}
+
+    def one(pair: tuple[tuple[Frame, Sequence[np.ndarray]], Coded]) -> bytes:
+        plan, coded = pair
+        key = id(plan), id(coded.tables)  # of what lives as long as the lists do
+        if key not in starts:
+            starts[key] = _coded_start(plan, options, coded)
+        return _file(starts[key], coded)
+
+    return list(map(attempted(one), zip(plans, scans, strict=True)))
+
+
+def _coded_start(plan: tuple[Frame, Sequence[np.ndarray]], options: EncodeOptions, coded: Coded) -> bytes:
     frame, qtables = plan
     scan = only_scan(frame, options)
     if scan is None or coded.data is None:
         raise ValueError(ERRORS[1])
     whole = options.streamtype == 0
     heads = scan_heads(frame, [scan], coded.tables, whole or options.optimize)
-    parts = [opening(frame.color, options.metadata), frame_header(frame, qtables, whole), *heads, coded.data, EOI]
-    return b"".join(parts)
+    return b"".join([opening(frame.color, options.metadata), frame_header(frame, qtables, whole), *heads])
+
+
+def _file(start: bytes, coded: Coded) -> bytes:
+    if coded.data is None:
+        raise ValueError(ERRORS[1])
+    return b"".join((start, coded.data, EOI))
 
 
 def code_scans(

@@ -197,10 +197,12 @@ def _job(images: Any, chunk: Sequence[Item], spec: Spec, coding: Coding, used: D
     data = run(_beginning, _up(int(sizes.sum(1).max()), 8))(data)
     yield data
     files = [
-        part[a:b] for part, ends in zip(_fetched(data), sizes.cumsum(1), strict=True) for a, b in pairwise([0, *ends])
+        octets[a:b]
+        for octets, ends in zip(map(bytes, _fetched(data)), sizes.cumsum(1).tolist(), strict=True)
+        for a, b in pairwise([0, *ends])
     ]
-    valid = _fetched(extent.valid).reshape(-1)
+    valid = _fetched(extent.valid).reshape(-1).tolist()
     return [
-        (item.index, Coded(file.tobytes() if good else None, specs))
+        (item.index, Coded(file if good else None, specs))
         for item, file, good, specs in zip(chunk, files, valid, tables, strict=True)
     ]

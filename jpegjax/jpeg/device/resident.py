@@ -114,6 +114,9 @@ def part_of(images: Any, chunk: Sequence[Item]) -> jax.Array:
 
 def step_tables(items: Sequence[Item]) -> np.ndarray:
     """uint16 [N, components, 64], quantisation tables."""
+    first = items[0].tables
+    if all(item.tables is first for item in items):
+        return np.broadcast_to(np.stack(first), (len(items), len(first), 64))
     return np.stack([np.stack(item.tables) for item in items])
 
 
