@@ -1,31 +1,37 @@
 """Is the xla engine exact on this device, and how fast is it beside nvJPEG?
 
-    python benchmarks/device.py [FOLDER] [--small] [--rounds 11] [--batch 96] [--output benchmarks/results/device.json]
+    python benchmarks/device.py [FOLDER] [--small] [--seconds 430] [--rounds 11] [--only encode,…]
+                                [--output benchmarks/results/device.json]
 
-FOLDER: photographs; without it scikit-image's, or made-up ones. First identity: files and pixels against Pillow's,
-every sampling that Pillow writes, three qualities, on the platform named by --device (JAX's default). Then time, all
-contestants taking turns, warm, medians: encode from host and from device memory, decode to host and to device memory,
-beside Pillow (thread pool) and torchvision's CUDA codecs (nvJPEG, batches; it chooses its own sampling, so the bytes
-written are listed). Then the page programs alone, inputs and outputs on the device. Last the learned codec: streams
-written on the device and on the CPU, read on both, symbol for symbol, and its speed. `--small`: seconds, on any
-machine. Peers that are missing are listed as missing.
+FOLDER: photographs; without it scikit-image's, or made-up ones. First identity: files and pixels of what is timed against the
+host engine. Then time, in the order of importance, all contestants taking turns, warm, medians, as many rows as --seconds let
+begin; the JSON is whole after each. Encoding batches that lie on the device to bytes in host memory, the transform alone beside
+a measured copy, decoding to device memory; then other batch sizes, 4K, transfers, larger dispatches, 4:4:4, the programs alone;
+at last the learned codec and identity with Pillow of every sampling that Pillow writes. Beside torchvision's CUDA codecs (nvJPEG,
+batches; it chooses its own sampling, which is listed with the bytes written), Pillow and the host engine. The goals are told at
+the end, the plots lie beside the JSON. `--small`: seconds, on any machine. Peers that are missing are listed as missing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # nvJPEG needs memory beside JAX
 
 import jax
 import numpy as np
+from device_plots import draw
 from machine import describe
+from on_device import Bench, ready, resident_files, torch_codecs
+from paced import Row, run
 from peers import PILLOW_SAMPLING, pillow_decode, pillow_encode
 from photographs import pictures, pixels_of
-from reports import RESULTS, flags, save
+from reports import RESULTS, flags
 from rounds import Race, race
 
 import jpegjax
@@ -37,7 +43,49 @@ from jpegjax.learned.codec import decode_all, encode_all, read_symbols
 from jpegjax.options import EncodeOptions
 from jpegjax.run.threads import cores
 
-Calls = dict[str, Callable[[], object]]
+WHOLE = {"photograph": (512, 768), "small": (224, 224), "4K": (2160, 3840)}
+SMALL = {"photograph": (64, 96), "small": (32, 32), "4K": (96, 160)}
+GOALS = (
+    ("encode of 512×768 on the device to bytes, times nvJPEG", "encode", "photograph", "ratio", 10.0),
+    ("encode of 224×224 on the device to bytes, times nvJPEG", "encode", "small", "ratio", 20.0),
+    ("transform alone, share of a copy's bytes a second", "transform", None, "share", 0.6),
+    ("decode to the device, times nvJPEG", "decode", None, "ratio", 2.0),
+)
+"""What it measures, the section and size that it is the best row of, and how much is wanted."""
+
+
+def judged(report: dict[str, Any], sizes: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    """The goals, each with the best row that is about it, without transfers; what was not measured is None."""
+    found = []
+    for goal, section, size, kind, wanted in GOALS:
+        rows = [
+            r for r in report["results"]
+            if r["section"] == section and not r.get("transfers") and (size is None or tuple(r["size"]) == sizes[size])
+        ]  # fmt: skip
+        values = {
+            r["case"]: r["ratios"].get("nvJPEG", {}).get("median")
+            if kind == "ratio"
+            else r.get("share_of_copy", {}).get("jpegjax")
+            for r in rows
+        }
+        values = {case: value for case, value in values.items() if value is not None}
+        best = max(values, key=lambda case: values[case], default=None)
+        measured = None if best is None else values[best]
+        met = None if measured is None else measured >= wanted
+        found.append({"goal": goal, "wanted": wanted, "measured": measured, "case": best, "met": met})
+    return found
+
+
+def same_as_host(bench: Bench, size: tuple[int, int], count: int) -> dict[str, Any]:
+    """Files of a batch on the device, and pixels of these there, against the host engine's: how many, and which differ."""
+    images = [bench.pictures(size)[i % len(bench.pictures(size))] for i in range(count)]
+    wanted = jpegjax.encode(images, quality=75, engine="host")
+    files = resident_files(bench.batch(size, count), bench.device, quality=75)
+    decoded = jpegjax.decode(wanted, engine="xla", device=bench.device)
+    pixels = jpegjax.decode(wanted, engine="host")
+    different = [f"file {i}" for i in range(count) if files[i] != wanted[i]]
+    different += [f"pixels {i}" for i in range(count) if not np.array_equal(np.asarray(decoded[i]), pixels[i])]
+    return {"compared": 2 * count, "different": different}
 
 
 def identity(
@@ -56,7 +104,7 @@ def identity(
             wanted = [pillow_encode(image, quality=quality, **settings) for image in pixels]
             files = jpegjax.encode(pixels, quality=quality, engine="xla", device=device, **options)
             for fitted in (False, True):
-                there = resident_files(pixels, device, quality=quality, optimize=fitted, **options)
+                there = files_of(pixels, device, quality=quality, optimize=fitted, **options)
                 aim = (
                     [pillow_encode(x, quality=quality, optimize=True, **settings) for x in pixels] if fitted else wanted
                 )
@@ -73,13 +121,13 @@ def identity(
     return {"compared": compared, "different": different}
 
 
-def resident_files(images: Sequence[np.ndarray], device: Any, **options: Any) -> list[bytes]:
+def files_of(images: Sequence[np.ndarray], device: Any, **options: Any) -> list[bytes]:
     """Files of images that lie on the device, those of one size as one batch."""
     files: list[bytes] = [b""] * len(images)
     for shape in {image.shape for image in images}:
         some = [i for i, image in enumerate(images) if image.shape == shape]
         batch = jax.device_put(np.stack([images[i] for i in some]), device)
-        for i, file in zip(some, jpegjax.encode(batch, engine="xla", device=device, **options), strict=True):
+        for i, file in zip(some, resident_files(batch, device, **options), strict=True):
             files[i] = file
     return files
 
@@ -104,8 +152,8 @@ def learned_races(batch: np.ndarray, device: Any, rounds: int) -> list[Race]:
     """The learned codec at quality 50, from and to host memory, entropy coding on the host included."""
     model, pixels = weights.named("light"), pixels_of(batch)
     files = encode_all(list(batch), 50, model, device=device)
-    encoding: Calls = {"jpegjax": lambda: encode_all(list(batch), 50, model, device=device)}
-    decoding: Calls = {
+    encoding = {"jpegjax": lambda: encode_all(list(batch), 50, model, device=device)}
+    decoding = {
         "jpegjax": lambda: decode_all(files, device=device),
         "jpegjax in bfloat16": lambda: decode_all(files, device=device, kind="bfloat16"),
     }
@@ -113,69 +161,6 @@ def learned_races(batch: np.ndarray, device: Any, rounds: int) -> list[Race]:
         race("learned encode", "q50", pixels, encoding, rounds=rounds),
         race("learned decode", "q50", pixels, decoding, rounds=rounds),
     ]
-
-
-def torch_codecs() -> tuple[Any, Any, str | None]:
-    """(torch, torchvision.io, why they are missing)."""
-    try:
-        import torch
-        import torchvision.io
-    except ImportError as error:
-        return None, None, str(error)
-    if not torch.cuda.is_available():
-        return None, None, "torch sees no CUDA device"
-    return torch, torchvision.io, None
-
-
-def ready(arrays: Any) -> Any:
-    """The arrays, once the device has finished them."""
-    return jax.block_until_ready(arrays)
-
-
-def encode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolExecutor, rounds: int) -> Race:
-    """Files of one batch [N, H, W, 3], 4:2:0 or 4:4:4, quality 75."""
-    there = ready(jax.device_put(batch, device))
-    settings = {"quality": 75, "subsampling": PILLOW_SAMPLING[sampling]}
-    calls: Calls = {
-        "jpegjax": lambda: jpegjax.encode(there, subsampling=sampling, engine="xla", device=device),
-        "jpegjax from host memory": lambda: jpegjax.encode(batch, subsampling=sampling, engine="xla", device=device),
-        "Pillow on all cores": lambda: list(pool.map(lambda image: pillow_encode(image, **settings), batch)),
-    }
-    nbytes = {"jpegjax": sum(map(len, calls["jpegjax"]()))}
-    torch, codecs, _ = torch_codecs()
-    if torch:
-        tensors = list(torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous().cuda())
-
-        def nvjpeg() -> list[bytes]:
-            files = codecs.encode_jpeg(tensors, quality=75)
-            return [f.cpu().numpy().tobytes() for f in files]
-
-        calls["nvJPEG"] = nvjpeg
-        nbytes["nvJPEG"] = sum(map(len, nvjpeg()))
-    pixels = pixels_of(batch)
-    return race("encode", f"{sampling} q75", pixels, calls, rounds=rounds, bytes=nbytes)
-
-
-def decode_race(batch: np.ndarray, sampling: str, device: Any, pool: ThreadPoolExecutor, rounds: int) -> Race:
-    """Pixels of one batch's files, on the device unless the name says otherwise."""
-    files = [pillow_encode(image, quality=75, subsampling=PILLOW_SAMPLING[sampling]) for image in batch]
-    calls: Calls = {
-        "jpegjax": lambda: ready(jpegjax.decode(files, engine="xla", device=device)),
-        "jpegjax to host memory": lambda: jpegjax.decode(files, engine="xla"),
-        "Pillow on all cores, to host memory": lambda: list(pool.map(pillow_decode, files)),
-    }
-    torch, codecs, _ = torch_codecs()
-    if torch:
-        tensors = [torch.frombuffer(bytearray(file), dtype=torch.uint8) for file in files]
-
-        def nvjpeg() -> Any:
-            images = codecs.decode_jpeg(tensors, device="cuda")
-            torch.cuda.synchronize()
-            return images
-
-        calls["nvJPEG"] = nvjpeg
-    pixels = pixels_of(batch)
-    return race("decode", f"{sampling} q75", pixels, calls, rounds=rounds)
 
 
 def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Race]:
@@ -194,7 +179,7 @@ def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Rac
         given = jax.device_put((pixels, rows, q), sharding)
         levels = ready(encode(*given))
         back = (levels, *jax.device_put((near, q), sharding))
-        calls: Calls = {
+        calls = {
             "encode": lambda encode=encode, given=given: ready(encode(*given)),
             "decode": lambda decode=decode, back=back: ready(decode(*back)),
         }
@@ -202,49 +187,116 @@ def page_race(device: jax.Device, sizes: Sequence[int], rounds: int) -> list[Rac
     return found
 
 
+def rows_of(bench: Bench, report: dict[str, Any], sizes: dict[str, tuple[int, int]], small: bool) -> list[Row]:
+    """All rows, the most important first."""
+    photograph, little, huge = (sizes[name] for name in ("photograph", "small", "4K"))
+    many = (1, 4) if small else (1, 4, 16, 64, 256, 1024, 4096)
+    first = many[-1] if small else 256
+    rows: list[Row] = []
+
+    def check(name: str, call: Any) -> None:
+        def checked() -> list[dict[str, Any]]:
+            report["identity"][name] = call()
+            print(f"{name}: {report['identity'][name]}", flush=True)
+            return []
+
+        rows.append(Row(f"identity {name}", checked))
+
+    def add(name: str, call: Any, *args: Any, **more: Any) -> None:
+        rows.append(Row(name, partial(call, *args, **more)))
+
+    def ceilings() -> list[dict[str, Any]]:
+        report["ceilings"] = bench.ceilings(1 << (20 if small else 29))
+        print({name: f"{rate / 1e9:.1f} GB/s" for name, rate in report["ceilings"].items()}, flush=True)
+        return []
+
+    check("photograph, host", partial(same_as_host, bench, photograph, first))
+    rows.append(Row("ceilings", ceilings))
+    add("encode photograph", bench.encode, photograph, first)
+    check("small, host", partial(same_as_host, bench, little, first))
+    add("encode small", bench.encode, little, many[-1] if small else 1024)
+    add("transform photograph", bench.transform, photograph, 4 if small else 64)
+    add("decode photograph", bench.decode, photograph, first)
+    add("programs photograph", bench.programs, photograph, first)
+    add("dispatches photograph", bench.dispatches, photograph, first, {"jpegjax": 1, "×4": 4, "×16": 16})
+    add("encode small, most", bench.encode, little, many[-1])
+    add("decode small", bench.decode, little, many[-1] if small else 1024)
+    add("encode photograph, most", bench.encode, photograph, many[-1])
+    add("encode photograph, transfers", bench.encode, photograph, first, transfers=True)
+    add("decode photograph, transfers", bench.decode, photograph, first, transfers=True)
+    add("host photograph", bench.host, photograph, many[1] if small else 64)
+    add("encode 4K", bench.encode, huge, 1 if small else 16)
+    add("transform small", bench.transform, little, 4 if small else 1024)
+    add("decode 4K", bench.decode, huge, 1 if small else 16)
+    add("encode photograph 4:4:4", bench.encode, photograph, first, "4:4:4")
+    add("host small", bench.host, little, many[1] if small else 1024)
+    for count in (*many[-2:0:-1], many[0]):
+        for name in ("photograph", "small"):
+            for section, call in (("encode", bench.encode), ("decode", bench.decode)):
+                add(f"{section} {name}, batch {count}", call, sizes[name], count)
+    for count in (1,) if small else (64, 4, 1):
+        add(f"encode 4K, batch {count}", bench.encode, huge, count)
+        add(f"decode 4K, batch {count}", bench.decode, huge, count)
+    add("encode small, transfers", bench.encode, little, first, transfers=True)
+    add("programs small", bench.programs, little, many[-1])
+    pages = page_sizes(bench.device.platform)[: 1 if small else None]
+    rows.append(Row("pages", lambda: [r.as_dict() for r in page_race(bench.device, pages, bench.rounds)]))
+    some = bench.pictures(photograph)[: 4 if small else 12]
+    few = some[:1] if small else some
+    check("learned", lambda: learned_identity(few, bench.device))
+    rows.append(Row("learned", lambda: [r.as_dict() for r in learned_races(np.stack(few), bench.device, bench.rounds)]))
+    for sampling in ("4:2:0",) if small else ("4:2:0", "4:4:4", "4:2:2", "grey"):
+        for quality in (75,) if small else (75, 50, 95):
+            call = partial(identity, some, bench.device, (sampling,), (quality,))
+            check(f"{sampling} q{quality}, Pillow", call)
+    once: dict[str, Row] = {}
+    for row in rows:  # of rows that are the same, the first
+        own = isinstance(row.run, partial)
+        once.setdefault(f"{row.run.func.__name__} {row.run.args} {row.run.keywords}" if own else row.name, row)
+    return list(once.values())
+
+
 def main() -> None:
     parser = flags(__doc__, 11)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--seconds", type=float, default=430.0, help="after which no row begins; the last one may take some more")
+    parser.add_argument("--only", help="rows of these names, by commas; * stands for anything")
     parser.add_argument("--device", help="platform name; JAX's default otherwise")
-    parser.add_argument("--batch", type=int, default=96)
     given = parser.parse_args()
     device = jax.local_devices(backend=given.device)[0]
     source, images = pictures(given.folder)
-    if given.small:
-        images = [image[:120, :168] for image in images[:3]]
-        given.rounds, given.batch = 2, 4
-    size = max((image.shape for image in images), key=[image.shape for image in images].count)
-    same = [image for image in images if image.shape == size]
-    batch = np.stack([same[i % len(same)] for i in range(given.batch)])
     missing = torch_codecs()[2]
-    checked = (("4:2:0",), (75,)) if given.small else ((*PILLOW_SAMPLING, "grey"), (50, 75, 95))
+    sizes = SMALL if given.small else WHOLE
     report: dict[str, Any] = {
         **describe(),
         "device": f"{device.platform} {device.device_kind}",
+        "memory": device.memory_stats(),
         "missing": {"torchvision nvJPEG": missing} if missing else {},
-        "images": {"source": source, "identity": len(images), "batch": list(batch.shape)},
-        "identity": identity(images, device, *checked),
-        "learned_identity": learned_identity(images, device),
+        "images": {"source": source, "count": min(len(images), 12)},
+        "small": given.small,
+        "identity": {},
     }
-    print(f"identity on {report['device']}: {report['identity']}, learned: {report['learned_identity']}")
-    races: list[Race] = []
+    path = given.output or RESULTS / "device.json"
+
+    def after(report: dict[str, Any]) -> None:
+        report["goals"] = judged(report, sizes)
+
     with ThreadPoolExecutor(cores()) as pool:
-        for sampling in ("4:2:0",) if given.small else ("4:2:0", "4:4:4"):
-            races.append(encode_race(batch, sampling, device, pool, given.rounds))
-            races.append(decode_race(batch, sampling, device, pool, given.rounds))
-    races += page_race(device, page_sizes(device.platform)[: 1 if given.small else None], given.rounds)
-    races += learned_races(batch, device, given.rounds)
-    report["results"] = [r.as_dict() for r in races]
-    for r in report["results"]:
-        print(r["section"], r["case"])
-        for name, speed in r["mpixel_per_second"].items():
-            ratio = r["ratios"].get(name)
-            print(f"  {name:38} {speed:9.1f} Mpixel/s" + (f"  jpegjax is {ratio['median']:.2f}×" if ratio else ""))
-    save(report, given.output or RESULTS / "device.json")
-    if report["identity"]["different"]:
-        raise SystemExit("not identical to Pillow")
-    if report["learned_identity"]["different"]:
-        raise SystemExit("learned streams do not read the same everywhere")
+        bench = Bench(device, images, pool, 2 if given.small else given.rounds, 1.0 if given.small else 6.0)
+        rows = rows_of(bench, report, sizes, given.small)
+        if given.only:
+            rows = [row for row in rows if any(fnmatch(row.name, pattern) for pattern in given.only.split(","))]
+        run(rows, report, path, given.seconds, after)
+    draw(report, path.with_suffix(".png"))
+    for goal in report["goals"]:
+        measured = "not measured" if goal["measured"] is None else f"{goal['measured']:.2f} ({goal['case']})"
+        print(f"{goal['goal']}: wanted {goal['wanted']:g}, {measured}")
+    print(f"left out: {', '.join(report['left_out']) or 'nothing'}; failed: {report['failed'] or 'nothing'}")
+    different = {name: found["different"] for name, found in report["identity"].items() if found["different"]}
+    if different:
+        raise SystemExit(f"not identical: {different}")
+    if report["failed"]:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import resource
 import statistics
@@ -61,32 +62,37 @@ def race(
     *,
     rounds: int,
     repeat: int = 1,
+    seconds: float = math.inf,
     **extra: Any,
 ) -> Race:
     """Call every contestant once to warm up, then in each round once each, beginning with another one every time.
 
-    repeat: calls in a row that make one measurement, for what takes microseconds.
+    repeat: calls in a row that make one measurement, for what takes microseconds. seconds: after them no round begins but
+    the first.
     """
     for call in contestants.values():
         call()
     names = list(contestants)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    taken: dict[str, list[float]] = {name: [] for name in names}
     collecting = gc.isenabled()
     gc.disable()
+    begin = time.perf_counter()
     try:
         for number in range(rounds):
+            if number and time.perf_counter() - begin > seconds:
+                break
             shift = number % len(names)
             for name in names[shift:] + names[:shift]:
                 call = contestants[name]
                 start = time.perf_counter()
                 for _ in range(repeat):
                     call()
-                seconds[name].append((time.perf_counter() - start) / repeat)
+                taken[name].append((time.perf_counter() - start) / repeat)
             gc.collect()
     finally:
         if collecting:
             gc.enable()
-    return Race(section, case, pixels, seconds, extra)
+    return Race(section, case, pixels, taken, extra)
 
 
 @contextlib.contextmanager

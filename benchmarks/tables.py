@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from machine import ROOT
+from shown import Result, contestants, named, of, pace, source, table
 
 BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
 LEARNED = "experiments/results/learned-kodak.json"
@@ -36,43 +37,8 @@ PANEL = {
     "ms_ssim": "MS-SSIM (luma)", "ms_ssim_rgb": "MS-SSIM (RGB)", "psnr": "PSNR (RGB)",
 }  # fmt: skip
 
-Result = Mapping[str, Any]
 Reports = Mapping[str, Any]
 """Results files by their names below the root."""
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table, none without rows."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)] + [""] if rows else []
-
-
-def source(report: Result) -> list[str]:
-    """Where a table comes from."""
-    cpu, count = (report["machine"][word] for word in ("cpu", "cores"))
-    cores = f"{count} core{'s' * (count > 1)}"
-    return [f"`{report['command']}` at commit {report['commit']}; {cpu}, {cores}.", ""]
-
-
-def of(report: Result, *sections: str) -> list[Result]:
-    """A report's results, section by section in this order."""
-    return [r for section in sections for r in report["results"] if r["section"] == section]
-
-
-def named(result: Result) -> str:
-    return f"{result['section']} {result['case']}"
-
-
-def pace(result: Result, name: str) -> str:
-    """Mpixel/s of a contestant; nothing where it did not run."""
-    found = result["mpixel_per_second"].get(name)
-    return "" if found is None else f"{found:.0f}"
-
-
-def contestants(head: str, results: Sequence[Result], label: Callable[[Result], str] = named) -> list[str]:
-    """A race a row, Mpixel/s of everyone in it."""
-    names = list(dict.fromkeys(name for r in results for name in r["seconds"]))
-    return table([head, *names], [[label(r), *(pace(r, name) for name in names)] for r in results])
 
 
 def speed(results: Sequence[Result]) -> list[str]:
@@ -248,6 +214,23 @@ def accessed(report: Result) -> list[str]:
     return [*table([f"bytes a pixel, {report['device']}", *head], rows), *source(report)]
 
 
+def on_device(report: Result) -> list[str]:
+    """Mpixel/s of everything, and the goals with what was reached."""
+    rows = [
+        [g["goal"], f"{g['wanted']:g}", "" if g["measured"] is None else f"{g['measured']:.2f}", g["case"] or "not measured"]
+        for g in report["goals"]
+    ]  # fmt: skip
+    different = sum(len(found["different"]) for found in report["identity"].values())
+    compared = sum(found["compared"] for found in report["identity"].values())
+    return [
+        *contestants(f"Mpixel/s, {report['device']}", report["results"]),
+        *table(["goal", "wanted", "reached", "by"], rows),
+        f"Compared with the host engine and Pillow: {compared}, different: {different}.",
+        "",
+        *source(report),
+    ]
+
+
 def learned(report: Result) -> list[str]:
     """BD-rates of learned models and of curves that others published, all against the published JPEG curve."""
     rates, vtm, ours = report["bd_rate_against_jpeg"], report["bd_rate_against_vtm"], report["curves"]
@@ -331,7 +314,7 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         "metrics": ("Metrics", lambda r: races(r, "{count} pictures of {source}".format(**r["images"]))),
         "simulate": ("`simulate`", lambda r: races(r, "a batch of {}, {}×{}".format(*r["batch"]))),
         "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
-        "device": ("On a device", lambda r: [*contestants(f"Mpixel/s, {r['device']}", r["results"]), *source(r)]),
+        "device": ("On a device", on_device),
         "bytes_accessed": ("Memory that encoding on a device touches", accessed),
         "learned": (
             "Published learned codecs beside CompressAI",
