@@ -259,7 +259,9 @@ def rows_of(bench: Bench, report: dict[str, Any], sizes: dict[str, tuple[int, in
 def main() -> None:
     parser = flags(__doc__, 11)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=430.0, help="after which no row begins; the last one may take some more")
+    parser.add_argument(
+        "--seconds", type=float, default=430.0, help="after which no row begins; the last one may take some more"
+    )
     parser.add_argument("--only", help="rows of these names, by commas; * stands for anything")
     parser.add_argument("--device", help="platform name; JAX's default otherwise")
     given = parser.parse_args()

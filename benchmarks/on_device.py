@@ -55,8 +55,8 @@ def torch_codecs() -> tuple[Any, Any, str | None]:
 
 def resident_files(batch: jax.Array, device: jax.Device, **options: Any) -> list[bytes]:
     """Files of a batch that lies on the device and is coded there, on CPUs too."""
-    if device.platform != "cpu":
-        return jpegjax.encode(batch, engine="xla", device=device, **options)
+    if device.platform != "cpu":  # where [N, H, W] would be one image
+        return jpegjax.encode(batch if batch.ndim == 4 else batch[..., None], engine="xla", device=device, **options)
     given = EncodeOptions(**options)
     plans = [codec.plan(batch.shape[1:], given)] * len(batch)
     return codec.encode_planned(batch, plans, given, "xla", device, on_device=True)
