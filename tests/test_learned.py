@@ -25,11 +25,12 @@ from pictures import noise, waves
 
 from jpegjax import CorruptStream, JpegError, LimitExceeded, Limits, codecs
 from jpegjax.container.box import Box, read_box, write_box
-from jpegjax.learned import programs, weights, windows
+from jpegjax.learned import programs, weights
 from jpegjax.learned.codec import decode_all, encode_all, read_symbols
 from jpegjax.learned.layers.dense import depth_to_space, depthwise, space_to_depth
 from jpegjax.learned.layers.integers import IntegerDense, IntegerDepthwise, activate, magnitude
 from jpegjax.learned.light import Light, LightSize, clip_level
+from jpegjax.run import windows
 from jpegjax.run.mesh import Mapped
 from jpegjax.train import Files
 

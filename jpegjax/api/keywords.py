@@ -65,6 +65,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     arithmetic: bool
     tune: Tune | None
     dering: bool | None
+    refine: int
     target_bytes: int | None
     target_metric: tuple[TargetMetric, float] | None
     precision: int | None

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import jax
     import numpy.typing as npt
 
+    from ..jpeg.tuned.synthesis import Network
     from ..learned.restoring.run import Decoded
     from .keywords import RestoreKeywords
 
-__all__ = ["decoded_of", "restore", "restorer_of"]
+__all__ = ["decoded_of", "network_of", "restore", "restorer_of"]
 
 
 def _sampling(frame: Frame) -> tuple[int, int]:
@@ -61,6 +62,18 @@ def restorer_of(engine: str, device: Any) -> Callable[[Sequence[Coefficients], D
         return shown if device is None else placed(shown, devices)
 
     return run
+
+
+def network_of(tune: Any) -> Network | None:
+    """What `codec.encode` is to look through at files of this tune when it refines them: None where decoders show them."""
+    if tune != "restored":
+        return None
+    from ..jpeg.tuned.synthesis import Network
+    from ..learned.restoring import weights
+    from ..learned.restoring.run import SLOPE_MARGIN, planes_by, steps_by
+
+    model = weights.named()
+    return Network(planes_by, (model.graph,), model.state, steps_by, SLOPE_MARGIN)
 
 
 @overload

@@ -42,6 +42,7 @@ _LOSSY = {
     **_PARTS,
     "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),
     "dering": _setting("dering", "None is yes with tune, else no.", choices=(None, False, True)),
+    "refine": _setting("refine", "With tune psnr or restored.", span=(0, 64)),
     "target_bytes": _setting("target_bytes", allowed="bytes"),
     "target_metric": _setting("target_metric", allowed="as for jpegjax.encode"),
     "mode": _setting("mode", choices=MODES),

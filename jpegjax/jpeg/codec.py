@@ -28,6 +28,7 @@ from .shown.restored import Restorer, decode_restored
 if TYPE_CHECKING:
     from .host import PlainCoder, SmallDecoder
     from .tuned.recipe import Recipe
+    from .tuned.synthesis import Network
 
 __all__ = ["decode", "decode_on_host", "encode", "encode_planned", "encode_recipes", "plan", "read", "write"]
 
@@ -59,11 +60,18 @@ def _tables(options: EncodeOptions) -> Sequence[np.ndarray]:
     return _standard_tables(options.quality, options.precision == 8) if options.qtables is None else options.qtables
 
 
-def encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
+def encode(
+    images: Any,
+    options: EncodeOptions,
+    engine: str,
+    device: Any,
+    stop: bool = False,
+    network: Network | None = None,
+) -> list[Any]:
     """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, or what each met in place of its file.
 
     images: a sequence, or one JAX array of them. stop: once one has failed, others may be left out, as None. Lossless files
-    are the host's on every engine.
+    are the host's on every engine. network: what `options.refine` needs for files that are to be restored.
     """
     if not isinstance(images, Sequence):
         if pick(engine, device) == "host":
@@ -73,11 +81,13 @@ def encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop: 
     if options.picks_sampling:
         from .tuned.sampling import each_sampled
 
-        return each_sampled(images, options, lambda some, fixed: _encode(some, fixed, engine, device, stop))
-    return _encode(images, options, engine, device, stop)
+        return each_sampled(images, options, lambda some, fixed: _encode(some, fixed, engine, device, stop, network))
+    return _encode(images, options, engine, device, stop, network)
 
 
-def _encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
+def _encode(
+    images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None
+) -> list[Any]:
     """`encode` in the sampling that the options have."""
     if len(images) == 1:
         coder = _plain_coder(images[0].shape, options)
@@ -90,7 +100,7 @@ def _encode(images: Any, options: EncodeOptions, engine: str, device: Any, stop:
         from .tuned.plan import chosen_recipe
 
         recipes = [chosen_recipe(options, 1 if image.ndim == 2 else image.shape[2]) for image in images]
-        return encode_recipes(images, recipes, options, engine, device, stop)
+        return encode_recipes(images, recipes, options, engine, device, stop, network)
     if options.streamtype == 1:
         pick(engine, device)
         return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)
@@ -179,21 +189,29 @@ def encode_recipes(
     engine: str,
     device: Any,
     stop: bool = False,
+    network: Network | None = None,
 ) -> list[Any]:
-    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe."""
+    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe. network: as for `encode`."""
     from .tuned.encode import encode_tuned, write_tuned
     from .tuned.plan import sized, tuned_frame
 
     recipes = [sized(recipe, *image.shape[:2]) for image, recipe in zip(images, recipes, strict=True)]
     if not options.dering:
         recipes = [replace(recipe, dering=False) for recipe in recipes]
-    if pick(engine, device) == "host":
+    chosen = pick(engine, device)
+    if chosen == "host" and not options.refine:
         pairs = list(zip(images, recipes, strict=True))
         return run_parallel(attempted(lambda pair: encode_tuned(np.asarray(pair[0]), pair[1], options), stop), pairs)
-    from .tuned.device import quantise_batch
-
     shapes = [(*image.shape[:2], image.shape[2] if image.ndim == 3 else 1) for image in images]
     frames = [tuned_frame(h, w, c, recipe, options) for (h, w, c), recipe in zip(shapes, recipes, strict=True)]
+    if options.refine:
+        from ..run.devices import local_devices
+        from .tuned.refine import encode_refined
+
+        devices = local_devices("cpu" if chosen == "host" else device)
+        return encode_refined(images, frames, recipes, options, network, devices, stop)
+    from .tuned.device import quantise_batch
+
     pending: list[Any] = [None] * len(images)
     coded = attempted(lambda p: write_tuned(p[0], p[1], p[2], options))
     for i, planes in quantise_batch(images, frames, recipes, device):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
 from ..options import DecodeOptions, EncodeOptions
 from ..types import ColorSpace
 from . import codec
+
+if TYPE_CHECKING:
+    from .tuned.synthesis import Network
 
 __all__ = ["MOST_ENCODES", "encode"]
 
@@ -260,7 +263,9 @@ class _Picture:
         return float(function(self.reference, decoded, peak))
 
 
-def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any) -> list[Any]:
+def _encode(
+    pictures: Sequence[_Picture], options: EncodeOptions, engine: str, device: Any, network: Network | None
+) -> list[Any]:
     """The files that pictures want next."""
     images = [picture.image for picture in pictures]
     wanted = [picture.wanted or (_FIRST, 0) for picture in pictures]
@@ -280,16 +285,16 @@ def _encode(pictures: Sequence[_Picture], options: EncodeOptions, engine: str, d
         load_recipe(tune, n / _ONE, sampling).strengthened(2 ** (strength / _STRENGTH))
         for (n, strength), sampling in zip(wanted, samplings, strict=True)
     ]
-    return codec.encode_recipes(images, recipes, options, engine, device)
+    return codec.encode_recipes(images, recipes, options, engine, device, network=network)
 
 
-def _refusal(picture: _Picture, engine: str, device: Any) -> Exception:
+def _refusal(picture: _Picture, engine: str, device: Any, network: Network | None) -> Exception:
     """ValueError that says what can be reached."""
     ends: list[float] = []
     plain = replace(picture.options, target_bytes=None, target_metric=None)
     for step in (_FIRST, _LAST):
         picture.wanted = step, 0
-        (data,) = _encode([picture], plain, engine, device)
+        (data,) = _encode([picture], plain, engine, device, network)
         if isinstance(data, Exception):
             return data
         ends.append(len(data) if picture.options.target_metric is None else picture.metric(data))
@@ -301,23 +306,34 @@ def _refusal(picture: _Picture, engine: str, device: Any) -> Exception:
     return ValueError(f"{name}={value!r}: out of reach; qualities 1 to 100 give {low} to {high}; the nearest is {near}")
 
 
-def encode(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Any]:
+def encode(
+    images: Sequence[Any],
+    options: EncodeOptions,
+    engine: str,
+    device: Any,
+    stop: bool = False,
+    network: Network | None = None,
+) -> list[Any]:
     """Files of images as `codec.encode` makes them, options.target_bytes or target_metric reached by each alone, or errors.
 
     target_bytes: the largest file found of at most so many bytes, within 1 % where the picture has such files.
     target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 2 % of Butteraugli, 0.05 dB of PSNR,
     0.1 dB of PSNR-HVS-M or of -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with
-    one another. ValueError where no quality reaches the target, or all exceed it, with the range that can be reached. stop: as
-    for `codec.encode`.
+    one another. ValueError where no quality reaches the target, or all exceed it, with the range that can be reached. stop,
+    network: as for `codec.encode`.
     """
     if options.picks_sampling:
         from .tuned.sampling import each_sampled
 
-        return each_sampled(images, options, lambda some, fixed: _encode_all(some, fixed, engine, device, stop))
-    return _encode_all(images, options, engine, device, stop)
+        return each_sampled(
+            images, options, lambda some, fixed: _encode_all(some, fixed, engine, device, stop, network)
+        )
+    return _encode_all(images, options, engine, device, stop, network)
 
 
-def _encode_all(images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool) -> list[Any]:
+def _encode_all(
+    images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None
+) -> list[Any]:
     """`encode` in the sampling that the options have."""
     plain = replace(options, target_bytes=None, target_metric=None)
     pictures = [_Picture(image, options) for image in images]
@@ -327,11 +343,11 @@ def _encode_all(images: Sequence[Any], options: EncodeOptions, engine: str, devi
     while active := [picture for picture in pictures if picture.wanted is not None]:
         if stop and any(picture.error for picture in pictures):
             break
-        for picture, data in zip(active, _encode(active, plain, engine, device), strict=True):
+        for picture, data in zip(active, _encode(active, plain, engine, device, network), strict=True):
             picture.take(data)
     for picture in pictures:
         if stop and any(picture.error for picture in pictures):
             break
         if picture.error is None and picture.impossible:
-            picture.error = _refusal(picture, engine, device)
+            picture.error = _refusal(picture, engine, device, network)
     return [picture.error or (picture.best and picture.best[2]) for picture in pictures]

@@ -23,12 +23,12 @@ from ..errors import CorruptStream, JpegError, LimitExceeded
 from ..options import Limits
 from ..run.devices import local_devices
 from ..run.threads import run_parallel
+from ..run.windows import Window, padded, windows
 from . import programs as steps
 from .parts import SKIP, Loaded, Model
 from .streams import Header, read_stream, write_stream
 from .tables import REACH, counted
 from .weights import available, named
-from .windows import Window, padded, windows
 
 __all__ = ["count_symbols", "decode_all", "encode_all", "read_symbols"]
 

@@ -15,8 +15,8 @@ from ..coding.rans import LARGEST
 from ..run.capacity import memory_named
 from ..run.devices import Devices
 from ..run.mesh import mapped
+from ..run.windows import WINDOW, Window
 from .parts import SKIP, Loaded
-from .windows import WINDOW, Window
 
 __all__ = ["Item", "Programs", "floats", "indexes", "pixels", "symbols"]
 

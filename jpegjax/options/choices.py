@@ -53,6 +53,8 @@ DTYPES = ("uint8", "uint16", "float32")
 Tune = Literal["psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored"] | bool
 """What a tuned file is the smallest for: a measure, the restored picture, or True for a panel of measures, of photographs and
 drawings alike."""
+REFINED: tuple[Tune, ...] = ("psnr", "restored")
+"""Tunes that `refine` goes with: those for squared error."""
 TUNES: tuple[Tune | None, ...] = (None, False, True, "psnr", "ms-ssim", "ssimulacra2", "butteraugli", "restored")
 
 TargetMetric = Literal["ssimulacra2", "butteraugli", "psnr", "psnr-hvs-m", "ssim", "ms-ssim", "haarpsi"]

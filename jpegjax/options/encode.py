@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Component, Frame, Process
 from .checks import Option, check_flag, check_int, check_options, choice, integer
-from .choices import AUTO, MODES, SUBSAMPLING
+from .choices import AUTO, MODES, REFINED, SUBSAMPLING
 from .groups import NO_METADATA, NO_RESTART, Metadata, Restart
 from .parse import (
     parse_color,
@@ -75,6 +75,9 @@ class EncodeOptions:
         bool | None,
         Option("Let black and white overshoot, which decoders clamp, so that edges on them ring less.", check_flag),
     ] = None
+    refine: Annotated[
+        int, Option("Rounds in which a tuned file's picture is looked at and the file aimed anew.", integer(0, 64))
+    ] = 0
     target_bytes: Annotated[int | None, Option("The largest file of at most so many bytes.", integer(1, 1 << 62))] = (
         None
     )
@@ -107,6 +110,11 @@ class EncodeOptions:
             raise ValueError("color='YCCK': files are written as grey, YCbCr, RGB or CMYK")
         if self.qslots is not None and max(self.qslots) >= (tables := 2 if self.qtables is None else len(self.qtables)):
             raise ValueError(f"qslots={self.qslots!r}: tables are 0..{tables - 1}; give more of them as qtables")
+        if self.refine and self.tune not in REFINED:
+            kinds = " and ".join(map(repr, REFINED))
+            raise ValueError(
+                f"refine={self.refine!r}: for tune={kinds}, which aim at squared error; tune={self.tune!r}"
+            )
         if self.tune:
             self._check_tune()
         if self.lossless:

@@ -56,6 +56,7 @@ def encode(
     dering: Annotated[
         bool | None, typer.Option("--dering/--no-dering", help=said("dering", "[default: with --tune]"))
     ] = None,
+    refine: Annotated[int, typer.Option("--refine", help=said("refine", "With --tune psnr or restored."))] = 0,
     target_bytes: TargetBytes = None,
     target_metric: TargetMetric = None,
     progressive: Annotated[
@@ -135,6 +136,7 @@ def encode(
             scans=settings.scans(scans),
             tune=True if tune == "all" else tune,
             dering=dering,
+            refine=refine,
             target_bytes=settings.amount("--target-bytes", target_bytes),
             target_metric=settings.target_metric(target_metric),
             metadata=Metadata(

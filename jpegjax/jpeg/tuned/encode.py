@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from .planes import Picture
 from .recipe import Recipe
 from .scans import best_script
 
-__all__ = ["encode_tuned", "raw_blocks", "run_trellis", "tuned_planes", "write_tuned"]
+__all__ = ["First", "encode_tuned", "first_levels", "raw_blocks", "run_trellis", "tuned_planes", "write_tuned"]
 
 MARKED = "restored"
 """The tune whose files are for a restorer, and say so."""
@@ -74,12 +75,25 @@ def raw_blocks(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return out
 
 
+class First(NamedTuple):
+    """A picture as it was quantised, and what quantising it once more takes: what `run_trellis` takes but the raw blocks."""
+
+    plan: Plan
+    planes: list[np.ndarray]
+    field: np.ndarray | None
+
+
 def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.ndarray]:
     """Quantised coefficients of an image: per component int16 [rows, columns, 8, 8] in natural order, real blocks only.
 
     image: uint8 [H, W] or [H, W, 3], C-contiguous. frame: grey or YCbCr, of the image's size, progressive where the
     trellis is to reckon with progressive scans.
     """
+    return first_levels(image, frame, recipe).planes
+
+
+def first_levels(image: np.ndarray, frame: Frame, recipe: Recipe) -> First:
+    """`tuned_planes` and what they were made by."""
     plan, picture = Plan(frame, recipe), Picture(image, frame)
     count = len(frame.components)
     samples = [picture.component(c, recipe.chroma) for c in range(count)]
@@ -94,7 +108,7 @@ def tuned_planes(image: np.ndarray, frame: Frame, recipe: Recipe) -> list[np.nda
         if 0 in group and recipe.dering:
             dering(samples[0], raws[0], recipe.steps[0])
         run_trellis(plan, raws, planes, field)
-    return planes
+    return First(plan, planes, field)
 
 
 def encode_tuned(image: np.ndarray, recipe: Recipe, options: EncodeOptions = EncodeOptions(tune=True)) -> bytes:  # noqa: B008
@@ -113,7 +127,7 @@ def write_tuned(planes: list[np.ndarray], frame: Frame, recipe: Recipe, options:
     tables = [recipe.steps[c] for c in range(len(frame.components))]
 
     def write(progressive: bool) -> bytes:
-        plain = replace(options, tune=None, optimize=True, progressive=progressive)
+        plain = replace(options, tune=None, refine=0, optimize=True, progressive=progressive)
         if progressive and options.scans is None and not options.arithmetic:
             plain = replace(plain, scans=best_script(planes, frame))
         mark = MARK if options.tune == MARKED else b""

@@ -61,7 +61,7 @@ def tuned_frame(height: int, width: int, channels: int, recipe: Recipe, options:
     options = replace(options, progressive=progressive, scans=None)
     steps = recipe.steps if (recipe.steps[1] != recipe.steps[2]).any() else recipe.steps[:2]
     sampling = None if channels == 1 else options.subsampling or recipe.subsampling
-    return replace(options, tune=None, qtables=steps, subsampling=sampling).frame(height, width, channels)
+    return replace(options, tune=None, refine=0, qtables=steps, subsampling=sampling).frame(height, width, channels)
 
 
 def pass_share(frame: Frame) -> int:

@@ -19,14 +19,18 @@ from ...run.capacity import memory_named
 from ...run.devices import Devices, local_devices
 from ...run.engines import pick
 from ...run.mesh import mapped
-from ..windows import Window, padded, windows
+from ...run.windows import Window, padded, windows
 from .model import Restorer, Seen, block_steps, from_blocks, to_blocks
 from .weights import LoadedRestorer
 
-__all__ = ["Decoded", "devices_of", "placed", "planes_of", "restored", "steps_of"]
+__all__ = [
+    "SLOPE_MARGIN", "Decoded", "devices_of", "placed", "planes_by", "planes_of", "restored", "steps_by", "steps_of",
+]  # fmt: skip
 
 ALIGN = 32
 """Pixels that windows start at multiples of: those of the largest chroma block."""
+SLOPE_MARGIN = 96
+"""Pixels about a pixel that what it changes depends on: what the network sees, of what it sees of that, see `Restorer.margin`."""
 WINDOW_PIXELS = 1 << 20
 """Of all windows of a batch on one device: what bounds memory."""
 
@@ -66,10 +70,20 @@ def planes_of(pixels: np.ndarray) -> np.ndarray:
 
 def steps_of(picture: Decoded) -> np.ndarray:
     """`Seen.steps` of a picture, float32 [3, 64]."""
+    return steps_by(picture.tables, picture.sampling)
+
+
+def steps_by(tables: Sequence[np.ndarray], sampling: tuple[int, int]) -> np.ndarray:
+    """`Seen.steps` by tables and sampling as `Decoded` has them, float32 [3, 64]."""
     steps = np.zeros((3, 64), np.float32)
-    for k, table in enumerate(picture.tables):
-        steps[k] = block_steps(table, *((1, 1) if k == 0 else picture.sampling))
+    for k, table in enumerate(tables):
+        steps[k] = block_steps(table, *((1, 1) if k == 0 else sampling))
     return steps
+
+
+def planes_by(graph: Any, state: Any, planes: jax.Array, steps: jax.Array, sampling: jax.Array) -> jax.Array:
+    """Planes of `Seen` restored, for programs of others: differentiable, as `nnx.split` gives the model."""
+    return nnx.merge(graph, state)(Seen(planes, steps, sampling))  # type: ignore[no-any-return]
 
 
 def restored(

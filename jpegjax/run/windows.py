@@ -43,21 +43,24 @@ class Window:
         whole[y0:y1, x0:x1] = found[y0 - y : y1 - y, x0 - x : x1 - x]
 
 
-def _spans(side: int, align: int, margin: int) -> list[tuple[int, int, int, int]]:
+def _spans(side: int, align: int, margin: int, most: int) -> list[tuple[int, int, int, int]]:
     """(start, length, core start, core end) of windows along a side, a multiple of align; all of one length."""
-    if side <= WINDOW:
+    if side <= most:
         return [(0, side, 0, side)]
-    inner = WINDOW - 2 * margin
+    inner = most - 2 * margin
     count = math.ceil((side - 2 * margin) / inner)
-    starts = [min(k * inner, side - WINDOW) // align * align for k in range(count)]
+    starts = [min(k * inner, side - most) // align * align for k in range(count)]
     ends = [*(start + margin for start in starts[1:]), side]
-    return [(s, WINDOW, 0 if k == 0 else ends[k - 1], ends[k]) for k, s in enumerate(starts)]
+    return [(s, most, 0 if k == 0 else ends[k - 1], ends[k]) for k, s in enumerate(starts)]
 
 
-def windows(height: int, width: int, align: int, margin: int) -> list[Window]:
-    """Windows of one shape whose cores tile a picture. height, width, margin: multiples of align, in pixels."""
+def windows(height: int, width: int, align: int, margin: int, most: int | None = None) -> list[Window]:
+    """Windows of one shape whose cores tile a picture. All arguments: in pixels, multiples of align. most: a side, by default
+    `WINDOW`.
+    """
+    most = most or WINDOW
     return [
         Window(y, x, h, w, (y0, y1, x0, x1))
-        for y, h, y0, y1 in _spans(height, align, margin)
-        for x, w, x0, x1 in _spans(width, align, margin)
+        for y, h, y0, y1 in _spans(height, align, margin, most)
+        for x, w, x0, x1 in _spans(width, align, margin, most)
     ]
