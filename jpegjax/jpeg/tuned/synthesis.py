@@ -69,7 +69,7 @@ def _energies(h: int, v: int) -> np.ndarray:
     """Squared samples of each DCT basis function once upsampled: float64 [8, 8]."""
     basis = np.zeros((8, 8, 24, 24), np.float32)
     basis[..., 8:16, 8:16] = np.einsum("vy,ux->vuyx", BASIS, BASIS)
-    return np.square(np.asarray(upsample_float(basis, h, v), np.float64)).sum((2, 3))
+    return np.square(np.asarray(upsample_float(jnp.asarray(basis), h, v), np.float64)).sum((2, 3))
 
 
 def curvatures(frame: Frame) -> list[np.ndarray]:
@@ -125,7 +125,7 @@ def _slopes(*arguments: Any) -> tuple[jax.Array, ...]:
     *static, levels, tables, state, steps, target, inside = arguments
     coefficients = tuple(x.astype(jnp.float32) * table for x, table in zip(levels, tables, strict=True))
     with jax.default_matmul_precision("highest"):
-        return jax.grad(_error, 5)(*static, coefficients, state, steps, target, inside)  # type: ignore[no-any-return]
+        return jax.grad(_error, 5)(*static, coefficients, state, steps, target, inside)
 
 
 class _View(NamedTuple):
@@ -142,13 +142,13 @@ def slopes(
     batch, and how many devices there are, makes no difference.
     """
     margin = MARGIN if network is None else network.margin
-    views = [
-        _View(i, window)
-        for i, picture in enumerate(pictures)
-        for window in windows(
-            *(padded(s, ALIGN) for s in picture.image.shape[:2]), ALIGN, margin, max(WINDOW, 4 * margin)
-        )
-    ]
+    most = max(WINDOW, 4 * margin)
+
+    def tiles(image: np.ndarray) -> list[Window]:
+        height, width = image.shape[:2]
+        return windows(padded(height, ALIGN), padded(width, ALIGN), ALIGN, margin, most)
+
+    views = [_View(i, window) for i, picture in enumerate(pictures) for window in tiles(picture.image)]
     found = singly((_call(pictures[view.picture], view.window, network) for view in views), devices)
     whole: list[np.ndarray] = []
     for k, (view, parts) in enumerate(zip(views, found, strict=True)):

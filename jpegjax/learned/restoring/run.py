@@ -83,7 +83,7 @@ def steps_by(tables: Sequence[np.ndarray], sampling: tuple[int, int]) -> np.ndar
 
 def planes_by(graph: Any, state: Any, planes: jax.Array, steps: jax.Array, sampling: jax.Array) -> jax.Array:
     """Planes of `Seen` restored, for programs of others: differentiable, as `nnx.split` gives the model."""
-    return nnx.merge(graph, state)(Seen(planes, steps, sampling))  # type: ignore[no-any-return]
+    return nnx.merge(graph, state)(Seen(planes, steps, sampling))
 
 
 def restored(
