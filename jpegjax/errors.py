@@ -1,8 +1,10 @@
-"""What can go wrong with a file, as types."""
+"""What can go wrong with a file, as types; and calls whose errors are results, so that those for other items go on."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 __all__ = [
     "CorruptJpeg",
@@ -12,6 +14,8 @@ __all__ = [
     "JpegWarning",
     "LimitExceeded",
     "UnsupportedJpeg",
+    "attempted",
+    "caught",
     "forget_locals",
 ]
 
@@ -86,3 +90,33 @@ def forget_locals(error: BaseException) -> None:
     while seen is not None:
         traceback.clear_frames(seen.__traceback__)
         seen = seen.__context__
+
+
+def attempted(function: Callable[[Any], Any], stop: bool = False) -> Callable[[Any], Any]:
+    """The function, but what it refuses is an error in place of its result. stop: after one, later calls do nothing."""
+    failed: list[bool] = []
+
+    def run(item: Any) -> Any:
+        if stop and failed:
+            return None
+        try:
+            return function(item)
+        except (TypeError, ValueError) as error:
+            failed.append(True)
+            forget_locals(error)
+            return error
+
+    return run
+
+
+def caught(function: Callable[..., tuple[Any, Any]], *kinds: type[Exception]) -> Callable[..., tuple[Any, Any]]:
+    """The function, but an error of these kinds is the first of its two results, with no notes as the second."""
+
+    def run(*arguments: Any) -> tuple[Any, Any]:
+        try:
+            return function(*arguments)
+        except kinds as error:
+            forget_locals(error)
+            return error, []
+
+    return run

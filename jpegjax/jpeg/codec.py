@@ -12,9 +12,8 @@ import numpy as np
 
 from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION, quality_table
 from ..container import header_of
-from ..errors import JpegError
+from ..errors import JpegError, attempted, caught
 from ..options import DecodeOptions, EncodeOptions
-from ..run.attempts import attempted, caught
 from ..run.engines import pick
 from ..run.memory import kept
 from ..run.threads import run_parallel, submit

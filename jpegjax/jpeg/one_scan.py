@@ -12,8 +12,8 @@ import numpy as np
 from ..coding.sequential.encode import ERRORS
 from ..container import EOI
 from ..container.write import frame_header, opening
+from ..errors import attempted
 from ..options import EncodeOptions, Metadata
-from ..run.attempts import attempted
 from ..types import Frame, Scan
 from .files import STANDARD, restart_interval, scan_heads, sequential_script, table_slot
 

@@ -15,9 +15,8 @@ import jax
 import numpy as np
 
 from ...container import Reader, parse_header
-from ...errors import JpegError
+from ...errors import JpegError, caught
 from ...options import DecodeOptions
-from ...run.attempts import caught
 from ...run.capacity import memory_named
 from ...run.threads import submit
 from .. import files as entropy

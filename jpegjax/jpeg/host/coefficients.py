@@ -21,9 +21,8 @@ from ...coding.sequential.decode import (
     finish_decode,
 )
 from ...container import Reader, header_of, parse_header
-from ...errors import JpegError, UnsupportedJpeg
+from ...errors import JpegError, UnsupportedJpeg, caught
 from ...options import DecodeOptions, EncodeOptions
-from ...run.attempts import caught
 from ...run.memory import Pointers, borrow, scratch
 from ...simd import kernel
 from ...types import Coefficients, Frame, Process

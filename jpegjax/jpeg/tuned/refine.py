@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import attempted
 from ...options import EncodeOptions
-from ...run.attempts import attempted
 from ...run.devices import Devices
 from ...run.threads import run_parallel
 from ...types import Frame
