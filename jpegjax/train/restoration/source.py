@@ -20,6 +20,10 @@ from .drawings import drawing
 __all__ = ["Quantised", "kept", "planes_of", "target_of"]
 
 TUNES = ("psnr", "restored", True, "ssimulacra2", "ms-ssim", "butteraugli")
+TUNED = (0.2, 0.5, 0.1, 0.06, 0.07, 0.07)
+"""Shares of them among tuned files: those for squared error gain most by restoring."""
+REFINED = 0.7
+"""Share of files for the network that are refined through it."""
 SAMPLINGS = ("4:2:0", "4:4:4", "4:2:2", "4:4:0")
 SHARES = (0.6, 0.25, 0.12, 0.03)
 
@@ -41,8 +45,8 @@ def kept(pixels: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
 class Quantised(Crops):
     """Crops as files keep them: {"planes", "steps", "sampling", "target"}, see `Seen`; target as planes.
 
-    Three fifths are plain files of qualities 4..100 (some with tables of their own), the others are tuned. The seed decides
-    everything.
+    Half are plain files of qualities 4..100 (some with tables of their own), the others are tuned, some of them
+    refined through the network that ships; of drawings, an eighth are in black and white. The seed decides everything.
 
     Args:
         store, size, seed, threads: As for `Crops`; size a multiple of 16.
@@ -73,6 +77,8 @@ class Quantised(Crops):
         pixels = super().sample(index, random)["pixels"]
         if random.random() < self.drawn:
             pixels = drawing(self.size, random)
+            if random.random() < 0.125:
+                pixels = np.where(pixels @ FORWARD[0] < 128, np.uint8(0), np.uint8(255))[..., None].repeat(3, 2)
         if random.random() < 0.5:
             pixels = np.ascontiguousarray(pixels.transpose(1, 0, 2))
         settings = _settings(random, self.samplings)
@@ -86,8 +92,11 @@ def _settings(random: np.random.Generator, shares: Sequence[float]) -> dict[str,
     """Keywords of `encode`."""
     quality = int(random.integers(4, 101))
     found: dict[str, Any] = {"quality": quality, "subsampling": str(random.choice(SAMPLINGS, p=shares))}
-    if random.random() < 0.4:
-        return found | {"tune": TUNES[int(random.integers(len(TUNES)))]}
+    if random.random() < 0.5:
+        found["tune"] = TUNES[int(random.choice(len(TUNES), p=TUNED))]
+        if found["tune"] == "restored" and random.random() < REFINED:
+            found["refine"] = 1
+        return found
     if random.random() < 0.2:
         tilt, steps = random.normal(0, 0.05), np.add.outer(np.arange(8), np.arange(8))
         bend = np.exp(tilt * steps + random.normal(0, 0.15, (8, 8)) + random.normal(0, 0.3))
