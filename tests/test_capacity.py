@@ -25,7 +25,7 @@ from jpegjax.jpeg.tuned.plan import Plan, tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_recipe
 from jpegjax.options import DecodeOptions, EncodeOptions
 from jpegjax.run import capacity
-from jpegjax.run.capacity import IN_FLIGHT, memory_named, room, taken
+from jpegjax.run.capacity import IN_FLIGHT, memory_named, room, shaped, taken
 from jpegjax.run.flow import Job, flow
 from jpegjax.run.mesh import Mapped, mapped
 
@@ -253,12 +253,38 @@ def test_doors_raise_it_for_the_batch(errors: Any, monkeypatch: pytest.MonkeyPat
             call()
 
 
-def test_a_program_that_its_compiler_finds_too_large_takes_everything() -> None:
-    class Run:
-        def lower(self, *shapes: Any) -> Any:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm.")
+class Run:
+    """x ↦ [x, x] by a compiler that answers, when it is asked for memory, with a call's result."""
 
-    assert taken(Run()) == capacity.OVERFULL  # type: ignore[arg-type]
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.memory_analysis = answer
+
+    def __call__(self, x: Any) -> Any:
+        return [x, x]
+
+    def lower(self, *shapes: Any) -> Run:
+        return self
+
+    def compile(self) -> Run:
+        return self
+
+
+def refuse(error: Exception) -> Callable[[], Any]:
+    def answer() -> Any:
+        raise error
+
+    return answer
+
+
+def test_compilers_that_refuse_or_do_not_count() -> None:
+    mesh = jax.sharding.NamedSharding(jax.make_mesh((8,), ("d",), devices=DEVICES), jax.P("d"))
+    x = shaped((8, 5), np.int16, mesh)
+    exhausted = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm.")
+    assert taken(Run(refuse(exhausted)), x) == capacity.OVERFULL
+    for silent in (refuse(NotImplementedError("no")), lambda: None):
+        assert taken(Run(silent), x) == capacity.UNCOUNTED * 3 * 10
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        taken(Run(refuse(jax.errors.JaxRuntimeError("INTERNAL: no"))), x)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -17,13 +17,16 @@ import jax
 from ..errors import DeviceMemoryError, forget_locals
 from .devices import Devices
 
-__all__ = ["IN_FLIGHT", "OVERFULL", "memory_named", "room", "shaped", "taken"]
+__all__ = ["IN_FLIGHT", "OVERFULL", "UNCOUNTED", "memory_named", "room", "shaped", "taken"]
 
 IN_FLIGHT = 3
 """Batches that a device holds at once: those of `flow` and the one that is sent."""
 
 OVERFULL = 1 << 62
 """Bytes of a program that the compiler itself found no memory for."""
+
+UNCOUNTED = 4
+"""Times what goes in and comes out: what a program takes by a compiler that does not count."""
 
 _SIZES = (r"(\d+)\s*bytes", r"\((\d+)\s*B\)")
 
@@ -58,12 +61,18 @@ def taken(run: Callable[..., Any], *shapes: Any) -> int:
 
 @lru_cache(maxsize=512)
 def _counted(run: Any, leaves: tuple[jax.ShapeDtypeStruct, ...], tree: Any) -> int:
+    shapes, found = jax.tree.unflatten(tree, leaves), None
     try:
-        found = run.lower(*jax.tree.unflatten(tree, leaves)).compile().memory_analysis()
+        found = run.lower(*shapes).compile().memory_analysis()
+    except NotImplementedError:  # of a backend that does not count
+        pass
     except RuntimeError as error:  # TPUs' compiler counts what does not fit
         if not _is_exhausted(error):
             raise
         return OVERFULL
+    if found is None:
+        arrays = [*leaves, *jax.tree.leaves(jax.eval_shape(run, *shapes))]
+        return UNCOUNTED * sum(x.size * x.dtype.itemsize for x in arrays) // len(leaves[0].sharding.device_set)
     own = found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
     return found.argument_size_in_bytes + own
 
