@@ -285,7 +285,12 @@ def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
         width, height = speed["large_size"]
         found += [
             f"A picture of 768×512 is restored in {1e3 * small['seconds']['restored']:.0f} ms, {width * height / 1e6:.0f} "
-            f"Mpixel in {large['second_seconds']:.1f} s and {large['peak_bytes'] / 1e9:.1f} GB, programs compiled.",
+            f"Mpixel in {large['second_seconds']:.1f} s and {large['peak_bytes'] / 1e9:.1f} GB, programs compiled."
+            + "".join(
+                f" {row['case'].split(', ')[1]} takes {row['seconds'][str(row['most'])]:.1f} s in {row['most']} rounds, "
+                f"{1e3 * row['seconds']['0']:.0f} ms without."
+                for row in speed.get("refined", ())
+            ),
             *source(speed),
         ]  # fmt: skip
     return found

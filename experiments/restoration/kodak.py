@@ -1,9 +1,10 @@
 """Rate–distortion of files that are restored, on the 24 Kodak photographs: `python -m experiments.restoration.kodak`.
 
 Whole files, BD-rates against Pillow's default over the intervals of `experiments.tuning.evaluate`, of mean curves: Pillow's
-files and those of the tunes, each by the plain decoder and restored; WebP (method 6) and JPEG 2000 by Pillow in the same run.
-Each restored curve also against its own files not restored: the same bytes. Six points of a tuned curve stay within 0.1 points
-of BD-rate of the fourteen of `evaluate`. Nothing is trained or tuned on Kodak. Some eight minutes on two cores.
+files and those of the tunes, some of them refined, each by the plain decoder and restored; WebP (method 6) and JPEG 2000 by
+Pillow in the same run. Each restored curve also against its own files not restored: the same bytes. Six points of a tuned curve
+stay within 0.1 points of BD-rate of the fourteen of `evaluate`. Nothing is trained or tuned on Kodak. Some twenty minutes on
+two cores.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ import numpy as np
 
 import jpegjax
 from experiments.tuning import evaluate, pictures, scores
-from jpegjax.options.choices import TUNES
 
 from . import measure
 
 __all__ = ["draw", "evaluated", "files_of", "lines"]
 
 PLAIN = "plain"
-TUNED = tuple(t for t in ("psnr", True, "restored") if t in TUNES)
-QUALITIES = {PLAIN: (10, 30, 60, 80, 90, 95)}
+FILES: dict[str, dict[str, Any]] = {
+    PLAIN: {},
+    "psnr": {"tune": "psnr"},
+    "True": {"tune": True},
+    "restored": {"tune": "restored"},
+    "psnr-refined": {"tune": "psnr", "refine": 2},
+    "restored-refined": {"tune": "restored", "refine": 3},
+}
+"""Keywords of `encode` by the name of the files, but for quality; plain ones are Pillow's default."""
+QUALITIES = (10, 30, 60, 80, 90, 95)
 TUNED_QUALITIES = (10, 30, 60, 80, 90, 99)
 PEERS: dict[str, tuple[str, str, Sequence[float], dict[str, Any]]] = {
     "WebP, method 6": ("webp", "quality", (5, 20, 40, 60, 80, 90, 95), {"method": 6}),
@@ -39,11 +47,11 @@ SHOWN = ("psnr", "ms_ssim", "ssimulacra2")
 Rows = list[dict[str, float]]
 
 
-def files_of(images: Sequence[np.ndarray], kind: Any, quality: int) -> list[bytes]:
-    """The file of each picture: Pillow's default, or a tune's."""
+def files_of(images: Sequence[np.ndarray], kind: str, quality: int) -> list[bytes]:
+    """The file of each picture, of a kind of `FILES`."""
     if kind == PLAIN:
         return [evaluate.pillow(image, quality) for image in images]
-    return [jpegjax.encode(image, quality=quality, tune=kind) for image in images]
+    return [jpegjax.encode(image, quality=quality, **FILES[kind]) for image in images]
 
 
 def _point(
@@ -56,7 +64,7 @@ def _point(
     return {"quality": value, "bpp": float(bpp), **means}, each
 
 
-def _both(images: Sequence[np.ndarray], kind: Any, qualities: Sequence[int]) -> dict[str, Any]:
+def _both(images: Sequence[np.ndarray], kind: str, qualities: Sequence[int]) -> dict[str, Any]:
     """The curves of files by the plain decoder and restored; by quality, what pictures gain."""
     plain, restored, gains = list[Any](), list[Any](), {}
     for quality in qualities:
@@ -88,14 +96,14 @@ def _peer(images: Sequence[np.ndarray], name: str) -> list[dict[str, float]]:
     return curve
 
 
-def evaluated(images: Sequence[np.ndarray], kinds: Sequence[Any], say: Callable[[str], None]) -> dict[str, Any]:
+def evaluated(images: Sequence[np.ndarray], kinds: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     """All curves, their BD-rates against Pillow's default, and of restored files against the same files as they are."""
     start = time.perf_counter()
     curves: dict[str, Any] = {"Pillow": scores.measure_curve(images, evaluate.pillow, evaluate.ANCHOR_QUALITIES)}
     same, gains = {}, {}
     for kind in kinds:
-        name = "Pillow" if kind == PLAIN else f"tune={kind!r}"
-        found = _both(images, kind, QUALITIES.get(kind, TUNED_QUALITIES))
+        name = ", ".join(f"{key}={value!r}" for key, value in FILES[kind].items()) or "Pillow"
+        found = _both(images, kind, QUALITIES if kind == PLAIN else TUNED_QUALITIES)
         if kind != PLAIN:
             curves[name] = found["plain"]
         label = f"{name}, restored"
@@ -157,11 +165,10 @@ def draw(curves: Mapping[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = measure.arguments("kodak", str(__doc__))
-    names = {str(t): t for t in (PLAIN, *TUNED)}
-    parser.add_argument("--files", choices=tuple(names), nargs="*", default=list(names), help="plain, or a tune")
+    parser.add_argument("--files", choices=tuple(FILES), nargs="*", default=list(FILES), help="kinds of files")
     given = parser.parse_args()
     chosen = dict(list(pictures.kodak().items())[: given.pictures])
-    found = evaluated(list(chosen.values()), [names[n] for n in given.files], partial(print, flush=True))
+    found = evaluated(list(chosen.values()), given.files, partial(print, flush=True))
     about = {"pictures": list(chosen), "intervals": scores.INTERVALS}
     measure.save("kodak", given.to, {**about, **found}, lines)
     draw(found["curves"], given.to / "restoration-kodak.png")
