@@ -21,6 +21,7 @@ from jpegjax.jpeg import codec
 from jpegjax.jpeg.device import entropy, jobs, resident
 from jpegjax.jpeg.device.pages import PLENTY
 from jpegjax.jpeg.tuned import device as tuned
+from jpegjax.jpeg.tuned import refine
 from jpegjax.jpeg.tuned.plan import Plan, tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_recipe
 from jpegjax.options import DecodeOptions, EncodeOptions
@@ -245,7 +246,9 @@ def test_doors_raise_it_for_the_batch(errors: Any, monkeypatch: pytest.MonkeyPat
 
     files = codec.encode_planned(PICTURES, plans(PICTURES), OPTIONS, "host", None)
     monkeypatch.setattr(resident, "mapped", lambda *args, **more: Mapped(exhausted, mapped(*args, **more).sharding))
+    monkeypatch.setattr(refine, "slopes", exhausted)
     for call in (
+        lambda: jpegjax.encode(PICTURES, tune="psnr", refine=1, device=FIRST, errors=errors),
         lambda: jpegjax.encode(jax.device_put(np.stack(PICTURES)[..., None], FIRST), engine="xla", errors=errors),
         lambda: jpegjax.decode(files, device=FIRST, errors=errors),
     ):

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...errors import attempted
 from ...options import EncodeOptions
+from ...run.capacity import memory_named
 from ...run.devices import Devices
 from ...run.threads import run_parallel
 from ...types import Frame
@@ -81,7 +82,8 @@ def encode_refined(
         works = run_parallel(attempted(begun, stop), group)
         good = [k for k, work in enumerate(works) if isinstance(work, _Work)]
         for _ in range(options.refine):
-            shown = list(slopes([works[k].picture for k in good], network, devices))
+            with memory_named(devices):
+                shown = list(slopes([works[k].picture for k in good], network, devices))
             run_parallel(lambda found: works[good[found[0]]].aim(found[1]), shown)  # noqa: B023
 
         def written(k: int) -> bytes:
