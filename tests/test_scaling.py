@@ -127,6 +127,7 @@ def test_what_is_written_says_what_it_is(platform: str, tmp_path: Path) -> None:
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_compiling_is_measured_anew_each_time() -> None:
     found = [next(measure.compiling("4:2:0", (256,), jax.devices()[0])) for _ in range(2)]
     assert all(r["compile_seconds"] > 0.05 for r in found)  # a cache would answer at once
