@@ -26,7 +26,7 @@ from jpegjax.jpeg import codec, one_scan
 from jpegjax.jpeg.device import Coded, Coding, code_batch, entropy
 from jpegjax.jpeg.device.specs import encode_spec
 from jpegjax.jpeg.files import STANDARD, plain_tables, table_slot
-from jpegjax.ops import packing
+from jpegjax.ops.bits import packing
 from jpegjax.options import EncodeOptions, Restart
 from jpegjax.types import ZIGZAG, ColorSpace, Component, Frame
 

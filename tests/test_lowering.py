@@ -22,19 +22,21 @@ import jpegjax
 from jpegjax import metrics
 from jpegjax.dft import decode as decode_dft
 from jpegjax.dft import encode as encode_dft
+from jpegjax.jpeg.decoding.on_devices import decode_on_devices
 from jpegjax.learned import weights
 from jpegjax.learned.codec import decode_all, encode_all
 from jpegjax.learned.light import Light, LightSize
 from jpegjax.learned.published import models
 from jpegjax.learned.restoring.model import Restorer, RestorerSize
+from jpegjax.options import DecodeOptions
 from jpegjax.run import mesh
 from jpegjax.train.rate_distortion import rate_distortion
 from jpegjax.train.restoration.fitting import gain_loss
 from jpegjax.train.state import first_state, make_step
 
-IMAGE = ripples(40, 56)
+IMAGE, ONE = ripples(40, 56), jax.devices()[0]
 HOMES = (
-    "run.flow", "jpeg.device.programs", "jpeg.device.resident", "jpeg.tuned.device", "learned.programs",
+    "run.flow", "jpeg.device.programs", "jpeg.device.resident", "jpeg.device.scans", "jpeg.tuned.device", "learned.programs",
     "learned.restoring.run",
 )  # fmt: skip
 """Modules that start programs over devices."""
@@ -136,6 +138,10 @@ DOORS: dict[str, tuple[Callable[[], None], str]] = {
     "decode, 4:2:2 to grey": (lambda: decoded(file(subsampling="4:2:2"), mode="L"), "decode_page"),
     "decode, nearest": (lambda: decoded(file(), upsample="nearest"), "decode_page"),
     "decode, resident": (lambda: decoded([file()] * 4), "_decode"),
+    "decode, data too": (
+        lambda: decode_on_devices([file()] * 2, DecodeOptions(), ONE, True),
+        "levels_of _pixels decode_page",
+    ),
     "decode, 12 bits": (
         lambda: decoded(jpegjax.encode(IMAGE.astype(np.uint16) * 16, precision=12, engine="host")),
         "_decode",

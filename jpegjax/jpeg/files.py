@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -34,8 +35,8 @@ from ..run.memory import borrow, sparse_zeros
 from ..types import MAX_MCU_BLOCKS, ColorSpace, Frame, HuffmanSpec, Process, Scan
 
 __all__ = [
-    "STANDARD", "Tables", "body", "decode_image", "encode_image", "plain_tables", "restart_interval", "scan_heads",
-    "sequential_script", "table_slot", "tables_alone", "write_scans",
+    "STANDARD", "Tables", "body", "check_planes", "decode_image", "encode_image", "plain_tables", "restart_interval",
+    "scan_heads", "sequential_script", "table_slot", "tables_alone", "write_scans",
 ]  # fmt: skip
 
 _UNTOUCHED_BYTES = 1 << 25  # planes beyond this take memory only where they are written and while they are read
@@ -212,23 +213,31 @@ def encode_image(
     return opening(frame.color, options.metadata) + body(planes, frame, qtables, options)
 
 
-def _allocate(frame: Frame, budget: Budget, at: int, whole: bool, pixels: int | None) -> list[np.ndarray]:
-    """Planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
+def check_planes(frame: Frame, budget: Budget, at: int, pixels: int | None) -> list[tuple[int, int, int, int]]:
+    """Shapes of the planes, progressive ones with the block rows that only fill an MCU; LimitExceeded before allocating.
 
-    whole: one scan writes every block; otherwise the planes are zeros. pixels: bytes that they will take beside the planes;
-    None for those of the whole picture.
+    pixels: bytes that they will take beside the planes; None for those of the whole picture.
     """
     shapes = []
     for c, k in enumerate(frame.components):
         rows, columns = frame.blocks(c)
         stored = -(-rows // k.v) * k.v if frame.process.progressive else rows
         shapes.append((stored, columns, 8, 8))
-    coefficients = sum(128 * rows * columns for rows, columns, _, _ in shapes)
     if pixels is None:
         sample = 1 if frame.precision == 8 else 4  # more bits go through planes of uint16 to pixels of uint16
         pixels = sample * frame.width * frame.height * len(frame.components)
-    budget.check_memory(coefficients + pixels, "pixels and coefficients", at)
-    if coefficients > _UNTOUCHED_BYTES and not whole:
+    budget.check_memory(_nbytes(shapes) + pixels, "pixels and coefficients", at)
+    return shapes
+
+
+def _nbytes(shapes: Sequence[tuple[int, ...]]) -> int:
+    return sum(2 * prod(shape) for shape in shapes)
+
+
+def _allocate(frame: Frame, budget: Budget, at: int, whole: bool, pixels: int | None) -> list[np.ndarray]:
+    """Planes as `check_planes` has them. whole: one scan writes every block; otherwise they are zeros."""
+    shapes = check_planes(frame, budget, at, pixels)
+    if _nbytes(shapes) > _UNTOUCHED_BYTES and not whole:
         return [sparse_zeros(shape, np.int16) for shape in shapes]
     planes = [borrow(shape, np.int16) for shape in shapes]
     if not whole:
@@ -313,7 +322,7 @@ def decode_image(
     planes: per component int16 [rows, columns, 8, 8] in natural order, C-contiguous, real blocks only; with `smooth`,
     as a decoder that shows unfinished progressive pictures should transform them. warnings: (message, byte offset);
     with `strict` the first one is a CorruptJpeg instead. A component without a scan is all zeros, and takes the table of
-    one that has a scan, since its own may be none. pixels: see `_allocate`.
+    one that has a scan, since its own may be none. pixels: see `check_planes`.
     Raises CorruptJpeg, UnsupportedJpeg or LimitExceeded; no data end otherwise.
     """
     if reader is None:

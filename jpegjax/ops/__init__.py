@@ -9,7 +9,7 @@ for bit on every backend) or *float* (the same mathematics without rounding, dif
     dct       forward and inverse 8×8 DCT                exact (islow) and float (orthonormal)
     dft       DFT and DCT of planes and n×n blocks       float
     quant     quantisation, tables by quality            exact and float
-    packing   quantised blocks → entropy-coded bytes     exact
+    bits      quantised blocks ↔ entropy-coded bytes     exact
     planes    pixels ↔ quantised coefficients            exact, the composition of all
     precise   quantised coefficients → pixels            float, with points in their bins
     simulate  pixels → pixels after coding               exact and float, both differentiable

@@ -18,12 +18,15 @@ from ...options import DecodeOptions
 from ...run.capacity import memory_named
 from ...run.devices import Devices, local_devices
 from ...types import Frame
-from . import precise, twelve_bit
+from . import precise, scans, twelve_bit
 from .jobs import Decode, Encode, through_pages
 from .pages import Item
+from .scans import Source
 from .specs import Coded, Coding, decode_spec, encode_spec
 
-__all__ = ["Coded", "Coding", "code_batch", "local_devices", "reconstruct_batch", "transform_batch"]
+__all__ = [
+    "Coded", "Coding", "Source", "code_batch", "decode_batch", "local_devices", "reconstruct_batch", "transform_batch",
+]  # fmt: skip
 
 
 def transform_batch(
@@ -138,6 +141,32 @@ def reconstruct_batch(
         if found is not None:
             return found
     return _placed(through_pages(Decode, planes, specs, items, devices), devices)
+
+
+def decode_batch(
+    sources: Iterable[Source | None],
+    frames: Sequence[Frame],
+    qtables: Sequence[Sequence[np.ndarray]],
+    nbytes: int,
+    *,
+    mode: str | None = None,
+    upsample: str = "fancy",
+    device: Any = None,
+    always: bool = False,
+) -> Iterator[tuple[int, Any]] | None:
+    """(image's index, pixels) of images of one frame whose scans are decoded on the devices; None where that is the host's to do.
+
+    It is for all where a device has no memory for one, or by `scans.chosen` of nbytes, what the scans have, unless `always`; and
+    for those whose data are damaged, where None stands for pixels.
+    sources: data and headers of scans of all components, of 8 bits and by Huffman codes; an iterator is read as batches fill,
+    and may give None to leave an image out. The rest as for `reconstruct_batch`.
+    """
+    devices = local_devices(device)
+    if not always and not scans.chosen(nbytes, devices):
+        return None
+    alone = [_alone(frame) for frame in frames]
+    items = [Item(i, f, q) for i, (f, q) in enumerate(zip(alone, qtables, strict=True))]
+    return scans.decode(sources, items, decode_spec(alone[0], mode, upsample), devices, device is not None)
 
 
 def _placed(found: Iterator[tuple[int, np.ndarray]], devices: Devices) -> Iterator[tuple[int, jax.Array]]:

@@ -1,4 +1,4 @@
-"""Pixels that lie on a device become entropy-coded data there, and nothing else comes back (`ops.packing`).
+"""Pixels that lie on a device become entropy-coded data there, and nothing else comes back (`ops.bits.packing`).
 
     pixels ─▶ blocks ─▶ lengths ─▶ data, stuffed ─▶ as many bytes as there are
                  ╰▶ counts ─▶ tables ─▶╯ (optimised)
@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from ...coding.huffman import encode_codes, optimal_spec
-from ...ops.packing import (
+from ...ops.bits.packing import (
     DC_AT,
     INVALID,
     MAX_BITS,
@@ -48,7 +48,7 @@ from .programs import quantised_page, stages
 from .resident import chunks, page_of, part_of, step_tables
 from .specs import Coded, Coding, Spec, Tables
 
-__all__ = ["NBYTES", "code", "fits", "stacked"]
+__all__ = ["NBYTES", "code", "fits", "stacked", "up"]
 
 NBYTES = 20
 """Memory a sample that the programs behind the transform take at most: for noise at quality 100."""
@@ -110,7 +110,7 @@ def _beginning(size: int, data: jax.Array) -> jax.Array:
     return data[:size]
 
 
-def _up(n: int, steps: int) -> int:
+def up(n: int, steps: int) -> int:
     """The next size, from 64 on, that holds n, of which so many lie between one power of two and the next (one, two, four …)."""
     step = (1 << max(n - 1, 64).bit_length() - 1) // steps
     return -(-max(n, 64) // step) * step
@@ -123,7 +123,7 @@ def _fetched(array: jax.Array) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _table(dc: HuffmanSpec, ac: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
-    """(lengths uint8 [TABLE], codes uint16 [TABLE]) as `ops.packing` has them."""
+    """(lengths uint8 [TABLE], codes uint16 [TABLE]) as `ops.bits.packing` has them."""
     codes = np.concatenate([encode_codes(ac), encode_codes(dc, True)])
     symbol = np.arange(TABLE)
     size = np.where(symbol < DC_AT, symbol & 15, symbol - DC_AT)
@@ -188,13 +188,13 @@ def _job(images: Any, chunk: Sequence[Item], spec: Spec, coding: Coding, used: D
     bits, codes = jax.device_put((bits, codes), sharding)
     lengths, extent = run(_lengths, slots, share, interval)(blocks, bits)
     yield extent.nbytes, extent.valid, extent.longest
-    capacity = _up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4), 2)  # the more, the more programs
+    capacity = up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4), 2)  # the more, the more programs
     longest = int(_fetched(extent.longest).max())
     window = next((w for w in WINDOWS if 32 * w >= 31 + longest), WINDOWS[-1])
     data, nbytes = run(_data, slots, capacity, window)(blocks, codes, lengths, extent)
     yield nbytes
     sizes = _fetched(nbytes)
-    data = run(_beginning, _up(int(sizes.sum(1).max()), 8))(data)
+    data = run(_beginning, up(int(sizes.sum(1).max()), 8))(data)
     yield data
     files = [
         octets[a:b]

@@ -21,15 +21,18 @@ from .pages import PLENTY, Item, Region, neighbours, page_sizes
 from .programs import decode_page, encode_page
 from .specs import Spec
 
-__all__ = ["Chunk", "chunks", "page_of", "part_of", "reconstruct", "step_tables", "transform"]
+__all__ = [
+    "Chunk", "chunks", "from_words", "near_of", "page_of", "part_of", "pixels_of", "reconstruct", "step_tables", "transform",
+    "words_of",
+]  # fmt: skip
 
 
-def _words(x: jax.Array) -> jax.Array:
+def words_of(x: jax.Array) -> jax.Array:
     """Bytes or 16-bit levels [..., n] as int32 words."""
     return lax.bitcast_convert_type(x.reshape(*x.shape[:-1], -1, 4 // x.dtype.itemsize), jnp.int32)
 
 
-def _from_words(x: jax.Array, dtype: Any) -> jax.Array:
+def from_words(x: jax.Array, dtype: Any) -> jax.Array:
     parts = lax.bitcast_convert_type(x, dtype)
     return parts.reshape(*x.shape[:-1], -1)
 
@@ -42,7 +45,7 @@ def page_of(spec: Spec, frame: Frame, images: jax.Array) -> tuple[jax.Array, jax
     x = jnp.pad(images.reshape(*images.shape[:3], -1), pad, mode="edge")
     x = x.reshape(count, rows, high, columns, -1).transpose(2, 0, 1, 3, 4).reshape(high, count * rows * columns, -1)
     inside = jnp.minimum(high, frame.height - high * jnp.arange(rows, dtype=jnp.int32))
-    return _words(x), jnp.broadcast_to(inside[:, None], (count, rows, columns)).reshape(-1)
+    return words_of(x), jnp.broadcast_to(inside[:, None], (count, rows, columns)).reshape(-1)
 
 
 def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: jax.Array) -> list[jax.Array]:
@@ -50,7 +53,7 @@ def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: 
     planes = []
     levels = encode_page(platform, spec, *page_of(spec, frame, images), tables)
     for c, ((h, v), y) in enumerate(zip(spec.sampling, levels, strict=True)):
-        y = _from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64).transpose(1, 2, 0, 3, 4, 5)
+        y = from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64).transpose(1, 2, 0, 3, 4, 5)
         r, k = frame.blocks(c)
         planes.append(y.reshape(count, rows * v, columns * h, 8, 8)[:, :r, :k])
     return planes
@@ -64,9 +67,17 @@ def _decode(
     for (h, v), y in zip(spec.sampling, planes, strict=True):
         pad = [(0, 0), (0, rows * v - y.shape[1]), (0, columns * h - y.shape[2]), (0, 0)]
         y = jnp.pad(y.reshape(*y.shape[:3], 64), pad).reshape(count, rows, v, columns, h, 64)
-        levels.append(_words(y.transpose(2, 0, 1, 3, 4, 5).reshape(v, count * rows * columns, h, 64)))
-    x = decode_page(platform, spec, tuple(levels), near.transpose(1, 0, 2).reshape(5, -1), tables)
-    x = _from_words(x, jnp.uint8).reshape(8 * spec.vmax, count, rows, columns, -1).transpose(1, 2, 0, 3, 4)
+        levels.append(words_of(y.transpose(2, 0, 1, 3, 4, 5).reshape(v, count * rows * columns, h, 64)))
+    return pixels_of(platform, spec, frame, tuple(levels), near, tables)
+
+
+def pixels_of(
+    platform: str, spec: Spec, frame: Frame, levels: tuple[jax.Array, ...], near: jax.Array, tables: jax.Array
+) -> jax.Array:
+    """`decode_page` of pictures of one frame, one behind the other: uint8 [N, H, W] or [N, H, W, C]. near: int32 [N, 5, MCUs]."""
+    count, (rows, columns) = near.shape[0], frame.mcus
+    x = decode_page(platform, spec, levels, near.transpose(1, 0, 2).reshape(5, -1), tables)
+    x = from_words(x, jnp.uint8).reshape(8 * spec.vmax, count, rows, columns, -1).transpose(1, 2, 0, 3, 4)
     x = x.reshape(count, 8 * spec.vmax * rows, -1)[:, : frame.height, : frame.width * spec.channels]
     return x.reshape(count, frame.height, frame.width, *([spec.channels] if spec.channels > 1 else []))
 
@@ -86,15 +97,18 @@ def _cuts(count: int, share: int, devices: Devices) -> Iterator[tuple[int, Devic
         count -= size
 
 
-def chunks(items: Sequence[Item], devices: Devices, need: Need, stay: bool = False) -> list[Chunk] | None:
-    """(items, devices) of each dispatch: as many images as a page holds and memory allows, at least one a device.
+def chunks(
+    items: Sequence[Item], devices: Devices, need: Need, stay: bool = False, pages: int = 1
+) -> list[Chunk] | None:
+    """(items, devices) of each dispatch: as many images as so many pages hold and memory allows, at least one a device.
 
     None where memory does not allow one. stay: pixels will stay on the devices.
     """
     frame = items[0].frame
     samples = items[0].samples
     kept = frame.height * frame.width * len(frame.components) * -(-len(items) // len(devices)) if stay else 0
-    share, free = max(1, page_sizes(devices[0].platform)[-1] // items[0].mcus), room(devices, kept)
+    share = max(1, pages * page_sizes(devices[0].platform)[-1] // items[0].mcus)
+    free = room(devices, kept)
     while free is not None:
         size, used = next(_cuts(len(items), share, devices))
         if size // len(used) * samples * PLENTY <= free or need(size, used) <= free:
@@ -118,6 +132,17 @@ def step_tables(items: Sequence[Item]) -> np.ndarray:
     if all(item.tables is first for item in items):
         return np.broadcast_to(np.stack(first), (len(items), len(first), 64))
     return np.stack([np.stack(item.tables) for item in items])
+
+
+def near_of(spec: Spec, chunk: Sequence[Item], devices: int) -> np.ndarray:
+    """`pixels_of`'s near, int32 [N, 5, MCUs], of pictures of one frame that so many devices share evenly."""
+    rows, columns = chunk[0].frame.mcus
+    one = np.zeros((5, rows * columns), np.int32)
+    neighbours(one, spec, Region(chunk[0], (0, rows), (0, columns), (0, rows, 0, columns), 0, 0))
+    near = np.repeat(one[None], len(chunk), 0)
+    place = np.arange(len(chunk), dtype=np.int32) % (len(chunk) // devices)
+    near[:, :2] += place[:, None, None] * (rows * columns)
+    return near
 
 
 def transform(
@@ -152,12 +177,11 @@ def reconstruct(
     source = iter(planes)
     behind: deque[jax.Array] = deque()
     frame = items[0].frame
-    rows, columns = frame.mcus
 
     def need(size: int, used: Devices) -> int:
         run, sharding = mapped(_decode, used, used[0].platform, spec, frame, split=True)
         stacked = [shaped((size, *frame.blocks(c), 8, 8), np.int16, sharding) for c in range(len(spec.sampling))]
-        near = shaped((size, 5, rows * columns), np.int32, sharding)
+        near = shaped((size, 5, items[0].mcus), np.int32, sharding)
         return taken(run, stacked, near, shaped((size, len(items[0].tables), 64), np.uint16, sharding))
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, jax.Array]]:
@@ -168,18 +192,13 @@ def reconstruct(
             return []
         held = [some if p is None else p for p in found]
         stacked = [np.stack([p[c] for p in held]) for c in range(len(spec.sampling))]
-        near = np.zeros((len(chunk), 5, rows * columns), np.int32)
-        step = len(chunk) // len(used)
-        for j in range(len(chunk)):
-            region = Region(items[0], (0, rows), (0, columns), (0, rows, 0, columns), 0, 0)
-            neighbours(near[j], spec, region)
-            near[j, :2] += j % step * rows * columns
+        near = near_of(spec, chunk, len(used))
         if len(behind) == DEPTH:
             jax.block_until_ready(behind.popleft())
         result = run(*jax.device_put((stacked, near, step_tables(chunk)), sharding))
         behind.append(result)
         yield ()  # nothing comes to the host
-        pixels = [part[j] for part in parts(result) for j in range(step)]
+        pixels = [part[j] for part in parts(result) for j in range(len(part))]
         return [(item.index, x) for item, x, p in zip(chunk, pixels, found, strict=True) if p is not None]
 
     cut = chunks(items, devices, need, stay=True)

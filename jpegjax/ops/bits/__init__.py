@@ -1,0 +1,1 @@
+"""Symbols to bits on a device, and bits to symbols."""
