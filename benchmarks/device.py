@@ -218,7 +218,7 @@ def rows_of(bench: Bench, report: dict[str, Any], sizes: dict[str, tuple[int, in
     add("transform photograph", bench.transform, photograph, 4 if small else 64)
     add("decode photograph", bench.decode, photograph, first)
     add("programs photograph", bench.programs, photograph, first)
-    add("dispatches photograph", bench.dispatches, photograph, first, {"jpegjax": 1, "×4": 4, "×16": 16})
+    add("dispatches photograph", bench.dispatches, photograph, many[-1] if small else 1024, (1, 2, 4, 16))
     add("encode small, most", bench.encode, little, many[-1])
     add("decode small", bench.decode, little, many[-1] if small else 1024)
     add("encode photograph, most", bench.encode, photograph, many[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -265,19 +265,19 @@ class Bench:
         moved = 3 * count * size[0] * size[1] + sum(map(len, files))
         return [self.told(Race(raced.section, raced.case, raced.pixels, per, raced.extra), count, moved)]
 
-    def dispatches(self, size: Size, count: int, times: Mapping[str, int]) -> Found:
-        """Encoding with dispatches so many times as large as they are by default."""
-        there, largest = self.batch(size, count), page_sizes(self.device.platform)[-1]
+    def dispatches(self, size: Size, count: int, pages: Sequence[int]) -> Found:
+        """Encoding with dispatches of so many pages; jpegjax has as many as it is made for."""
+        there = self.batch(size, count)
 
-        def encode(factor: int) -> object:
-            with mock.patch.object(resident, "page_sizes", lambda platform: (factor * largest,)):
+        def encode(number: int) -> list[bytes]:
+            with mock.patch.object(entropy, "_pages", lambda platform: number):
                 return resident_files(there, self.device, quality=75)
 
-        calls: Calls = {name: (lambda factor=factor: encode(factor)) for name, factor in times.items()}
-        nbytes = sum(map(len, encode(1)))
+        calls: Calls = {"jpegjax": lambda: resident_files(there, self.device, quality=75)}
+        calls |= {f"{number} pages": (lambda number=number: encode(number)) for number in pages}
+        moved = 3 * count * size[0] * size[1] + sum(map(len, encode(pages[0])))
         case = f"{size[0]}×{size[1]} 4:2:0 q75, batch {count}"
-        moved = 3 * count * size[0] * size[1] + nbytes
-        return self.race("dispatches", case, size, count, calls, moved, mcus=largest)
+        return self.race("dispatches", case, size, count, calls, moved, mcus=page_sizes(self.device.platform)[-1])
 
     def host(self, size: Size, count: int) -> Found:
         """What the host's cores do of the same work: all of it, and coding coefficients alone."""

@@ -19,11 +19,12 @@ from jpegjax.api.inputs import as_images
 from jpegjax.errors import DeviceMemoryError
 from jpegjax.jpeg import codec
 from jpegjax.jpeg.device import entropy, jobs, resident
-from jpegjax.jpeg.device.pages import PLENTY
+from jpegjax.jpeg.device.pages import PLENTY, Item, page_sizes
 from jpegjax.jpeg.tuned import device as tuned
 from jpegjax.jpeg.tuned import refine
 from jpegjax.jpeg.tuned.plan import Plan, tuned_frame
 from jpegjax.jpeg.tuned.recipe import load_recipe
+from jpegjax.ops.bits.packing import MAX_BITS, MAX_BLOCK_BITS
 from jpegjax.options import DecodeOptions, EncodeOptions
 from jpegjax.run import capacity
 from jpegjax.run.capacity import IN_FLIGHT, memory_named, room, shaped, taken
@@ -90,6 +91,14 @@ def test_dispatches_hold_their_share_on_every_device(count: int, share: int, dev
     assert sum(size for size, _ in cuts) == count
     assert all(size % len(used) == 0 and 1 <= size // len(used) <= share for size, used in cuts)
     assert len({(size, used) for size, used in cuts}) <= 3
+
+
+def test_accelerators_code_several_pages_at_once() -> None:
+    items = [Item(i, *codec.plan((512, 768, 3), OPTIONS)) for i in range(100)]
+    cuts = [resident.chunks(items, DEVICES[:1], lambda size, used: 0, pages=pages) for pages in (1, 4)]
+    assert [len(cut[0][0]) for cut in cuts if cut] == [4096 // 1536, 4 * 4096 // 1536]
+    assert entropy._pages("cpu") == 1 and entropy._pages("gpu") == entropy._pages("tpu") > 1
+    assert entropy._pages("gpu") * page_sizes("gpu")[-1] * 10 * MAX_BLOCK_BITS <= MAX_BITS
 
 
 def test_room_is_shared_by_batches_in_flight(limited: Callable[..., None]) -> None:

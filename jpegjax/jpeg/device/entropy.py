@@ -54,6 +54,15 @@ NBYTES = 20
 """Memory a sample that the programs behind the transform take at most: for noise at quality 100."""
 
 
+ACCELERATOR_PAGES = 4
+"""Of pictures in a dispatch there: by reckoning its dozen calls and three waits take the host about as long. With ten blocks an
+MCU, no JPEG has more, a quarter of MAX_BITS."""
+
+
+def _pages(platform: str) -> int:
+    return 1 if platform == "cpu" else ACCELERATOR_PAGES
+
+
 def fits(frame: Frame) -> bool:
     """Whether a picture's bits can be counted in 32 bits, whatever it shows: some 110 Mpixel at 4:2:0."""
     rows, columns = frame.mcus
@@ -161,7 +170,7 @@ def code(images: Any, items: Sequence[Item], spec: Spec, coding: Coding, devices
         transform = taken(run, pixels, shaped((*lead, len(items[0].tables), 64), np.uint16, sharding))
         return max(transform, NBYTES * lead[1] * items[0].samples)
 
-    found = chunks(items, devices, need)
+    found = chunks(items, devices, need, pages=_pages(devices[0].platform))
     return None if found is None else flow((_job(images, chunk, spec, coding, used) for chunk, used in found), devices)
 
 

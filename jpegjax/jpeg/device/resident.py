@@ -122,7 +122,7 @@ def chunks(
 
 def part_of(images: Any, chunk: Sequence[Item]) -> jax.Array:
     """A chunk's images of an array, or of a list of arrays, as one array."""
-    part = images[chunk[0].index : chunk[-1].index + 1]
+    part = images if len(chunk) == len(images) else images[chunk[0].index : chunk[-1].index + 1]
     return part if isinstance(part, jax.Array) else jnp.stack(part)
 
 
