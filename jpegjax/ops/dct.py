@@ -10,6 +10,7 @@ ours, so that corrupt coefficients decode to the same pixels too.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from functools import reduce
 
 import jax
@@ -18,7 +19,8 @@ import numpy as np
 from jax import lax
 
 __all__ = [
-    "fdct_float", "fdct_islow", "fdct_islow_planes", "idct_float", "idct_islow", "idct_islow_planes", "idct_islow_unclamped",
+    "fdct_float", "fdct_islow", "fdct_islow_each", "fdct_islow_planes", "idct_float", "idct_islow", "idct_islow_planes",
+    "idct_islow_unclamped",
 ]  # fmt: skip
 
 Axes = tuple[int, int]  # (vertical, horizontal)
@@ -95,6 +97,23 @@ def fdct_rows(samples: jax.Array, axis: int) -> jax.Array:
 def fdct_columns(x: jax.Array, axis: int) -> jax.Array:
     """Second pass of `fdct_islow`, over the vertical axis: int32."""
     return _descale(_weighted(_FORWARD, _slices(x, axis), axis), 15)
+
+
+def fdct_islow_each(samples: Sequence[Sequence[jax.Array]], places: np.ndarray) -> jax.Array:
+    """`fdct_islow` as one expression: int32 [n, …] of integers 0..255, samples[row][column] […], in natural order's places [n].
+
+    Each coefficient comes from all 64 samples, the first pass over each row again and again: 72 products instead of 16,
+    but where memory is slow and arithmetic is not, a compiler makes one loop of it. Exact.
+    """
+    shape = len(places), *[1] * samples[0][0].ndim
+    across, down = _FORWARD[places % 8].T, _FORWARD[places // 8].T
+
+    def total(weights: np.ndarray, terms: Sequence[jax.Array]) -> jax.Array:
+        return reduce(operator.add, [jnp.asarray(w).reshape(shape) * t for w, t in zip(weights, terms, strict=True)])
+
+    rows = [_descale(total(across, [x[None].astype(jnp.int32) for x in row]), 11) for row in samples]
+    # weights but the first frequency's add up to zero, so that the samples' centre matters to the DC alone
+    return _descale(total(down, rows), 15) - np.where(places == 0, 8192, 0).astype(np.int32).reshape(shape)
 
 
 def _inverse_pass(x: jax.Array, axis: int) -> jax.Array:

@@ -51,12 +51,18 @@ def downsample(plane: jax.Array, h: int, v: int, axes: Axes = (-2, -1)) -> jax.A
     if (h, v) == (1, 1):
         return x
     cells, horizontal = _cells(x, h, v, axes)
+    shape = [1] * cells.ndim
+    shape[horizontal] = cells.shape[horizontal]
+    return rounded_means(cells, h, v, np.arange(cells.shape[horizontal], dtype=np.int32).reshape(shape))
+
+
+def rounded_means(sums: jax.Array, h: int, v: int, columns: jax.Array | np.ndarray) -> jax.Array:
+    """`downsample` of int32 sums over cells; columns: int32, each one's place in its row, or 0 or 1 by its parity."""
+    if (h, v) == (1, 1):
+        return sums
     if h == 2 and v in (1, 2):
-        shape = [1] * cells.ndim
-        shape[horizontal] = cells.shape[horizontal]
-        bias = (np.arange(cells.shape[horizontal], dtype=np.int32) & 1) + (v - 1)
-        return (cells + bias.reshape(shape)) >> v
-    return (cells + h * v // 2) // (h * v)
+        return (sums + ((columns & 1) + (v - 1))) >> v
+    return (sums + h * v // 2) // (h * v)
 
 
 def smooth_downsample(plane: jax.Array, h: int, v: int, smoothing: int) -> jax.Array:

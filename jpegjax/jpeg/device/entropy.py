@@ -43,6 +43,7 @@ from ...run.devices import Devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped, parts
 from ...types import ZIGZAG, Frame, HuffmanSpec
+from .direct import direct_levels, is_direct
 from .pages import Item
 from .programs import quantised_page, stages
 from .resident import chunks, page_of, part_of, step_tables
@@ -73,19 +74,28 @@ def _blocks(
     platform: str, spec: Spec, frame: Frame, interval: int, images: jax.Array, tables: jax.Array
 ) -> tuple[Blocks, ...]:
     """Each component's blocks of uint8 [N, H, W] or [N, H, W, C]."""
-    stage = stages(platform, tables)
     rows, columns = frame.mcus
     mcu = lax.iota(jnp.int32, images.shape[0] * rows * columns) % (rows * columns)
     first = mcu % (interval or rows * columns) == 0
-    found = []
-    for c, y in enumerate(quantised_page(platform, spec, *page_of(spec, frame, images), tables)):
-        v, _, h, _, size = y.shape
+
+    def real(c: int) -> jax.Array:
+        h, v = spec.sampling[c]
         real_rows, real_columns = frame.blocks(c)
-        at_row = mcu // columns * v + lax.broadcasted_iota(jnp.int32, (v, h, size), 0)
-        at_column = mcu % columns * h + lax.broadcasted_iota(jnp.int32, (v, h, size), 1)
-        real = ((at_row < real_rows) & (at_column < real_columns)).reshape(-1, size)
-        found.append(stage(lambda y, *where: prepare(_zigzag(y), *where), y, real, first))
-    return tuple(found)
+        at_row = mcu // columns * v + lax.broadcasted_iota(jnp.int32, (v, h, mcu.size), 0)
+        at_column = mcu % columns * h + lax.broadcasted_iota(jnp.int32, (v, h, mcu.size), 1)
+        return ((at_row < real_rows) & (at_column < real_columns)).reshape(-1, mcu.size)
+
+    if is_direct(platform, spec):
+        found = []
+        for c, levels in enumerate(direct_levels(spec, frame, images, tables)):
+            y, dc = (levels(places).reshape(len(places), -1, mcu.size) for places in (ZIGZAG, ZIGZAG[:1]))
+            found.append(prepare(y, real(c), first, dc[0]))
+        return tuple(found)
+    stage = stages(platform, tables)
+    return tuple(
+        stage(lambda y, *where: prepare(_zigzag(y), *where), y, real(c), first)
+        for c, y in enumerate(quantised_page(platform, spec, *page_of(spec, frame, images), tables))
+    )
 
 
 def _zigzag(levels: jax.Array) -> jax.Array:

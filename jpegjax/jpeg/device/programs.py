@@ -13,7 +13,7 @@ has one part for each; parts know nothing of each other, hence no collectives.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -76,6 +76,14 @@ def _repeat_rows(x: jax.Array, valid: jax.Array) -> jax.Array:
     return jnp.where(index < valid, x, last[None])
 
 
+def colors(spec: Spec, channels: Sequence[jax.Array]) -> list[jax.Array]:
+    """A frame's components at full resolution, int32 0..255, of a picture's channels."""
+    if spec.color is ColorSpace.YCBCR:
+        r, g, b = channels
+        return [luma(r, g, b), *chroma(r, g, b)]
+    return [255 - part if spec.color is ColorSpace.CMYK else part for part in channels]
+
+
 def quantised_page(
     platform: str, spec: Spec, pixels: jax.Array, rows: jax.Array, tables: jax.Array
 ) -> Iterator[jax.Array]:
@@ -89,12 +97,7 @@ def quantised_page(
 
     def components(x: jax.Array, rows: jax.Array) -> list[jax.Array]:
         x = (_split_words(x, 4) & 255).reshape(8 * vmax, 8 * hmax, spec.channels, size)
-        parts = [x[:, :, c] for c in range(spec.channels)]
-        if spec.color is ColorSpace.YCBCR:
-            r, g, b = parts
-            parts = [luma(r, g, b), *chroma(r, g, b)]
-        elif spec.color is ColorSpace.CMYK:
-            parts = [255 - part for part in parts]
+        parts = colors(spec, [x[:, :, c] for c in range(spec.channels)])
         samples = []
         for (h, v), part in zip(spec.sampling, parts, strict=True):
             part = downsample(part, hmax // h, vmax // v, (0, 1))

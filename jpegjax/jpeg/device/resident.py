@@ -17,6 +17,7 @@ from ...run.devices import Devices
 from ...run.flow import DEPTH, Job, flow
 from ...run.mesh import mapped, parts
 from ...types import Frame
+from .direct import direct_levels, is_direct
 from .pages import PLENTY, Item, Region, neighbours, page_sizes
 from .programs import decode_page, encode_page
 from .specs import Spec
@@ -50,13 +51,20 @@ def page_of(spec: Spec, frame: Frame, images: jax.Array) -> tuple[jax.Array, jax
 
 def _encode(platform: str, spec: Spec, frame: Frame, images: jax.Array, tables: jax.Array) -> list[jax.Array]:
     count, (rows, columns) = images.shape[0], frame.mcus
-    planes = []
-    levels = encode_page(platform, spec, *page_of(spec, frame, images), tables)
-    for c, ((h, v), y) in enumerate(zip(spec.sampling, levels, strict=True)):
-        y = from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64).transpose(1, 2, 0, 3, 4, 5)
-        r, k = frame.blocks(c)
-        planes.append(y.reshape(count, rows * v, columns * h, 8, 8)[:, :r, :k])
-    return planes
+
+    def plane(c: int, y: jax.Array) -> jax.Array:
+        (h, v), (r, k) = spec.sampling[c], frame.blocks(c)
+        return y.reshape(count, rows * v, columns * h, 8, 8)[:, :r, :k]
+
+    if is_direct(platform, spec):
+        whole = [levels(np.arange(64)) for levels in direct_levels(spec, frame, images, tables)]
+        every = [y.reshape(*y.shape[:3], count, rows, columns).transpose(3, 4, 1, 5, 2, 0) for y in whole]
+    else:
+        page = encode_page(platform, spec, *page_of(spec, frame, images), tables)
+        sampled = zip(spec.sampling, page, strict=True)
+        every = [from_words(y, jnp.int16).reshape(v, count, rows, columns, h, 64) for (h, v), y in sampled]
+        every = [y.transpose(1, 2, 0, 3, 4, 5) for y in every]
+    return [plane(c, y) for c, y in enumerate(every)]
 
 
 def _decode(

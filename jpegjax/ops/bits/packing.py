@@ -99,15 +99,17 @@ def _before_few(values: jax.Array, axis: int) -> jax.Array:
     return sum((jnp.where(index > i, x, 0) for i, x in enumerate(every[:-1])), start=jnp.zeros_like(values))
 
 
-def prepare(levels: jax.Array, real: jax.Array, first: jax.Array) -> Blocks:
+def prepare(levels: jax.Array, real: jax.Array, first: jax.Array, dc: jax.Array | None = None) -> Blocks:
     """Blocks of one component. levels: int16 [64, J, M] in zigzag order, blocks of an MCU and MCUs in coding order.
 
     real: bool [J, M]; blocks outside the picture are coded as zero difference and end of block (T.81 A.2.4); the first of
     an MCU is never one. first: bool [M], MCUs whose differences begin anew: those of a picture, and behind a restart.
+    dc: int16 [J, M], levels[0] where a compiler shall see that it comes from elsewhere.
     """
-    filled = [levels[0, 0].astype(jnp.int32)]
-    for j in range(1, levels.shape[1]):
-        filled.append(jnp.where(real[j], levels[0, j].astype(jnp.int32), filled[-1]))
+    dc = (levels[0] if dc is None else dc).astype(jnp.int32)
+    filled = [dc[0]]
+    for j in range(1, len(dc)):
+        filled.append(jnp.where(real[j], dc[j], filled[-1]))
     previous = [jnp.where(first, 0, jnp.roll(filled[-1], 1)), *filled[:-1]]
     levels = jnp.where(real, levels, 0)
     index = lax.broadcasted_iota(jnp.uint32, (32, 1, 1), 0)
@@ -219,10 +221,21 @@ def _windows(bits: jax.Array, lengths: Lengths, window: int) -> jax.Array:
     start = (lengths.start - (lengths.start[:1] & ~jnp.uint32(31)))[:, None, None]
     at = start + _before_few(four * _ALL >> 24, 1) + (four * _BEFORE >> 8 * octet & 255)
     left = bits.reshape(at.shape) << (32 - (four >> 8 * octet) & 31)
+    # GPUs' compilers write both in any case, rather than make them anew for each word: so as narrow as they are
+    at, left = lax.optimization_barrier((at.astype(jnp.uint16), left))
+    at = at.astype(jnp.uint32)
     shift = at & 31
     word = lax.broadcasted_iota(jnp.uint32, (window, *[1] * at.ndim), 0)
     here = jnp.where(at >> 5 == word, left >> shift, 0)
-    return jnp.where((at >> 5) + 1 == word, left << 1 << 31 - shift, here).sum((1, 2, 3), dtype=jnp.uint32)
+    here = jnp.where((at >> 5) + 1 == word, left << 31 - shift << 1, here)
+    # a sum, but for its sake GPUs' compilers would turn everything around first
+    cell = 1, 4, 4, 4, 1, 1
+    found = lax.platform_dependent(
+        here,
+        cuda=lambda x: lax.reduce_window(x, jnp.uint32(0), lax.add, cell, cell, "valid"),
+        default=lambda x: x.sum((1, 2, 3), dtype=jnp.uint32, keepdims=True),
+    )
+    return found.reshape(window, *bits.shape[1:])
 
 
 def place(
