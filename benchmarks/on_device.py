@@ -20,13 +20,14 @@ from rounds import Race, race
 
 import jpegjax
 from jpegjax.jpeg import codec
-from jpegjax.jpeg.device import entropy, resident
+from jpegjax.jpeg.decoding.on_devices import decode_on_devices
+from jpegjax.jpeg.device import entropy, resident, scans
 from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.jpeg.device.specs import encode_spec
-from jpegjax.options import EncodeOptions
+from jpegjax.options import DecodeOptions, EncodeOptions
 from jpegjax.run.mesh import Mapped, mapped
 
-__all__ = ["Bench", "ready", "recorded_calls", "resident_files", "torch_codecs"]
+__all__ = ["Bench", "decoded_there", "ready", "recorded_calls", "resident_files", "torch_codecs"]
 
 Calls = dict[str, Callable[[], object]]
 Found = list[dict[str, Any]]
@@ -60,6 +61,12 @@ def resident_files(batch: jax.Array, device: jax.Device, **options: Any) -> list
     given = EncodeOptions(**options)
     plans = [codec.plan(batch.shape[1:], given)] * len(batch)
     return codec.encode_planned(batch, plans, given, "xla", device, on_device=True)
+
+
+def decoded_there(files: Sequence[bytes], device: jax.Device) -> list[jax.Array]:
+    """Pixels on the device of files whose data it decodes itself, CPUs too."""
+    found = decode_on_devices(files, DecodeOptions(), device, on_device=True)
+    return [pixels for pixels, _ in found]
 
 
 @contextmanager
@@ -221,6 +228,22 @@ class Bench:
         moved = 3 * count * size[0] * size[1] + sum(map(len, files))
         case = self.case(size, count, sampling, transfers)
         return self.race("decode", case, size, count, calls, moved, transfers=transfers)
+
+    def coded_data(self, size: Size, count: int) -> Found:
+        """Decoding to the device with the scans' data decoded there or by the host's threads; jpegjax chooses."""
+        files = self.files(size, count)
+
+        def by_host() -> Any:
+            with mock.patch.object(scans, "chosen", lambda nbytes, devices: False):
+                return ready(jpegjax.decode(files, engine="xla", device=self.device))
+
+        calls: Calls = {
+            "jpegjax": lambda: ready(jpegjax.decode(files, engine="xla", device=self.device)),
+            "data by the device": lambda: ready(decoded_there(files, self.device)),
+            "data by the host": by_host,
+        }
+        moved = 3 * count * size[0] * size[1] + sum(map(len, files))
+        return self.race("coded data", self.case(size, count, "4:2:0", False), size, count, calls, moved)
 
     @staticmethod
     def case(size: Size, count: int, sampling: str, transfers: bool) -> str:

@@ -207,6 +207,6 @@ def test_all_of_it_rehearses(tmp_path: Path) -> None:
     report, _ = rehearsed(tmp_path / "device.json")
     assert not report["left_out"] and not report["failed"]
     assert all(found["compared"] and not found["different"] for found in report["identity"].values())
-    assert {"encode", "decode", "transform", "programs", "dispatches", "host encode"} <= {
+    assert {"encode", "decode", "transform", "programs", "dispatches", "coded data", "host encode"} <= {
         r["section"] for r in report["results"]
     }
