@@ -66,6 +66,7 @@ def check(some: Sequence[bytes], device: Any = None, **options: Any) -> set[int]
         else:
             assert isinstance(got, np.ndarray if device is None else jax.Array)
             assert notes == told
+            assert device is not None or got.dtype != np.uint8 or got.flags.writeable
             assert got.dtype == want.dtype and np.array_equal(got, want)
     return left
 
@@ -133,6 +134,13 @@ def test_what_goes_to_devices():
     ]  # fmt: skip
     last = check([*others, *files()])
     assert last & {*range(len(others))} == {0, 2}, "those whose steps are not known yet come in groups of their own"
+
+
+@pytest.mark.parametrize("most", [2000, 1 << 17])
+def test_what_is_huge_is_the_hosts(most, monkeypatch):
+    """More samples than can be counted, or more bits in a batch."""
+    monkeypatch.setattr(scans, "MOST", most)
+    assert check(clean()) == {*range(len(clean()))}
 
 
 @pytest.mark.parametrize("device", [None, "cpu"])

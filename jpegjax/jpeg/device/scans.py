@@ -42,8 +42,9 @@ from .specs import Spec
 
 __all__ = ["Source", "chosen", "decode", "entries_of", "gathered", "levels_of"]
 
-SPAN = 32
-"""Words of a lane."""
+SPANS = (32, 512)
+"""Least and most words of a lane, a power of two of them. Between, as many as hold two rounds of phases, by the average of a
+batch: where lanes have fewer, phases take long to show."""
 
 ROUNDS = 64
 """Of synchronising lanes; pictures that take more are the host's."""
@@ -65,6 +66,10 @@ AT_ONCE = 8
 
 Source = tuple[ScanData, Scan]
 """The data of a picture's scan, and its header."""
+
+
+MOST = 1 << 30
+"""Samples of a picture, and bits of data for each device, that lanes count."""
 
 
 def chosen(nbytes: int, devices: Devices) -> bool:
@@ -154,6 +159,7 @@ def levels_of(
     mcus: int,
     factors: tuple[int, ...],
     phases: int,
+    span: int,
     words: jax.Array,
     segments: Segments,
     codes: Codes,
@@ -161,12 +167,13 @@ def levels_of(
 ) -> tuple[list[jax.Array], jax.Array]:
     """(levels of each component, int16 [P, mcus, J, 64] in coding order, natural order inside; bool [P], which are whole).
 
-    phases: the longest period. words: uint32 [W], little-endian, two more than the segments have. interval: int32 [P].
+    phases: the longest period. span: words of a lane. words: uint32 [W], little-endian, two more than the segments have.
+    interval: int32 [P].
     """
     each, unroll = sum(factors), UNROLL.get(platform, AT_ONCE)
     words = _swapped(words)
-    count = words.size // SPAN + segments.word.size
-    found = synchronise(words, codes, lanes(segments, codes, count, SPAN), phases, ROUNDS, unroll)
+    count = words.size // span + segments.word.size
+    found = synchronise(words, codes, lanes(segments, codes, count, span), phases, ROUNDS, unroll)
     levels, whole = write(words, codes, segments, found, interval.size * mcus * each, unroll)
     return undo_dc(levels.reshape(-1, mcus, each, 64), interval, factors), whole
 
@@ -184,7 +191,7 @@ def decode(
     sources: Iterable[Source | None], items: Sequence[Item], spec: Spec, devices: Devices, stay: bool
 ) -> Iterator[tuple[int, Any]] | None:
     """(item's index, pixels) of each picture whose data are whole; None, for the host to decode, of others. None for all where
-    memory is short of one.
+    memory is short of one, or one is huge.
 
     sources: read as batches fill; None leaves an item out. items: of one frame, whose single component has factors of 1.
     stay: whether pixels stay on the devices or are NumPy arrays.
@@ -209,7 +216,11 @@ def decode(
         given = next((x for x in found if x is not None), None)
         if given is None:
             return []
-        levels, whole = _levels([given if x is None else x for x in found], frame, used)
+        held, share = [given if x is None else x for x in found], len(chunk) // len(used)
+        nbytes = [len(data.octets) for data, _ in held]
+        if max(sum(nbytes[i : i + share]) for i in range(0, len(held), share)) > MOST // 8:
+            return [(item.index, None) for item, x in zip(chunk, found, strict=True) if x is not None]
+        levels, whole = _levels(held, frame, used)
         run, sharding = mapped(_pixels, used, used[0].platform, spec, frame)
         near, tables = near_of(spec, chunk, len(used)), step_tables(chunk)[:, : len(spec.sampling)]
         near, tables = (x.reshape(len(used), -1, *x.shape[1:]) for x in (near, tables))
@@ -217,10 +228,15 @@ def decode(
         yield whole if stay else (whole, pixels)
         good = np.concatenate(jax.device_get(parts(whole))).ravel()
         every = [part if stay else jax.device_get(part) for part in parts(pixels)]
-        share = len(chunk) // len(used)
-        made = (every[j // share][0, j % share] if good[j] else None for j in range(len(chunk)))
-        return [(item.index, x) for item, x, s in zip(chunk, made, found, strict=True) if s is not None]
 
+        def made(j: int) -> Any:
+            x = every[j // share][0, j % share]
+            return x if stay else x.copy()
+
+        return [(item.index, made(j) if good[j] else None) for j, item in enumerate(chunk) if found[j] is not None]
+
+    if items[0].samples > MOST:
+        return None
     cut = chunks(items, devices, need, stay, PAGES)
     return None if cut is None else flow((job(*chunk) for chunk in cut), devices)
 
@@ -228,6 +244,13 @@ def decode(
 def _factors(frame: Frame) -> tuple[int, ...]:
     """Blocks of an MCU of each component."""
     return tuple(k.h * k.v for k in frame.components)
+
+
+def _span(nbytes: int, blocks: int, phases: int) -> int:
+    """Words of a lane for so many bytes."""
+    least, most = SPANS
+    wanted = -(-2 * phases * nbytes // (4 * blocks))
+    return min(max(least, 1 << (wanted - 1).bit_length()), most)
 
 
 def _levels(sources: Sequence[Source], frame: Frame, used: Devices) -> tuple[list[jax.Array], jax.Array]:
@@ -245,5 +268,6 @@ def _levels(sources: Sequence[Source], frame: Frame, used: Devices) -> tuple[lis
         interval = [scan.restart_interval or mcus for _, scan in sources[i * share : (i + 1) * share]]
         arguments.append((_padded(words, most), Segments(*fields), tables, np.array(interval, np.int32)))
     phases = max(int(codes.period.max()) for _, _, codes in some)
-    run, sharding = mapped(levels_of, used, used[0].platform, mcus, factors, phases)
+    span = _span(sum(int(segments.nbytes.sum()) for _, segments, _ in some), len(sources) * mcus * sum(factors), phases)
+    run, sharding = mapped(levels_of, used, used[0].platform, mcus, factors, phases, span)
     return run(*jax.device_put(jax.tree.map(lambda *x: np.stack(x), *arguments), sharding))

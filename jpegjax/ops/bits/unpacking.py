@@ -277,23 +277,25 @@ def write(
     groups = segments.word.size
     inside = jnp.minimum(lane.segment, groups - 1)
     first, most = _take(segments.first, inside), jnp.where(lane.segment < groups, _take(segments.blocks, inside), 0)
-    spare = blocks * 64 + lax.iota(jnp.int32, lane.start.size)
+    spare = blocks * 64 + lax.broadcasted_iota(jnp.int32, (unroll, lane.start.size), 0) * lane.start.size
+    spare += lax.iota(jnp.int32, lane.start.size)
 
     def active(place: Place) -> jax.Array:
         return (place.bit < lane.end) & (place.blocks < most)
 
     def body(state: tuple[Place, jax.Array, jax.Array]) -> tuple[Place, jax.Array, jax.Array]:
         place, wrong, levels = state
-        for _ in range(unroll):
+        targets, values = [], []
+        for i in range(unroll):
             going = active(place)
             moved, symbol = _step(words, codes, lane, place)
             natural = _take(jnp.asarray(ZIGZAG, jnp.int32), symbol.at & 63)
-            target = jnp.where(
-                going & (symbol.value != 0) & ~symbol.wrong, 64 * (first + place.blocks) + natural, spare
-            )
-            levels = levels.at[target].set(symbol.value.astype(jnp.int16), mode="drop", unique_indices=True)
+            there = going & (symbol.value != 0) & ~symbol.wrong
+            targets.append(jnp.where(there, 64 * (first + place.blocks) + natural, spare[i]))
+            values.append(symbol.value.astype(jnp.int16))
             place, wrong = _where(going, moved, place), wrong | (going & symbol.wrong)
-        return place, wrong, levels
+        found = jnp.stack(values)
+        return place, wrong, levels.at[jnp.stack(targets)].set(found, mode="drop", unique_indices=True)
 
     state = begun, jnp.zeros(lane.start.shape, bool), jnp.zeros(blocks * 64, jnp.int16)
     place, wrong, levels = lax.while_loop(lambda state: active(state[0]).any(), body, state)
