@@ -32,6 +32,7 @@ from reports import RESULTS, flags, save
 
 from jpegjax.jpeg import codec
 from jpegjax.jpeg.device import entropy, resident, transform_batch
+from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.options import EncodeOptions
 from jpegjax.run.mesh import Mapped, mapped
 
@@ -78,6 +79,17 @@ def recorded() -> Iterator[list[Program]]:
         yield calls
 
 
+@contextmanager
+def cut_for(platform: str) -> Iterator[None]:
+    """Batches are cut as a platform has them, whatever they run on."""
+    sizes, pages = page_sizes(platform), entropy._pages(platform)
+    with (
+        mock.patch.object(resident, "page_sizes", lambda _: sizes),
+        mock.patch.object(entropy, "_pages", lambda _: pages),
+    ):
+        yield
+
+
 def compiler(platform: str) -> Any:
     """A device to compile for that is not there."""
     if platform == "tpu":
@@ -112,7 +124,7 @@ def accessed(
     """
     plans = [codec.plan(images[0].shape, options)] * len(images)
     there = jax.device_put(np.stack(images), device)
-    with recorded() as calls:
+    with recorded() as calls, cut_for(platform or device.platform):
         files = codec.encode_planned(there, plans, options, "xla", device, on_device=True)
         list(transform_batch(there, *map(list, zip(*plans, strict=True)), device))
     assert files == codec.encode_planned(images, plans, options, "host", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -30,8 +29,6 @@ from jpegjax.jpeg.files import STANDARD, plain_tables, table_slot
 from jpegjax.ops.bits import packing
 from jpegjax.options import EncodeOptions, Restart
 from jpegjax.types import ZIGZAG, ColorSpace, Component, Frame
-
-COLLECTIVE = r"all-reduce|all-gather|collective-permute|all-to-all|reduce-scatter"
 
 
 def check(images: np.ndarray, options: EncodeOptions, device: Any = None) -> None:
@@ -212,25 +209,10 @@ def test_files_of_a_batch_keep_plans_tables_and_errors_apart():
 # ---- devices
 
 
-@pytest.fixture(scope="module")
-def eight() -> jax.sharding.Mesh:
-    return jax.sharding.Mesh(np.array(jax.devices("cpu")[:8]), ("d",))
-
-
 @pytest.fixture
 def benchmark(scripts: None) -> ModuleType:
     """benchmarks/bytes_accessed.py, which watches programs."""
     return import_module("bytes_accessed")
-
-
-def test_eight_devices_give_the_same_bytes_without_collectives(eight, benchmark):
-    images = np.stack([ripples(24, 20, seed=i) if i % 3 else noise(24, 20, seed=i) for i in range(8)])
-    with benchmark.recorded() as calls:
-        check(images, EncodeOptions(quality=80, optimize=True), eight)
-    assert [call.name for call in calls] == ["transform", "counts", "lengths", "data", "cut"]
-    for call in calls:
-        text = call.run.lower(*call.shapes).compile().as_text()
-        assert "num_partitions=8" in text and not re.search(COLLECTIVE, text), call.name
 
 
 def test_nothing_but_compressed_bytes_crosses(benchmark):

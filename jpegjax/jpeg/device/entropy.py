@@ -46,7 +46,7 @@ from ...types import ZIGZAG, Frame, HuffmanSpec
 from .direct import direct_levels, is_direct
 from .pages import Item
 from .programs import quantised_page, stages
-from .resident import chunks, page_of, part_of, step_tables
+from .resident import chunks, page_of, part_of, shape_of, step_tables
 from .specs import Coded, Coding, Spec, Tables
 
 __all__ = ["NBYTES", "code", "fits", "stacked", "up"]
@@ -172,12 +172,12 @@ def _best(counts: np.ndarray) -> Tables:
 def code(images: Any, items: Sequence[Item], spec: Spec, coding: Coding, devices: Devices) -> Iterator[Any] | None:
     """(item's index, `Coded`) of each of uint8 [N, H, W] or [N, H, W, C], or of a list of such images, whose `Item`s have one
     frame that `fits`; None where memory is short of one."""
-    frame, one = items[0].frame, images[0]
+    frame, shape = items[0].frame, shape_of(images)
 
     def need(size: int, used: Devices) -> int:
         run, sharding = mapped(_blocks, used, used[0].platform, spec, frame, coding.interval)
         lead = len(used), size // len(used)
-        pixels = shaped((*lead, *one.shape), one.dtype, sharding)
+        pixels = shaped((*lead, *shape), np.uint8, sharding)
         transform = taken(run, pixels, shaped((*lead, len(items[0].tables), 64), np.uint16, sharding))
         return max(transform, NBYTES * lead[1] * items[0].samples)
 

@@ -23,8 +23,8 @@ from .programs import decode_page, encode_page
 from .specs import Spec
 
 __all__ = [
-    "Chunk", "chunks", "from_words", "near_of", "page_of", "part_of", "pixels_of", "reconstruct", "step_tables", "transform",
-    "words_of",
+    "Chunk", "chunks", "from_words", "near_of", "page_of", "part_of", "pixels_of", "reconstruct", "shape_of", "step_tables",
+    "transform", "words_of",
 ]  # fmt: skip
 
 
@@ -134,6 +134,11 @@ def part_of(images: Any, chunk: Sequence[Item]) -> jax.Array:
     return part if isinstance(part, jax.Array) else jnp.stack(part)
 
 
+def shape_of(images: Any) -> tuple[int, ...]:
+    """Of one of an array's or a list's images; to take it from the array would be work for the device."""
+    return images.shape[1:] if isinstance(images, jax.Array) else images[0].shape
+
+
 def step_tables(items: Sequence[Item]) -> np.ndarray:
     """uint16 [N, components, 64], quantisation tables."""
     first = items[0].tables
@@ -157,11 +162,11 @@ def transform(
     images: Any, items: Sequence[Item], spec: Spec, devices: Devices
 ) -> Iterator[tuple[int, list[np.ndarray]]] | None:
     """`transform_batch` of uint8 [N, H, W] or [N, H, W, C], or of a list of such images; None where memory is short of one."""
-    frame, one = items[0].frame, images[0]
+    frame, shape = items[0].frame, shape_of(images)
 
     def need(size: int, used: Devices) -> int:
         run, sharding = mapped(_encode, used, used[0].platform, spec, frame, split=True)
-        pixels = shaped((size, *one.shape), one.dtype, sharding)
+        pixels = shaped((size, *shape), np.uint8, sharding)
         return taken(run, pixels, shaped((size, len(items[0].tables), 64), np.uint16, sharding))
 
     def job(chunk: list[Item], used: Devices) -> Job[tuple[int, list[np.ndarray]]]:

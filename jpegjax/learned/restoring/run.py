@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import NamedSharding
 
 from ...ops.color import FORWARD, INVERSE
 from ...run.capacity import memory_named
@@ -160,6 +161,7 @@ def _run(
     """(picture, window, its pixels) of windows that are alike, a batch at a time."""
     dtype, luma, consistent = settings
     batch: list[tuple[int, Window, _View]] = []
+    weights: dict[Devices, Any] = {}
     more = True
     while more:
         found = next(items, None)
@@ -183,7 +185,9 @@ def _run(
         )
         views = [np.stack(part) for part in zip(*(view for _, _, view in full), strict=True)]
         with memory_named(used):
-            pixels = np.asarray(run(model.state, *jax.device_put(tuple(views), sharding)))
+            if used not in weights:
+                weights[used] = jax.device_put(model.state, NamedSharding(sharding.mesh, jax.P()))
+            pixels = np.asarray(run(weights[used], *jax.device_put(tuple(views), sharding)))
         for (i, window, _), result in zip(batch, pixels, strict=False):
             yield i, window, result
         batch = []
