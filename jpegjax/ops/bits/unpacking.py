@@ -198,44 +198,51 @@ def _same(a: Place, b: Place) -> jax.Array:
     return (a.bit == b.bit) & (a.zigzag == b.zigzag) & (a.phase == b.phase)
 
 
-def _guessed(words: jax.Array, codes: Codes, lane: Lanes, phases: int, unroll: int) -> tuple[Place, Place]:
-    """(where lanes begin, where they come out), right for all but a few.
+def _match(ways: Place, place: Place) -> tuple[jax.Array, jax.Array]:
+    """(the first of a lane's ways, [H, L], that is the same place, 0 for none; whether there is one)."""
+    found, known = jnp.zeros_like(place.bit), jnp.zeros(place.bit.shape, bool)
+    for i in reversed(range(len(ways.bit))):
+        same = _same(Place(*(x[i] for x in ways)), place)
+        found, known = jnp.where(same, i, found), known | same
+    return found, known
 
-    Where symbols begin is soon found from anywhere, which block of an MCU they are in is not. So each lane begins in every phase,
-    and then where each of the lane before it came out. What is the same place after both says which of a lane's ways goes on as
-    which of the next one's; these maps, one after the other, lead from a segment's first lane to all. Where no way is the same
-    the first one goes on, which the maps soon lead back.
-    """
+
+class _Ways(NamedTuple):
+    """Guesses, [H, L]: where lanes begin and where they come out; before: where they came out when they began in each phase,
+    which is where the next lane begins."""
+
+    begun: Place
+    out: Place
+    before: Place
+
+
+def _ways(words: jax.Array, codes: Codes, lane: Lanes, phases: int, unroll: int) -> _Ways:
+    """Lanes that begin in every phase, and then where each of the lane before came out."""
     way = lax.broadcasted_iota(jnp.int32, (phases, lane.start.size), 0)
     zero = jnp.zeros_like(way)
     begin = Place(lane.start + zero, zero, jnp.where(lane.head, 0, way % lane.period), zero)
 
-    def once(_: int, state: tuple[Place, Place, Place]) -> tuple[Place, Place, Place]:
-        begun = _handed(lane, state[2])
-        return begun, state[2], _through(words, codes, lane, begun, unroll)
+    def once(_: int, ways: _Ways) -> _Ways:
+        begun = _handed(lane, ways.out)
+        return _Ways(begun, _through(words, codes, lane, begun, unroll), ways.out)
 
     ahead = Place(*(jnp.roll(x, -1, -1) for x in begin))
-    begun, out, found = lax.fori_loop(0, 2, once, (begin, ahead, ahead))
-    leads = zero
-    for i in reversed(range(1, phases)):
-        leads = jnp.where(_same(found, Place(*(x[i] for x in out))), i, leads)
-    leads = jnp.where(lane.head | _same(found, Place(*(x[0] for x in out))), 0, leads)
+    return lax.fori_loop(0, 2, once, _Ways(begin, ahead, ahead))
+
+
+def _follow(lane: Lanes, leads: jax.Array) -> jax.Array:
+    """int32 [1, L], the way of each lane. leads: [H, L], which way of the next lane each way goes on as."""
+    number = lax.iota(jnp.int32, lane.start.size)
+    way = lax.broadcasted_iota(jnp.int32, leads.shape, 0)
 
     def twice(n: jax.Array, leads: jax.Array) -> jax.Array:
-        """Maps from as far again before each lane, which heads forget."""
+        """Maps from as far again before each lane; heads lead all to their first way, which forgets what was before."""
         before = number - (1 << n)
         first = jnp.where(before < 0, way, leads[:, jnp.maximum(before, 0)])
         return jnp.take_along_axis(leads, first, 0, mode="promise_in_bounds")
 
-    number = lax.iota(jnp.int32, lane.start.size)
-    leads = lax.fori_loop(0, number.size.bit_length(), twice, leads)
-    came = jnp.roll(leads[:1], 1)
-    chosen = jnp.where(lane.head, 0, came)
-
-    def of(places: Place) -> Place:
-        return Place(*(jnp.take_along_axis(x, chosen, 0, mode="promise_in_bounds")[0] for x in places))
-
-    return of(begun), of(found)
+    leads = lax.fori_loop(0, number.size.bit_length(), twice, jnp.where(lane.head, 0, leads))
+    return jnp.where(lane.head, 0, jnp.roll(leads[:1], 1))
 
 
 def synchronise(words: jax.Array, codes: Codes, lane: Lanes, phases: int, rounds: int, unroll: int) -> Scan:
@@ -243,27 +250,46 @@ def synchronise(words: jax.Array, codes: Codes, lane: Lanes, phases: int, rounds
 
     phases: the longest period. rounds: how often lanes that are not in step may begin anew. unroll: symbols of a lane between
     two looks at whether all are done.
+
+    Where symbols begin is soon found from anywhere, which block of an MCU they are in is not. So each lane begins in every phase,
+    and then where each of the lane before came out. What is the same place after both says which of a lane's ways goes on as
+    which of the next one's; these maps, one after the other, lead from a segment's first lane to all. Where a way leads to none,
+    the next lane begins anew there, is held to that, and the maps lead on from where it comes out.
     """
+    ways = _ways(words, codes, lane, phases, unroll)
+    leads = _match(ways.before, ways.out)[0]
+
+    def followed(held: jax.Array, begun: Place, out: Place) -> tuple[Place, Place]:
+        """Where all lanes begin and come out; begun, out: of those that are held."""
+        chosen = _follow(lane, jnp.where(held, _match(ways.before, out)[0], leads))
+
+        def of(places: Place) -> Place:
+            return Place(*(jnp.take_along_axis(x, chosen, 0, mode="promise_in_bounds")[0] for x in places))
+
+        return _where(held, begun, of(ways.begun)), _where(held, out, of(ways.out))
 
     def moved(begun: Place, out: Place) -> jax.Array:
         return ~_same(_handed(lane, out), begun) & (lane.end > lane.start)
 
-    def more(state: tuple[jax.Array, Place, Place]) -> jax.Array:
-        number, begun, out = state
+    def more(state: tuple[jax.Array, jax.Array, Place, Place]) -> jax.Array:
+        number, _, begun, out = state
         return (number < rounds) & moved(begun, out).any()
 
-    def again(state: tuple[jax.Array, Place, Place]) -> tuple[jax.Array, Place, Place]:
-        number, begun, out = state
+    def again(state: tuple[jax.Array, jax.Array, Place, Place]) -> tuple[jax.Array, jax.Array, Place, Place]:
+        number, held, begun, out = state
         changed, ahead = moved(begun, out), _handed(lane, out)
-        resting = ahead._replace(bit=jnp.where(changed, ahead.bit, lane.end))
+        anew = changed & ~_match(ways.begun, ahead)[1]
+        resting = ahead._replace(bit=jnp.where(anew, ahead.bit, lane.end))
         found = _through(words, codes, lane, resting, unroll)
-        return number + 1, _where(changed, ahead, begun), _where(changed, found, out)
+        held = jnp.where(changed, anew, held)
+        return number + 1, held, *followed(held, _where(anew, ahead, begun), _where(anew, found, out))
 
-    state = jnp.int32(0), *_guessed(words, codes, lane, phases, unroll)
-    _, begun, out = lax.while_loop(more, again, state)
+    free = jnp.zeros(lane.start.shape, bool)
+    first = Place(*(x[0] for x in ways.begun))
+    _, _, begun, out = lax.while_loop(more, again, (jnp.int32(0), free, *followed(free, first, first)))
     blocks = _before(out.blocks)
-    first = lax.cummax(jnp.where(lane.head, blocks, 0))
-    return Scan(lane, begun._replace(blocks=blocks - first), ~moved(begun, out))
+    base = lax.cummax(jnp.where(lane.head, blocks, 0))
+    return Scan(lane, begun._replace(blocks=blocks - base), ~moved(begun, out))
 
 
 def write(
