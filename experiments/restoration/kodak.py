@@ -25,15 +25,18 @@ from . import measure
 __all__ = ["draw", "evaluated", "files_of", "lines"]
 
 PLAIN = "plain"
+ROUNDS = 4
 FILES: dict[str, dict[str, Any]] = {
     PLAIN: {},
     "psnr": {"tune": "psnr"},
     "True": {"tune": True},
     "restored": {"tune": "restored"},
     "psnr-refined": {"tune": "psnr", "refine": 2},
-    "restored-refined": {"tune": "restored", "refine": 3},
+    "restored-refined": {"tune": "restored", "refine": ROUNDS},
 }
 """Keywords of `encode` by the name of the files, but for quality; plain ones are Pillow's default."""
+ARITHMETIC = "restored-refined"
+"""Whose sizes by arithmetic coding are told as well: the same coefficients, for readers that know it, as libjpeg-turbo."""
 QUALITIES = (10, 30, 60, 80, 90, 95)
 TUNED_QUALITIES = (10, 30, 60, 80, 90, 99)
 PEERS: dict[str, tuple[str, str, Sequence[float], dict[str, Any]]] = {
@@ -65,8 +68,8 @@ def _point(
 
 
 def _both(images: Sequence[np.ndarray], kind: str, qualities: Sequence[int]) -> dict[str, Any]:
-    """The curves of files by the plain decoder and restored; by quality, what pictures gain."""
-    plain, restored, gains = list[Any](), list[Any](), {}
+    """The curves of files by the plain decoder and restored, then of the same coded arithmetically; by quality, the gains."""
+    plain, restored, smaller, gains = list[Any](), list[Any](), list[Any](), {}
     for quality in qualities:
         files = files_of(images, kind, quality)
         sizes = [len(f) for f in files]
@@ -74,6 +77,10 @@ def _both(images: Sequence[np.ndarray], kind: str, qualities: Sequence[int]) -> 
         after, afters = _point(images, sizes, measure.shown(files, "restored"), quality)
         plain.append(before)
         restored.append(after)
+        if kind == ARITHMETIC:
+            coded = (jpegjax.transcode(f, arithmetic=True, progressive=True) for f in files)
+            bits = [8 * len(f) / (im.shape[0] * im.shape[1]) for f, im in zip(coded, images, strict=True)]
+            smaller.append({**after, "bpp": float(np.mean(bits))})
         gains[str(quality)] = {
             metric: {
                 "mean": round(float(np.mean(found)), 4),
@@ -83,7 +90,7 @@ def _both(images: Sequence[np.ndarray], kind: str, qualities: Sequence[int]) -> 
             for metric in scores.METRICS
             for found in [np.array([a[metric] - b[metric] for a, b in zip(afters, befores, strict=True)])]
         }
-    return {"plain": plain, "restored": restored, "gains": gains}
+    return {"plain": plain, "restored": restored, "arithmetic": smaller, "gains": gains}
 
 
 def _peer(images: Sequence[np.ndarray], name: str) -> list[dict[str, float]]:
@@ -108,6 +115,8 @@ def evaluated(images: Sequence[np.ndarray], kinds: Sequence[str], say: Callable[
             curves[name] = found["plain"]
         label = f"{name}, restored"
         curves[label], gains[label] = found["restored"], found["gains"]
+        if found["arithmetic"]:
+            curves[f"{name}, arithmetic, restored"] = found["arithmetic"]
         same[label] = scores.bd_rates(found["plain"], found["restored"])
         say(f"{time.perf_counter() - start:5.0f} s  {label}: {scores.bd_rates(curves['Pillow'], found['restored'])}")
     for name in PEERS:
