@@ -23,7 +23,8 @@ from jpegjax.coding.sequential.segments import unstuff_scan
 from jpegjax.container import parse_header
 from jpegjax.jpeg import codec
 from jpegjax.jpeg.decoding import on_devices
-from jpegjax.jpeg.device import scans
+from jpegjax.jpeg.device import pages, scans
+from jpegjax.jpeg.device.resident import near_of
 from jpegjax.ops.bits import unpacking
 from jpegjax.options import DecodeOptions
 from jpegjax.run.threads import cores
@@ -148,6 +149,19 @@ def test_grey_on_any_number_of_devices(device):
     """Eight devices where there are as many files; pixels stay there, or come to the host."""
     images = [image for _ in range(3) for image in pictures(20, 33, 1)]
     assert not check([file(image, restart_rows=i % 2) for i, image in enumerate(images)][:8], device)
+
+
+def test_the_last_batch_needs_no_program_of_its_own(monkeypatch):
+    """23 files of 21 MCUs, 12 to a page: the 11 that are left are filled up."""
+    monkeypatch.setitem(pages.SIZES, "cpu", (256,))
+    monkeypatch.setattr(scans, "PAGES", 1)
+    made = [file(ripples(20, 56, 1, seed=i)[..., 0], quality=30 + i) for i in range(23)]
+    with pytest.MonkeyPatch.context() as patch:
+        ran = list[tuple[int, ...]]()
+        patch.setattr(scans, "near_of", lambda *key: ran.append(near_of(*key).shape) or near_of(*key))
+        assert not check(made, jax.devices()[0])
+    assert ran == [(12, 5, 21)] * 2
+    assert [scans._rounded(n) for n in (1, 2, 3, 5, 9, 12, 13, 17)] == [1, 2, 3, 6, 12, 12, 16, 24]
 
 
 SAMPLINGS = ["4:4:4", "4:2:2", "4:4:0", "4:1:1", "4:1:0", "RGB", "CMYK", "grey"]

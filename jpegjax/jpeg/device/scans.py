@@ -202,7 +202,7 @@ def decode(
 
     def need(size: int, used: Devices) -> int:
         run, sharding = mapped(_pixels, used, used[0].platform, spec, frame)
-        share = size // len(used)
+        share = _rounded(size // len(used))
 
         def part(shape: Sequence[int], dtype: Any) -> jax.ShapeDtypeStruct:
             return shaped((len(used), share, *shape), dtype, sharding)
@@ -216,13 +216,16 @@ def decode(
         given = next((x for x in found if x is not None), None)
         if given is None:
             return []
-        held, share = [given if x is None else x for x in found], len(chunk) // len(used)
+        share = min(_rounded(len(chunk) // len(used)), largest)
+        spare = share * len(used) - len(chunk)
+        held = [given if x is None else x for x in found] + [given] * spare
         nbytes = [len(data.octets) for data, _ in held]
         if max(sum(nbytes[i : i + share]) for i in range(0, len(held), share)) > MOST // 8:
             return [(item.index, None) for item, x in zip(chunk, found, strict=True) if x is not None]
         levels, whole = _levels(held, frame, used)
         run, sharding = mapped(_pixels, used, used[0].platform, spec, frame)
-        near, tables = near_of(spec, chunk, len(used)), step_tables(chunk)[:, : len(spec.sampling)]
+        filled = chunk + chunk[:1] * spare
+        near, tables = near_of(spec, filled, len(used)), step_tables(filled)[:, : len(spec.sampling)]
         near, tables = (x.reshape(len(used), -1, *x.shape[1:]) for x in (near, tables))
         pixels = run(levels[: len(spec.sampling)], *jax.device_put((near, tables), sharding))
         yield whole if stay else (whole, pixels)
@@ -238,7 +241,16 @@ def decode(
     if items[0].samples > MOST:
         return None
     cut = chunks(items, devices, need, stay, PAGES)
-    return None if cut is None else flow((job(*chunk) for chunk in cut), devices)
+    if cut is None:
+        return None
+    largest = max(len(chunk) // len(used) for chunk, used in cut)
+    return flow((job(*chunk) for chunk in cut), devices)
+
+
+def _rounded(n: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12 …: pictures that the last batch has, so that its programs are few."""
+    step = 1 << max((n - 1).bit_length() - 2, 0)
+    return -(-n // step) * step
 
 
 def _factors(frame: Frame) -> tuple[int, ...]:
@@ -258,9 +270,9 @@ def _levels(sources: Sequence[Source], frame: Frame, used: Devices) -> tuple[lis
     rows, columns = frame.mcus
     factors, mcus, share = _factors(frame), rows * columns, len(sources) // len(used)
     some = [gathered(sources[i : i + share], mcus, factors) for i in range(0, len(sources), share)]
-    most = up(max(len(words) for words, _, _ in some) + 2, 8)
-    groups = up(max(len(segments.word) for _, segments, _ in some), 2)
-    room = up(max(len(codes.entries) for _, _, codes in some), 2)
+    most = up(max(len(words) for words, _, _ in some) + 2, 2)
+    groups = up(max(len(segments.word) for _, segments, _ in some), 1)
+    room = up(max(len(codes.entries) for _, _, codes in some), 1)
     arguments = []
     for i, (words, segments, codes) in enumerate(some):
         fields = [_padded(x, groups, share if name == "picture" else 0) for name, x in segments._asdict().items()]
