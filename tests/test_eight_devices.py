@@ -111,7 +111,7 @@ DOORS: dict[str, tuple[Callable[[], None], str]] = {
     "coding": (lambda: coded(optimize=True), "_blocks _counts _lengths _data _beginning"),
     "decoding": (decoded, "_decode"),
     "decoding from the bits on": (unpacked, "levels_of _pixels"),
-    "tuned": (tuned, "transform quantise"),
+    "tuned": (tuned, "transform quantise next_rates"),
     "restored": (lambda: decoded(restore=True), "_pixels"),
 }
 

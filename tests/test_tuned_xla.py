@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,12 +21,14 @@ from jpegjax.kernels.tuned.trellis import (
     RATE_FIELDS,
     Blocks,
     Costs,
+    Counts,
     ac_rows,
     ac_tables,
     dc_rows,
     reciprocals,
     work_bytes,
 )
+from jpegjax.ops.tuned.rates import next_rates
 from jpegjax.ops.tuned.trellis import ac_counts, dc_counts, trellis_ac, trellis_dc
 
 SEGMENTS, BLOCKS, TABLES, BANDS = 6, 16, 3, 3
@@ -146,6 +150,63 @@ def test_dc_levels_and_counts_are_those_of_the_host(seed: int, kind: str, column
     assert counts.sum() == valid.sum()
 
 
+def counted(seed: int) -> np.ndarray:
+    """How often 256 symbols occur: many, few, one or none of them, evenly or so that codes want more than 16 bits."""
+    rng = np.random.default_rng(seed)
+    counts, some = np.zeros(256, np.int64), rng.choice(256, rng.choice([0, 1, 2, 30, 256]), replace=False)
+    fibonacci = np.round(1.618034 ** np.arange(256).clip(max=rng.integers(20, 39)) / 5**0.5)
+    kinds = (
+        np.ones(256),
+        rng.integers(1, 4, 256),
+        rng.integers(1, 10**5, 256),
+        (rng.pareto(0.4, 256) + 1).clip(1, 10**6),
+        fibonacci,
+    )
+    counts[some] = kinds[seed % len(kinds)][: len(some)]
+    return counts
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_rates_of_the_next_pass_are_those_of_the_host(progressive: bool) -> None:
+    """Of pictures of three components whose last two share tables; the codes' lengths are libjpeg's, limits and ties too."""
+    frame = jpegjax.Frame(8, 8, tuple(jpegjax.Component(c + 1, 1, 1) for c in range(3)), color=jpegjax.ColorSpace.YCBCR)
+    pictures, bands = 8, 2
+    ac = np.array([counted(i) // 2 for i in range(3 * pictures * bands)]).reshape(pictures, 3, bands, 256)
+    dc = np.array([np.sort(counted(i + 7))[-12:] // 2 for i in range(3 * pictures)]).reshape(pictures, 3, 12)
+    run = jax.jit(next_rates, static_argnums=(0, 1, 2))
+    found = run((0, 1, 1), 3, progressive, *(x.astype(np.int32).reshape(-1, *x.shape[2:]) for x in (ac, dc)))
+    recipe = SimpleNamespace(passes=1)
+    for p in range(pictures):
+        given = {c: Counts(np.pad(ac[p, c], ((0, 0), (0, 1))), np.pad(dc[p, c], (0, 245))) for c in range(3)}
+        host = plan.Plan.next_rates(SimpleNamespace(frame=frame, recipe=recipe, progressive=progressive), given)
+        for c, rates in host.items():
+            np.testing.assert_array_equal(found[0][3 * p + c], rates.ac)
+            np.testing.assert_array_equal(found[1][3 * p + c], rates.dc)
+
+
+def test_only_levels_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a group of pictures: one copy to the host for chroma, one for luma, which makes up for it, and none in between."""
+    waited: list[int] = []
+
+    def watched(jobs: Any, devices: Any) -> Any:
+        def counting(job: Any) -> Any:
+            while True:
+                try:
+                    wanted = next(job)
+                except StopIteration as end:
+                    return end.value
+                waited.append(sum(leaf.nbytes for leaf in jax.tree.leaves(wanted)))
+                assert {leaf.dtype for leaf in jax.tree.leaves(wanted)} == {np.dtype(np.int16)}
+                yield wanted
+
+        return flow((counting(job) for job in jobs), devices)
+
+    flow = xla.flow
+    monkeypatch.setattr(xla, "flow", watched)
+    jpegjax.encode(PICTURES[0], tune="psnr", engine="xla", device=ONE)
+    assert len(waited) == 2
+
+
 def test_segments_of_a_page_divide_it() -> None:
     case = Case(1, "usual")
     with pytest.raises(ValueError, match="page=4: must divide 6 segments"):
@@ -215,7 +276,8 @@ def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.Mon
             image = slopes(side, 120 - i, seed=i)
             jpegjax.encode(image, quality=quality, tune="ssimulacra2", subsampling="4:2:0", engine="xla", device=ONE)
     runs = {id(run): run for run in compiled}
-    assert sum(run._cache_size() for run in runs.values()) == 2
+    # quantisation stands there twice, for rates from the host and from the pass before; it is compiled once
+    assert sum(run._cache_size() for run in runs.values()) == 4
 
 
 def test_cmyk_is_refused_by_both_engines() -> None:

@@ -1,8 +1,8 @@
 """The tuned encoder on any JAX device: pictures to quantised planes, the same as the host's.
 
 Pictures travel in buckets of few sizes, several a part and one part a device, so that the number of compiled programs does
-not depend on the pictures. Raw blocks stay on the device; between passes only the counts of symbols come to the host, and
-the next pass's rates go back. While one group of pictures waits for its counts the others are at work.
+not depend on the pictures. Raw blocks stay on the device, and the counts of symbols that a pass's rates come from: of a group of
+pictures only levels come to the host.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ...kernels.tuned.trellis import Counts
+from ...ops.tuned.rates import next_rates
 from ...run.capacity import room
 from ...run.devices import Devices, local_devices
 from ...run.flow import Job, flow
 from ...run.mesh import mapped
 from ...types import Frame
+from ..files import table_slot
 from .plan import Plan
 from .programs import END, SEGMENT, VALID, Blocks, Coded, Layout, Pictures, page_size, quantise, transform
 from .rates import Rates
@@ -205,16 +206,6 @@ class _Group:
             row = place * _COMPONENTS + i
             rates.ac[part, row, : len(own.ac)], rates.dc[part, row] = own
 
-    def update(self, group: tuple[int, ...], rates: Rates, counts: Sequence[np.ndarray]) -> None:
-        """Rates of the next pass, of counts int32 [parts, T, N, 256] and [parts, T, 12]."""
-        for _, p, j, item in self.each():
-            seen = {}
-            for i, c in enumerate(group):
-                row, bands = j * _COMPONENTS + i, len(item.plan.bands(c))
-                seen[c] = own = Counts(np.zeros((bands, 257), np.int64), np.zeros(257, np.int64))
-                own.ac[:, :256], own.dc[:12] = counts[0][p, row, :bands], counts[1][p, row]
-            self.fill(rates, p, j, item.plan.next_rates(seen))
-
     def job(self) -> Job[tuple[int, list[np.ndarray]]]:
         """All programs in turn."""
         plan, platform = self.items[0].plan, self.devices[0].platform
@@ -225,13 +216,13 @@ class _Group:
             host, used, places = self.blocks(group)
             blocks = jax.device_put(host, sharding)
             raw, field = mapped(transform, self.devices, self.items[0].layout(group)).run(pictures, blocks.order, coded)
-            rates = self.rates(group)
+            slots = tuple(table_slot(plan.frame, c) for c in group)
+            priced = mapped(next_rates, self.devices, slots, _COMPONENTS, plan.progressive).run
+            rates = jax.device_put(self.rates(group), sharding)
             for left in range(plan.recipe.passes - 1, -1, -1):
-                now = *rates, used[1 if left == 0 else 0], np.full(self.parts, left > 0)
-                levels, *counts = quantised(raw, field, blocks, *jax.device_put(now, sharding))
-                if left:
-                    yield counts
-                    self.update(group, rates, [np.asarray(c) for c in counts])
+                now = used[1 if left == 0 else 0], np.full(self.parts, left > 0)
+                levels, *counts = quantised(raw, field, blocks, *rates, *jax.device_put(now, sharding))
+                rates = priced(*counts) if left else None
             if group != plan.groups[-1]:
                 steps = host.steps.reshape(self.parts, self.count, _COMPONENTS, 64)[:, :, : len(group)]
                 coded = Coded(levels, blocks.order, jax.device_put(steps, sharding))
