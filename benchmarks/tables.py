@@ -208,9 +208,10 @@ def rans(report: Result) -> list[str]:
 
 def accessed(report: Result) -> list[str]:
     """Bytes a pixel of each program, case by case."""
-    names = ["bits_per_pixel", "transform_must_move", "transform", "counts", "lengths", "data", "entropy"]
+    names = ["bits_per_pixel", "transform_must_move", "transform", "levels", "counts", "lengths", "data", "entropy"]
     rows = [[r["case"], *(f"{r[name]:.1f}" if name in r else "" for name in names)] for r in report["bytes_a_pixel"]]
-    head = ["bits a pixel", "pixels in and levels out", "transform", "counts", "lengths", "data", "all entropy coding"]
+    head = ["bits a pixel", "pixels in and levels out", "transform to blocks", "to levels"]
+    head += ["counts", "lengths", "data", "all entropy coding"]
     return [*table([f"bytes a pixel, {report['device']}", *head], rows), *source(report)]
 
 
@@ -321,6 +322,7 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         "transform": ("The xla engine alone", lambda r: [*contestants("Mpixel/s", r["results"]), *source(r)]),
         "device": ("On a device", on_device),
         "bytes_accessed": ("Memory that encoding on a device touches", accessed),
+        "bytes_accessed_gpu": ("The same on an H100, by its compiler alone", accessed),
         "learned": (
             "Published learned codecs beside CompressAI",
             lambda r: races(r, "bmshj2018, 8 crops of 256² or one of 768×512"),
