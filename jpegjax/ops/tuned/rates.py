@@ -1,6 +1,6 @@
 """What symbols cost in a pass, by how often they occurred in the one before: bits of libjpeg's best code for them. Exact.
 
-Huffman's merging takes as many steps as there are symbols, each over the tables of all pictures at once.
+Huffman's merging takes as many steps as there are symbols that occur, each over the tables of all pictures at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _EMPTY = 0x10
 _UNSEEN_BITS, _RUN_RATE = 16, 64
 _NONE = (1 << 31) - 1
 
+State = tuple[jax.Array, jax.Array, jax.Array]
+"""Weights, roots and sizes of all symbols, int32 [N, 257]."""
+
 
 def _sizes(counts: jax.Array) -> jax.Array:
     """Bits of each symbol's code where nothing limits them, int32 [N, 257], the reserved symbol last; 0 for what has none."""
@@ -30,7 +33,10 @@ def _sizes(counts: jax.Array) -> jax.Array:
         least = weights.min(1, keepdims=True)
         return least, jnp.where(weights == least, index, -1).max(1, keepdims=True)
 
-    def merged(_: int, state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def unfinished(state: State) -> jax.Array:
+        return ((state[0] < _NONE).sum(1) > 1).any()
+
+    def merged(state: State) -> State:
         weights, root, sizes = state
         first, least = last_least(weights)
         second, other = last_least(jnp.where(index == least, _NONE, weights))
@@ -44,7 +50,7 @@ def _sizes(counts: jax.Array) -> jax.Array:
         )
 
     start = jnp.where(counts > 0, counts, _NONE), jnp.broadcast_to(index, counts.shape), jnp.zeros_like(counts)
-    return lax.fori_loop(0, _SYMBOLS, merged, start)[2]
+    return lax.while_loop(unfinished, merged, start)[2]
 
 
 def _limited(bits: jax.Array) -> jax.Array:
