@@ -3,8 +3,8 @@
 Command: jpegjax train restore folder=runs/restore
 Time: about an hour on two idle CPU cores (0.24 s a step); a model goes on where it stopped, and start=blind goes on from the
     one that ships
-Expect: gain (dB, mean over the validation part's files) of 1.25: what the weights that ship have after 30,771 steps; 1.20
-    after 12,271 (learned/restoring/models/blind.md). chroma=true does little there and much for drawings at 4:4:4
+Expect: gain (dB, mean over the validation part's files) of 1.26: what the weights that ship have after 43,771 steps; 1.25 after
+    30,771, 1.20 after 12,271 (learned/restoring/models/blind.md). chroma=true does little there and much for drawings at 4:4:4
 """
 
 from __future__ import annotations
