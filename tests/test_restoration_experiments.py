@@ -134,10 +134,15 @@ def test_kodak_curves_and_their_tables(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(kodak.scores, "score", lambda a, b: dict.fromkeys(kodak.scores.METRICS, measure.psnr(a, b)))
     monkeypatch.setitem(measure.WAYS, "restored", {"reconstruction": "laplacian"})
     monkeypatch.setattr(kodak.evaluate, "ANCHOR_QUALITIES", (20, 50, 95))
-    monkeypatch.setattr(kodak, "QUALITIES", {kodak.PLAIN: (20, 50, 95)})
+    monkeypatch.setattr(kodak, "QUALITIES", (20, 50, 95))
+    monkeypatch.setattr(kodak, "TUNED_QUALITIES", (20, 70))
+    monkeypatch.setitem(kodak.FILES, kodak.ARITHMETIC, {"tune": "psnr"})
     monkeypatch.setattr(kodak, "PEERS", {})
     said: list[str] = []
-    found = kodak.evaluated([picture], [kodak.PLAIN], said.append)
+    found = kodak.evaluated([picture], [kodak.PLAIN, kodak.ARITHMETIC], said.append)
+    one, other = (found["curves"][f"tune='psnr'{kind}, restored"] for kind in ("", ", arithmetic"))
+    for point, smaller in zip(one, other, strict=True):
+        assert smaller["psnr"] == point["psnr"] and 0.8 * point["bpp"] < smaller["bpp"] < point["bpp"]
     after = found["curves"]["Pillow, restored"]
     for point in after:
         file = measure.plain_file(picture, int(point["quality"]))
@@ -148,7 +153,7 @@ def test_kodak_curves_and_their_tables(monkeypatch: pytest.MonkeyPatch, tmp_path
         row = found["gains"]["Pillow, restored"][str(int(point["quality"]))]["psnr"]
         assert row["mean"] == pytest.approx(gain, abs=1e-4)
         assert row["worse"] == (gain < 0)
-    assert len(said) == 1
+    assert len(said) == 2
     text = "\n".join(kodak.lines({"pictures": ["waves"], **found}))
     assert "Pillow, restored" in text
     kodak.draw(found["curves"], tmp_path / "plot.png")

@@ -32,9 +32,9 @@ def encodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     for name in ("encode_planned", "encode_recipes"):
         made = getattr(codec, name)
 
-        def counting(images, *rest, made=made):
+        def counting(images, *rest, made=made, **named):
             counts.append(len(images))
-            return made(images, *rest)
+            return made(images, *rest, **named)
 
         monkeypatch.setattr(codec, name, counting)
     return counts
