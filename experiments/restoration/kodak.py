@@ -146,6 +146,7 @@ def lines(whole: Mapping[str, Any]) -> list[str]:
 
 def draw(curves: Mapping[str, Any], path: Path) -> None:
     """PSNR over rate, and the rate that curves save against Pillow at equal PSNR, MS-SSIM and SSIMULACRA2."""
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -153,22 +154,23 @@ def draw(curves: Mapping[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     (first, *others) = figure.subplots(2, 2).ravel()
     named = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB", "ssimulacra2": "SSIMULACRA2"}
-    for name, curve in curves.items():
-        style = ":" if name in PEERS else "-" if "restored" in name.partition(",")[2] else "--"
+    for k, (name, curve) in enumerate(curves.items()):
+        style = ":" if name in PEERS else "-" if name.endswith(", restored") else "--"
+        look: dict[str, Any] = {"marker": ".", "color": colormaps["tab20"](k % 20)}
         rate = np.array([p["bpp"] for p in curve])
-        first.plot(rate, [p["psnr"] for p in curve], style, marker=".", label=name)
+        first.plot(rate, [p["psnr"] for p in curve], style, label=name, **look)
         for axes, metric in zip(others, named, strict=True):
             anchor = np.array([(p[metric], np.log(p["bpp"])) for p in curves["Pillow"]])
             quality = np.array([p[metric] for p in curve])
             inside = (quality >= anchor[0, 0]) & (quality <= anchor[-1, 0])
             saved = np.log(rate[inside]) - np.interp(quality[inside], *anchor.T)
-            axes.plot(quality[inside], 100 * np.expm1(saved), style, marker=".", label=name)
+            axes.plot(quality[inside], 100 * np.expm1(saved), style, label=name, **look)
     first.set(xlabel="bits a pixel", ylabel="PSNR of RGB, dB", xscale="log", title="Kodak")
     for axes, label in zip(others, named.values(), strict=True):
         axes.set(xlabel=label, ylabel="rate against Pillow at equal quality, %", title="lower is better")
     for axes in (first, *others):
         axes.grid(alpha=0.3)
-    first.legend(fontsize=9)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     figure.savefig(path, dpi=80)
 
 
