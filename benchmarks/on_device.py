@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from peers import PILLOW_SAMPLING, pillow_encode
 from photographs import tiled
+from recorded import recorded_calls
 from rounds import Race, race
 
 import jpegjax
@@ -25,9 +25,9 @@ from jpegjax.jpeg.device import entropy, resident, scans
 from jpegjax.jpeg.device.pages import page_sizes
 from jpegjax.jpeg.device.specs import encode_spec
 from jpegjax.options import DecodeOptions, EncodeOptions
-from jpegjax.run.mesh import Mapped, mapped
+from jpegjax.run.mesh import mapped
 
-__all__ = ["Bench", "decoded_there", "ready", "recorded_calls", "resident_files", "torch_codecs"]
+__all__ = ["Bench", "decoded_there", "ready", "resident_files", "torch_codecs"]
 
 Calls = dict[str, Callable[[], object]]
 Found = list[dict[str, Any]]
@@ -67,24 +67,6 @@ def decoded_there(files: Sequence[bytes], device: jax.Device) -> list[jax.Array]
     """Pixels on the device of files whose data it decodes itself, CPUs too."""
     found = decode_on_devices(files, DecodeOptions(), device, on_device=True)
     return [pixels for pixels, _ in found]
-
-
-@contextmanager
-def recorded_calls() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
-    """The programs of entropy coding on devices that run inside, with what they were given."""
-    calls: list[tuple[Any, tuple[Any, ...]]] = []
-
-    def watching(function: Any, *key: Any, **more: Any) -> Mapped:
-        found = mapped(function, *key, **more)
-
-        def run(*args: Any) -> Any:
-            calls.append((found.run, args))
-            return found.run(*args)
-
-        return Mapped(run, found.sharding)
-
-    with mock.patch.object(entropy, "mapped", watching):
-        yield calls
 
 
 @dataclass

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 import jpegjax
+from benchmarks.recorded import recorded_calls
 from benchmarks.rounds import race
 from jpegjax.jpeg import codec
-from jpegjax.jpeg.device import entropy
 from jpegjax.jpeg.device.jobs import Decode, Encode
 from jpegjax.jpeg.device.pages import Page, page_sizes
 from jpegjax.jpeg.device.programs import SEGMENT, decode_page, encode_page
 from jpegjax.jpeg.device.specs import decode_spec, encode_spec
 from jpegjax.options import EncodeOptions
-from jpegjax.run.mesh import Mapped, mapped
+from jpegjax.run.mesh import mapped
 
 from .model import Parts
 
@@ -120,24 +118,6 @@ def compiling(sampling: str, pages: Sequence[int], device: jax.Device) -> Iterat
             }  # fmt: skip
 
 
-@contextmanager
-def _recorded() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
-    """The programs of encoding that run inside, with what they were given."""
-    calls: list[tuple[Any, tuple[Any, ...]]] = []
-
-    def watching(function: Any, *key: Any, **more: Any) -> Mapped:
-        found = mapped(function, *key, **more)
-
-        def run(*args: Any) -> Any:
-            calls.append((found.run, args))
-            return found.run(*args)
-
-        return Mapped(run, found.sharding)
-
-    with mock.patch.object(entropy, "mapped", watching):
-        yield calls
-
-
 def here(side: int, count: int, device: jax.Device, rounds: int, cores: int) -> Parts:
     """The parts of this machine: its first device, its link to it, and its cores by the host engine."""
     rows, columns = codec.plan((side, side, 3), OPTIONS)[0].mcus
@@ -145,7 +125,7 @@ def here(side: int, count: int, device: jax.Device, rounds: int, cores: int) -> 
     batch = pictures(side, count)
     there = jax.device_put(batch, device)
     encode = encoder(there, (device,))
-    with _recorded() as programs:
+    with recorded_calls() as programs:
         files = encode()
 
     def again() -> None:

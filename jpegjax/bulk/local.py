@@ -15,24 +15,10 @@ from typing import TypeVar
 from ..run.threads import cores
 from ..run.writing import write_file
 
-__all__ = ["batches", "in_turns", "write_whole"]
+__all__ = ["in_turns", "write_whole"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def batches(sized: Iterable[tuple[T, int]], most: int, most_items: int) -> Iterator[list[T]]:
-    """Items in order, as many together as add up to `most` of their sizes and are `most_items` or fewer; one at least."""
-    batch: list[T] = []
-    total = 0
-    for item, size in sized:
-        if batch and (total + size > most or len(batch) == most_items):
-            yield batch
-            batch, total = [], 0
-        batch.append(item)
-        total += size
-    if batch:
-        yield batch
 
 
 def in_turns(

@@ -22,7 +22,7 @@ from ..coding import rans
 from ..errors import CorruptStream, JpegError, LimitExceeded
 from ..options import Limits
 from ..run.devices import local_devices
-from ..run.threads import run_parallel
+from ..run.threads import batches, run_parallel
 from ..run.windows import Window, padded, windows
 from . import programs as steps
 from .parts import SKIP, Loaded, Model
@@ -139,16 +139,8 @@ def _render_group(pictures: Sequence[_Picture], run: steps.Programs, kind: Any) 
 
 def _groups(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
     """Indexes of pictures that are worked on together, those of one size side by side."""
-    group: list[int] = []
-    pixels = 0
-    for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-        if group and pixels + math.prod(sizes[i]) > _GROUP:
-            yield group
-            group, pixels = [], 0
-        group.append(i)
-        pixels += math.prod(sizes[i])
-    if group:
-        yield group
+    order = sorted(range(len(sizes)), key=lambda i: sizes[i])
+    return batches(((i, math.prod(sizes[i])) for i in order), _GROUP)
 
 
 def encode_all(images: Sequence[np.ndarray], quality: int, model: Loaded, device: Any = None) -> list[bytes]:

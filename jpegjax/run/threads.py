@@ -1,20 +1,37 @@
-"""CPU cores as a pool of threads, for many items or the parts of one. Pools survive `os.fork`: a child starts its own."""
+"""CPU cores as a pool of threads, for many items or the parts of one, and how many items are worked on together.
+
+Pools survive `os.fork`: a child starts its own.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["copy_parallel", "cores", "run_parallel", "spare_cores", "submit"]
+__all__ = ["batches", "copy_parallel", "cores", "run_parallel", "spare_cores", "submit"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 _COPIERS = 8
+
+
+def batches(sized: Iterable[tuple[T, int]], most: int, most_items: int | None = None) -> Iterator[list[T]]:
+    """Items in order, as many together as add up to `most` of their sizes and are `most_items` or fewer; one at least."""
+    batch: list[T] = []
+    total = 0
+    for item, size in sized:
+        if batch and (total + size > most or len(batch) == most_items):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += size
+    if batch:
+        yield batch
 
 
 def cores() -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["WINDOW", "Window", "padded", "windows"]
+__all__ = ["WINDOW", "Pitch", "Window", "padded", "windows"]
 
 WINDOW = 1024
 """Pixels a side of the largest window."""
@@ -21,6 +22,10 @@ def padded(side: int, align: int) -> int:
     return next((s for s in _SIDES if s >= side and s % align == 0), -(-side // align) * align)
 
 
+Pitch: TypeAlias = int | tuple[int, int]
+"""Pixels from one entry of a map to the next: down and across, or both alike. Windows and cores are multiples of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Where a program looks, [y, y + h) × [x, x + w) in pixels, and the core of it that is kept, in pixels of the picture."""
@@ -31,16 +36,23 @@ class Window:
     w: int
     core: tuple[int, int, int, int]  # y0, y1, x0, x1
 
-    def view(self, array: np.ndarray, pitch: int) -> np.ndarray:
-        """What the window sees of a map of that pitch."""
-        y, x = self.y // pitch, self.x // pitch
-        return array[y : y + self.h // pitch, x : x + self.w // pitch]
+    def view(self, array: np.ndarray, pitch: Pitch) -> np.ndarray:
+        """What the window sees of a map of that pitch: less where the map ends before."""
+        down, across = _sides(pitch)
+        y, x = self.y // down, self.x // across
+        return array[y : y + self.h // down, x : x + self.w // across]
 
-    def keep(self, whole: np.ndarray, found: np.ndarray, pitch: int) -> None:
-        """Puts the core of a program's result where it belongs."""
-        y0, y1, x0, x1 = (side // pitch for side in self.core)
-        y, x = self.y // pitch, self.x // pitch
-        whole[y0:y1, x0:x1] = found[y0 - y : y1 - y, x0 - x : x1 - x]
+    def keep(self, whole: np.ndarray, found: np.ndarray, pitch: Pitch) -> None:
+        """Puts the core of a program's result where it belongs, as far as there is such a place."""
+        down, across = _sides(pitch)
+        y0, y1, x0, x1 = self.core
+        core = whole[y0 // down : y1 // down, x0 // across : x1 // across]
+        y, x = (y0 - self.y) // down, (x0 - self.x) // across
+        core[:] = found[y : y + core.shape[0], x : x + core.shape[1]]
+
+
+def _sides(pitch: Pitch) -> tuple[int, int]:
+    return pitch if isinstance(pitch, tuple) else (pitch, pitch)
 
 
 def _spans(side: int, align: int, margin: int, most: int) -> list[tuple[int, int, int, int]]:

@@ -10,8 +10,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from ...bulk.local import batches, in_turns, write_whole
+from ...bulk.local import in_turns, write_whole
 from ...run.engines import pick
+from ...run.threads import batches
 from .. import boxes, pipes, waiting
 from ..paths import Job, shown
 from ..report import Row, Totals, reason

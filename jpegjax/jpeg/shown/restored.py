@@ -6,7 +6,7 @@ files ─▶ headers ─┬─ restored ──▶ coefficients ─▶ restorer �
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...container import Reader, orientation_of, parse_header
 from ...container.mark import is_marked
 from ...errors import JpegError, UnsupportedJpeg
 from ...options import DecodeOptions
-from ...run.threads import run_parallel
+from ...run.threads import batches, run_parallel
 from ...types import Coefficients, ColorSpace, Frame
 from .. import files as entropy
 
@@ -71,7 +71,8 @@ def decode_restored(
         except (JpegError, ValueError) as error:
             return error, []
 
-    for group in _groups(chosen):
+    sized = ((item, _pixels(item[1].require_frame())) for item in chosen)
+    for group in batches(sized, _PIXELS):
         read = run_parallel(opened, group)
         good = [k for k, (found, _) in enumerate(read) if isinstance(found, Coefficients)]
         pictures = iter(restorer([read[k][0] for k in good], options) if good else ())
@@ -92,24 +93,14 @@ def _wanted(reader: Reader, options: DecodeOptions) -> bool:
     raise UnsupportedJpeg(f"{RESTORABLE} can be restored", reader.frame_offset)
 
 
-def _groups(chosen: Sequence[tuple[int, Reader]]) -> Iterator[list[tuple[int, Reader]]]:
-    """The files in groups of bounded size."""
-    group, pixels = list[tuple[int, Reader]](), 0
-    for item in chosen:
-        frame = item[1].require_frame()
-        if group and pixels + frame.height * frame.width > _PIXELS:
-            yield group
-            group, pixels = [], 0
-        group.append(item)
-        pixels += frame.height * frame.width
-    if group:
-        yield group
+def _pixels(frame: Frame) -> int:
+    return frame.height * frame.width
 
 
 def _coefficients(data: bytes | memoryview, reader: Reader, options: DecodeOptions) -> tuple[Coefficients, Notes]:
     frame = reader.require_frame()
     _region(reader, options)  # refused before it is decoded
-    pixels = frame.height * frame.width
+    pixels = _pixels(frame)
     reader.budget.charge(pixels * len(frame.components), reader.position)
     reader, planes, notes = entropy.decode_image(
         data, options.limits, options.strict, reader, smooth=True, pixels=_NBYTES * pixels

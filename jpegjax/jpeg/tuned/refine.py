@@ -12,8 +12,8 @@ distances to those points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ...errors import attempted
 from ...options import EncodeOptions
 from ...run.capacity import memory_named
 from ...run.devices import Devices
-from ...run.threads import run_parallel
+from ...run.threads import batches, run_parallel
 from ...types import Frame
 from .encode import First, first_levels, run_trellis, write_tuned
 from .recipe import Recipe
@@ -38,10 +38,20 @@ _FARTHEST = 16_383
 """Largest size of 8·DCT that the trellis takes."""
 
 
+class _Item(NamedTuple):
+    """A picture, uint8 [H, W] or [H, W, 3], NumPy or JAX, and how it is quantised."""
+
+    image: Any
+    frame: Frame
+    recipe: Recipe
+
+
 class _Work:
     """A picture on its way."""
 
-    def __init__(self, image: np.ndarray, frame: Frame, recipe: Recipe):
+    def __init__(self, image: Any, frame: Frame, recipe: Recipe):
+        image = np.ascontiguousarray(image)
+        self.recipe: Recipe = recipe
         self.first: First = first_levels(image, frame, recipe)
         tables = [np.asarray(recipe.steps[c], np.float32).reshape(8, 8) for c in range(len(frame.components))]
         self.picture = Picture(image, frame, tables, self.first.planes)
@@ -56,6 +66,9 @@ class _Work:
             wanted = levels * table - slope * (0.5 / bend).astype(np.float32)
             raws[c] = np.clip(np.rint(8 * wanted), -_FARTHEST, _FARTHEST).astype(np.int16)
         run_trellis(self.first.plan, raws, self.first.planes, self.first.field)
+
+    def file(self, options: EncodeOptions) -> bytes:
+        return write_tuned(self.first.planes, self.picture.frame, self.recipe, options)
 
 
 def encode_refined(
@@ -72,38 +85,27 @@ def encode_refined(
     The error is that of decoded pixels, or of what the network makes of them. Pictures are shown on the devices, and quantised
     and coded on the host. Arguments otherwise as for `codec.encode_recipes`.
     """
-    results: list[Any] = [None] * len(images)
-    for group in _groups(images):
-
-        def begun(i: int) -> _Work:
-            recipe = recipes[i] if network is None else recipes[i].strengthened(STRENGTH)
-            return _Work(np.ascontiguousarray(images[i]), frames[i], recipe)
-
-        works = run_parallel(attempted(begun, stop), group)
-        good = [k for k, work in enumerate(works) if isinstance(work, _Work)]
-        for _ in range(options.refine):
-            with memory_named(devices):
-                shown = list(slopes([works[k].picture for k in good], network, devices))
-            run_parallel(lambda found: works[good[found[0]]].aim(found[1]), shown)  # noqa: B023
-
-        def written(k: int) -> bytes:
-            return write_tuned(works[k].first.planes, frames[group[k]], recipes[group[k]], options)  # noqa: B023
-
-        files = dict(zip(good, run_parallel(attempted(written, stop), good), strict=True))
-        for k, i in enumerate(group):
-            results[i] = files.get(k, works[k])
+    if network is not None:
+        recipes = [recipe.strengthened(STRENGTH) for recipe in recipes]
+    items = [
+        (_Item(image, frame, recipe), image.shape[0] * image.shape[1])
+        for image, frame, recipe in zip(images, frames, recipes, strict=True)
+    ]
+    results = list[Any]()
+    for group in batches(items, _PIXELS):
+        results += _refined(group, options, network, devices, stop)
     return results
 
 
-def _groups(images: Sequence[Any]) -> Iterator[list[int]]:
-    """Numbers of pictures, so many together that memory is bounded."""
-    group, pixels = list[int](), 0
-    for i, image in enumerate(images):
-        size = image.shape[0] * image.shape[1]
-        if group and pixels + size > _PIXELS:
-            yield group
-            group, pixels = [], 0
-        group.append(i)
-        pixels += size
-    if group:
-        yield group
+def _refined(
+    items: Sequence[_Item], options: EncodeOptions, network: Network | None, devices: Devices, stop: bool
+) -> list[Any]:
+    """The files of pictures that are refined together."""
+    begun = run_parallel(attempted(lambda item: _Work(*item), stop), items)
+    works = [work for work in begun if isinstance(work, _Work)]
+    for _ in range(options.refine):
+        with memory_named(devices):
+            shown = [found for _, found in slopes([work.picture for work in works], network, devices)]
+        run_parallel(lambda pair: pair[0].aim(pair[1]), list(zip(works, shown, strict=True)))
+    files = iter(run_parallel(attempted(lambda work: work.file(options), stop), works))
+    return [next(files) if isinstance(work, _Work) else work for work in begun]

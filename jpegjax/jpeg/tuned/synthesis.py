@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import jax
@@ -76,8 +77,7 @@ def curvatures(frame: Frame) -> list[np.ndarray]:
     """How the squared error of pixels bends over coefficients of each component, by plain decoders: float64 [8, 8]."""
     if len(frame.components) == 1:
         return [np.ones((8, 8))]
-    ratios = sampling_ratios(tuple((k.h, k.v) for k in frame.components))
-    return [np.square(INVERSE[:, c]).sum() * _energies(*ratio) for c, ratio in enumerate(ratios)]
+    return [np.square(INVERSE[:, c]).sum() * _energies(*ratio) for c, ratio in enumerate(_ratios(frame))]
 
 
 def _extended(plane: jax.Array, high: jax.Array, wide: jax.Array) -> jax.Array:
@@ -128,11 +128,6 @@ def _slopes(*arguments: Any) -> tuple[jax.Array, ...]:
         return jax.grad(_error, 5)(*static, coefficients, state, steps, target, inside)
 
 
-class _View(NamedTuple):
-    picture: int
-    window: Window
-
-
 def slopes(
     pictures: Sequence[Picture], network: Network | None, devices: Devices
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
@@ -143,26 +138,17 @@ def slopes(
     """
     margin = MARGIN if network is None else network.margin
     most = max(WINDOW, 4 * margin)
-
-    def tiles(image: np.ndarray) -> list[Window]:
-        height, width = image.shape[:2]
-        return windows(padded(height, ALIGN), padded(width, ALIGN), ALIGN, margin, most)
-
-    views = [_View(i, window) for i, picture in enumerate(pictures) for window in tiles(picture.image)]
-    found = singly((_call(pictures[view.picture], view.window, network) for view in views), devices)
-    whole: list[np.ndarray] = []
-    for k, (view, parts) in enumerate(zip(views, found, strict=True)):
-        picture = pictures[view.picture]
-        if not whole:
-            whole = [np.zeros(levels.shape, np.float32) for levels in picture.levels]
-        y0, y1, x0, x1 = view.window.core
-        for out, part, (h, v) in zip(whole, parts, _ratios(picture.frame), strict=True):
-            core = out[y0 // (8 * v) : y1 // (8 * v), x0 // (8 * h) : x1 // (8 * h)]
-            r, c = (y0 - view.window.y) // (8 * v), (x0 - view.window.x) // (8 * h)
-            core[:] = part[r : r + core.shape[0], c : c + core.shape[1]]
-        if k + 1 == len(views) or views[k + 1].picture != view.picture:
-            yield view.picture, whole
-            whole = []
+    views = list[tuple[int, Window]]()
+    for i, picture in enumerate(pictures):
+        height, width = (padded(side, ALIGN) for side in picture.image.shape[:2])
+        views += ((i, window) for window in windows(height, width, ALIGN, margin, most))
+    found = singly((_call(pictures[i], window, network) for i, window in views), devices)
+    for i, own in groupby(zip(views, found, strict=True), key=lambda item: item[0][0]):
+        whole = [np.zeros(levels.shape, np.float32) for levels in pictures[i].levels]
+        for (_, window), parts in own:
+            for out, part, (h, v) in zip(whole, parts, _ratios(pictures[i].frame), strict=True):
+                window.keep(out, part, (8 * v, 8 * h))
+        yield i, whole
 
 
 def _ratios(frame: Frame) -> tuple[tuple[int, int], ...]:
@@ -172,18 +158,21 @@ def _ratios(frame: Frame) -> tuple[tuple[int, int], ...]:
     return tuple(sampling_ratios(tuple((k.h, k.v) for k in frame.components)))
 
 
+def _filled(part: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An array [h, w, ...] with zeros behind it."""
+    ends = [(0, height - part.shape[0]), (0, width - part.shape[1])]
+    return np.pad(part, ends + [(0, 0)] * (part.ndim - 2))
+
+
 def _call(picture: Picture, window: Window, network: Network | None) -> Call:
     """The program of a window and its arrays."""
     ratios, (height, width) = _ratios(picture.frame), picture.image.shape[:2]
     levels = []
     for found, (h, v) in zip(picture.levels, ratios, strict=True):
-        y, x, rows, columns = window.y // (8 * v), window.x // (8 * h), window.h // (8 * v), window.w // (8 * h)
-        part = found[y : y + rows, x : x + columns]
-        levels.append(np.pad(part, ((0, rows - part.shape[0]), (0, columns - part.shape[1]), (0, 0), (0, 0))))
-    image = picture.image.reshape(height, width, -1)
-    target = image[window.y : window.y + window.h, window.x : window.x + window.w]
+        part = window.view(found, (8 * v, 8 * h))
+        levels.append(_filled(part, window.h // (8 * v), window.w // (8 * h)))
+    target = window.view(picture.image.reshape(height, width, -1), 1)
     inside = np.array(target.shape[:2], np.int32)
-    target = np.pad(target, ((0, window.h - inside[0]), (0, window.w - inside[1]), (0, 0)))
     tables = tuple(np.asarray(t, np.float32).reshape(8, 8) for t in picture.tables)
     fancy = picture.frame.samples(len(ratios) - 1)[1] > 2
     h, v = ratios[-1]
@@ -192,5 +181,5 @@ def _call(picture: Picture, window: Window, network: Network | None) -> Call:
     return (
         _slopes,
         (function, known, (window.h, window.w), ratios, fancy),
-        (tuple(levels), tables, state, steps, target, inside),
+        (tuple(levels), tables, state, steps, _filled(target, window.h, window.w), inside),
     )
