@@ -22,8 +22,8 @@ from .inputs import Result, named, on_good
 
 __all__ = ["Files", "Window", "coefficient_rows", "pixel_rows"]
 
-_TOGETHER = 8
-"""Files that a thread takes at once."""
+_TOGETHER = 16
+"""Files that a thread takes at once: one call of a kernel where they begin alike, and none waits long for the last of them."""
 _SCALES = range(1, 17)
 """Eighths of the full size that there are."""
 
@@ -109,7 +109,7 @@ def _first(
 def _each(files: Files, work: Callable[[Sequence[int]], list[Result]], keep: Callable[[int, Any], None]) -> Failed:
     """work(numbers) on all cores, keep(number, value) for what it made; the errors, named. Warns of what was damaged."""
     count = len(files.contents)
-    step = max(1, min(_TOGETHER, count // (4 * cores())))
+    step = max(1, min(_TOGETHER, -(-count // (2 * cores()))))
     parts = [range(i, min(i + step, count)) for i in range(0, count, step)]
 
     def run(numbers: Sequence[int]) -> list[Result]:
@@ -261,7 +261,7 @@ def coefficient_rows(
 
     def keep(i: int, value: tuple[Frame, list[np.ndarray], Sequence[np.ndarray]]) -> None:
         frame, parts, steps = value
-        if frame != like:
+        if frame is not like and frame != like:
             raise ValueError(f"{files.names[i]}: {_kind(frame)}; {first}: {_kind(like)}; a batch holds one kind")
         for plane, part, table, step in zip(planes, parts, tables, steps, strict=True):
             table[i] = step

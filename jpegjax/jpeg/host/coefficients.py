@@ -78,9 +78,12 @@ def _read_alike(
     return (~damaged & (states[:, MARKER] == _EOI)).tolist()
 
 
-def _coefficients(reader: Reader, planes: Sequence[np.ndarray]) -> Coefficients:
-    tables = tuple(np.array(q).reshape(8, 8) for q in reader.qtables)
-    return Coefficients(tuple(p[None] for p in planes), tables, reader.require_frame())
+def _tables(reader: Reader) -> tuple[np.ndarray, ...]:
+    return tuple(np.array(q).reshape(8, 8) for q in reader.qtables)
+
+
+def _batch_of_one(planes: Sequence[np.ndarray], tables: tuple[np.ndarray, ...], frame: Frame) -> Coefficients:
+    return Coefficients(tuple([plane[None] for plane in planes]), tables, frame)
 
 
 def read_coefficients(
@@ -102,7 +105,7 @@ def read_coefficients(
                 "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset
             )
         reader, planes, notes = entropy.decode_image(files[i], options.limits, options.strict, reader)
-        return _coefficients(reader, planes), notes
+        return _batch_of_one(planes, _tables(reader), reader.require_frame()), notes
 
     one = caught(alone, JpegError)
 
@@ -116,9 +119,10 @@ def read_coefficients(
             fit = rows is not None and all([p.shape for p in rows[i]] == shapes for i in others)
             planes = [rows[i] if fit and rows else [borrow(s, np.int16) for s in shapes] for i in others]
             whole = _read_alike(reader, [files[i] for i in others], planes)
-            found |= {
-                i: (_coefficients(reader, p), []) for i, p, good in zip(others, planes, whole, strict=True) if good
-            }
+            tables, frame = _tables(reader), reader.require_frame()
+            for i, mine, good in zip(others, planes, whole, strict=True):
+                if good:
+                    found[i] = _batch_of_one(mine, tuple([table.copy() for table in tables]), frame), []
         return [found.get(i) for i in numbers]
 
     several = len(files) > 1
