@@ -9,6 +9,7 @@
     codec        encode_all, decode_all, read_symbols
     streams      the file's header
     tables       the entropy coder's tables, fitted to symbols
+    compress/    networks as small files: fewer weights, few values, and an exact container
     weights      trained weights as a file; those in models/ come with the package
 
 Nothing imports Flax until one of these is imported.
