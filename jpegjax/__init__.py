@@ -24,6 +24,7 @@ from .types import Coefficients, ColorSpace, Component, Frame, Process
 
 if TYPE_CHECKING:
     from . import codecs as codecs
+    from . import forensics as forensics
     from . import metrics as metrics
     from . import report as report
     from .api import (
@@ -70,7 +71,7 @@ __all__ = [
 ]
 
 _DOORS = {name for name in __all__ if name.lower() == name}
-_ROOMS = {"codecs", "metrics", "report"}
+_ROOMS = {"codecs", "forensics", "metrics", "report"}
 
 
 def __getattr__(name: str) -> Any:

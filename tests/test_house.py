@@ -34,13 +34,13 @@ MAY_IMPORT = {
     "dft": LEFT | {"simd", "metrics", "run", "ops", "kernels", "coding", "container"},
     "learned": LEFT | {"simd", "ops", "coding", "container", "run"},
     "api": LEFT | {"container", "jpeg", "learned", "run.writing", "run.threads", "run.memory"},
-    "forensics": LEFT | {"container", "jpeg", "learned"},
+    "forensics": LEFT | {"api", "container", "jpeg", "learned"},
     "codecs": LEFT | {"api", "dft", "learned", ""},
     "train": LEFT | {"ops", "learned", "metrics", "api", "run.writing"},
     "bulk": LEFT | {"run", "codecs"},
     "report": LEFT | {"codecs", "metrics", "bulk", ""},
     "studio": LEFT | {"codecs", "metrics", "bulk", ""},
-    "": {"errors", "types", "options", "api", "codecs", "metrics", "report", "run.forks"},
+    "": {"errors", "types", "options", "api", "codecs", "forensics", "metrics", "report", "run.forks"},
 }
 """Of each room, the rooms that it may use, or the part of one; "" is the package itself."""
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
@@ -183,11 +183,11 @@ def test_import_is_light() -> None:
 def test_rooms_open_by_name_and_load_nothing_heavy() -> None:
     code = """
 import jpegjax, sys
-print(*(getattr(jpegjax, room).__name__ for room in ("codecs", "metrics", "report")))
+print(*(getattr(jpegjax, room).__name__ for room in ("codecs", "forensics", "metrics", "report")))
 print(*sorted({"jax", "numba", "PIL", "matplotlib", "imagecodecs", "rich"} & set(sys.modules)))
 """
     rooms, loaded = fresh(code).split("\n")[:2]
-    assert rooms.split() == ["jpegjax.codecs", "jpegjax.metrics", "jpegjax.report"] and not loaded
+    assert rooms.split() == ["jpegjax.codecs", "jpegjax.forensics", "jpegjax.metrics", "jpegjax.report"] and not loaded
 
 
 def test_inspection_needs_neither_jax_nor_numba() -> None:

@@ -19,9 +19,14 @@ def info(
     inputs: Inputs = None,
     recursive: Recursive = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Also whether the file was compressed before, and its first quality.")
+    ] = False,
 ) -> None:
     """Say what JPEG files are and what takes their bytes, without decoding them."""
     from ...container import inspect
+    from ...errors import UnsupportedJpeg
+    from ...forensics import double_jpeg
     from .. import boxes, pipes, report
 
     try:
@@ -36,9 +41,15 @@ def info(
             if boxes.is_box(data):
                 fields = boxes.described(data)
                 lines = [f"{name.replace('_', ' ')}: {value}" for name, value in fields.items()]
+                if history:
+                    raise UnsupportedJpeg("--history is read from JPEG files")
             else:
                 found = inspect(data)
                 fields, lines = found.as_dict(), str(found).splitlines()
+                if history:
+                    past = double_jpeg(data)
+                    fields["history"] = past.as_dict()
+                    lines.append(f"history: {past}")
         except Exception as error:  # a file fails by itself, whatever it holds
             rows.append(report.Row(source.name, error=report.reason(error)))
             continue

@@ -1,0 +1,269 @@
+"""What is told of files, and of which: the parts of the evaluation, each one function of its pictures.
+
+pairs: accuracy of the support vector machine by pair of qualities. qualities: first quality by likelihood, and the network's
+answers, on Kodak. encoders: files of other encoders, other samplings, shifted and scaled pictures. alarms: files that were
+compressed once, and real ones. mixed: pairs of the 1,170 tables, by all trained models.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import jpegjax
+from jpegjax import codecs
+from jpegjax.forensics.double import THRESHOLD
+from jpegjax.forensics.network import History, load
+from jpegjax.forensics.steps import first_quality
+from jpegjax.forensics.traces import Traces, observe
+
+from . import markov, samples, train
+from .pictures import Patches, again, kodak, kodak_patches, lossless_patches
+
+__all__ = ["DOWN", "EQUAL", "UP", "alarms", "encoders", "mixed", "pairs", "qualities"]
+
+UP = ((50, 70), (60, 75), (60, 90), (70, 80), (75, 85), (75, 90), (80, 95), (85, 90), (90, 95))
+DOWN = ((70, 50), (75, 60), (80, 70), (85, 70), (90, 60), (90, 75), (90, 80))
+FINE = ((95, 80), (95, 75), (98, 90))
+"""First qualities of 95 and more, whose steps are 1 and 2: they leave little to find before coarser ones."""
+EQUAL = ((75, 75), (90, 90))
+
+
+def _observed(data: bytes) -> Traces:
+    return observe(jpegjax.read_coefficients(data))
+
+
+def judged(model: History, files: Sequence[Traces]) -> np.ndarray:
+    """Probabilities [N]."""
+    stacked = {name: np.stack([getattr(one, name) for one in files]) for name in Traces._fields}
+    found = train.logits(model, stacked | {"double": np.zeros(len(files))})
+    return 1 / (1 + np.exp(-found.astype(np.float64)))
+
+
+def _share(values: Any, digits: int = 4) -> float:
+    return round(float(np.mean(values)), digits)
+
+
+def within(files: Sequence[Traces], quality: int, reach: int = 2) -> list[bool]:
+    """Whether the likeliest first quality is within ±reach."""
+    return [abs(first_quality(one.evidence) - quality) <= reach for one in files]
+
+
+def pairs(patches: Patches, wanted: Sequence[tuple[int, int]] = (*UP, *DOWN, *FINE, *EQUAL)) -> dict[str, Any]:
+    """By pair "first,second": accuracy of the support vector machine, mean and spread (least, most) over splits."""
+    once = {second: markov.features(patches, None, second) for second in {second for _, second in wanted}}
+    found = {}
+    for first, second in wanted:
+        scores = markov.accuracies(once[second], markov.features(patches, first, second), patches.of)
+        found[f"{first},{second}"] = {
+            "mean": _share(scores), "deviation": round(float(np.std(scores)), 4), "splits": [round(x, 4) for x in scores],
+        }  # fmt: skip
+        print("svm", first, second, found[f"{first},{second}"], flush=True)
+    return found
+
+
+def _again_observed(given: tuple[np.ndarray, int | None, int]) -> Traces:
+    return _observed(again(*given))
+
+
+def qualities(
+    patches: Patches, model: History, wanted: Sequence[tuple[int, int]] = (*UP, *DOWN, *FINE, *EQUAL)
+) -> dict[str, Any]:
+    """By pair: shares told as doubly compressed of once and twice compressed files; first quality within ±2, and exact."""
+    found: dict[str, Any] = {}
+    once = {
+        second: judged(model, samples.parallel(_again_observed, [(p, None, second) for p in patches.pixels]))
+        for second in {second for _, second in wanted}
+    }
+    for first, second in wanted:
+        files = samples.parallel(_again_observed, [(p, first, second) for p in patches.pixels])
+        twice = judged(model, files)
+        found[f"{first},{second}"] = {
+            "within_2": _share(within(files, first)), "exact": _share(within(files, first, 0)),
+            "told": _share(twice >= THRESHOLD), "false_alarms": _share(once[second] >= THRESHOLD),
+            "accuracy_at_half": _share([*(twice >= 0.5), *(once[second] < 0.5)]),
+        }  # fmt: skip
+        print("qualities", first, second, found[f"{first},{second}"], flush=True)
+    return found
+
+
+Writer = Callable[[np.ndarray, int], bytes]
+
+
+def _writers() -> dict[str, Writer]:
+    """Encoders by name: (pixels, quality) -> file."""
+
+    def pillow(pixels: np.ndarray, quality: int) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "JPEG", quality=quality)
+        return out.getvalue()
+
+    def plain(**how: Any) -> Writer:
+        return lambda pixels, quality: jpegjax.encode(pixels, quality=quality, **how)
+
+    found: dict[str, Writer] = {
+        "4:2:0": plain(), "libjpeg-turbo (Pillow)": pillow, "4:2:2": plain(subsampling="4:2:2"),
+        "4:4:4": plain(subsampling="4:4:4"), "progressive, optimised": plain(progressive=True, optimize=True),
+        "arithmetic": plain(arithmetic=True), "tuned": plain(tune=True),
+    }  # fmt: skip
+    for name in ("mozjpeg", "jpegli"):
+        if name in codecs.available():
+            found[name] = partial(_outside, name)
+    return found
+
+
+def _outside(name: str, pixels: np.ndarray, quality: int) -> bytes:
+    return codecs.get(name).encode(pixels, quality=quality)
+
+
+def _shifted(pixels: np.ndarray, down: int, across: int) -> np.ndarray:
+    return np.ascontiguousarray(pixels[down:, across:])
+
+
+def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+    size = (round(scale * pixels.shape[1]), round(scale * pixels.shape[0]))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def encoders(patches: Patches, model: History, wanted: Sequence[tuple[int, int]] = ((75, 90), (90, 75))) -> list[Any]:
+    """Rows: what was done, pair, share told as doubly compressed, first quality within ±2, false alarms of the last encoder."""
+    writers, plain = _writers(), _writers()["4:2:0"]
+    between: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "cut by 8 and 16 pixels": partial(_shifted, down=8, across=16),
+        "cut by 4 and 4 pixels": partial(_shifted, down=4, across=4),
+        "cut by 3 and 5 pixels": partial(_shifted, down=3, across=5),
+        "scaled to 0.9": partial(_scaled, scale=0.9),
+    }  # fmt: skip
+    same: Callable[[np.ndarray], np.ndarray] = np.asarray
+    cases = [("both", name, writer, writer, same) for name, writer in writers.items()]
+    cases += [("first", name, writers[name], plain, same) for name in writers if name in ("tuned", "mozjpeg", "jpegli")]
+    cases += [("between", name, plain, plain, change) for name, change in between.items()]
+    rows = []
+    for place, name, before, after, change in cases:
+        for first, second in wanted:
+            once = [_observed(after(change(pixels), second)) for pixels in patches.pixels]
+            twice = [
+                _observed(after(change(np.asarray(jpegjax.decode(before(pixels, first)))), second))
+                for pixels in patches.pixels
+            ]
+            rows.append({
+                "place": place, "what": name, "pair": [first, second], "told": _share(judged(model, twice) >= THRESHOLD),
+                "within_2": _share(within(twice, first)), "false_alarms": _share(judged(model, once) >= THRESHOLD),
+            })  # fmt: skip
+            print("encoders", rows[-1], flush=True)
+    return rows
+
+
+def _once(given: tuple[int, int]) -> Traces:
+    picture, table = given
+    return _observed(jpegjax.encode(kodak()[picture], qtables=[samples.tables()[table]] * 2))
+
+
+def alarms(model: History, count: int = 300) -> dict[str, Any]:
+    """Of once compressed Kodak pictures, by real tables, and of real files: how many are told as doubly compressed."""
+    random = np.random.default_rng(5)
+    made = samples.parallel(_once, [(i % 24, int(random.integers(1, len(samples.tables())))) for i in range(count)])
+    found: dict[str, Any] = {"made": _alarms(model, made)}
+    for name in ("bccd", "kangaroo"):
+        paths = sorted((samples.SHARED / "data" / name).rglob("*.jp*g"))
+        files = samples.parallel(_read, [str(path) for path in paths])
+        found[name] = _alarms(model, [one for one in files if one is not None])
+        found[name]["left_out"] = sum(one is None for one in files)
+    print("alarms", {name: {k: v for k, v in one.items() if k != "first"} for name, one in found.items()}, flush=True)
+    return found
+
+
+def _read(path: str) -> Traces | None:
+    """What a real file shows; None where its history cannot be read."""
+    try:
+        return _observed(Path(path).read_bytes())
+    except jpegjax.JpegError:
+        return None
+
+
+def _alarms(model: History, files: Sequence[Traces]) -> dict[str, Any]:
+    chances = judged(model, files)
+    told = chances >= THRESHOLD
+    firsts = [first_quality(one.evidence) for one, is_told in zip(files, told, strict=True) if is_told]
+    values, counts = np.unique(np.array(firsts, int), return_counts=True)
+    return {
+        "files": len(files), "told": int(told.sum()), "above_half": int((chances >= 0.5).sum()),
+        "first": {str(q): int(n) for q, n in zip(values, counts, strict=True)},
+    }  # fmt: skip
+
+
+def _mixed_pair(given: tuple[np.ndarray, int, int]) -> tuple[Traces, Traces]:
+    pixels, first, second = given
+    files = samples.pair(samples.Recipe(pixels, samples.tables()[first], samples.tables()[second], ("4:2:0", "4:2:0")))
+    return _observed(files[0]), _observed(files[1])
+
+
+def mixed(folder: Path, times: int = 10) -> dict[str, Any]:
+    """Accuracy on Kodak's patches of pairs of tables, drawn evenly from the 1,170, by each trained model; and of held-out tables.
+
+    Of each sort of model, evidence and histograms: accuracy, share of twice and of once compressed files told right, at
+    probability ½; mean and deviation over seeds.
+    """
+    patches, random = kodak_patches(), np.random.default_rng(11)
+    held = np.flatnonzero(samples.held_tables())
+    sets = {}
+    for name, pool in (("all tables", np.arange(1, len(samples.tables()))), ("held-out tables", held)):
+        drawn = []
+        for pixels in np.concatenate([patches.pixels] * (times if name == "all tables" else max(1, times // 4))):
+            first, second = random.choice(pool, 2, replace=False)
+            if not np.array_equal(samples.tables()[first], samples.tables()[second]):
+                drawn.append((pixels, int(first), int(second)))
+        made = samples.parallel(_mixed_pair, drawn)
+        sets[name] = [one for one, _ in made], [two for _, two in made]
+    found: dict[str, Any] = {}
+    for name, (once, twice) in sets.items():
+        for sort in (train.EVIDENCE, train.HISTOGRAMS):
+            scores = []
+            for seed in train.SEEDS:
+                path = folder / f"{train.name_of(sort, seed)}.npz"
+                if path.exists():
+                    model = load(path)
+                    right = np.mean(judged(model, twice) >= 0.5), np.mean(judged(model, once) < 0.5)
+                    scores.append((np.mean(right), *right))
+            mean, spread = np.mean(scores, 0).round(4).tolist(), np.std(scores, 0).round(4).tolist()
+            label = "evidence" if sort.evidence else "histograms"
+            found.setdefault(name, {"files": len(once) + len(twice)})[label] = {
+                "seeds": len(scores), "accuracy": mean[0], "deviation": spread[0], "twice": mean[1], "once": mean[2],
+            }  # fmt: skip
+    print("mixed", found, flush=True)
+    return found
+
+
+def calibration(model: History, data: Mapping[str, np.ndarray]) -> list[Any]:
+    """By tenths of probability of held-out files: files, mean probability, share twice compressed."""
+    chances = 1 / (1 + np.exp(-train.logits(model, data).astype(np.float64)))
+    rows = []
+    for k in range(10):
+        mine = (chances >= k / 10) & ((chances < (k + 1) / 10) | (k == 9))
+        if mine.any():
+            rows.append({"files": int(mine.sum()), "said": _share(chances[mine]), "true": _share(data["double"][mine])})
+    return rows
+
+
+def everything(folder: Path, model: History) -> dict[str, Callable[[], Any]]:
+    """All parts, in the order of their tables."""
+    few = lossless_patches(1)
+    first = kodak_patches()
+    more = Patches(np.concatenate([first.pixels, few.pixels]), np.concatenate([first.of, few.of + 24]))
+    most = lossless_patches(2)
+    whole = Patches(np.concatenate([first.pixels, most.pixels]), np.concatenate([first.of, most.of + 24]))
+    return {
+        "svm": lambda: pairs(whole),
+        "likelihood": lambda: {k: {n: v[n] for n in ("within_2", "exact")} for k, v in qualities(more, model).items()},
+        "network": lambda: qualities(first, model),
+        "encoders": lambda: encoders(Patches(first.pixels[::2], first.of[::2]), model),
+        "alarms": lambda: alarms(model),
+        "mixed": lambda: mixed(folder),
+        "calibration": lambda: calibration(model, samples.piece(folder, "held", 0)),
+    }

@@ -1,0 +1,126 @@
+"""The network that tells doubly compressed files: histograms of each frequency, one after the other, then all together.
+
+    20 × (shares 64, evidence 127, step) ─▶ dense ─▶ dense ─┬─ mean ─┐
+                                                            └─ max ──┼─▶ dense ─▶ dense ─▶ logit
+    luma table 64, evidence for each IJG quality 100, blocks ────────┘
+
+After DJPEG (Park et al., ECCV 2018), which takes histograms and the table; the evidence (`steps`) is what it would have to learn.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ..learned import shipped
+from .features import BINS, FREQUENCIES
+from .steps import MAX_STEP, quality_places
+
+__all__ = ["DEFAULT", "History", "HistorySize", "load", "named", "probability", "write"]
+
+FORMAT = 1
+KIND = "history"
+DEFAULT = "double"
+"""The model that the package brings."""
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySize:
+    """Channels. width: of each frequency; hidden: of all together; evidence: whether it is looked at, or histograms alone."""
+
+    width: int = 64
+    hidden: int = 96
+    evidence: bool = True
+
+
+STANDARD = HistorySize()
+
+
+class History(nnx.Module):
+    """The model. scale: what the logit is multiplied by, fitted after training so that probabilities are true ones."""
+
+    def __init__(self, size: HistorySize = STANDARD, *, rngs: nnx.Rngs) -> None:
+        self.size = size
+        inputs = BINS + 1 + (MAX_STEP - 1) * size.evidence
+        self.place = nnx.Param(jnp.zeros((len(FREQUENCIES), size.width), jnp.float32))
+        self.first = nnx.Linear(inputs, size.width, rngs=rngs)
+        self.second = nnx.Linear(size.width, size.width, rngs=rngs)
+        self.whole = nnx.Linear(2 * size.width + 65 + 100 * size.evidence, size.hidden, rngs=rngs)
+        self.last = nnx.Linear(size.hidden, size.hidden, rngs=rngs)
+        self.out = nnx.Linear(size.hidden, 1, rngs=rngs)
+        self.scale = nnx.Param(jnp.ones((), jnp.float32))
+
+    def __call__(self, shares: Any, evidence: Any, table: Any, blocks: Any) -> jax.Array:
+        """Logits [N] of double compression, even odds before looking; arguments as `Traces` has them, with a first axis N."""
+        steps = jnp.log2(table) / 8
+        places = [jnp.sqrt(jnp.asarray(shares, jnp.float32)), steps[:, FREQUENCIES, None]]
+        together = [steps, jnp.log2(blocks)[:, None] / 12 - 1]
+        if self.size.evidence:
+            places.append(jnp.arcsinh(evidence[..., 1:]) / 4)
+            by_quality = jnp.take_along_axis(evidence, jnp.asarray(quality_places())[None], 2).sum(1)
+            together.append(jnp.arcsinh(by_quality) / 4)
+        x = nnx.gelu(self.first(jnp.concatenate(places, -1)) + self.place[...])
+        x = nnx.gelu(self.second(x))
+        x = nnx.gelu(self.whole(jnp.concatenate([x.mean(1), x.max(1), *together], -1)))
+        x = x + nnx.gelu(self.last(x))
+        return self.out(x)[:, 0] * jax.lax.stop_gradient(self.scale[...])
+
+
+@nnx.jit
+def probability(model: History, shares: Any, evidence: Any, table: Any, blocks: Any) -> jax.Array:
+    """Probabilities [N], float32, of double compression; arguments as for the model."""
+    return nnx.sigmoid(model(shares, evidence, table, blocks))
+
+
+def write(path: Path, name: str, model: History) -> None:
+    """Stores a model under a name in float16. ValueError where a weight is not finite in it."""
+    about = json.dumps({"kind": KIND, "format": FORMAT, "name": name, "size": asdict(model.size)})
+    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in shipped.leaves(model).items()}
+    for place, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{place}: weights are not finite")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+    path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path) -> History:
+    """Inverse of `write`. ValueError for what is no such file, or has other arrays than its size needs; they are named."""
+    try:
+        with np.load(path) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["kind"] != KIND or about["format"] != FORMAT:
+            raise ValueError(f"they are of a {about['kind']}, format {about['format']}")
+        size = HistorySize(**about["size"])
+    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not weights of the history network ({error})") from None
+    model: History = nnx.eval_shape(lambda: History(size, rngs=nnx.Rngs(0)))
+    made = []
+    for parts, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        place = "/".join(map(str, parts))
+        value = arrays.pop(place, None)
+        if value is None or value.shape != leaf.shape:
+            found = "not there" if value is None else f"shape {value.shape}"
+            raise ValueError(f"{path}: {place} is {found}; this model needs shape {leaf.shape}")
+        made.append((parts, leaf.replace(jnp.asarray(value, jnp.float32))))
+    if arrays:
+        raise ValueError(f"{path}: {', '.join(sorted(arrays))}: no such weights in this model")
+    nnx.update(model, nnx.from_flat_state(made))
+    return model
+
+
+@cache
+def named(name: str = DEFAULT) -> History:
+    """A model of the package, or of a path, loaded once. ValueError where there is none."""
+    return load(shipped.file_of(name, _PACKAGE))
