@@ -319,7 +319,7 @@ def test_weights_as_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"own\.npz: not weights of a restoration network"):
         jpegjax.restore(IMAGE, quality=50, model=str(path))
     with pytest.raises(ValueError, match="not weights of a restoration network"):
-        weights.load(next((Path(learned.__file__).parent / "models").glob("*.npz")))
+        weights.load(next((Path(learned.__file__).parent / "models").glob("*.jxw")))
     model.luma[0].synthesis[...] = model.luma[0].synthesis[...] + np.inf
     with pytest.raises(ValueError, match="luma/0/synthesis: weights are not finite"):
         weights.write(path, "own", model)

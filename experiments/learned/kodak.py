@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmarks.machine import ROOT, describe
 from jpegjax import metrics
-from jpegjax.learned import weights
+from jpegjax.learned import shipped, weights
 from jpegjax.learned.codec import decode_all, encode_all
 
 QUALITIES = (1, 12, 24, 36, 48, 60, 72, 84, 100)
@@ -145,7 +145,7 @@ def main() -> None:
     pictures = [np.asarray(Image.open(path)) for path in paths]
     curves, ours, about = published(SHARED / "facts" / "kodak-rd") | compared(), {}, {}
     for name in given.models or weights.available():
-        model = weights.load(Path(name)) if name.endswith(".npz") else weights.named(name)
+        model = weights.load(Path(name)) if shipped.is_path(name) else weights.named(name)
         ours[model.name], seconds = measure(model, pictures)
         about[model.name] = {
             "digest": model.digest.hex(),

@@ -119,7 +119,7 @@ def restore(
             made of by rounding; of subsampled chroma, its means over what a sample stands for. Files made by search (tune) round
             otherwise: their originals lie outside now and then.
         dtype: uint8, uint16 (white is 65535) or float32 (0..255, clipped, not rounded); by default uint8.
-        model: Weights (.npz) of one's own; by default the model of the package.
+        model: Weights (.jxw, .npz) of one's own; by default the model of the package.
         device: A jax.Device, a platform's name, a Mesh or a Sharding; pictures are spread over its devices, and results lie
             on the first. Default: all local devices, and results in NumPy.
 

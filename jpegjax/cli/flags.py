@@ -80,7 +80,7 @@ Codec = Annotated[
     typer.Option(help="learned or dft: write .jxj files of that codec in place of JPEG. [--codec learned: -q 50]"),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Weights of --codec learned: a name, or a path to a .npz. [default: light]")
+    str | None, typer.Option(help="Weights of --codec learned: a name, or a path to a .jxw or .npz. [default: light]")
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
 Scans = Annotated[Path | None, typer.Option(help=said("scans", "A file."))]

@@ -17,11 +17,11 @@ _GRID = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 
 
 def _model(model: str) -> Any:
-    from ..learned import weights
+    from ..learned import shipped, weights
 
     if not isinstance(model, str):
         raise TypeError(f"model={model!r}: must be a name or a path, as text")
-    return weights.load(Path(model)) if model.endswith(".npz") else weights.named(model)
+    return weights.load(Path(model)) if shipped.is_path(model) else weights.named(model)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -55,7 +55,9 @@ def codec(name: str) -> Codec:
 
     settings = {
         "quality": Setting(50, "rate against squared error or 1 − MS-SSIM", span=(1, 100)),
-        "model": Setting("light", "weights", allowed=f"{', '.join(weights.available())}, or a path to weights (.npz)"),
+        "model": Setting(
+            "light", "weights", allowed=f"{', '.join(weights.available())}, or a path to weights (.jxw, .npz)"
+        ),
     }
     about = "variable-rate network by this library"
     return Codec(

@@ -1,6 +1,6 @@
 """Trained weights as a file: what steers the entropy coder in integers, all else in float16.
 
-    Light, as trained ──▶ export ──▶ arrays ──▶ write ──▶ one .npz ──▶ load: a model that codes
+    Light, as trained ──▶ export ──▶ arrays ──▶ write ──▶ one .jxw ──▶ load: a model that codes
 
 Integer layers keep int8 kernels and a row of int32 biases for each quality; nothing of them is computed from floats again.
 A file's digest, over names, types, shapes and bytes of all arrays, is what streams name their model by.
@@ -9,7 +9,6 @@ A file's digest, over names, types, shapes and bytes of all arrays, is what stre
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from dataclasses import asdict
 from functools import cache
@@ -23,7 +22,6 @@ from flax import nnx
 
 from ..coding.rans import Tables
 from ..run.forks import check_jax
-from ..run.writing import write_file
 from . import shipped
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
@@ -101,18 +99,15 @@ def _digest(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def write(path: Path, name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> None:
-    """Stores exported arrays under a name, compressed, with what the model is made of."""
+    """Stores exported arrays under a name, with what the model is made of; as `shipped.write_arrays`."""
     about = json.dumps({"format": FORMAT, "name": name, "size": asdict(size)})
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-    write_file(path, buffer.getvalue())
+    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
 
 
 def read(path: Path) -> tuple[str, LightSize, dict[str, np.ndarray]]:
     """Inverse of `write`. ValueError for what is no such file, or one of a later format."""
     try:
-        with np.load(path) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = shipped.read_arrays(path)
         about = json.loads(arrays.pop("about").tobytes())
         version = about["format"]
         name, size = about["name"], LightSize(**about["size"])

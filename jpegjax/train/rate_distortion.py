@@ -155,7 +155,7 @@ def train_light(
         config: For `fit`; its folder is needed.
         crop: Pixels a side, a multiple of 64; MS-SSIM needs 192 at least.
         data: Folders, packs (.zip) or pictures. Default: data/train-*.zip of $JPEGJAX_SHARED.
-        start: A model of the package, or a path to weights (.npz), to start from; default: the DCT and random weights.
+        start: A model of the package, or a path to weights (.jxw, .npz), to start from; default: the DCT and random weights.
         size: Of a model that starts so.
         middles: Pictures that tables are fitted to at the end.
 

@@ -53,7 +53,7 @@ def decode(
             "-f", "--format", help="png, ppm, bmp, tiff or npy. [default: -o's suffix, else png; ppm to stdout]"
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Weights (.npz) that .jxj files were written with.")] = None,
+    model: Annotated[str | None, typer.Option(help="Weights (.jxw, .npz) that .jxj files were written with.")] = None,
     mode: Annotated[str | None, typer.Option(help=said("mode", kind=DecodeOptions))] = None,
     grayscale: Annotated[bool, typer.Option("--grayscale", "--greyscale", help="Short for --mode L.")] = False,
     color: Annotated[str | None, typer.Option(help=said("color", kind=DecodeOptions))] = None,

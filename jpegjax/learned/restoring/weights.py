@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,7 +13,6 @@ import numpy as np
 from flax import nnx
 
 from ...run.forks import check_jax
-from ...run.writing import write_file
 from .. import shipped
 from .model import Restorer, RestorerSize
 
@@ -43,15 +41,12 @@ def write(path: Path, name: str, model: Restorer) -> None:
     for place, value in arrays.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{place}: weights are not finite")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-    write_file(path, buffer.getvalue())
+    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
 
 
 def _read(path: Path) -> tuple[str, RestorerSize, dict[str, np.ndarray]]:
     try:
-        with np.load(path) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = shipped.read_arrays(path)
         about = json.loads(arrays.pop("about").tobytes())
         if about["kind"] != KIND:
             raise ValueError(f"they are of a {about['kind']}")

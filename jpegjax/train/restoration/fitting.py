@@ -135,7 +135,7 @@ def train_restorer(
         config: For `fit`; its folder is needed.
         crop: Pixels a side, a multiple of 16.
         data: Folders, packs (.zip) or pictures. Default: data/train-*.zip of $JPEGJAX_SHARED.
-        start: A model of the package, or a path to weights (.npz), to start from; default: the DCT and random weights.
+        start: A model of the package, or a path to weights (.jxw, .npz), to start from; default: the DCT and random weights.
         chroma: Train the chroma stages alone, luma's as they are, on colour with more drawings and more of 4:4:4.
         size: Of a model that starts so.
 
