@@ -24,7 +24,7 @@ class DoubleJpeg:
         probability: That it was compressed before on the same grid of blocks, 0..1, if half of all files were.
         doubly: Whether that is said of it: the probability is at least `THRESHOLD`.
         first_quality: IJG quality 1..99 of the first compression, the likeliest, where doubly is set; else None.
-        blocks: Luma blocks that were looked at: those without clipped pixels.
+        blocks: Luma blocks that were looked at: those without clipped pixels, or the 64 with the fewest.
     """
 
     probability: float

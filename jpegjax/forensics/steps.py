@@ -29,6 +29,8 @@ _SCALES = np.geomspace(0.4, 300, 16)
 """Gaussians of the mixture, standard deviations in units of coefficients; neighbours make any width between."""
 _ROUNDS, _ROUNDS_ALONE = 40, 100
 """Of expectation and maximisation, which fit the mixture: from that of one compression on, and that one."""
+_CLEAR, _SEVERAL, _EXPLAINED = 8.0, 8, 0.92
+"""Evidence from which on a step is told clearly, how many make a table, the least share of theirs that an IJG table explains."""
 
 
 def _within(x: np.ndarray) -> np.ndarray:
@@ -102,8 +104,15 @@ def quality_evidence(evidence: np.ndarray) -> np.ndarray:
 
 
 def first_quality(evidence: np.ndarray) -> int:
-    """The likeliest first IJG quality 1..99 of `step_evidence` [20, 128], supposing that there was one.
+    """The likeliest first IJG quality 1..99 of `step_evidence` [20, 128], supposing that there was a first compression.
 
-    Qualities near the file's own, and those whose steps divide its steps, leave little to see.
+    Where steps are told clearly at several frequencies and no IJG table has them, as of other encoders: the quality whose steps
+    there are nearest in ratio. Qualities near the file's own, and those whose steps divide its steps, leave little to see.
     """
-    return int(quality_evidence(evidence)[:99].argmax()) + 1
+    of_quality = np.take_along_axis(evidence, quality_places(), 1)[:, :99]
+    best, free = int(of_quality.sum(0).argmax()), evidence.max(1)
+    clear = free > _CLEAR
+    if clear.sum() >= _SEVERAL and of_quality[clear, best].sum() < _EXPLAINED * free[clear].sum():
+        ratios = np.log((quality_places()[clear, :99] + 1) / (evidence[clear].argmax(1)[:, None] + 1))
+        best = int(np.abs(ratios).sum(0).argmin())
+    return best + 1

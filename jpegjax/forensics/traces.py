@@ -3,7 +3,8 @@
     coefficients ─┬─▶ planes ─▶ blocks without clipped pixels ─┐
                   └────────────────────────────────────────────┴─▶ histograms ─▶ evidence for each first step
 
-Where the first decoder clipped pixels at black or white, coefficients left their comb; such blocks are looked over.
+Where the first decoder clipped pixels at black or white, coefficients left their comb; such blocks are looked over, or, where
+there are hardly others, those that are clipped most.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..types import Coefficients, ColorSpace
 from .features import FREQUENCIES, histograms
 from .steps import step_evidence
 
-__all__ = ["MIN_BLOCKS", "MOST_BLOCKS", "Traces", "observe", "unclipped"]
+__all__ = ["MIN_BLOCKS", "MOST_BLOCKS", "Traces", "clipped", "observe"]
 
 MIN_BLOCKS = 64
 """Luma blocks that a picture must have, 64×64 pixels; with fewer, histograms say nothing."""
@@ -43,24 +44,22 @@ class Traces(NamedTuple):
     blocks: np.ndarray
 
 
-def unclipped(coefficients: Coefficients) -> np.ndarray:
-    """Which luma blocks of a picture have no pixel near black or white in any colour: bool [rows, columns].
+def clipped(coefficients: Coefficients) -> np.ndarray:
+    """Share of each luma block's pixels that are near black or white in any colour: float32 [rows, columns], 0..1.
 
-    Blocks beyond the right and lower edges are cut to whole ones.
+    Blocks that reach beyond the picture, where an encoder fills in what it likes, count as 1.
     """
     from ..jpeg.host import component_planes
 
     planes = component_planes(coefficients)[0]
     rows, columns = planes.shape[0] // 8, planes.shape[1] // 8
-    blocks = planes[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, planes.shape[2])
-    y = blocks[..., 0]
-    shown = [y]
+    shown = planes[: 8 * rows, : 8 * columns]
     if planes.shape[2] == 3:
-        cb, cr = blocks[..., 1] - 128, blocks[..., 2] - 128
-        shown = [y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb]
-    inside = [(x.min((1, 3)) > _CLIPPED) & (x.max((1, 3)) < 255 - _CLIPPED) for x in shown]
-    found = np.zeros(coefficients.planes[0].shape[1:3], bool)
-    found[:rows, :columns] = np.all(inside, 0)
+        y, cb, cr = shown[..., 0], shown[..., 1] - 128, shown[..., 2] - 128
+        shown = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
+    outside = (shown.min(-1) < _CLIPPED) | (shown.max(-1) > 255 - _CLIPPED)
+    found = np.ones(coefficients.planes[0].shape[1:3], np.float32)
+    found[:rows, :columns] = outside.reshape(rows, 8, columns, 8).mean((1, 3), dtype=np.float32)
     return found
 
 
@@ -88,8 +87,8 @@ def observe(coefficients: Coefficients) -> Traces:
             f"history needs {MIN_BLOCKS} blocks of 8×8 pixels; a picture of {frame.width}×{frame.height} has {count}"
         )
     table = np.asarray(coefficients.qtables[0]).reshape(64)
-    inside = unclipped(coefficients)
-    looked = blocks[inside] if inside.sum() >= MIN_BLOCKS else blocks.reshape(-1, 8, 8)
+    shares = clipped(coefficients)
+    looked = blocks[shares <= np.partition(shares.ravel(), MIN_BLOCKS - 1)[MIN_BLOCKS - 1]]
     counts = histograms(looked[None])
     scaled = counts * min(1.0, MOST_BLOCKS / len(looked))
     return Traces(
