@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.double_jpeg", description="Double compression.")
     parser.add_argument("--folder", type=Path, required=True, help="for samples, models and parts of the results")
     parser.add_argument("--parts", nargs="+", help="only these, and nothing is written but them")
-    parser.add_argument("--weights", default=DEFAULT, help="model of the package, or weights (.npz)")
+    parser.add_argument("--weights", default=DEFAULT, help="model of the package, or weights (.jxw, .npz)")
     given = parser.parse_args()
     train.main(["--folder", str(given.folder)])
     parts = evaluate.everything(given.folder, named(given.weights))

@@ -2,7 +2,7 @@
 
 12,000 recipes of `samples` from the training packs, both files of each; 5 % of the pictures are held out, by the hash of their
 names, and give 1,000 recipes more: there the logit's scale is fitted. One model for each seed, with evidence, and one from
-histograms alone, as DJPEG; the first seed's ships: `--weights jpegjax/forensics/models/double.npz`. A quarter of an hour on two
+histograms alone, as DJPEG; the first seed's ships: `--weights jpegjax/forensics/models/double.jxw`. A quarter of an hour on two
 cores, most of it for making samples, a minute for each model. $JPEGJAX_SHARED names the folder of the data.
 """
 

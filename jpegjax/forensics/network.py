@@ -9,7 +9,6 @@ After DJPEG (Park et al., ECCV 2018), which takes histograms and the table; the 
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -89,16 +88,13 @@ def write(path: Path, name: str, model: History) -> None:
     for place, value in arrays.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{place}: weights are not finite")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=np.frombuffer(about.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-    path.write_bytes(buffer.getvalue())
+    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
 
 
 def load(path: Path) -> History:
     """Inverse of `write`. ValueError for what is no such file, or has other arrays than its size needs; they are named."""
     try:
-        with np.load(path) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = shipped.read_arrays(path)
         about = json.loads(arrays.pop("about").tobytes())
         if about["kind"] != KIND or about["format"] != FORMAT:
             raise ValueError(f"they are of a {about['kind']}, format {about['format']}")
