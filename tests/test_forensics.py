@@ -190,6 +190,7 @@ def test_damage_is_a_warning_and_no_file_an_error() -> None:
 def test_history_on_the_command_line(run: Run, tmp_path: Path) -> None:
     Path("twice.jpg").write_bytes(twice(photograph(), 60, 85))
     Path("once.jpg").write_bytes(twice(photograph(), None, 85))
+    Path("cut.jpg").write_bytes(twice(photograph(), None, 85)[:-500])
     Path("small.jpg").write_bytes(bad_files()["small"][0])
     Path("cmyk.jpg").write_bytes(bad_files()["CMYK"][0])
     shown = run("info", "--history", "twice.jpg", "once.jpg")
@@ -201,6 +202,8 @@ def test_history_on_the_command_line(run: Run, tmp_path: Path) -> None:
     assert "history" not in run("info", "twice.jpg").out.decode()
     found = json.loads(run("info", "--history", "--json", "twice.jpg").out)["history"]
     assert found == forensics.double_jpeg(Path("twice.jpg")).as_dict()
+    cut = run("info", "--history", "cut.jpg")
+    assert cut.code == 0 and b"history: no trace" in cut.out and cut.out.count(b"warning") == 1
     bad = run("info", "--history", "small.jpg", "cmyk.jpg", "once.jpg")
     assert bad.code == 1 and b"once.jpg" in bad.out
     assert "needs 64 blocks" in bad.err and "this one is cmyk" in bad.err

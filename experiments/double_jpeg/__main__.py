@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", help="only these, and nothing is written but them")
     parser.add_argument("--weights", default=DEFAULT, help="model of the package, or weights (.jxw, .npz)")
     given = parser.parse_args()
-    train.main(["--folder", str(given.folder)])
+    if not given.parts:
+        train.main(["--folder", str(given.folder)])
+    given.folder.mkdir(parents=True, exist_ok=True)
     parts = evaluate.everything(given.folder, named(given.weights))
     found: dict[str, Any] = {}
     for name in given.parts or parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def info(
 ) -> None:
     """Say what JPEG files are and what takes their bytes, without decoding them."""
     from ...container import inspect
-    from ...errors import UnsupportedJpeg
+    from ...errors import JpegWarning, UnsupportedJpeg
     from ...forensics import double_jpeg
     from .. import boxes, pipes, report
 
@@ -47,7 +48,9 @@ def info(
                 found = inspect(data)
                 fields, lines = found.as_dict(), str(found).splitlines()
                 if history:
-                    past = double_jpeg(data)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", JpegWarning)  # the lines above name all damage
+                        past = double_jpeg(data)
                     fields["history"] = past.as_dict()
                     lines.append(f"history: {past}")
         except Exception as error:  # a file fails by itself, whatever it holds
