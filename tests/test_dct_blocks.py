@@ -68,6 +68,17 @@ def test_other_blocks_hold_the_same_pixels(before: int, after: int):
     np.testing.assert_allclose(single, to_blocks(pixels, after), atol=2e-3)
 
 
+def test_moved_blocks_are_moved_pixels():
+    pixels = planes(3, 2, 3)
+    down, across = np.array([1, -1], np.int32), np.array([0, 2], np.int32)
+    with jax.enable_x64(True):
+        found = to_pixels(np.asarray(ops.moved(to_blocks(pixels), down, across, 4, 2)))
+    padded = np.pad(pixels, ((0, 0), (8, 8), (8, 8)))
+    for i in range(2):
+        y, x = 8 - 4 * down[i], 8 - 4 * across[i]
+        np.testing.assert_allclose(found[i], padded[i, y : y + 16, x : x + 24], atol=1e-10)
+
+
 @pytest.mark.parametrize("factor", [1, 4])
 def test_smaller_pictures_are_the_low_frequencies_of_larger_blocks(factor: int):
     pixels = planes(2, 4, 8)

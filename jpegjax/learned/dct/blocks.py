@@ -21,7 +21,7 @@ from jax import lax
 from ...types import Array, Coefficients, Frame
 
 __all__ = [
-    "basis", "cropped", "dequantised", "mirrored", "mirrored_picture", "reblocked", "resized", "transposed",
+    "basis", "cropped", "dequantised", "mirrored", "mirrored_picture", "moved", "reblocked", "resized", "transposed",
     "transposed_picture", "upside_down",
 ]  # fmt: skip
 
@@ -198,3 +198,24 @@ def resized(blocks: Array, up: int = 1, down: int = 1) -> jax.Array:
         return reblocked(blocks, n * down)[..., :n, :n] / down
     pads = [(0, 0)] * (blocks.ndim - 2) + [(0, n * (up - 1))] * 2
     return reblocked(jnp.pad(blocks * up, pads), n)
+
+
+def moved(blocks: Array, down: Array, across: Array, step: int, most: int = 1) -> jax.Array:
+    """Each picture moved by a number of steps of its own, grey (128) coming in at the border: [N, R, C, n, n] → the same.
+
+    Blocks are taken apart into those of step×step, which are moved, and put together again: exact but for rounding. With steps of
+    half a block it is what random crops of padded pictures do to pixels. blocks: floating, such as dequantised.
+
+    Args:
+        blocks: Of N pictures.
+        down, across: int32 [N], steps of each picture, −most..most; negative is up or to the left.
+        step: Samples to a step, a divisor of n.
+        most: Steps at most.
+    """
+    small = reblocked(blocks, step)
+    padded = jnp.pad(small, ((0, 0), (most, most), (most, most), (0, 0), (0, 0)))
+
+    def one(picture: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
+        return lax.dynamic_slice(picture, (most - y, most - x, *[jnp.zeros_like(y)] * 2), small.shape[1:])
+
+    return reblocked(jax.vmap(one)(padded, jnp.asarray(down), jnp.asarray(across)), jnp.shape(blocks)[-1])

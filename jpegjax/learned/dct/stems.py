@@ -53,7 +53,9 @@ def inverse_weights(side: int, repeat: int = 1, cell: int = 1) -> np.ndarray:
 class BlockStem(nnx.Module):
     """Blocks to what lies in them: float32 [N, R, C, 64] → [N, R·side·repeat/cell, C·side·repeat/cell, cell²].
 
-    At first exactly the pixels, less 128, over `unit`; all of it is trained. Only the frequencies that count are read.
+    At first exactly the pixels, less 128, over `unit`; all of it is trained. Only the frequencies that count are read. Weights
+    are below 1/4, many small: with a rate that suits fresh layers Adam forgets them within a few steps, so give the stem a small
+    share of it (`FitConfig.paces`).
 
     Args:
         side: Pixels a side that a block becomes: 8 all of them, 4 and 2 half and quarter pictures, 1 their means, 16 twice.
@@ -83,17 +85,16 @@ class BlockStem(nnx.Module):
         if repeat < 1 or cell < 1 or side * repeat % cell:
             raise ValueError(f"repeat={repeat}, cell={cell}: {side} · repeat / cell must be a whole number")
         self.kept, self.places = min(side, 8), side * repeat // cell
-        weights = inverse_weights(side, repeat, cell) / unit
+        self.unit = unit
+        weights = inverse_weights(side, repeat, cell)
         low = weights.reshape(8, 8, -1)[: self.kept, : self.kept].reshape(self.kept**2, -1)
-        # random ones as strong as the inverse DCT, for coefficients differ in size by far
-        gain = 1 / unit
-        self.dense = Dense(*low.shape, rngs=rngs, gain=gain, weights=low if initial == "idct" else None)
+        self.dense = Dense(*low.shape, rngs=rngs, weights=low if initial == "idct" else None)
 
     def __call__(self, blocks: jax.Array) -> jax.Array:
         if self.kept < 8:
             low = blocks.reshape(*blocks.shape[:-1], 8, 8)[..., : self.kept, : self.kept]
             blocks = low.reshape(*blocks.shape[:-1], self.kept**2)
-        return depth_to_space(self.dense(blocks), self.places)
+        return depth_to_space(self.dense(blocks / self.unit), self.places)
 
 
 class RGBStem(nnx.Module):
