@@ -27,6 +27,7 @@ from jpegjax.jpeg.device.direct import is_direct
 from jpegjax.jpeg.device.specs import encode_spec
 from jpegjax.jpeg.files import STANDARD, plain_tables, table_slot
 from jpegjax.ops.bits import packing
+from jpegjax.ops.bits.joining import join_by_lanes
 from jpegjax.options import EncodeOptions, Restart
 from jpegjax.types import ZIGZAG, ColorSpace, Component, Frame
 
@@ -113,16 +114,21 @@ def arranged(planes: Sequence[np.ndarray], frame: Frame, c: int) -> tuple[np.nda
     return levels, np.concatenate([order(np.ones((*frame.blocks(c), 1), bool)) for _ in planes], 2)[0]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def coded(slots: tuple[int, ...], capacity: int, levels: Any, real: Any, first: Any, tables: Any) -> tuple[Any, ...]:
+JOINS = {"sums": packing.join_by_sums, "lanes": partial(join_by_lanes, interpret=True)}
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def coded(
+    join: str, slots: tuple[int, ...], capacity: int, levels: Any, real: Any, first: Any, tables: Any
+) -> tuple[Any, ...]:
     """(bytes, bytes of each picture, whether it is valid), in one program for any levels."""
     blocks = [packing.prepare(x, r, first) for x, r in zip(levels, real, strict=True)]
     lengths, extent = packing.measure(blocks, tables[0], slots, PICTURES, INTERVAL)
-    words = packing.place(blocks, tables[1], slots, lengths, extent, capacity, packing.WINDOWS[-1])
+    words = packing.place(blocks, tables[1], slots, lengths, extent, capacity, packing.WINDOWS[-1], JOINS[join])
     return *packing.stuff(words, extent), extent.valid
 
 
-def coded_levels(pictures: Sequence[Sequence[np.ndarray]], frame: Frame) -> list[bytes | None]:
+def coded_levels(join: str, pictures: Sequence[Sequence[np.ndarray]], frame: Frame) -> list[bytes | None]:
     """Scans of pictures, each of planes int16 [R, C, 64] in natural order, by Annex K's tables; None for none."""
     slots = tuple(table_slot(frame, c) for c in range(len(frame.components)))
     levels, real = zip(*[arranged([p[c] for p in pictures], frame, c) for c in range(len(slots))], strict=True)
@@ -130,7 +136,7 @@ def coded_levels(pictures: Sequence[Sequence[np.ndarray]], frame: Frame) -> list
     first = np.arange(PICTURES * mcus) % mcus % INTERVAL == 0
     capacity = PICTURES * mcus * sum(k.h * k.v for k in frame.components) * packing.MAX_BLOCK_BITS // 32 + 64
     tables = entropy.stacked([{key: spec for key, spec in STANDARD.items() if key[1] in slots}])
-    data, nbytes, valid = coded(slots, capacity, levels, real, first, tables)
+    data, nbytes, valid = coded(join, slots, capacity, levels, real, first, tables)
     ends = [0, *np.cumsum(nbytes)]
     parts = [np.asarray(data)[a:b].tobytes() for a, b in pairwise(ends)]
     assert not np.asarray(data)[ends[-1] :].any()
@@ -146,9 +152,10 @@ def host_scan(planes: Sequence[np.ndarray], frame: Frame) -> bytes | None:
         return None
 
 
-@settings(max_examples=60)
+@pytest.mark.parametrize("join", JOINS)
+@settings(max_examples=30)
 @given(st.sampled_from(sorted(FRAMES)), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.03, 0.3, 1.0]), st.data())
-def test_any_levels_are_coded_as_on_the_host(name, seed, density, data):
+def test_any_levels_are_coded_as_on_the_host(join, name, seed, density, data):
     """Over the whole range, dense and sparse, with runs of every length; now and then out of range in one picture."""
     frame, rng = FRAMES[name], np.random.default_rng(seed)
     pictures = []
@@ -163,7 +170,7 @@ def test_any_levels_are_coded_as_on_the_host(name, seed, density, data):
     if data.draw(st.booleans()):
         bad = pictures[data.draw(st.integers(0, PICTURES - 1))][0]
         bad[-1, -1, data.draw(st.integers(0, 63))] = data.draw(st.sampled_from([1024, -1024, 4095, 32767, -32768]))
-    assert coded_levels(pictures, frame) == [host_scan(planes, frame) for planes in pictures]
+    assert coded_levels(join, pictures, frame) == [host_scan(planes, frame) for planes in pictures]
 
 
 @settings(max_examples=40)
@@ -234,17 +241,26 @@ def test_few_bytes_of_memory_a_pixel(benchmark):
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_programs_lower_for_accelerators(platform):
-    frame = codec.plan((45, 70, 3), EncodeOptions())[0]
+def test_programs_lower_for_accelerators(platform, monkeypatch):
+    """Later versions of JAX compile Triton's kernels where they lower them, for which they need their CUDA plugin."""
+    frame, device = codec.plan((45, 70, 3), EncodeOptions())[0], {"cuda": "gpu"}.get(platform, platform)
+    if jax.__version_info__ > (0, 10, 2):
+        monkeypatch.setattr(entropy, "join_by_lanes", packing.join_by_sums)
 
     def whole(images: jax.Array, steps: jax.Array, lengths: jax.Array, codes: jax.Array) -> Any:
-        blocks = entropy._blocks({"cuda": "gpu"}.get(platform, platform), encode_spec(frame), frame, 3, images, steps)
+        blocks = entropy._blocks(device, encode_spec(frame), frame, 3, images, steps)
         found, extent = entropy._lengths((0, 1, 1), 2, 3, blocks, lengths)
-        return entropy._counts((0, 1, 1), 2, blocks), entropy._data((0, 1, 1), 640, 16, blocks, codes, found, extent)
+        return entropy._counts((0, 1, 1), 2, blocks), entropy._data(
+            device, (0, 1, 1), 640, 54, blocks, codes, found, extent
+        )
 
-    shapes = ((2, 45, 70, 3), np.uint8), ((2, 3, 64), np.uint16), ((2, 2, 512), np.uint8), ((2, 2, 512), np.uint16)
-    found = jax.export.export(jax.jit(whole), platforms=[platform])(*[jax.ShapeDtypeStruct(*s) for s in shapes])
+    shapes = ((2, 45, 70, 3), np.uint8), ((2, 3, 64), np.uint16), ((2, 2, 512), np.uint8), ((2, 2, 512), np.int32)
+    kernels = [jax.export.DisabledSafetyCheck.custom_call("__gpu$xla.gpu.triton")]
+    export = jax.export.export(jax.jit(whole), platforms=[platform], disabled_checks=kernels)
+    found = export(*[jax.ShapeDtypeStruct(*s) for s in shapes])
     assert found.platforms == (platform,)
+    if device == "gpu" and jax.__version_info__ <= (0, 10, 2):
+        assert found.mlir_module().count("gpu.triton") == 3
 
 
 def alike(function: Any, *platforms: str, size: tuple[int, int], channels: int = 3, **options: Any) -> bool:

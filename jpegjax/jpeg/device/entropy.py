@@ -20,9 +20,11 @@ import numpy as np
 from jax import lax
 
 from ...coding.huffman import encode_codes, optimal_spec
+from ...ops.bits.joining import join_by_lanes
 from ...ops.bits.packing import (
     DC_AT,
     INVALID,
+    LENGTH_AT,
     MAX_BITS,
     MAX_BLOCK_BITS,
     NO_CODE,
@@ -33,6 +35,7 @@ from ...ops.bits.packing import (
     Extent,
     Lengths,
     count_symbols,
+    join_by_sums,
     measure,
     place,
     prepare,
@@ -115,6 +118,7 @@ def _lengths(
 
 
 def _data(
+    platform: str,
     slots: tuple[int, ...],
     capacity: int,
     window: int,
@@ -123,7 +127,8 @@ def _data(
     lengths: Sequence[Lengths],
     extent: Extent,
 ) -> tuple[jax.Array, jax.Array]:
-    return stuff(place(blocks, codes, slots, lengths, extent, capacity, window), extent)
+    join = join_by_lanes if platform == "gpu" else join_by_sums
+    return stuff(place(blocks, codes, slots, lengths, extent, capacity, window, join), extent)
 
 
 def _beginning(size: int, data: jax.Array) -> jax.Array:
@@ -143,17 +148,17 @@ def _fetched(array: jax.Array) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _table(dc: HuffmanSpec, ac: HuffmanSpec) -> tuple[np.ndarray, np.ndarray]:
-    """(lengths uint8 [TABLE], codes uint16 [TABLE]) as `ops.bits.packing` has them."""
+    """(lengths uint8 [TABLE], codes int32 [TABLE]) as `ops.bits.packing` has them."""
     codes = np.concatenate([encode_codes(ac), encode_codes(dc, True)])
     symbol = np.arange(TABLE)
     size = np.where(symbol < DC_AT, symbol & 15, symbol - DC_AT)
     lengths = np.where(codes == 0, NO_CODE, (codes & 255) + size)
     lengths[SILENT], lengths[INVALID] = 0, NO_CODE
-    return lengths.astype(np.uint8), (codes >> 8).astype(np.uint16)
+    return lengths.astype(np.uint8), (lengths.astype(np.int32) << LENGTH_AT) | (codes >> 8).astype(np.int32)
 
 
 def stacked(tables: Sequence[Tables]) -> tuple[np.ndarray, np.ndarray]:
-    """(lengths uint8, codes uint16) [tables, slots, TABLE]."""
+    """(lengths uint8, codes int32) [tables, slots, TABLE]."""
     slots = range(1 + max(slot for _, slot in tables[0]))
     pairs = [[_table(t[0, slot], t[1, slot]) for slot in slots] for t in tables]
     lengths, codes = ([[pair[i] for pair in row] for row in pairs] for i in range(2))
@@ -211,7 +216,7 @@ def _job(images: Any, chunk: Sequence[Item], spec: Spec, coding: Coding, used: D
     capacity = up(-(-int(_fetched(extent.nbytes).sum(1).max()) // 4), 2)  # the more, the more programs
     longest = int(_fetched(extent.longest).max())
     window = next((w for w in WINDOWS if 32 * w >= 31 + longest), WINDOWS[-1])
-    data, nbytes = run(_data, slots, capacity, window)(blocks, codes, lengths, extent)
+    data, nbytes = run(_data, used[0].platform, slots, capacity, window)(blocks, codes, lengths, extent)
     yield nbytes
     sizes = _fetched(nbytes)
     data = run(_beginning, up(int(sizes.sum(1).max()), 8))(data)

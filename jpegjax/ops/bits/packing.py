@@ -12,7 +12,7 @@ are M / P MCUs each; a segment is what lies between restart markers, a whole num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -21,8 +21,9 @@ import numpy as np
 from jax import lax
 
 __all__ = [
-    "DC_AT", "INVALID", "MAX_BITS", "MAX_BLOCK_BITS", "NO_CODE", "SILENT", "TABLE", "WINDOWS", "Blocks", "Extent", "Lengths",
-    "count_symbols", "measure", "place", "prepare", "stuff",
+    "CODE", "DC_AT", "INVALID", "LENGTH_AT", "MAX_BITS", "MAX_BLOCK_BITS", "NO_CODE", "SILENT", "TABLE",
+    "WINDOWS", "Blocks", "Extent", "Lengths", "count_symbols", "join_by_sums", "last_of", "measure", "place", "prepare",
+    "stuff",
 ]  # fmt: skip
 
 DC_AT = 256  # in a table: AC symbols, then the categories of DC differences
@@ -35,6 +36,9 @@ MAX_BITS = (1 << 32) - 4096
 
 NO_CODE = 255
 """Length that stands for no code."""
+
+LENGTH_AT, CODE = 16, 0xFFFF
+"""Of an entry of codes: the bit at which the length stands, and what is the code."""
 
 MAX_BLOCK_BITS = 27 + 63 * 26
 """Of a block: codes of 16 bits, values of 11 and 10."""
@@ -82,7 +86,7 @@ def _top_bit(x: jax.Array) -> jax.Array:
     return 31 - lax.clz(x).astype(jnp.int32)
 
 
-def _last(low: jax.Array, high: jax.Array) -> jax.Array:
+def last_of(low: jax.Array, high: jax.Array) -> jax.Array:
     """Index of the highest set bit of 64."""
     return jnp.where(high != 0, 32 + _top_bit(high), _top_bit(low))
 
@@ -123,18 +127,18 @@ def _symbols(blocks: Blocks) -> tuple[jax.Array, jax.Array, jax.Array]:
     k = lax.broadcasted_iota(jnp.int32, (64, 1, 1), 0)
     low, high = blocks.present
     below = (jnp.uint32(1) << (k & 31).astype(jnp.uint32)) - 1
-    gap = k - _last(jnp.where(k < 32, low & below, low), jnp.where(k < 32, 0, high & below))
+    gap = k - last_of(jnp.where(k < 32, low & below, low), jnp.where(k < 32, 0, high & below))
     value = jnp.where(k == 0, blocks.dc, blocks.levels.astype(jnp.int32))
     size = _top_bit(jnp.abs(value).astype(jnp.uint32)) + 1
-    silent = jnp.where(k == 63, 0, jnp.where((gap & 15 == 0) & (k < _last(low, high)), 0xF0, -1))
+    silent = jnp.where(k == 63, 0, jnp.where((gap & 15 == 0) & (k < last_of(low, high)), 0xF0, -1))
     symbol = jnp.where(value != 0, (gap - 1 & 15) << 4 | size, silent)
     symbol = jnp.where(k == 0, DC_AT + size, symbol)
     return value, size, jnp.where(size > jnp.where(k == 0, 11, 10), INVALID, symbol)
 
 
-def _rows(count: int, pictures: int, mcus: int) -> jax.Array:
+def _rows(count: int, mcus: int) -> jax.Array:
     """int32 [M], the row of tables of each MCU, where there is one a picture, or one for all."""
-    return lax.iota(jnp.int32, mcus) // (mcus // pictures) if count > 1 else jnp.zeros(mcus, jnp.int32)
+    return lax.iota(jnp.int32, mcus) // (mcus // count)
 
 
 def count_symbols(components: Sequence[Blocks], slots: Sequence[int], pictures: int) -> jax.Array:
@@ -143,14 +147,14 @@ def count_symbols(components: Sequence[Blocks], slots: Sequence[int], pictures: 
     counts = jnp.zeros(pictures * tables * TABLE, jnp.int32)
     for blocks, slot in zip(components, slots, strict=True):
         _, _, symbol = _symbols(blocks)
-        row = _rows(pictures, pictures, symbol.shape[2]) * tables + slot
+        row = _rows(pictures, symbol.shape[2]) * tables + slot
         counts = counts.at[jnp.where(symbol < 0, counts.size, row * TABLE + symbol)].add(1, mode="drop")
     return counts.reshape(pictures, tables, TABLE)
 
 
-def _look_up(table: jax.Array, symbol: jax.Array, slot: int, pictures: int) -> jax.Array:
+def _look_up(table: jax.Array, symbol: jax.Array, slot: int) -> jax.Array:
     """Entries [64, J, M] of [1 or P, slots, TABLE]."""
-    row = _rows(table.shape[0], pictures, symbol.shape[2]) * table.shape[1] + slot
+    row = _rows(table.shape[0], symbol.shape[2]) * table.shape[1] + slot
     return table.reshape(-1)[jnp.where(symbol < 0, SILENT, symbol) + row * TABLE]
 
 
@@ -162,10 +166,7 @@ def measure(
     lengths: uint8 [1 or P, slots, TABLE], bits of each symbol and its value, NO_CODE, or 0 for SILENT. interval: MCUs of a
     segment, 0 for a picture's all. At most MAX_BITS bits in all.
     """
-    four = [
-        _join_bytes(_look_up(lengths, _symbols(b)[2], slot, pictures))
-        for b, slot in zip(components, slots, strict=True)
-    ]
+    four = [_join_bytes(_look_up(lengths, _symbols(b)[2], slot)) for b, slot in zip(components, slots, strict=True)]
     quarters = [_quarter_bits(x) for x in four]
     total = jnp.concatenate([x.sum(0, dtype=jnp.uint32) for x in quarters])
     count = total.shape[1] // pictures
@@ -211,31 +212,31 @@ def _add_windows(words: jax.Array, index: jax.Array, windows: jax.Array) -> jax.
     return lax.scatter_add(words, index[..., None], windows, where, mode="drop")
 
 
-def _windows(bits: jax.Array, lengths: Lengths, window: int) -> jax.Array:
+def join_by_sums(blocks: Blocks, codes: jax.Array, slot: int, lengths: Lengths, window: int) -> jax.Array:
     """Words uint32 [window, J, M] of each block's bits, from the word on that the block begins in.
 
-    bits: uint32 [64, J, M], of each coefficient.
+    The words are sums over the coefficients. codes, slot, window: as `place` has them.
     """
+    value, size, symbol = _symbols(blocks)
+    extra = (value - (value < 0)) & (1 << size) - 1
+    code = _look_up((codes & CODE).astype(jnp.uint16), symbol, slot).astype(jnp.uint32)
+    bits = code << size.astype(jnp.uint32) | extra.astype(jnp.uint32)
     four = lengths.four.reshape(4, 4, 1, *bits.shape[1:])
     octet = lax.broadcasted_iota(jnp.uint32, (1, 1, 4, 1, 1), 2)
     start = (lengths.start - (lengths.start[:1] & ~jnp.uint32(31)))[:, None, None]
     at = start + _before_few(four * _ALL >> 24, 1) + (four * _BEFORE >> 8 * octet & 255)
     left = bits.reshape(at.shape) << (32 - (four >> 8 * octet) & 31)
-    # GPUs' compilers write both in any case, rather than make them anew for each word: so as narrow as they are
+    # written once, as narrow as they are, rather than made anew for each word
     at, left = lax.optimization_barrier((at.astype(jnp.uint16), left))
     at = at.astype(jnp.uint32)
     shift = at & 31
     word = lax.broadcasted_iota(jnp.uint32, (window, *[1] * at.ndim), 0)
     here = jnp.where(at >> 5 == word, left >> shift, 0)
     here = jnp.where((at >> 5) + 1 == word, left << 31 - shift << 1, here)
-    # a sum, but for its sake GPUs' compilers would turn everything around first
-    cell = 1, 4, 4, 4, 1, 1
-    found = lax.platform_dependent(
-        here,
-        cuda=lambda x: lax.reduce_window(x, jnp.uint32(0), lax.add, cell, cell, "valid"),
-        default=lambda x: x.sum((1, 2, 3), dtype=jnp.uint32, keepdims=True),
-    )
-    return found.reshape(window, *bits.shape[1:])
+    return here.sum((1, 2, 3), dtype=jnp.uint32).reshape(window, *bits.shape[1:])
+
+
+Join = Callable[[Blocks, jax.Array, int, Lengths, int], jax.Array]
 
 
 def place(
@@ -246,22 +247,19 @@ def place(
     extent: Extent,
     capacity: int,
     window: int,
+    join: Join,
 ) -> jax.Array:
     """All bits, uint32 [capacity], most significant first; segments are filled up with ones. Pictures that are not valid
     have no bytes.
 
-    codes: uint16 [1 or P, slots, TABLE]. capacity: words, no fewer than `measure` says. window: words, room for
-    extent.longest + 31 bits; one of WINDOWS.
+    codes: int32 [1 or P, slots, TABLE]: a symbol's code, and from bit LENGTH_AT on its and its value's length, as for
+    `measure`. capacity: words, no fewer than `measure` says. window: words, room for
+    extent.longest + 31 bits; one of WINDOWS. join: `join_by_sums`, or `joining.join_by_lanes` on GPUs; the same words.
     """
-    pictures = len(extent.valid)
     words = jnp.zeros(capacity + window, jnp.uint32)
     for blocks, slot, where in zip(components, slots, lengths, strict=True):
-        value, size, symbol = _symbols(blocks)
-        extra = (value - (value < 0)) & (1 << size) - 1
-        code = _look_up(codes, symbol, slot, pictures).astype(jnp.uint32)
-        bits = code << size.astype(jnp.uint32) | extra.astype(jnp.uint32)
         begin = jnp.minimum(where.start[0] >> 5, words.size).astype(jnp.int32)
-        words = _add_windows(words, begin, _windows(bits, where, window))
+        words = _add_windows(words, begin, join(blocks, codes, slot, where, window))
     end = extent.first * 8 + extent.bits
     spare = -end & 7
     padding = ((jnp.uint32(1) << spare) - 1) << 24 - (end & 24)
