@@ -122,7 +122,7 @@ def _counted(compiled: Any) -> dict[str, float]:
 def _of_kernels(text: str) -> int:
     """Bytes of what Pallas's kernels of a module take and give, which XLA's count takes for nothing."""
     total = 0
-    for call in re.finditer(r"= (.*) custom-call\(.*gpu\.triton.*operand_layout_constraints=\{(.*?\})\}", text):
+    for call in re.finditer(r"= (.*) custom-call\(.*triton.*operand_layout_constraints=\{(.*?\})\}", text):
         for kind, sides in re.findall(r"\b([a-z]+\d+)\[([\d,]*)\]", " ".join(call.groups())):
             total += prod(map(int, filter(None, sides.split(",")))) * int(kind.strip("abcdefghijklmnopqrstuvwxyz")) // 8
     return total
