@@ -226,3 +226,29 @@ def test_normalisation_is_near() -> None:
         jax.grad(lambda v, f=f: jnp.sum(f(jnp.ones(4), v) * weights))(x) for f in (jpeg_act(normal), normal)
     )
     assert cosine(found, plain) > 0.99
+
+
+def test_compiled_chains_need_less_memory() -> None:
+    """XLA's own count, from the second layer of two lengths on: what one more layer costs."""
+
+    def temporary(count: int, kept: bool) -> int:
+        graph, params = nnx.split(nnx.List([nnx.Conv(16, 16, (3, 3), rngs=nnx.Rngs(0)) for _ in range(count)]))
+
+        def loss(values: Any, x: jax.Array) -> jax.Array:
+            for layer in nnx.merge(graph, values):
+                x = relu(Kept(layer, "strong")(x)) if kept else nnx.relu(layer(x))
+            return jnp.mean(x**2)
+
+        x = jax.ShapeDtypeStruct((16, 32, 32, 16), jnp.float32)
+        analysis = jax.jit(jax.grad(loss)).lower(params, x).compile().memory_analysis()
+        return int(analysis.temp_size_in_bytes)
+
+    kept, plain = (temporary(10, k) - temporary(6, k) for k in (True, False))
+    assert plain > 3 * kept
+
+
+def test_bfloat16_stays_bfloat16() -> None:
+    x = jnp.asarray(smooth((4, 8, 8, 3)), jnp.bfloat16)
+    f = jpeg_act(lambda p, v: p * v)
+    by_p, by_x = jax.grad(lambda p, v: f(p, v).sum(), (0, 1))(jnp.full(3, 2, jnp.bfloat16), x)
+    assert by_p.dtype == by_x.dtype == jnp.bfloat16 and (by_x == 2).all()

@@ -47,7 +47,7 @@ class Run:
     def _model(self) -> Any:
         return self.network.make(nnx.Rngs(self.seed))
 
-    def _kept(self, stage: str, make: Callable[[], Any]) -> Any:
+    def kept(self, stage: str, make: Callable[[], Any]) -> Any:
         """A stage's model, made now or read."""
         path = self.folder / f"{self.name}-{self.seed}-{stage}.jxw"
         if not path.exists():
@@ -78,7 +78,7 @@ class Run:
         return lambda tied, batch, key: tied.run(loss, batch, key)
 
     def trained(self) -> Any:
-        return self._kept("trained", lambda: self.fitted(self._model(), self.loss, 0))
+        return self.kept("trained", lambda: self.fitted(self._model(), self.loss, 0))
 
     def pruned(self) -> Any:
         def make() -> Any:
@@ -86,7 +86,7 @@ class Run:
             tied = compress.Pruned(self.trained(), self.network.densities, end=end, every=max(1, end // 40))
             return self.fitted(tied, self._tied_loss(), 1).dense()
 
-        return self._kept("pruned", make)
+        return self.kept("pruned", make)
 
     def books(self, model: Any) -> dict[str, compress.Clustered]:
         values = compress.named(model)
@@ -101,7 +101,7 @@ class Run:
             model = self.pruned()
             return self.fitted(compress.Shared(model, self.books(model)), self._tied_loss(), 2).dense()
 
-        return self._kept("tuned", make)
+        return self.kept("tuned", make)
 
     def row(self, model: Any) -> dict[str, Any]:
         """Bytes and accuracy of a model as its file gives it back; the reload is checked bit for bit."""

@@ -6,9 +6,10 @@ layers   layers around it: which of their gradients are exact
 
 from __future__ import annotations
 
-from .codec import TABLES, Packed, compress, decompress, nbytes
+from .codec import TABLES, Packed, compress, decompress, levels, nbytes
 from .layers import Kept, jpeg_act, max_pool, relu, residual_nbytes
 
 __all__ = [
-    "TABLES", "Kept", "Packed", "compress", "decompress", "jpeg_act", "max_pool", "nbytes", "relu", "residual_nbytes",
+    "TABLES", "Kept", "Packed", "compress", "decompress", "jpeg_act", "levels", "max_pool", "nbytes", "relu",
+    "residual_nbytes",
 ]  # fmt: skip

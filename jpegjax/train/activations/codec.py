@@ -23,7 +23,7 @@ import numpy as np
 
 from ...types import ZIGZAG
 
-__all__ = ["TABLES", "Packed", "compress", "decompress", "nbytes"]
+__all__ = ["TABLES", "Packed", "compress", "decompress", "levels", "nbytes"]
 
 TABLES = {"gentle": (16, 48, 0), "strong": (6, 34, 24)}
 """How many frequencies, in zigzag order, have 8, 4 and 2 bits: 40 and 29 bytes a block of 64 values."""
@@ -139,8 +139,7 @@ def compress(x: jax.Array, table: str = "gentle") -> Packed:
     largest = jnp.max(jnp.abs(kept), 0)
     # The rounded value fits where largest ≤ (limit + ½) 2^shift; a hair less, so that rounding up is none.
     shifts = jnp.sum(largest[..., None] > (limits[:, None] + np.float32(0.49)) * _POWERS[:-1], -1, dtype=jnp.uint8)
-    levels = jnp.rint(kept / jnp.asarray(_POWERS)[shifts])
-    biased = (levels + (limits + 1)).astype(jnp.uint8)
+    biased = (jnp.rint(kept / jnp.asarray(_POWERS)[shifts]) + (limits + 1)).astype(jnp.uint8)
     ends = np.cumsum(counts)
     parts = [
         _packed_bits(biased[..., end - count : end], bits)
@@ -150,21 +149,25 @@ def compress(x: jax.Array, table: str = "gentle") -> Packed:
     return Packed(scales, shifts, jnp.concatenate(parts, -1))
 
 
+def levels(packed: Packed, table: str = "gentle") -> jax.Array:
+    """The quantised coefficients of maps, whole numbers as float32 [blocks, C, frequencies], zigzag order."""
+    parts, at = [], 0
+    for bits, count in zip((8, 4, 2), _check(table), strict=True):
+        if count:
+            parts.append(_unpacked_bits(packed.data[..., at : at + count * bits // 8], bits))
+            at += count * bits // 8
+    return jnp.concatenate(parts, -1).astype(jnp.float32) - (_limits(table) + 1)
+
+
 def decompress(packed: Packed, shape: tuple[int, ...], dtype: jnp.dtype, table: str = "gentle") -> jax.Array:
     """What `compress` keeps of an array of this shape and type."""
     unit = packed.scales / _LARGEST
     if len(shape) == 2:
         return (packed.data.astype(jnp.float32) * unit).astype(dtype)
-    counts, limits = _check(table), _limits(table)
-    parts, at = [], 0
-    for bits, count in zip((8, 4, 2), counts, strict=True):
-        if count:
-            parts.append(_unpacked_bits(packed.data[..., at : at + count * bits // 8], bits))
-            at += count * bits // 8
-    levels = jnp.concatenate(parts, -1).astype(jnp.float32) - (limits + 1)
-    kept = levels * jnp.asarray(_POWERS)[packed.shifts] * unit[:, None]
+    found = levels(packed, table)
+    kept = found * jnp.asarray(_POWERS)[packed.shifts] * unit[:, None]
     place = np.argsort(ZIGZAG)
-    blocks = jnp.pad(kept, ((0, 0), (0, 0), (0, 64 - len(limits))))[..., place].reshape(*kept.shape[:2], 8, 8)
+    blocks = jnp.pad(kept, ((0, 0), (0, 0), (0, 64 - found.shape[-1])))[..., place].reshape(*kept.shape[:2], 8, 8)
     rows, columns = (_transform(_side(length)[0]) for length in shape[1:3])
     return _maps(_product(blocks, rows.T, columns.T), shape).astype(dtype)
 

@@ -49,10 +49,15 @@ def jpeg_act(f: Layer, table: str = "gentle") -> Layer:
         return f(params, x)
 
     def forward(params: Any, x: jax.Array) -> tuple[Any, Any]:
-        return f(params, x), (params, compress(x, table), jax.ShapeDtypeStruct(x.shape, x.dtype))
+        # Together, so that x is packed and let go before the next layers run.
+        out, packed = jax.lax.optimization_barrier((f(params, x), compress(x, table)))
+        return out, (params, packed, jax.ShapeDtypeStruct(x.shape, x.dtype))
 
     def backward(kept: Any, gradient: Any) -> tuple[Any, Any]:
         params, packed, like = kept
+        # XLA on CPUs drops barriers before it orders operations; this makes it wait for the gradient with reading back.
+        first = jax.tree.leaves(gradient)[0].ravel()[0]
+        packed = packed._replace(scales=packed.scales + 0 * first.astype(jnp.float32))
         found: tuple[Any, Any] = jax.vjp(f, params, decompress(packed, like.shape, like.dtype, table))[1](gradient)
         return found
 
@@ -86,7 +91,8 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 def _relu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jnp.maximum(x, 0), jnp.packbits((x > 0).ravel())
+    out: tuple[jax.Array, jax.Array] = jax.lax.optimization_barrier((jnp.maximum(x, 0), jnp.packbits((x > 0).ravel())))
+    return out
 
 
 def _relu_backward(mask: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:

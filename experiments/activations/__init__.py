@@ -1,0 +1,1 @@
+"""Evans 2020 (JPEG-ACT): training with compressed activations."""
