@@ -49,6 +49,18 @@ def test_goes_on_bit_for_bit(tmp_path: Path, through: Any) -> None:
     assert [line["step"] for line in lines(tmp_path, "train")] == [2, 4, 5, 6, 8, 10, 12]
 
 
+def test_stops_in_its_middle_with_the_schedule_of_the_whole(tmp_path: Path) -> None:
+    """The learning rate falls over all steps, so that two parts are the whole, and the second may have another loss."""
+    settings = {"batch": 16, "schedule": "cosine", "steps": 12}
+    whole = fit(Tiny(nnx.Rngs(0)), loss, patches(), config(**settings))
+    first = fit(Tiny(nnx.Rngs(0)), loss, patches(), config(folder=tmp_path, **settings, stop_at=5))
+    assert (first.step, first.reason) == (5, "stop_at")
+    again = fit(Tiny(nnx.Rngs(0)), loss, patches(), config(folder=tmp_path, **settings, stop_at=5))
+    assert (again.step, again.reason, again.history) == (5, "stop_at", [])
+    then = fit(Tiny(nnx.Rngs(0)), loss, patches(), config(folder=tmp_path, **settings))
+    assert (then.step, then.reason) == (12, "steps") and everything(then.model) == everything(whole.model)
+
+
 @pytest.mark.parametrize(("first", "then"), [(8, 1), (1, 8)])
 def test_goes_on_on_other_devices(tmp_path: Path, through: Any, first: int, then: int) -> None:
     cut = {8: {"sharding": 64}, 1: {}}

@@ -135,6 +135,14 @@ class FitConfig:
             _optional(_number(0, math.inf, open_low=True)),
         ),
     ] = None
+    stop_at: Annotated[
+        int | None,
+        Option(
+            "Write a checkpoint and stop after this step, the schedule as for all steps; None for none. So a training goes on "
+            "in the same folder with another loss.",
+            _optional(integer(1, _MOST)),
+        ),
+    ] = None
     devices: Annotated[int | None, Option("Devices to use, None for all.", _optional(integer(1, 1 << 20)))] = None
     model_parallel: Annotated[
         int, Option("Length of the mesh axis 'model'; the other devices form the axis 'data'.", integer(1, 1 << 20))

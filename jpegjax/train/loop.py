@@ -43,7 +43,7 @@ Evaluate = Callable[[Any], Mapping[str, float]]
 """(model) -> named numbers."""
 Pictures = Callable[[Any], Mapping[str, Any]]
 """(model) -> named pictures, uint8 [height, width] or [height, width, 3]."""
-Reason = Literal["steps", "seconds", "signal"]
+Reason = Literal["steps", "stop_at", "seconds", "signal"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FitResult:
     Attributes:
         model: The model with the weights to be used, on the first device: their average where one is kept.
         step: Updates done, those before a resumption counted.
-        reason: Why it ended: all steps done, max_seconds over, or SIGTERM or an interrupt.
+        reason: Why it ended: all steps done, stop_at reached, max_seconds over, or SIGTERM or an interrupt.
         history: What was logged, line by line since `fit` was called: "step", means of "loss" and of what the loss names since
             the line before, "gradient_norm", "learning_rate", "steps_per_second".
         evaluation: What the last evaluation found.
@@ -148,13 +148,14 @@ class _Run:
 
     def train(self) -> FitResult:
         config, history = self.config, list[dict[str, float]]()
-        reason: Reason = "steps"
+        end_at = min(config.steps, config.stop_at or config.steps)
+        reason: Reason = "steps" if end_at == config.steps else "stop_at"
         self._started()
         with closing(self._batches()) as batches:
             zeros = sums = None
             inflight: deque[jax.Array] = deque()
             clock = Clock(self.step)
-            while self.step < config.steps:
+            while self.step < end_at:
                 batch = next(batches)
                 if zeros is None:
                     zeros = sums = self._zeros(batch)
@@ -165,7 +166,7 @@ class _Run:
                     inflight.popleft().block_until_ready()
                 if clock.compiling:
                     clock.begin(self.step)
-                last, better = self.step == config.steps, False
+                last, better = self.step == end_at, False
                 if last or self.step % config.log_every == 0:
                     history.append(self._logged(sums, clock))
                     sums = zeros
@@ -314,7 +315,12 @@ class _Run:
 _QUIET = {"loss", "gradient_norm"}
 """Logged numbers that the line of progress leaves out, or has said already."""
 
-_WHY = {"steps": "all steps are done", "seconds": "max_seconds are over", "signal": "by a signal"}
+_WHY = {
+    "steps": "all steps are done",
+    "stop_at": "stop_at is reached",
+    "seconds": "max_seconds are over",
+    "signal": "by a signal",
+}
 
 
 @runtime_checkable
