@@ -8,6 +8,9 @@ the parameters alone; rectification and largest of 2×2, whose masks are kept as
 gradients by parameters, which are taken at x̂; and the gradient by x of what is not affine, such as batch normalisation, which is
 taken at x̂ as well, as Evans et al. 2020 do it. So in a network of affine layers, `relu` and `max_pool` every gradient by an
 activation is the plain one, and only gradients by parameters have noise.
+
+A table is part of the compiled program, as it decides sizes. To train gently at first, as the paper does, train up to
+`FitConfig(stop_at=…)` with one loss and go on in the same folder with the other.
 """
 
 from __future__ import annotations
