@@ -21,12 +21,14 @@ from benchmarks.machine import ROOT, describe
 from . import data, measure
 
 RESULTS = ROOT / "experiments" / "results"
+TITLE = "Pistono 2020, classification from coefficients beside pixels"
 
 
-def _save(folder: Path, name: str, report: dict[str, Any], table: str) -> None:
+def save(folder: Path, name: str, title: str, report: dict[str, Any], table: str) -> None:
+    """Writes name.json, and name.md with the table."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
-    text = f"Pistono 2020, coefficients beside pixels; `{report['command']}` at commit {report['commit']}.\n\n{table}"
+    text = f"{title}; `{report['command']}` at commit {report['commit']}.\n\n{table}"
     (folder / f"{name}.md").write_text(text)
     print(text)
 
@@ -49,12 +51,12 @@ def main(words: list[str] | None = None) -> None:
     report: dict[str, Any] = {**describe(), "command": command, "quality": data.QUALITY, "subsampling": "4:2:0"}
     if given.speed:
         report |= {"batch": measure.SPEED_BATCH, "speed": measure.speed(measure.NETWORKS)}
-        _save(given.to, "pistono-speed", report, measure.speed_table(report))
+        save(given.to, "pistono-speed", TITLE, report, measure.speed_table(report))
         return
     report["mnist"] = measure.mnist(given.work)
     report["cifar10"] = measure.cifar(measure.NETWORKS, given.work)
     report["literature"] = [measure.claim(report)]
-    _save(given.to, "pistono", report, measure.table(report))
+    save(given.to, "pistono", TITLE, report, measure.table(report))
     measure.plot(report, given.to / "pistono.png")
 
 

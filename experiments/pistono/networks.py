@@ -33,20 +33,25 @@ _NARROW = 8
 
 
 class Convolution(nnx.Module):
-    """k×k convolution, batch normalisation, ReLU: [N, H, W, inputs] → [N, H, W, outputs]."""
+    """k×k convolution, k odd, batch normalisation, ReLU: [N, H, W, inputs] → [N, H/stride, W/stride, outputs]."""
 
-    def __init__(self, inputs: int, outputs: int, side: int = 3, *, active: bool = True, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, side: int = 3, *, stride: int = 1, active: bool = True, rngs: nnx.Rngs
+    ) -> None:
         first = nnx.initializers.he_normal()(rngs.params(), (side, side, inputs, outputs))
         self.kernel = nnx.Param(first)
         self.norm = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
-        self.active = active
+        self.stride, self.active = stride, active
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.kernel[...]
+        kernel, stride = self.kernel[...], self.stride
         if x.shape[-1] <= _NARROW and kernel.shape[0] == 3:
-            x = jnp.concatenate(neighbours(x), -1) @ kernel.reshape(-1, kernel.shape[-1])
+            x = jnp.concatenate([part[:, ::stride, ::stride] for part in neighbours(x)], -1) @ kernel.reshape(
+                -1, kernel.shape[-1]
+            )
         else:
-            x = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            pads = ((kernel.shape[0] // 2,) * 2,) * 2
+            x = jax.lax.conv_general_dilated(x, kernel, (stride,) * 2, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
         x = self.norm(x)
         return jax.nn.relu(x) if self.active else x
 
