@@ -245,8 +245,9 @@ def main() -> None:
         print(run.seed, found[-1], flush=True)
     if given.train_only:
         return
-    command = "python -m experiments.activations"
-    report: dict[str, Any] = {**describe(), "command": shlex.join(command.split()), "seeds": given.seeds}
+    words = [] if given.tables == list(TABLES) else ["--tables", *given.tables]
+    command = shlex.join(["python", "-m", "experiments.activations", *words])
+    report: dict[str, Any] = {**describe(), "command": command, "seeds": given.seeds}
     report["accuracies"] = found
     report["accuracy"] = {way: summary([f[way] for f in found]) for way in found[0]}
     report["points_lost"] = {way: summary([f["plain"] - f[way] for f in found]) for way in found[0]}

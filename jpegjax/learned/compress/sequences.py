@@ -3,7 +3,7 @@
     0, bits, packed bits                                       each symbol in as many bits as the largest has
     1, counts [16], symbols, varint length, bits               Huffman, `coding.bytewise`
     2, first, varint size, varint frequencies, varint length, stream        rANS, one table
-    3, varint groups, tables (size 0: none), varint length, stream          rANS, a table of each context
+    3, varint contexts, each and its table, varint length, stream           rANS, a table of each context
 
 Nothing at all where there are no symbols: both ends know their number.
 """
@@ -18,12 +18,11 @@ from ...errors import CorruptStream
 from ...types import HuffmanSpec
 from .cursor import Cursor, varint
 
-__all__ = ["METHODS", "decode", "encode"]
+__all__ = ["decode", "encode"]
 
-METHODS = ("bits", "Huffman", "rANS", "rANS by context")
 _BITS, _HUFFMAN, _RANS, _CONTEXTS = range(4)
-_SLOW = 1 << 16
-"""Frequencies a table may have at most, in sum over tables."""
+_MOST_FREQUENCIES = 1 << 16
+"""In all tables of a stream together."""
 
 
 def _in_bits(symbols: np.ndarray) -> bytes:
@@ -66,7 +65,7 @@ def _in_contexts(symbols: np.ndarray, contexts: np.ndarray) -> bytes | None:
     """One table for each context 0..K−1 that occurs, in their order. None where there are too many frequencies."""
     used, indexes = np.unique(contexts, return_inverse=True)
     found = [_table(symbols[indexes == k]) for k in range(len(used))]
-    if len(used) > 64 or sum(len(p) + 1 for _, p in found) >= _SLOW:
+    if len(used) > 64 or sum(len(p) + 1 for _, p in found) >= _MOST_FREQUENCIES:
         return None
     tables = rans.tables(found)
     data = rans.encode([(symbols.astype(np.int32), indexes.astype(np.uint8))], tables)

@@ -70,8 +70,8 @@ class _Tied(nnx.Module):
         return self._merged()
 
 
-class Mask(nnx.Variable):
-    """True where a weight stays."""
+class Chosen(nnx.Variable):
+    """Which weights stay, or which centroid each has: chosen, not trained."""
 
 
 class Counter(nnx.Variable):
@@ -102,7 +102,7 @@ class Pruned(_Tied):
         self.densities = tuple(sorted(densities.items()))
         self.begin, self.end, self.every = begin, end, every
         values = named(model)
-        self.masks = nnx.Dict({path: Mask(jnp.ones(values[path].shape, bool)) for path in densities})
+        self.masks = nnx.Dict({path: Chosen(jnp.ones(values[path].shape, bool)) for path in densities})
         self.calls = Counter(jnp.zeros((), jnp.int32))
 
     def _seen(self, path: str, value: Any) -> Any:
@@ -150,8 +150,8 @@ class Shared(_Tied):
             if book.indexes.shape != values[path].shape:
                 raise ValueError(f"{path}: indexes of shape {book.indexes.shape} for one of {values[path].shape}")
         self.centroids = nnx.Dict({p: nnx.Param(jnp.asarray(b.codebook)) for p, b in books.items()})
-        self.indexes = nnx.Dict({p: Mask(jnp.asarray(b.indexes)) for p, b in books.items()})
-        self.moves = nnx.Dict({p: Mask(jnp.asarray(b.codebook != 0)) for p, b in books.items()})
+        self.indexes = nnx.Dict({p: Chosen(jnp.asarray(b.indexes)) for p, b in books.items()})
+        self.moves = nnx.Dict({p: Chosen(jnp.asarray(b.codebook != 0)) for p, b in books.items()})
 
     def _seen(self, path: str, value: Any) -> Any:
         if path not in self.centroids:
