@@ -260,6 +260,19 @@ def test_files_do_not_depend_on_devices_or_on_what_is_encoded_together(monkeypat
     assert jpegjax.encode(images[:1], tune="ssimulacra2", engine="xla") == host[:1]
 
 
+@pytest.mark.parametrize("devices", [1, 8])
+def test_a_batch_on_devices_stays_there(devices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pixels are never fetched: the odd sides are filled up, and the last part's missing pictures, where they lie."""
+    batch = np.stack([slopes(45, 70, seed=i) for i in range(11)])
+    host = jpegjax.encode(batch, tune="psnr", subsampling="4:2:0", engine="host")
+    monkeypatch.setattr(xla._Group, "_pixels", lambda self: pytest.fail("the pixels came to the host"))
+    device = ONE if devices == 1 else None
+    assert jpegjax.encode(jax.device_put(batch), tune="psnr", subsampling="4:2:0", engine="xla", device=device) == host
+    grey = batch[..., :1]
+    host = jpegjax.encode(grey, tune="psnr", engine="host")
+    assert jpegjax.encode(jax.device_put(grey), tune="psnr", engine="xla", device=device) == host
+
+
 def test_programs_do_not_depend_on_pictures_or_qualities(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 

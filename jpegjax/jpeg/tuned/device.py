@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from ...ops.tuned.rates import next_rates
 from ...run.capacity import room
 from ...run.devices import Devices, local_devices
 from ...run.flow import Job, flow
-from ...run.mesh import mapped
+from ...run.mesh import mapped, spread
 from ...types import Frame
 from ..files import table_slot
 from .plan import Plan
@@ -115,6 +117,18 @@ class _Item:
         return 8 * vmax * _up(high, 8), 8 * hmax * _up(wide, 8)
 
 
+def _are_one_batch(images: Sequence[Any]) -> bool:
+    """Whether images are JAX's, of one size and in one place. Of many sizes each would compile a program."""
+    return all(isinstance(x, jax.Array) for x in images) and len({(x.shape, x.sharding) for x in images}) == 1
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _edged(images: Sequence[jax.Array], high: int, wide: int) -> jax.Array:
+    """Images [H, W] or [H, W, C] as one [N, high, wide, C], edges repeated."""
+    batch = jnp.stack(images).reshape(len(images), *images[0].shape[:2], -1)
+    return jnp.pad(batch, ((0, 0), (0, high - batch.shape[1]), (0, wide - batch.shape[2]), (0, 0)), mode="edge")
+
+
 class _Group:
     """Pictures of one bucket on their way through the device: `parts` parts of `count` pictures, the last ones missing."""
 
@@ -130,22 +144,38 @@ class _Group:
         for k, item in enumerate(self.items):
             yield k, k // self.count, k % self.count, item
 
-    def pictures(self) -> Pictures:
-        high, wide = self.items[0].bucket
+    def pictures(self, sharding: NamedSharding) -> Pictures:
+        """All pictures, on the devices."""
         lead = self.parts, self.count
-        pixels = np.zeros((*lead, high, wide, 1 if self.items[0].plan.alone else 3), np.uint8)
         sides, blocks = np.ones((2, *lead, 2), np.int32)
         parameters, steps = np.ones((*lead, 13), np.int32), np.ones((*lead, 64), np.uint16)
         for _, p, j, item in self.each():
+            sides[p, j] = item.image.shape[:2]
+            blocks[p, j], parameters[p, j] = item.plan.frame.blocks(0), item.parameters
+            steps[p, j] = item.plan.recipe.steps[0]
+        images = [item.image for item in self.items]
+        stay = _are_one_batch(images)
+        pixels = spread(self._resident_pixels(images), sharding) if stay else self._pixels()
+        return jax.device_put(Pictures(pixels, sides, blocks, parameters, steps), sharding)
+
+    def _pixels(self) -> np.ndarray:
+        """uint8 [parts, count, H, W, C], edges repeated."""
+        high, wide = self.items[0].bucket
+        pixels = np.zeros((self.parts, self.count, high, wide, 1 if self.items[0].plan.alone else 3), np.uint8)
+        for _, p, j, item in self.each():
             image = np.asarray(jax.device_get(item.image))
-            h, w = sides[p, j] = image.shape[:2]
+            h, w = image.shape[:2]
             target = pixels[p, j]
             target[:h, :w] = image.reshape(h, w, -1)
             target[:h, w:] = target[:h, w - 1 : w]
             target[h:] = target[h - 1]
-            blocks[p, j], parameters[p, j] = item.plan.frame.blocks(0), item.parameters
-            steps[p, j] = item.plan.recipe.steps[0]
-        return Pictures(pixels, sides, blocks, parameters, steps)
+        return pixels
+
+    def _resident_pixels(self, images: Sequence[jax.Array]) -> list[jax.Array]:
+        """The parts of `_pixels` of pictures of one size, made where they lie; the last picture stands for missing ones."""
+        first = range(0, self.parts * self.count, self.count)
+        shares = [[images[min(i + j, len(images) - 1)] for j in range(self.count)] for i in first]
+        return [_edged(share, *self.items[0].bucket) for share in shares]
 
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
         """Where the blocks of the group's components stand; how many segments passes that count and others take, int32
@@ -210,7 +240,7 @@ class _Group:
         """All programs in turn."""
         plan, platform = self.items[0].plan, self.devices[0].platform
         quantised, sharding = mapped(quantise, self.devices, platform)
-        pictures = jax.device_put(self.pictures(), sharding)
+        pictures = self.pictures(sharding)
         coded: Coded | None = None
         for group in plan.groups:
             host, used, places = self.blocks(group)
