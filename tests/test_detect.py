@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jpegjax
 from jpegjax.learned.detect.boxes import anchors, boxes_of, iou, matched, offsets_of, suppressed
 from jpegjax.learned.detect.losses import detection_loss, hard_negatives
 
@@ -210,3 +214,34 @@ def test_detectors_have_a_score_for_each_anchor():
         assert scores.shape == offsets.shape == (1, len(networks.places()), 4)
         cost[name] = macs(model, seen)
     assert cost["blocks"] < 0.85 * cost["pixels"]
+
+
+@pytest.mark.slow
+def test_experiment_runs_from_files_to_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On pictures of bright rectangles, as the real ones are stored; a minute, of which most is compiling."""
+    pytest.importorskip("grain")
+    pytest.importorskip("orbax.checkpoint")
+    pytest.importorskip("pycocotools", reason="AP needs jpegjax[detect]")
+    from experiments.deguerre import __main__ as command
+    from experiments.deguerre import data, measure
+
+    folder, random, about = tmp_path / "data" / "bccd", np.random.default_rng(0), {}
+    folder.mkdir(parents=True)
+    for i in range(24):
+        picture, boxes = np.full((480, 640, 3), 60, np.uint8), []
+        for x, y in random.permutation([(x, y) for x in (40, 200, 360, 500) for y in (30, 180, 330)])[:5].tolist():
+            picture[y : y + 100, x : x + 105] = (220, 120, 120)
+            boxes.append([0, x, y, x + 105, y + 100])
+        boxes.append([2, 5, 7, 5, 7])  # without area
+        (folder / f"{i:02}.jpg").write_bytes(jpegjax.encode(picture, subsampling="4:2:0"))
+        about[f"{i:02}"] = {"split": "train" if i < 16 else "test", "boxes": boxes}
+    (folder / "boxes.json").write_text(json.dumps({"images": about}))
+    monkeypatch.setenv("JPEGJAX_SHARED", str(tmp_path))
+    monkeypatch.setattr("experiments.pistono.measure.SEEDS", (0,))
+    assert (data.bccd("test").classes > 0).sum() == 5 * 8
+    for name in measure.NETWORKS:
+        assert measure.piece(name, 0, tmp_path / "work", epochs=60)["ap50"]["red cells"] > 80
+    command.main(["--work", str(tmp_path / "work"), "--to", str(tmp_path / "to")])
+    report = json.loads((tmp_path / "to" / "deguerre.json").read_text())
+    assert set(report["bccd"]) == set(measure.NETWORKS)
+    assert min(row["both_ms"] for row in measure.speed(1, 8).values()) > 0

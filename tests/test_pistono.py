@@ -141,6 +141,14 @@ def test_the_report_says_what_pieces_say(sets: Path, monkeypatch: pytest.MonkeyP
     assert report["literature"][0]["measured"].startswith("MNIST -1.00 points at 80 instead of 100 multiply-adds")
     assert "| stem | 4.00 | 67.00 ± 1.00 | -2.00 ± 0.00 |" in (sets / "to" / "pistono.md").read_text()
     assert (sets / "to" / "pistono.png").is_file()
+    (work / "stem-2.json").unlink()
+    (work / "pixels-0.json").unlink()
+    for seed in measure.SEEDS:
+        (work / f"cells-{seed}.json").unlink()
+    command.main(["--work", str(work), "--to", str(sets / "to"), "--stored"])
+    report = json.loads((sets / "to" / "pistono.json").read_text())
+    assert report["cifar10"]["stem"]["to_pixels"]["seeds"] == [-2.0] and "cells" not in report["cifar10"]
+    assert report["cifar10"]["stem"]["accuracy"]["seeds"] == [68.0, 67.0]
 
 
 def test_speed_is_measured_for_each(sets: Path, monkeypatch: pytest.MonkeyPatch):

@@ -29,6 +29,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--piece", nargs=2, metavar=("NAME", "SEED"), help="train one network from one seed, and no more"
     )
+    parser.add_argument("--stored", action="store_true", help="only of pieces that are there")
     parser.add_argument("--speed", action="store_true", help="files a second in place of AP")
     given = parser.parse_args(words)
     if not data.folder().is_dir():
@@ -42,7 +43,7 @@ def main(words: list[str] | None = None) -> None:
         report["speed"] = measure.speed()
         save(given.to, "deguerre-speed", TITLE, report, measure.speed_table(report))
         return
-    report["bccd"] = measure.report_of(given.work)
+    report["bccd"] = measure.report_of(given.work, given.stored)
     report["literature"] = [measure.claim(report)]
     save(given.to, "deguerre", TITLE, report, measure.table(report))
 

@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from experiments.pistono.cost import macs
+from experiments.pistono.measure import gaps, pieces, spread
 from experiments.pistono.train import inputs
 from jpegjax.learned.dct.statistics import block_statistics
 from jpegjax.learned.detect.boxes import boxes_of, suppressed
@@ -23,10 +24,9 @@ from .data import CLASSES, Part, bccd
 from .networks import Detector, built, places
 from .train import BATCH, reader, trained
 
-__all__ = ["NETWORKS", "SEEDS", "average_precision", "claim", "found", "piece", "report_of", "speed", "table"]
+__all__ = ["NETWORKS", "average_precision", "claim", "found", "piece", "report_of", "speed", "speed_table", "table"]
 
 NETWORKS = ("pixels", "blocks")
-SEEDS = (0, 1, 2)
 EPOCHS = 60
 _LEAST = 0.01
 """Scores below are nothing found."""
@@ -121,24 +121,18 @@ def piece(name: str, seed: int, work: Path, epochs: int = EPOCHS, count: int | N
     return json.loads(path.read_text())
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {
-        "mean": round(float(np.mean(values)), 2),
-        "deviation": round(deviation, 2),
-        "seeds": [round(v, 2) for v in values],
-    }
-
-
-def report_of(work: Path, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
-    """Of each detector AP50 over seeds, and how far from pixels, seed by seed."""
-    pieces = {name: [piece(name, seed, work) for seed in seeds] for name in NETWORKS}
+def report_of(work: Path, stored: bool = False) -> dict[str, Any]:
+    """Of each detector AP50 over seeds, and how far from pixels, seed by seed; stored: only of pieces that are there."""
+    each = pieces(piece, NETWORKS, work, stored)
+    red = {name: {seed: one["ap50"][CLASSES[0]] for seed, one in mine.items()} for name, mine in each.items()}
     made: dict[str, Any] = {}
-    for name, each in pieces.items():
-        made[name] = {key: each[0][key] for key in ("mflop", "parameters", "epochs")}
-        made[name]["ap50"] = {k: _spread([one["ap50"][k] for one in each]) for k in each[0]["ap50"]}
-        gaps = [one["ap50"][CLASSES[0]] - p["ap50"][CLASSES[0]] for one, p in zip(each, pieces["pixels"], strict=True)]
-        made[name]["red_cells_to_pixels"] = _spread(gaps)
+    for name, mine in each.items():
+        first = next(iter(mine.values()))
+        made[name] = {
+            **{key: first[key] for key in ("mflop", "parameters", "epochs")},
+            "ap50": {kind: spread([one["ap50"][kind] for one in mine.values()]) for kind in first["ap50"]},
+            "red_cells_to_pixels": gaps(red[name], red["pixels"]),
+        }
     return made
 
 

@@ -40,6 +40,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--piece", nargs=2, metavar=("NAME", "SEED"), help="train one network from one seed, and no more"
     )
+    parser.add_argument("--stored", action="store_true", help="only of pieces that are there")
     parser.add_argument("--speed", action="store_true", help="files a second in place of accuracies")
     given = parser.parse_args(words)
     if not (data.folder() / "cifar10").is_dir():
@@ -54,7 +55,7 @@ def main(words: list[str] | None = None) -> None:
         save(given.to, "pistono-speed", TITLE, report, measure.speed_table(report))
         return
     report["mnist"] = measure.mnist(given.work)
-    report["cifar10"] = measure.cifar(measure.NETWORKS, given.work)
+    report["cifar10"] = measure.cifar(given.work, given.stored)
     report["literature"] = [measure.claim(report)]
     save(given.to, "pistono", TITLE, report, measure.table(report))
     measure.plot(report, given.to / "pistono.png")
