@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import lzma
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -181,7 +182,14 @@ class Run:
         }
 
     def measured(self) -> dict[str, Any]:
-        """All rows of this seed, and the table of its smallest file."""
+        """All rows of this seed, and the table of its smallest file; kept like the stages."""
+        path = self.folder / f"{self.name}-{self.seed}-measured.json"
+        if not path.exists():
+            path.write_text(json.dumps(self._measured()))
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    def _measured(self) -> dict[str, Any]:
         tuned = self.tuned()
         rows = self.untrained_rows() | {
             "pruned": self.row(self.pruned()),
