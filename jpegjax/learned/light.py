@@ -30,7 +30,7 @@ from .layers.integers import ACTIVATION, WEIGHT, IntegerDense, IntegerDepthwise,
 from .layers.quantise import round_through
 from .parts import SKIP, indexes_of
 
-__all__ = ["STANDARD", "Light", "LightSize", "Trained", "rate_weight"]
+__all__ = ["STANDARD", "SYNTHESIS", "Light", "LightSize", "Trained", "rate_weight"]
 
 LEVELS = 8
 """Levels of the scale grid to 1.0 of the integer network's output."""
@@ -50,6 +50,7 @@ class LightSize:
         hidden: Channels inside the networks that predict means and levels.
         encoder, decoder: Blocks at 8×8 pixels.
         deep: Channels of the decoder's block at 16×16 pixels.
+        decoded: Channels of the decoder at 8×8 pixels; None for `width`.
     """
 
     width: int = 128
@@ -60,10 +61,15 @@ class LightSize:
     encoder: int = 3
     decoder: int = 5
     deep: int = 192
+    decoded: int | None = None
 
 
 STANDARD = LightSize()
 """Of the models that the package brings."""
+
+
+SYNTHESIS = ("split", "deep", "deep_scale", "deep_block", "up", "up_scale", "decoder", "out", "back")
+"""Parts of the model that nothing but decoded pixels depends on: others in their place read the same streams."""
 
 
 class Trained(NamedTuple):
@@ -203,7 +209,7 @@ class Light(nnx.Module):
     pitches, parts, streams, margin = (64, 16), (0, 1, 1), (0, 0, 0), 128
 
     def __init__(self, size: LightSize = STANDARD, *, rngs: nnx.Rngs) -> None:
-        c, y = size.width, size.latents
+        c, y, shown = size.width, size.latents, size.decoded or size.width
         self.size = size
         self.channels = size.hyper, y
         merge = _merge(y)
@@ -219,10 +225,10 @@ class Light(nnx.Module):
         self.deep = Dense(y, size.deep, rngs=rngs)
         self.deep_scale = Knots(size.deep)
         self.deep_block = Block(size.deep, rngs=rngs)
-        self.up = Dense(size.deep, 4 * c, rngs=rngs)
-        self.up_scale = Knots(c)
-        self.decoder = nnx.List([Block(c, rngs=rngs) for _ in range(size.decoder)])
-        self.out = Dense(c, 192, rngs=rngs, gain=0.01)
+        self.up = Dense(size.deep, 4 * shown, rngs=rngs)
+        self.up_scale = Knots(shown)
+        self.decoder = nnx.List([Block(shown, rngs=rngs) for _ in range(size.decoder)])
+        self.out = Dense(shown, 192, rngs=rngs, gain=0.01)
         self.back = Dense(192, 192, rngs=rngs, weights=_back())
         self.hyper = Hyper(size, rngs=rngs)
         self.prior = Prior(size, rngs=rngs)
@@ -253,6 +259,13 @@ class Light(nnx.Module):
         Analysis and synthesis compute in the pixels' type, the entropy model in float32. Without a key: what coding gives,
         with the bits of the Gaussians.
         """
+        y, bits = self.quantised(pixels, quality, key)
+        return Trained(self.synthesise(y.astype(pixels.dtype), quality).astype(jnp.float32), bits)
+
+    def quantised(
+        self, pixels: jax.Array, quality: jax.Array, key: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """(y as the decoder has it, float32; bits [N]) in training."""
         keys = (None, None) if key is None else jax.random.split(key)
         y = self.analyse(pixels, quality)
         z = self.hyper.analyse(y) - self.hyper.mean(quality)
@@ -268,8 +281,7 @@ class Light(nnx.Module):
         level = clip_level(jnp.where(first, level, self.prior.level(integers, quality, known)))
         symbols = dead_zone(y - mean, level)
         total += jnp.sum(trained_bits(y - mean, symbols, scale_of(level), keys[1]), (1, 2, 3))
-        decoded = self.synthesise((symbols + mean).astype(pixels.dtype), quality)
-        return Trained(decoded.astype(jnp.float32), total)
+        return symbols + mean, total
 
     # What `codec` calls, once the model is exported. Maps are z's and y's; symbols are integers in float32.
 

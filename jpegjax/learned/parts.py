@@ -60,7 +60,8 @@ class Loaded:
 
     Attributes:
         name: What `--model` and streams call it.
-        digest: 4 bytes of a hash of all its numbers.
+        digest: 4 bytes of a hash of the numbers that streams depend on.
+        own: 4 bytes of a hash of all its numbers.
         graph, state: The module, a `Model`, as `nnx.split` gives it; the state is a pytree of arrays.
         tables: Of its entropy coder, for each stream.
         thresholds: float32 [streams, 256], by index of a table: sizes below become 0.
@@ -68,16 +69,17 @@ class Loaded:
 
     name: str
     digest: bytes
+    own: bytes
     graph: Any
     state: Any
     tables: tuple[Tables, ...]
     thresholds: jax.Array
 
     def __hash__(self) -> int:
-        return hash(self.digest)
+        return hash(self.own)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Loaded) and self.digest == other.digest
+        return isinstance(other, Loaded) and self.own == other.own
 
 
 def indexes_of(level: jax.Array, part: int) -> jax.Array:

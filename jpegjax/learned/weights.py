@@ -3,7 +3,8 @@
     Light, as trained ──▶ export ──▶ arrays ──▶ write ──▶ one .jxw ──▶ load: a model that codes
 
 Integer layers keep int8 kernels and a row of int32 biases for each quality; nothing of them is computed from floats again.
-A file's digest, over names, types, shapes and bytes of all arrays, is what streams name their model by.
+A file's digest, over names, types, shapes and bytes of all arrays, is what streams name their model by. A file with a base holds
+a decoder alone, in place of the base's, and reads and writes the same streams.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from ..run.forks import check_jax
 from . import shipped
 from .layers.dense import KNOTS, Knots
 from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDepthwise, Rows
-from .light import LEVELS, Light, LightSize
+from .light import LEVELS, SYNTHESIS, Light, LightSize
 from .parts import Loaded
 from .published import saved
 from .tables import LEVELS as LEVELS_OF_A_PART
@@ -33,7 +34,7 @@ from .tables import REACH, fitted, thresholds
 
 __all__ = ["Loaded", "available", "export", "file_of", "load", "named", "read", "trainable", "write"]
 
-FORMAT = 1
+FORMAT, FORMAT_ON_BASE = 1, 2
 _QUALITIES = np.arange(1, 101)
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -98,24 +99,57 @@ def _digest(arrays: dict[str, np.ndarray]) -> bytes:
     return found.digest()
 
 
-def write(path: Path, name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> None:
-    """Stores exported arrays under a name, with what the model is made of; as `shipped.write_arrays`."""
-    about = json.dumps({"format": FORMAT, "name": name, "size": asdict(size)})
-    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
+def write(path: Path, name: str, size: LightSize, arrays: dict[str, np.ndarray], base: str | None = None) -> None:
+    """Stores exported arrays under a name, with what the model is made of; as `shipped.write_arrays`.
+
+    base: a model of the package whose arrays these are but for `SYNTHESIS`, which alone is stored. ValueError where they are not.
+    """
+    about: dict[str, Any] = {"format": FORMAT, "name": name, "size": asdict(size)}
+    if base is not None:
+        whole = read(file_of(base)).arrays
+        about |= {"format": FORMAT_ON_BASE, "base": base, "base_digest": _digest(whole).hex()}
+        other = [
+            k for k in arrays if not _is_synthesis(k) and (k not in whole or not np.array_equal(arrays[k], whole[k]))
+        ]
+        if other:
+            raise ValueError(f"{name}: {', '.join(other)}: not as in {base}, on which only the decoder may differ")
+        arrays = {k: v for k, v in arrays.items() if _is_synthesis(k)}
+    shipped.write_arrays(path, {"about": np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays})
 
 
-def read(path: Path) -> tuple[str, LightSize, dict[str, np.ndarray]]:
-    """Inverse of `write`. ValueError for what is no such file, or one of a later format."""
+def _is_synthesis(array: str) -> bool:
+    return array.partition("/")[0] in SYNTHESIS
+
+
+class Stored(NamedTuple):
+    """What a file of weights holds. digest: of what streams depend on."""
+
+    name: str
+    size: LightSize
+    arrays: dict[str, np.ndarray]
+    digest: bytes
+
+
+def read(path: Path) -> Stored:
+    """Inverse of `write`. ValueError for what is no such file, one of a later format, or one whose base is another."""
     try:
         arrays = shipped.read_arrays(path)
         about = json.loads(arrays.pop("about").tobytes())
-        version = about["format"]
+        version, base = about["format"], about.get("base")
         name, size = about["name"], LightSize(**about["size"])
     except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise ValueError(f"{path}: not weights of a learned codec ({error})") from None
-    if version != FORMAT:
-        raise ValueError(f"{path}: weights of format {version}; this library reads format {FORMAT}")
-    return name, size, arrays
+    if version not in (FORMAT, FORMAT_ON_BASE):
+        raise ValueError(
+            f"{path}: weights of format {version}; this library reads formats {FORMAT} and {FORMAT_ON_BASE}"
+        )
+    if base is None:
+        return Stored(name, size, arrays, _digest(arrays))
+    below = read(file_of(base))
+    if below.digest.hex() != about["base_digest"]:
+        raise ValueError(f"{path}: a decoder for {base} of another digest than the one that this library brings")
+    kept = {k: v for k, v in below.arrays.items() if not _is_synthesis(k)}
+    return Stored(name, size, kept | arrays, below.digest)
 
 
 def _shell(size: LightSize) -> Light:
@@ -127,8 +161,8 @@ def _shell(size: LightSize) -> Light:
     return model
 
 
-def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
-    """A model that codes, of exported arrays.
+def build(name: str, size: LightSize, arrays: dict[str, np.ndarray], digest: bytes | None = None) -> Loaded:
+    """A model that codes, of exported arrays. digest: of what streams depend on; None for all of them.
 
     Raises:
         ValueError: An array is missing, left over, or of another shape than this size has; it is named.
@@ -156,7 +190,8 @@ def build(name: str, size: LightSize, arrays: dict[str, np.ndarray]) -> Loaded:
     graph, state = nnx.split(model)
     tables = Tables.unpack({n.removeprefix("tables/"): v for n, v in arrays.items() if n.startswith("tables/")})
     cut = jnp.asarray(thresholds(tables, LEVELS_OF_A_PART))[None]
-    return Loaded(name, _digest(arrays)[:4], graph, jax.tree.map(jnp.asarray, state), (tables,), cut)
+    own = _digest(arrays)
+    return Loaded(name, (digest or own)[:4], own[:4], graph, jax.tree.map(jnp.asarray, state), (tables,), cut)
 
 
 def trainable(path: Path) -> Light:
@@ -165,7 +200,7 @@ def trainable(path: Path) -> Light:
     Raises:
         ValueError: As `read` and `build`.
     """
-    _, size, arrays = read(path)
+    size, arrays = read(path)[1:3]
     loaded = build(str(path), size, arrays)
     model = Light(size, rngs=nnx.Rngs(0))
     coded = nnx.merge(loaded.graph, loaded.state)
@@ -183,8 +218,7 @@ def load(path: Path) -> Loaded:
     """A model that codes, of a file of weights, `published.save`'s too. ValueError as `read` and `build`."""
     if saved.is_saved(path):
         return saved.load(path)
-    name, size, arrays = read(path)
-    return build(name, size, arrays)
+    return build(*read(path))
 
 
 def available() -> list[str]:

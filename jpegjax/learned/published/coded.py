@@ -109,4 +109,5 @@ def assemble(name: str, coded: Coded, made: Sequence[Tables]) -> Loaded:
     for leaf in (*jax.tree.leaves(state), *(a for one in made for a in one.pack().values())):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     cut = jnp.full((len(made), SKIP + 1), 0.5, jnp.float32)
-    return Loaded(name, digest.digest()[:4], graph, state, tuple(made), cut)
+    short = digest.digest()[:4]
+    return Loaded(name, short, short, graph, state, tuple(made), cut)
