@@ -64,11 +64,11 @@ def made(count: int, seed: int) -> dict[str, np.ndarray]:
     """Traces of which evidence for a step of 5 tells the twice compressed ones, nine times out of ten."""
     random = np.random.default_rng(seed)
     double = random.integers(0, 2, count).astype(np.float32)
-    evidence = random.normal(-3, 1, (count, 20, 128)).astype(np.float32)
+    evidence = random.normal(-3, 1, (count, 63, 128)).astype(np.float32)
     told = np.where(random.random(count) < 0.9, double, 1 - double)
     evidence[:, :, 4] += 20 * told[:, None].astype(np.float32)
     return {
-        "shares": random.dirichlet(np.ones(64), (count, 20)).astype(np.float16), "evidence": evidence,
+        "shares": random.dirichlet(np.ones(64), (count, 63)).astype(np.float16), "evidence": evidence,
         "table": np.full((count, 64), 12, np.float32), "blocks": np.full(count, 500, np.float32), "double": double,
     }  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_the_network_learns_and_says_true_probabilities() -> None:
 
 
 def test_shares_within_reach() -> None:
-    evidence = np.full((20, 128), -50, np.float32)
-    evidence[np.arange(20), quality_table(LUMA_QUANTIZATION, 62)[FREQUENCIES] - 1] = 30
-    one = Traces(np.zeros((20, 64)), evidence, np.ones(64), np.ones(()))
+    evidence = np.full((63, 128), -50, np.float32)
+    evidence[np.arange(63), quality_table(LUMA_QUANTIZATION, 62)[FREQUENCIES] - 1] = 30
+    one = Traces(np.zeros((63, 64)), evidence, np.ones(64), np.ones(()))
     assert evaluate.within([one], 60) == [True] and evaluate.within([one], 59) == [False]

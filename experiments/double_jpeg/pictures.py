@@ -14,7 +14,7 @@ from jpegjax.train.pictures import Files
 
 from .samples import SHARED
 
-__all__ = ["SIDE", "Patches", "again", "kodak", "kodak_patches", "lossless_patches"]
+__all__ = ["SIDE", "Patches", "again", "every", "joined", "kodak", "kodak_patches", "lossless_patches"]
 
 SIDE = 256
 
@@ -56,6 +56,18 @@ def lossless_patches(most: int | None = None) -> Patches:
         }
     files = Files(*sorted((SHARED / "data").glob("train-*.zip")))
     return _cut([files.read(i) for i, name in enumerate(files.names) if name.rpartition("/")[2] in mine], most)
+
+
+def joined(first: Patches, second: Patches) -> Patches:
+    """Both, of different pictures."""
+    return Patches(
+        np.concatenate([first.pixels, second.pixels]), np.concatenate([first.of, second.of + first.of.max() + 1])
+    )
+
+
+def every(patches: Patches, step: int) -> Patches:
+    """Each so manieth patch."""
+    return Patches(patches.pixels[::step], patches.of[::step])
 
 
 def again(pixels: np.ndarray, first: int | None, second: int) -> bytes:

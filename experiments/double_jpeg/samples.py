@@ -29,7 +29,7 @@ from jpegjax.train.pictures import Files, Store, split
 __all__ = ["PIECE", "SHARED", "Recipe", "Recipes", "held_tables", "pair", "parallel", "piece", "stored", "tables"]
 
 SHARED = Path(os.environ.get("JPEGJAX_SHARED") or ROOT.parent / "shared")
-PIECE = 1000
+PIECE = 500
 """Recipes of a piece."""
 SAMPLINGS, OFTEN = ("4:2:0", "4:4:4", "4:2:2"), (0.6, 0.3, 0.1)
 
@@ -121,13 +121,14 @@ def parallel(function: Callable[[Any], Any], items: Iterable[Any], chunk: int = 
 
 
 def piece(folder: Path, store: str, number: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Piece `number` of recipes, made where it is not there: `Traces` as arrays [2000, …] in float16 or float32, and "double"."""
+    """Piece `number` of recipes, made where it is not there: `Traces` as arrays [1000, …], float16 or float32, and "double"."""
     path = folder / f"{store}-{seed}-{number}.npz"
     if not path.exists():
         numbers = range(number * PIECE, (number + 1) * PIECE)
         found = [one for both in parallel(partial(_observed, store, seed), numbers) for one in both]
         arrays = {name: np.stack([getattr(one, name) for one in found]) for name in Traces._fields}
-        arrays |= {"shares": arrays["shares"].astype(np.float16), "double": np.tile(np.float32([0, 1]), PIECE)}
+        arrays |= {name: np.clip(arrays[name], -6e4, 6e4).astype(np.float16) for name in ("shares", "evidence")}
+        arrays |= {"double": np.tile(np.float32([0, 1]), PIECE)}
         folder.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".part").open("wb") as file:
             np.savez(file, **arrays)

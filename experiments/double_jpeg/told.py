@@ -28,10 +28,10 @@ def summary(report: Report) -> dict[str, Any]:
         found[name] = {
             "svm": round(float(splits.mean()), 4), "svm_deviation_of_splits": round(float(splits.std()), 4),
             "svm_least_pair": min(report["svm"][f"{a},{b}"]["mean"] for a, b in wanted),
-            "first_quality_within_2": _mean(report["likelihood"], wanted, "within_2"),
-            "network": _mean(report["network"], wanted, "accuracy_at_half"),
-            "told": _mean(report["network"], wanted, "told"),
-            "false_alarms": _mean(report["network"], wanted, "false_alarms"),
+            "first_quality_within_2": _mean(report["qualities"], wanted, "within_2"),
+            "network": _mean(report["qualities"], wanted, "accuracy_at_half"),
+            "told": _mean(report["qualities"], wanted, "told"),
+            "false_alarms": _mean(report["qualities"], wanted, "false_alarms"),
         }  # fmt: skip
     found["mixed"] = report["mixed"]
     found["alarms"] = {name: f"{one['told']} of {one['files']}" for name, one in report["alarms"].items()}
@@ -52,9 +52,9 @@ def text(report: Report) -> str:
     ]  # fmt: skip
     for name, wanted in GROUPS.items():
         for a, b in wanted:
-            svm, first, net = (report[part][f"{a},{b}"] for part in ("svm", "likelihood", "network"))
+            svm, net = (report[part][f"{a},{b}"] for part in ("svm", "qualities"))
             lines.append(
-                f"| {a}, {b} | {svm['mean']:.3f} ± {svm['deviation']:.3f} | {first['within_2']:.3f} | {first['exact']:.3f} | "
+                f"| {a}, {b} | {svm['mean']:.3f} ± {svm['deviation']:.3f} | {net['within_2']:.3f} | {net['exact']:.3f} | "
                 f"{net['told']:.3f} | {net['false_alarms']:.3f} | {net['accuracy_at_half']:.3f} |"
             )
         one = report["summary"][name]
@@ -78,7 +78,7 @@ def text(report: Report) -> str:
             )
     lines += [
         "", "## Other encoders, other grids", "",
-        "Half of Kodak's patches. Between: what was done to the pixels between the compressions.", "",
+        "A quarter of Kodak's patches. Between: what was done to the pixels between the compressions.", "",
         "| where | what | Q1, Q2 | told | ±2 | false |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in report["encoders"]:
@@ -143,10 +143,8 @@ def plot(report: Report, path: Path) -> None:
     left.errorbar(
         x - 0.15, [s["mean"] for s in svm], [s["deviation"] for s in svm], fmt="o", capsize=2, label="SVM, 324 features"
     )
-    left.plot(x, [report["network"][name]["accuracy_at_half"] for name in names], "s", label="network")
-    left.plot(
-        x + 0.15, [report["likelihood"][name]["within_2"] for name in names], "^", label="first quality within ±2"
-    )
+    left.plot(x, [report["qualities"][name]["accuracy_at_half"] for name in names], "s", label="network")
+    left.plot(x + 0.15, [report["qualities"][name]["within_2"] for name in names], "^", label="first quality within ±2")
     edges = np.cumsum([len(group) for group in GROUPS.values()])[:-1] - 0.5
     for edge in edges:
         left.axvline(edge, color="grey", linewidth=0.8)

@@ -1,7 +1,7 @@
 """Trains the network that ships: `python -m experiments.double_jpeg.train --folder runs/double_jpeg`.
 
-12,000 recipes of `samples` from the training packs, both files of each; 5 % of the pictures are held out, by the hash of their
-names, and give 1,000 recipes more: there the logit's scale is fitted. One model for each seed, with evidence, and one from
+2,500 recipes of `samples` from the training packs, both files of each; 5 % of the pictures are held out, by the hash of their
+names, and give 500 recipes more: there the logit's scale is fitted. One model for each seed, with evidence, and one from
 histograms alone, as DJPEG; the first seed's ships: `--weights jpegjax/forensics/models/double.jxw`. A quarter of an hour on two
 cores, most of it for making samples, a minute for each model. $JPEGJAX_SHARED names the folder of the data.
 """
@@ -25,7 +25,7 @@ from jpegjax.train import Arrays, FitConfig, fit
 
 from . import samples
 
-PIECES, SEEDS = 12, (0, 1, 2)
+PIECES, SEEDS = 5, (0, 1, 2)
 EVIDENCE, HISTOGRAMS = HistorySize(), HistorySize(evidence=False)
 Data = Mapping[str, np.ndarray]
 
@@ -70,7 +70,7 @@ def together(folder: Path, store: str, pieces: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def train(data: Data, held: Data, size: HistorySize, seed: int, steps: int = 4000, batch: int = 256) -> Any:
+def train(data: Data, held: Data, size: HistorySize, seed: int, steps: int = 2000, batch: int = 256) -> Any:
     """(model with its scale fitted, log)."""
     config = FitConfig(
         steps=steps, batch=batch, learning_rate=2e-3, warmup=steps // 40, weight_decay=0.02, ema=0.995, seed=seed,
@@ -93,9 +93,9 @@ def name_of(size: HistorySize, seed: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.double_jpeg.train", description="Trains the network.")
     parser.add_argument("--folder", type=Path, required=True, help="for samples and models")
-    parser.add_argument("--pieces", type=int, default=PIECES, help="of 1,000 recipes each")
+    parser.add_argument("--pieces", type=int, default=PIECES, help="of 500 recipes each")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--weights", type=Path, help="also write the first model here")
     given = parser.parse_args(arguments)
     data, held = together(given.folder, "train", given.pieces), together(given.folder, "held", 1)

@@ -1,7 +1,7 @@
 """What happened to this file before? Traces of an earlier compression in a JPEG file's coefficients.
 
     double       double_jpeg: doubly compressed or not, and the first quality
-    features     Markov features of magnitudes (Chen and Shi); histograms of low frequencies
+    features     Markov features of magnitudes (Chen and Shi); histograms of frequencies
     steps        the first quantiser's step at each frequency, by likelihood
     traces       what of a file is looked at
     network      from traces to a probability; weights in models/

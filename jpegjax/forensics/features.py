@@ -1,4 +1,4 @@
-"""What a JPEG file's luma coefficients show of its past: Markov features of magnitudes, histograms of low frequencies.
+"""What a JPEG file's luma coefficients show of its past: Markov features of magnitudes, histograms of frequencies.
 
 Both take quantised coefficients as `read_coefficients` gives them, so that nothing is decoded to pixels.
 """
@@ -17,8 +17,8 @@ _STATES = 2 * THRESHOLD + 1
 MARKOV_FEATURES = 4 * _STATES**2
 """324: four directions of 9×9 transitions."""
 
-FREQUENCIES = ZIGZAG[1:21].astype(np.int64)
-"""Natural indices (8v + u) of the 20 lowest AC frequencies, in zigzag order; higher ones are zero in most files."""
+FREQUENCIES = ZIGZAG[1:].astype(np.int64)
+"""Natural indices (8v + u) of the 63 AC frequencies, in zigzag order."""
 FREQUENCIES.flags.writeable = False
 BINS = 64
 """Bins of a histogram: magnitudes 0..62, and 63 with all above."""
@@ -72,13 +72,13 @@ def markov_features(blocks: Array) -> np.ndarray:
 
 
 def histograms(blocks: Array) -> np.ndarray:
-    """How often magnitudes occur at each of the 20 lowest AC frequencies.
+    """How often magnitudes occur at each AC frequency.
 
     Args:
         blocks: Quantised coefficients, integers [..., rows, columns, 8, 8] in natural order.
 
     Returns:
-        int64 [20, 64], frequencies as in `FREQUENCIES`; magnitudes 0..62, and in the last bin all above.
+        int64 [63, 64], frequencies as in `FREQUENCIES`; magnitudes 0..62, and in the last bin all above.
 
     Raises:
         ValueError: Blocks are of another shape or no integers.

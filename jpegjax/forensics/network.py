@@ -1,6 +1,6 @@
 """The network that tells doubly compressed files: histograms of each frequency, one after the other, then all together.
 
-    20 × (shares 64, evidence 127, step) ─▶ dense ─▶ dense ─┬─ mean ─┐
+    63 × (shares 64, evidence 63, step)  ─▶ dense ─▶ dense ─┬─ mean ─┐
                                                             └─ max ──┼─▶ dense ─▶ dense ─▶ logit
     luma table 64, evidence for each IJG quality 100, blocks ────────┘
 
@@ -22,7 +22,7 @@ from flax import nnx
 
 from ..learned import shipped
 from .features import BINS, FREQUENCIES
-from .steps import MAX_STEP, quality_places
+from .steps import quality_places
 
 __all__ = ["DEFAULT", "History", "HistorySize", "load", "named", "probability", "write"]
 
@@ -43,6 +43,8 @@ class HistorySize:
 
 
 STANDARD = HistorySize()
+NEAR = 64
+"""Largest first step whose evidence is looked at for itself."""
 
 
 class History(nnx.Module):
@@ -50,7 +52,7 @@ class History(nnx.Module):
 
     def __init__(self, size: HistorySize = STANDARD, *, rngs: nnx.Rngs) -> None:
         self.size = size
-        inputs = BINS + 1 + (MAX_STEP - 1) * size.evidence
+        inputs = BINS + 1 + (NEAR - 1) * size.evidence
         self.place = nnx.Param(jnp.zeros((len(FREQUENCIES), size.width), jnp.float32))
         self.first = nnx.Linear(inputs, size.width, rngs=rngs)
         self.second = nnx.Linear(size.width, size.width, rngs=rngs)
@@ -65,8 +67,10 @@ class History(nnx.Module):
         places = [jnp.sqrt(jnp.asarray(shares, jnp.float32)), steps[:, FREQUENCIES, None]]
         together = [steps, jnp.log2(blocks)[:, None] / 12 - 1]
         if self.size.evidence:
-            places.append(jnp.arcsinh(evidence[..., 1:]) / 4)
-            by_quality = jnp.take_along_axis(evidence, jnp.asarray(quality_places())[None], 2).sum(1)
+            places.append(jnp.arcsinh(jnp.asarray(evidence, jnp.float32)[..., 1:NEAR]) / 4)
+            by_quality = jnp.take_along_axis(
+                jnp.asarray(evidence, jnp.float32), jnp.asarray(quality_places())[None], 2
+            ).sum(1)
             together.append(jnp.arcsinh(by_quality) / 4)
         x = nnx.gelu(self.first(jnp.concatenate(places, -1)) + self.place[...])
         x = nnx.gelu(self.second(x))

@@ -74,6 +74,9 @@ def step_evidence(counts: np.ndarray, steps: np.ndarray) -> np.ndarray:
     out = np.empty((len(counts), MAX_STEP), np.float32)
     for row, step, found in zip(counts, steps, out, strict=True):
         used = int(np.flatnonzero(row).max(initial=0)) + 1
+        if used == 1:  # zeros alone fit any step
+            found[:] = 0
+            continue
         model, seen = _predicted(min(int(step), 255))[:, :, :used], row[:used].astype(np.float32)
         alone = _fitted(model[:1], seen, np.full((1, 1, len(_SCALES)), 1 / len(_SCALES), np.float32), _ROUNDS_ALONE)
         start = np.broadcast_to(0.9 * alone + 0.1 / len(_SCALES), (MAX_STEP, 1, len(_SCALES)))
@@ -93,18 +96,18 @@ def _fitted(model: np.ndarray, seen: np.ndarray, weights: np.ndarray, rounds: in
 
 @lru_cache(maxsize=1)
 def quality_places() -> np.ndarray:
-    """Where in `step_evidence` [20, 128] each IJG quality 1..100 looks: int64 [20, 100], its step at each frequency less 1."""
+    """Where in `step_evidence` [63, 128] each IJG quality 1..100 looks: int64 [63, 100], its step at each frequency less 1."""
     tables = np.stack([quality_table(LUMA_QUANTIZATION, q, True) for q in range(1, 101)]).astype(np.int64)
     return np.minimum(tables[:, FREQUENCIES], MAX_STEP).T - 1
 
 
 def quality_evidence(evidence: np.ndarray) -> np.ndarray:
-    """Evidence for each first IJG quality 1..100, float32 [100]: `step_evidence` [20, 128] summed over frequencies."""
+    """Evidence for each first IJG quality 1..100, float32 [100]: `step_evidence` [63, 128] summed over frequencies."""
     return np.take_along_axis(evidence, quality_places(), 1).sum(0)
 
 
 def first_quality(evidence: np.ndarray) -> int:
-    """The likeliest first IJG quality 1..99 of `step_evidence` [20, 128], supposing that there was a first compression.
+    """The likeliest first IJG quality 1..99 of `step_evidence` [63, 128], supposing that there was a first compression.
 
     Where steps are told clearly at several frequencies and no IJG table has them, as of other encoders: the quality whose steps
     there are nearest in ratio. Qualities near the file's own, and those whose steps divide its steps, leave little to see.

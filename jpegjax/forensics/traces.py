@@ -32,8 +32,8 @@ class Traces(NamedTuple):
     """Of one file.
 
     Attributes:
-        shares: float32 [20, 64], `histograms` divided by the number of blocks.
-        evidence: float32 [20, 128], `step_evidence`, of at most `MOST_BLOCKS` blocks.
+        shares: float32 [63, 64], `histograms` divided by the number of blocks.
+        evidence: float32 [63, 128], `step_evidence`, of at most `MOST_BLOCKS` blocks.
         table: float32 [64], the file's luma steps, natural order.
         blocks: float32 scalar array, blocks that were looked at.
     """
