@@ -63,6 +63,8 @@ def some(dtype: np.dtype, kind: str, rng: np.random.Generator, shape: tuple[int,
         values = np.rint(values / 4) * 4
     if kind == "slow":
         values = np.cumsum(rng.normal(0, 1, shape), 0)
+    if kind == "rows":
+        values = np.rint(values / 4) * (rng.random(shape) < rng.uniform(0, 0.5, shape[0])[:, None])
     if kind == "zeros":
         values = np.zeros(shape)
     if kind == "bits":
@@ -75,7 +77,7 @@ def some(dtype: np.dtype, kind: str, rng: np.random.Generator, shape: tuple[int,
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d.kind != "b"], ids=str)
 def test_every_bit_of_every_type_comes_back(dtype: np.dtype) -> None:
     rng = np.random.default_rng(1)
-    tree = {kind: some(dtype, kind, rng) for kind in ("dense", "sparse", "few", "slow", "zeros", "bits")}
+    tree = {kind: some(dtype, kind, rng) for kind in ("dense", "sparse", "few", "slow", "rows", "zeros", "bits")}
     tree |= {"none": np.zeros((3, 0, 2), dtype), "one": np.ones((), dtype), "far": some(dtype, "zeros", rng, (3000,))}
     tree["far"][1500] = 1
     assert same(tree, compress.unpack(compress.pack(tree)))
@@ -200,7 +202,8 @@ def _mixed() -> bytes:
     f2 = np.dtype(np.float16)
     tree = {
         "planes": some(f2, "dense", rng), "sparse": some(f2, "sparse", rng), "few": [some(f2, "few", rng)],
-        "slow": some(np.dtype(np.int32), "slow", rng), "truth": np.array([True, False]), 3: None,
+        "rows": some(f2, "rows", rng, (300, 64)), "slow": some(np.dtype(np.int32), "slow", rng),
+        "truth": np.array([True, False]), 3: None,
         "factors": compress.low_rank(rng.normal(size=(5, 4)), rank=2), "narrow": np.arange(4, dtype=np.uint8),
         "mantissa": np.repeat(np.arange(64, dtype=np.uint16), 8) * 257,
     }  # fmt: skip
@@ -263,6 +266,17 @@ def test_sizes_are_near_to_the_entropy() -> None:
     share = counts[counts > 0] / pruned.size
     entropy = -(share * np.log2(share)).sum()
     assert len(compress.pack(pruned)) * 8 / pruned.size < 1.05 * entropy + 0.02
+
+
+def test_rows_of_unequal_density_cost_less() -> None:
+    """Against the entropy where each row's density is known."""
+    rng = np.random.default_rng(0)
+    density = np.repeat([0.005, 0.02, 0.3], 200)
+    kernel = (rng.random((600, 300)) < density[:, None]).astype(np.float32)
+    entropy = -(density * np.log2(density) + (1 - density) * np.log2(1 - density)).sum() * 300
+    data = compress.pack(kernel)
+    assert compress.contents(data)[0].coding == "codebook, rows"
+    assert len(data) * 8 < 1.05 * entropy + 600 * 3
 
 
 def test_table_for_people() -> None:

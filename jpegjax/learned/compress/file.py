@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         path: As in "first/kernel".
         dtype, shape: The array's.
-        coding: "planes", or of "sparse", "codebook" and "differences" those that were used.
+        coding: "planes", or of "sparse", "codebook", "rows" and "differences" those that were used.
         density: Share 0..1 of values that are not zero.
         different: Different values among these.
         nbytes: In the file, with type and shape.

@@ -8,13 +8,14 @@ What is dropped in brackets is a flag. Floats are turned left by a bit, so that 
 sign joins the mantissa, which is near to random; integers with a sign become 0, 1, 2, … for 0, −1, 1, …. A plane below the
 highest may have the plane above it as its context. Gaps are 0..254 zeros before a value, 255 for as many zeros without one
 (the relative index of Han, Mao and Dally 2016, "Deep Compression", arXiv:1510.00149, without its filler values).
+In place of gaps there may be a bit a value, with its row's class as a context, ⌊2 log2(values that are not 0, plus 1)⌋: some
+inputs of a layer matter more.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
 
 import ml_dtypes
 import numpy as np
@@ -36,7 +37,9 @@ DTYPES = tuple(
     )
 )
 """What can be packed; a file holds a type's place here."""
-_SPARSE, _CODEBOOK, _DIFFERENCES = 1, 2, 4
+_SPARSE, _CODEBOOK, _DIFFERENCES, _ROWS = 1, 2, 4, 8
+_NAMES = (_SPARSE, "sparse"), (_CODEBOOK, "codebook"), (_DIFFERENCES, "differences"), (_ROWS, "rows")
+_POSSIBLE = (0, _SPARSE, _CODEBOOK, _SPARSE | _CODEBOOK, _DIFFERENCES, _ROWS, _ROWS | _CODEBOOK)
 _MOST_DIMENSIONS = 32
 _MOST_VALUES = 256
 _FAR = 255  # a gap that no value follows
@@ -121,6 +124,36 @@ def _planes(words: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(words.view(np.uint8).reshape(words.size, words.itemsize)[:, ::-1].T)
 
 
+def _classes(filled: np.ndarray) -> np.ndarray:
+    """uint8 [rows] of a mask [rows, n]."""
+    squares = (filled.sum(1).astype(np.int64) + 1) ** 2
+    return np.array([square.bit_length() - 1 for square in squares.tolist()], np.uint8)
+
+
+def _put_filled(filled: np.ndarray, rows: bool) -> bytes:
+    """A mask [..., n]: where the values are."""
+    if not rows:
+        gaps = _gaps(filled.ravel())
+        return varint(int(filled.sum())) + varint(gaps.size) + sequences.encode(gaps)
+    lines = filled.reshape(-1, filled.shape[-1])
+    classes = _classes(lines)
+    return sequences.encode(classes) + sequences.encode(
+        lines.ravel().view(np.uint8), np.repeat(classes, lines.shape[1])
+    )
+
+
+def _take_filled(cursor: Cursor, shape: tuple[int, ...], rows: bool) -> np.ndarray:
+    """Inverse of `_put_filled`: the places of values in a flat array."""
+    at, size = cursor.place, math.prod(shape)
+    if rows:
+        classes = sequences.decode(cursor, size // shape[-1])
+        return np.flatnonzero(sequences.decode(cursor, size, np.repeat(classes, shape[-1])))
+    count, length = cursor.varint("an array"), cursor.varint("an array")
+    if not count <= min(size, length) or length > count + size // _FAR:
+        raise CorruptStream(f"{length} gaps of {count} values in an array of {size}", at)
+    return _places(sequences.decode(cursor, length), count, size, at)
+
+
 def _put_codebook(words: np.ndarray) -> bytes | None:
     """None for more different words than a codebook holds."""
     if words.size > 4 * _MOST_VALUES and np.unique(words[: 4 * _MOST_VALUES]).size > _MOST_VALUES:
@@ -139,22 +172,18 @@ def _put_planes(words: np.ndarray) -> bytes:
     return out
 
 
-def _put_words(words: np.ndarray, codebook: bool, mapping: Callable[[np.ndarray], np.ndarray]) -> bytes | None:
-    return _put_codebook(words) if codebook else _put_planes(mapping(words))
-
-
 def _put(words: np.ndarray, flags: int, dtype: np.dtype) -> bytes | None:
     """The array's bytes under a coding, or None where it is not possible."""
     if flags & _DIFFERENCES:
         words = np.concatenate([words[:1], words[1:] - words[:-1]])
     flat, head = words.ravel(), b""
-    if flags & _SPARSE:
-        filled = flat != 0
-        gaps = _gaps(filled)
-        flat = flat[filled]
-        head = varint(flat.size) + varint(gaps.size) + sequences.encode(gaps)
-    coded = _put_words(flat, bool(flags & _CODEBOOK), _maps(dtype, bool(flags & _DIFFERENCES))[0])
-    return None if coded is None else head + coded
+    if flags & (_SPARSE | _ROWS):
+        head = _put_filled(words != 0, bool(flags & _ROWS))
+        flat = flat[flat != 0]
+    if flags & _CODEBOOK:
+        coded = _put_codebook(flat)
+        return None if coded is None else head + coded
+    return head + _put_planes(_maps(dtype, bool(flags & _DIFFERENCES))[0](flat))
 
 
 def encode_leaf(array: np.ndarray) -> bytes:
@@ -169,9 +198,11 @@ def encode_leaf(array: np.ndarray) -> bytes:
         return head
     little = np.ascontiguousarray(array).astype(dtype.newbyteorder("<"), copy=False)
     words = little.view(_unsigned(dtype)).reshape(array.shape)
-    choices = [sparse | codebook for sparse, codebook in product((0, _SPARSE), (0, _CODEBOOK))]
-    if not (words == 0).any():
-        choices = [0, _CODEBOOK]
+    choices = [0, _CODEBOOK]
+    if (words == 0).any():
+        choices += [_SPARSE, _SPARSE | _CODEBOOK]
+        if array.ndim > 1:
+            choices += [_ROWS, _ROWS | _CODEBOOK]
     if not _is_float(dtype) and array.ndim > 1 and len(array) > 1:
         choices.append(_DIFFERENCES)
     tried = ((flags, _put(words, flags, dtype)) for flags in choices)
@@ -190,8 +221,8 @@ def _shape(cursor: Cursor, dimensions: int, itemsize: int, left: int) -> tuple[i
     return shape
 
 
-def _take_words(cursor: Cursor, count: int, word: np.dtype, flags: int, dtype: np.dtype) -> np.ndarray:
-    at = cursor.place
+def _take_words(cursor: Cursor, count: int, flags: int, dtype: np.dtype) -> np.ndarray:
+    at, word = cursor.place, _unsigned(dtype)
     if flags & _CODEBOOK:
         size = cursor.varint("a codebook")
         if size > min(count, _MOST_VALUES) or bool(size) != bool(count):
@@ -222,23 +253,19 @@ def decode_leaf(cursor: Cursor, left: int) -> Coded:
     if not size:
         return np.zeros(shape, dtype), "empty"
     at, flags = cursor.place, cursor.byte("an array")
-    if flags not in (0, 1, 2, 3, _DIFFERENCES) or (flags & _DIFFERENCES and (_is_float(dtype) or len(shape) < 2)):
+    flat = len(shape) < 2 and flags & (_DIFFERENCES | _ROWS)
+    if flags not in _POSSIBLE or flat or (flags & _DIFFERENCES and _is_float(dtype)):
         raise CorruptStream(f"coding {flags} of an array of {dtype}, which is none here", at)
-    if flags & _SPARSE:
-        count, length = cursor.varint("an array"), cursor.varint("an array")
-        if not count <= min(size, length) or length > count + size // _FAR:
-            raise CorruptStream(f"{length} gaps of {count} values in an array of {size}", at)
-        places = _places(sequences.decode(cursor, length), count, size, at)
+    if flags & (_SPARSE | _ROWS):
+        places = _take_filled(cursor, shape, bool(flags & _ROWS))
         words = np.zeros(size, word)
-        words[places] = _take_words(cursor, count, word, flags, dtype)
+        words[places] = _take_words(cursor, places.size, flags, dtype)
     else:
-        words = _take_words(cursor, size, word, flags, dtype)
+        words = _take_words(cursor, size, flags, dtype)
     words = words.reshape(shape)
     if flags & _DIFFERENCES:
         words = np.cumsum(words, axis=0, dtype=word)
     if dtype == np.dtype(bool) and words.max() > 1:
         raise CorruptStream("a truth value that is neither 0 nor 1", at)
     value = words.view(dtype.newbyteorder("<")).astype(dtype.newbyteorder("="), copy=False)
-    names = [name for bit, name in ((_SPARSE, "sparse"), (_CODEBOOK, "codebook"), (_DIFFERENCES, "differences"))
-             if flags & bit]  # fmt: skip
-    return value, ", ".join(names) or "planes"
+    return value, ", ".join(name for bit, name in _NAMES if flags & bit) or "planes"
