@@ -14,9 +14,6 @@ from ...types import Coefficients
 
 __all__ = ["BlockStatistics", "Normalised", "block_statistics"]
 
-_LEAST = 1e-3
-"""Deviation of a frequency that is never there, against division by zero: a thousandth of a sample."""
-
 
 class BlockStatistics(NamedTuple):
     """Of one component's dequantised blocks, natural order.
@@ -74,12 +71,15 @@ def block_statistics(batches: Iterable[Coefficients]) -> list[BlockStatistics]:
 class Normalised(nnx.Module):
     """Each frequency less its mean, over its deviation: [N, R, C, 64] → the same. Nothing in it is trained.
 
-    statistics: of the component. What never occurs stays zero.
+    Args:
+        statistics: Of the component.
+        least: Deviation that a frequency counts as having at least: what training files hardly ever have would otherwise come
+            out as hundreds where another file has it.
     """
 
-    def __init__(self, statistics: BlockStatistics) -> None:
+    def __init__(self, statistics: BlockStatistics, least: float = 1.0) -> None:
         self.mean = nnx.BatchStat(jnp.asarray(statistics.mean, jnp.float32))
-        self.scale = nnx.BatchStat(jnp.asarray(1 / np.maximum(statistics.deviation, _LEAST), jnp.float32))
+        self.scale = nnx.BatchStat(jnp.asarray(1 / np.maximum(statistics.deviation, least), jnp.float32))
 
     def __call__(self, blocks: jax.Array) -> jax.Array:
         return (blocks - self.mean[...]) * self.scale[...]
