@@ -66,8 +66,9 @@ def _together(size: LightSize, shown: int, deep: int) -> Iterator[tuple[tuple[Pl
 def pruned(model: Light, shown: int = SHOWN, deep: int = DEEP) -> Light:
     """A model whose decoder has the most important channels alone. All else is the same."""
     arrays = {path: np.asarray(leaf[...]) for path, leaf in shipped.leaves(model).items()}
-    for places, count in _together(model.size, shown, deep):
-        arrays = sliced(arrays, places, kept(importance(arrays, places), count))
+    together = _together(model.size, shown, deep)
+    for places, stay in [(places, kept(importance(arrays, places), count)) for places, count in together]:
+        arrays = sliced(arrays, places, stay)
     small = Light(replace(model.size, deep=deep, decoded=shown), rngs=nnx.Rngs(0))
     for path, leaf in shipped.leaves(small).items():
         if leaf.shape != arrays[path].shape:
@@ -78,12 +79,12 @@ def pruned(model: Light, shown: int = SHOWN, deep: int = DEEP) -> Light:
 
 def student(model: Light) -> Student:
     """The decoder of a model, in arrays of its own."""
-    return Student(nnx.merge(*nnx.split(model)))
+    return Student(nnx.clone(model))
 
 
 def whole(model: Light, tuned: Student) -> Light:
     """A model with another decoder in it, of its shape."""
-    found, own = nnx.merge(*nnx.split(model)), shipped.leaves(tuned)
+    found, own = nnx.clone(model), shipped.leaves(tuned)
     for path, leaf in shipped.leaves(found).items():
         if path in own:
             leaf[...] = own[path][...]
