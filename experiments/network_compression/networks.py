@@ -123,7 +123,7 @@ NETWORKS = {
         {"first/kernel": 32, "second/kernel": 32, "last/kernel": 32}, 0.9,
     ),
     "cifar": Network(
-        ConvNet, cifar, True, 128, (16, 16, 3), (2e-3, 2e-3, 2e-4),
+        ConvNet, cifar, True, 128, (16, 10, 3), (2e-3, 2e-3, 2e-4),
         {"convolutions/1/kernel": 0.45, "convolutions/2/kernel": 0.3, "convolutions/3/kernel": 0.2, "hidden/kernel": 0.1,
          "last/kernel": 0.3},
         {f"convolutions/{k}/kernel": 32 for k in range(4)} | {"hidden/kernel": 16, "last/kernel": 32}, 0.9,
