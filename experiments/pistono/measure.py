@@ -232,13 +232,13 @@ def plot(report: Mapping[str, Any], path: Path) -> None:
         mean, deviation = row["accuracy"]["mean"], row["accuracy"]["deviation"]
         marker = "s" if name.endswith("pixels") else "o"
         axis.errorbar(row["mflop"], mean, yerr=deviation, marker=marker, capsize=3, linestyle="", label=name)
-        axis.annotate(name, (row["mflop"], mean), textcoords="offset points", xytext=(7, 5), fontsize=9)
     axis.set(
         xlabel="MFLOP a picture",
         ylabel="accuracy, %",
-        xlim=(0, None),
+        xlim=(4, 8),
         title="CIFAR-10, JPEG files of quality 80, 4:2:0",
     )
-    axis.margins(0.15)
+    axis.margins(0.3)
+    axis.legend(loc="lower right")
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=90)
