@@ -74,16 +74,17 @@ def test_all_of_a_stem_is_trained_and_its_first_step_is_finite():
     assert len(leaves) == 8 and all(np.isfinite(x).all() and np.abs(x).max() > 0 for x in leaves)
 
 
-@pytest.mark.parametrize(("sampling", "factor"), [("4:4:4", 1), ("4:2:0", 2)])
-def test_rgb_is_the_decoders(sampling: str, factor: int):
-    """Beside this library's own decoder into floats, chroma repeated; away from black and white, where it clamps."""
+@pytest.mark.parametrize("upsample", ["nearest", "fancy"])
+@pytest.mark.parametrize(("sampling", "factor"), [("4:4:4", (1, 1)), ("4:2:0", (2, 2)), ("4:2:2", (1, 2))])
+def test_rgb_is_the_decoders(sampling: str, factor: tuple[int, int], upsample: Any):
+    """Beside this library's own decoder into floats; away from black and white, where it clamps."""
     file = jpegjax.encode(np.clip(waves(64, 96, 1), 50, 200), quality=92, subsampling=sampling)
-    stem = RGBStem(((1, 1), (factor, factor), (factor, factor)), rngs=RNGS)
+    stem = RGBStem(((1, 1), factor, factor), fancy=upsample == "fancy", rngs=RNGS)
     found = stem(dequantised(jpegjax.read_coefficients(file)))[0] + 128
-    shown = np.asarray(jpegjax.decode(file, upsample="nearest", dtype="float32"))
+    shown = np.asarray(jpegjax.decode(file, upsample=upsample, dtype="float32"))
     assert found.shape == shown.shape and shown.min() > 1 and shown.max() < 254
     np.testing.assert_allclose(found, shown, atol=2e-3)
-    assert abs(np.asarray(found) - jpegjax.decode(file, upsample="nearest")).max() < 3  # libjpeg's integers
+    assert abs(np.asarray(found) - jpegjax.decode(file, upsample=upsample)).max() < 3  # libjpeg's integers
 
 
 def test_half_pictures_have_all_of_halved_chroma():
@@ -100,8 +101,10 @@ def test_wrong_stems_are_refused():
         BlockStem(3, rngs=RNGS)
     with pytest.raises(ValueError, match="repeat=1, cell=3: 8 · repeat / cell"):
         BlockStem(cell=3, rngs=RNGS)
-    with pytest.raises(ValueError, match="alike down and across"):
-        RGBStem(((1, 1), (1, 2), (1, 2)), rngs=RNGS)
+    with pytest.raises(ValueError, match="side=4: must be alike down and across"):
+        RGBStem(((1, 1), (1, 2), (1, 2)), side=4, rngs=RNGS)
+    with pytest.raises(ValueError, match="must be of three components"):
+        RGBStem(((1, 1),), rngs=RNGS)
     with pytest.raises(ValueError, match="patch=12: must be a power of two"):
         PatchStem(32, patch=12, rngs=RNGS)
     with pytest.raises(ValueError, match="width=30: must be a multiple of 4"):

@@ -21,6 +21,7 @@ import numpy as np
 from flax import nnx
 
 from ...ops.color import INVERSE
+from ...ops.sampling import upsample_float
 from ..layers.dense import Dense, depth_to_space
 from .blocks import basis
 
@@ -98,18 +99,20 @@ class BlockStem(nnx.Module):
 
 
 class RGBStem(nnx.Module):
-    """Blocks of three components to RGB: ([N, R, C, 64], …) → [N, H, W, 3], exact at first, all of it trained.
+    """Blocks of three components to RGB: ([N, R, C, 64], …) → [N, H, W, 3], exact at first.
 
-    At first (pixels − 128) / unit as a decoder has them that repeats chroma ("nearest"), neither rounded nor clamped.
+    At first (pixels − 128) / unit as a decoder has them, neither rounded nor clamped. All of it is trained, but for the filter.
 
     Args:
-        factors: (down, across) of each component: luma samples that one of its own stands for, 1, 2 or 4; alike both ways.
+        factors: (down, across) of each component: luma samples that one of its own stands for, 1, 2 or 4.
         side: Pixels a side of a luma block; see `BlockStem`.
+        fancy: Chroma grows by libjpeg's triangle filter, as `decode` has it by default, rather than by repetition, which is
+            part of the first layer (`decode(upsample="nearest")`). Of whole blocks: a decoder repeats the last true sample.
         unit: Samples that count as 1.
         rngs: Unused by the inverse DCT's weights.
 
     Raises:
-        ValueError: Components are not three, or a factor differs down and across.
+        ValueError: Components are not three; or a factor differs down and across where blocks are scaled.
     """
 
     def __init__(
@@ -117,20 +120,27 @@ class RGBStem(nnx.Module):
         factors: tuple[tuple[int, int], ...] = ((1, 1), (2, 2), (2, 2)),
         *,
         side: int = 8,
+        fancy: bool = False,
         unit: float = 1.0,
         rngs: nnx.Rngs,
     ) -> None:
-        if len(factors) != 3 or any(down != across for down, across in factors):
-            raise ValueError(f"factors={factors}: must be of three components, alike down and across")
-        self.stems = nnx.List([_reaching(side, factor, unit, rngs) for factor, _ in factors])
+        if len(factors) != 3:
+            raise ValueError(f"factors={factors}: must be of three components")
+        if side != 8 and any(down != across for down, across in factors):
+            raise ValueError(f"factors={factors}, side={side}: must be alike down and across where blocks are scaled")
+        self.fancy = fancy
+        stems, left = [], []
+        for down, across in factors:
+            own = min(8, side * down)
+            grows = side * down // own, side * across // own
+            inside = grows[0] if grows[0] == grows[1] and not fancy else 1
+            stems.append(BlockStem(own, repeat=inside, unit=unit, rngs=rngs))
+            left.append((grows[0] // inside, grows[1] // inside))
+        self.stems, self.grows = nnx.List(stems), tuple(left)
         # (Y, Cb, Cr) less 128 → RGB less 128: the matrix of JFIF, whose rows' first weights are 1
         self.colour = Dense(3, 3, rngs=rngs, weights=INVERSE.T)
 
     def __call__(self, planes: tuple[jax.Array, ...]) -> jax.Array:
-        return self.colour(jnp.concatenate([stem(p) for stem, p in zip(self.stems, planes, strict=True)], -1))
-
-
-def _reaching(side: int, factor: int, unit: float, rngs: nnx.Rngs) -> BlockStem:
-    """Of a component's blocks, of which one covers factor² of luma's: as many own pixels as there are, repeated for the rest."""
-    own = min(8, side * factor)
-    return BlockStem(own, repeat=side * factor // own, unit=unit, rngs=rngs)
+        found = [stem(plane)[..., 0] for stem, plane in zip(self.stems, planes, strict=True)]
+        whole = [upsample_float(x, h, v, self.fancy) for x, (v, h) in zip(found, self.grows, strict=True)]
+        return self.colour(jnp.stack(whole, -1))
