@@ -10,7 +10,8 @@ of a step, ways in turn, least of 30. Also the bytes that zero-value coding (a b
 not 0) would take for the same coefficients: what fixed sizes cost.
 
 Expect: 20 times fewer bytes or more, accuracy within a point, cosines above 0.99 (gentle) and 0.97 (strong). Writes
-`experiments/results/activations.json` and `.md`. Some 15 minutes on two cores; finished trainings are kept in --work, with those of network_compression.
+`experiments/results/activations.json` and `.md`. Some 15 minutes on two cores; finished trainings are kept in --work, with
+those of network_compression.
 """
 
 from __future__ import annotations
