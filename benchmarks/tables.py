@@ -297,6 +297,18 @@ def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
     return found
 
 
+def literature(reports: Reports) -> list[str]:
+    """A row of every claim that a result of the experiments holds: what a paper says, what was measured, by what."""
+    rows = [
+        f"| {row['system']} | {row['claims']} | {row['measured']} | `{row['command']}` | "
+        f"[{report['commit'][:7]}]({name}) |"
+        for name, report in sorted(reports.items(), key=lambda pair: pair[0])
+        for row in report.get("literature", ())
+    ]
+    head = ["| system | the paper | here | command | result, at commit |", f"|{' --- |' * 5}"]
+    return [*head, *rows] if rows else []
+
+
 def front(reports: Reports) -> Iterator[list[str]]:
     """README's tables: rate–distortion by three metrics on Kodak and by many elsewhere, speed."""
     yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
@@ -308,6 +320,8 @@ def front(reports: Reports) -> Iterator[list[str]]:
         yield restored(reports[RESTORED["kodak"]], reports[RESTORED["grey"]], reports.get(RESTORED["speed"]))
     if LEARNED in reports:
         yield learned(reports[LEARNED])
+    if found := literature(reports):
+        yield found
 
 
 def rest(reports: Reports) -> Iterator[list[str]]:
@@ -371,6 +385,11 @@ def main() -> None:
     files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, *PANELS.values(), *RESTORED.values())]
     files += sorted((ROOT / "benchmarks" / "results").glob("*.json"))
     reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
+    reports |= {
+        f"experiments/results/{file.name}": report
+        for file in sorted((ROOT / "experiments" / "results").glob("*.json"))
+        if "literature" in (report := json.loads(file.read_text()))
+    }
     wrong = [] if given.allow_changes else unclean(reports)
     for name, make in PAGES.items():
         path = ROOT / name
