@@ -24,11 +24,12 @@ def test_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for block in blocks:
         exec(compile(block, "README.md", "exec"), made)
     assert (
-        len(blocks) == 4
+        len(blocks) == 5
         and made["batch"].shape == (2, 64, 64, 3)
         and made["pixels"].shape == photo.shape
         and len(made["fit"]) <= 12_000
     )
     assert made["small"].shape == (44, 48, 3) and made["part"].shape == (80, 100, 3) and len(made["files"]) == 2
     assert made["gain"] < 0 and made["bits"].shape == (2,) and made["webp"][:4] == b"RIFF"
+    assert made["seen"].shape[0] == 1 and made["shown"].shape == made["image"][None].shape and not made["past"].doubly
     assert len(made["streams"]) == 2 and made["latents"].dtype == np.int16 and made["latents"].shape[:2] == (12, 12)
