@@ -89,6 +89,10 @@ class Run:
 
         return self.kept("pruned", make)
 
+    def longer(self) -> Any:
+        """The trained model trained on as the pruned one is, and not pruned: what the pruned one is to be compared with."""
+        return self.kept("longer", lambda: self.fitted(self.trained(), self.loss, 1))
+
     def books(self, model: Any) -> dict[str, compress.Clustered]:
         values = compress.named(model)
         return {path: compress.kmeans(values[path][...], count) for path, count in self.network.centroids.items()}
