@@ -75,7 +75,7 @@ def made(count: int, seed: int) -> dict[str, np.ndarray]:
 
 def test_the_network_learns_and_says_true_probabilities() -> None:
     data, held = made(800, 0), made(1000, 1)
-    model, log = train.train(data, held, HistorySize(width=8, hidden=8), 0, steps=80, batch=64)
+    model, log = train.train(data, held, HistorySize(width=8, hidden=8), 0, steps=120, batch=64)
     assert log["held"]["held_accuracy"] > 0.87
     rows = evaluate.calibration(model, held)
     assert sum(row["files"] for row in rows) == 1000

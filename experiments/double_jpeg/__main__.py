@@ -41,6 +41,7 @@ def main() -> None:
         found[name] = json.loads(path.read_text())
     if given.parts:
         return
+    found["qualities"] = found.pop("finer") | found.pop("coarser")
     report = {**describe(), "command": COMMAND, "threshold": THRESHOLD, **found}
     report |= {"summary": told.summary(report)}
     report |= {"literature": told.literature(report)}

@@ -1,7 +1,7 @@
 """What is told of files, and of which: the parts of the evaluation, each one function of its pictures.
 
-pairs: accuracy of the support vector machine by pair of qualities. qualities: first quality by likelihood, and the network's
-answers. encoders: files of other encoders, other samplings, shifted and scaled pictures. alarms: files that were
+pairs: accuracy of the support vector machine by pair of qualities. qualities: first quality by likelihood. network: what it
+says by pair. encoders: files of other encoders, other samplings, shifted and scaled pictures. alarms: files that were
 compressed once, and real ones. mixed: pairs of the 1,170 tables, by all trained models.
 """
 
@@ -26,13 +26,14 @@ from jpegjax.forensics.traces import Traces, observe
 from . import markov, samples, train
 from .pictures import Patches, again, every, joined, kodak, kodak_patches, lossless_patches
 
-__all__ = ["DOWN", "EQUAL", "UP", "alarms", "encoders", "mixed", "pairs", "qualities"]
+__all__ = ["DOWN", "EQUAL", "JUDGED", "UP", "alarms", "encoders", "mixed", "network", "pairs", "qualities"]
 
 UP = ((50, 70), (60, 75), (70, 80), (75, 85), (75, 90), (80, 95), (85, 90), (90, 95))
 DOWN = ((70, 50), (75, 60), (80, 70), (85, 70), (90, 60), (90, 75))
 FINE = ((95, 80), (98, 90))
 """First qualities of 95 and more, whose steps are 1 and 2: they leave little to find before coarser ones."""
 EQUAL = ((75, 75), (90, 90))
+JUDGED = ((50, 70), (75, 90), (85, 90), (85, 70), (90, 75), (95, 80), (75, 75))
 
 
 def _observed(data: bytes) -> Traces:
@@ -68,34 +69,49 @@ def pairs(patches: Patches, wanted: Sequence[tuple[int, int]] = (*UP, *DOWN, *FI
     return found
 
 
-def _again_observed(given: tuple[np.ndarray, int | None, int]) -> Traces:
-    return _observed(again(*given))
+def kept(folder: Path, name: str, function: Callable[[Any], Sequence[Traces]], items: Sequence[Any]) -> list[Traces]:
+    """What the files of items show, one behind the other; made where the folder lacks it, so that any model may judge it."""
+    path = folder / f"traces-{name}.npz"
+    if not path.exists():
+        made = [one for several in samples.parallel(function, items) for one in several]
+        np.savez(path, **{field: np.stack([getattr(one, field) for one in made]) for field in Traces._fields})  # type: ignore[arg-type]
+    with np.load(path) as stored:
+        arrays = [stored[field] for field in Traces._fields]
+    return [Traces(*row) for row in zip(*arrays, strict=True)]
 
 
-def qualities(
-    patches: Patches, seen: np.ndarray, model: History, wanted: Sequence[tuple[int, int]] = (*UP, *DOWN, *FINE, *EQUAL)
-) -> dict[str, Any]:
-    """By pair: first quality within ±2, and exact, of all patches; of those whose pictures no model was trained on, shares told
-    as doubly compressed of twice and of once compressed files, and the accuracy at probability ½.
+def _first_of(given: tuple[np.ndarray, int, int]) -> tuple[bool, bool]:
+    files = [_observed(again(*given))]
+    return within(files, given[1])[0], within(files, given[1], 0)[0]
 
-    seen: bool [N], patches of pictures that were trained on.
-    """
+
+def qualities(patches: Patches, wanted: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """By pair: share of patches whose likeliest first quality is within ±2, and exact."""
     found: dict[str, Any] = {}
-    new = patches.pixels[~seen]
-    once = {
-        second: judged(model, samples.parallel(_again_observed, [(p, None, second) for p in new]))
-        for second in {second for _, second in wanted}
-    }
     for first, second in wanted:
-        files = samples.parallel(_again_observed, [(p, first, second) for p in patches.pixels])
-        twice = judged(model, [one for one, old in zip(files, seen, strict=True) if not old])
-        found[f"{first},{second}"] = {
-            "files": len(files), "within_2": _share(within(files, first)), "exact": _share(within(files, first, 0)),
-            "files_judged": len(twice), "told": _share(twice >= THRESHOLD),
-            "false_alarms": _share(once[second] >= THRESHOLD),
-            "accuracy_at_half": round((_share(twice >= 0.5) + _share(once[second] < 0.5)) / 2, 4),
-        }  # fmt: skip
+        near, exact = np.mean(samples.parallel(_first_of, [(p, first, second) for p in patches.pixels]), 0)
+        found[f"{first},{second}"] = {"files": len(patches.of), "within_2": _share(near), "exact": _share(exact)}
         print("qualities", first, second, found[f"{first},{second}"], flush=True)
+    return found
+
+
+def _both(given: tuple[np.ndarray, int, int]) -> list[Traces]:
+    pixels, first, second = given
+    return [_observed(again(pixels, None, second)), _observed(again(pixels, first, second))]
+
+
+def network(folder: Path, patches: Patches, model: History, wanted: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """By pair: shares told as doubly compressed of twice and of once compressed files, and the accuracy at probability ½."""
+    found: dict[str, Any] = {}
+    items = [(pixels, first, second) for first, second in wanted for pixels in patches.pixels]
+    chances = judged(model, kept(folder, "network", _both, items)).reshape(len(wanted), len(patches.of), 2)
+    for (first, second), rows in zip(wanted, chances, strict=True):
+        once, twice = rows.T
+        found[f"{first},{second}"] = {
+            "files": rows.size, "told": _share(twice >= THRESHOLD), "false_alarms": _share(once >= THRESHOLD),
+            "accuracy_at_half": round((_share(twice >= 0.5) + _share(once < 0.5)) / 2, 4),
+        }  # fmt: skip
+        print("network", first, second, found[f"{first},{second}"], flush=True)
     return found
 
 
@@ -210,7 +226,7 @@ def _mixed_pair(given: tuple[np.ndarray, int, int]) -> tuple[Traces, Traces]:
     return _observed(files[0]), _observed(files[1])
 
 
-def mixed(folder: Path, times: int = 5) -> dict[str, Any]:
+def mixed(folder: Path, times: int = 3) -> dict[str, Any]:
     """Accuracy on Kodak's patches of pairs of tables, drawn evenly from the 1,170, by each trained model; and of held-out tables.
 
     Of each sort of model, evidence and histograms: accuracy, share of twice and of once compressed files told right, at
@@ -225,8 +241,8 @@ def mixed(folder: Path, times: int = 5) -> dict[str, Any]:
             first, second = random.choice(pool, 2, replace=False)
             if not np.array_equal(samples.tables()[first], samples.tables()[second]):
                 drawn.append((pixels, int(first), int(second)))
-        made = samples.parallel(_mixed_pair, drawn)
-        sets[name] = [one for one, _ in made], [two for _, two in made]
+        made = kept(folder, name.replace(" ", "-"), _mixed_pair, drawn)
+        sets[name] = made[::2], made[1::2]
     found: dict[str, Any] = {}
     for name, (once, twice) in sets.items():
         for sort in (train.EVIDENCE, train.HISTOGRAMS):
@@ -261,17 +277,18 @@ def everything(folder: Path, model: History) -> dict[str, Callable[[], Any]]:
     """All parts, in the order of their tables."""
 
     def machines() -> dict[str, Any]:
-        return pairs(joined(kodak_patches(), lossless_patches(2)))
+        return pairs(joined(kodak_patches(), lossless_patches(1)))
 
-    def by_quality() -> dict[str, Any]:
-        mine, others = every(kodak_patches(), 2), every(lossless_patches(1), 2)
-        return qualities(joined(mine, others), np.arange(len(mine.of) + len(others.of)) >= len(mine.of), model)
+    def first_of(wanted: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        return qualities(joined(every(kodak_patches(), 3), every(lossless_patches(1), 4)), wanted)
 
     return {
         "svm": machines,
-        "qualities": by_quality,
-        "alarms": lambda: alarms(model),
-        "encoders": lambda: encoders(every(kodak_patches(), 4), model),
+        "finer": lambda: first_of(UP),
+        "coarser": lambda: first_of((*DOWN, *FINE, *EQUAL)),
+        "network": lambda: network(folder, every(kodak_patches(), 3), model, JUDGED),
         "mixed": lambda: mixed(folder),
+        "alarms": lambda: alarms(model),
+        "encoders": lambda: encoders(every(kodak_patches(), 8), model),
         "calibration": lambda: calibration(model, samples.piece(folder, "held", 0)),
     }

@@ -29,7 +29,7 @@ from jpegjax.train.pictures import Files, Store, split
 __all__ = ["PIECE", "SHARED", "Recipe", "Recipes", "held_tables", "pair", "parallel", "piece", "stored", "tables"]
 
 SHARED = Path(os.environ.get("JPEGJAX_SHARED") or ROOT.parent / "shared")
-PIECE = 500
+PIECE = 400
 """Recipes of a piece."""
 SAMPLINGS, OFTEN = ("4:2:0", "4:4:4", "4:2:2"), (0.6, 0.3, 0.1)
 
@@ -121,7 +121,7 @@ def parallel(function: Callable[[Any], Any], items: Iterable[Any], chunk: int = 
 
 
 def piece(folder: Path, store: str, number: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Piece `number` of recipes, made where it is not there: `Traces` as arrays [1000, …], float16 or float32, and "double"."""
+    """Piece `number` of recipes, made where it is not there: `Traces` as arrays [800, …], float16 or float32, and "double"."""
     path = folder / f"{store}-{seed}-{number}.npz"
     if not path.exists():
         numbers = range(number * PIECE, (number + 1) * PIECE)

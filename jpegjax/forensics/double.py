@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["THRESHOLD", "DoubleJpeg", "double_jpeg"]
 
-THRESHOLD = 0.5
-"""Probability from which on a file is said to be doubly compressed."""
+THRESHOLD = 0.9
+"""Probability from which on a file is said to be doubly compressed: one or two in a hundred of the others reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DoubleJpeg:
 
     def __str__(self) -> str:
         if not self.doubly:
-            return f"no trace of an earlier compression (probability {self.probability:.2f})"
+            return f"no clear trace of an earlier compression (probability {self.probability:.2f})"
         return f"compressed twice, first at about quality {self.first_quality} (probability {self.probability:.2f})"
 
 
