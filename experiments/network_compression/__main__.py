@@ -106,6 +106,8 @@ def plot(report: dict[str, Any], path: Path) -> None:
         axis.axhline(asked["points_lost"], color="grey", linewidth=0.8)
         axis.axvline(asked["times"], color="grey", linewidth=0.8)
         axis.set(xscale="log", xlabel="times smaller than float32", ylabel="points lost", title=found["title"])
+        axis.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+        axis.minorticks_off()
         axis.set_ylim(top=min(6.0, axis.get_ylim()[1]))
         axis.grid(alpha=0.3)
     axes[-1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
