@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -153,60 +153,81 @@ def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
-def encoders(patches: Patches, model: History, wanted: Sequence[tuple[int, int]] = ((75, 90), (90, 75))) -> list[Any]:
+BETWEEN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cut by 8 and 16 pixels": partial(_shifted, down=8, across=16),
+    "cut by 4 and 4 pixels": partial(_shifted, down=4, across=4),
+    "cut by 3 and 5 pixels": partial(_shifted, down=3, across=5),
+    "scaled to 0.9": partial(_scaled, scale=0.9),
+}
+
+
+class Case(NamedTuple):
+    """What was done with a patch. place: which encoder is no plain one, "both" or "first", or "between" them."""
+
+    place: str
+    what: str
+    first: int
+    second: int
+
+
+def _case(given: tuple[Case, np.ndarray]) -> list[Traces]:
+    """Of the patch compressed once, by the last encoder, and twice."""
+    (place, what, first, second), pixels = given
+    writers = _writers()
+    plain, other = writers["4:2:0"], writers.get(what, writers["4:2:0"])
+    before, after = {"both": (other, other), "first": (other, plain), "between": (plain, plain)}[place]
+    change = BETWEEN.get(what, np.asarray)
+    again = np.asarray(jpegjax.decode(before(pixels, first)))
+    return [_observed(after(change(x), second)) for x in (pixels, again)]
+
+
+def encoders(
+    folder: Path, patches: Patches, model: History, wanted: Sequence[tuple[int, int]] = ((75, 90), (90, 75))
+) -> list[Any]:
     """Rows: what was done, pair, share told as doubly compressed, first quality within ±2, false alarms of the last encoder."""
-    writers, plain = _writers(), _writers()["4:2:0"]
-    between: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "cut by 8 and 16 pixels": partial(_shifted, down=8, across=16),
-        "cut by 4 and 4 pixels": partial(_shifted, down=4, across=4),
-        "cut by 3 and 5 pixels": partial(_shifted, down=3, across=5),
-        "scaled to 0.9": partial(_scaled, scale=0.9),
-    }  # fmt: skip
-    same: Callable[[np.ndarray], np.ndarray] = np.asarray
-    cases = [("both", name, writer, writer, same) for name, writer in writers.items()]
-    cases += [("first", name, writers[name], plain, same) for name in writers if name in ("tuned", "mozjpeg", "jpegli")]
-    cases += [("between", name, plain, plain, change) for name, change in between.items()]
+    names = _writers()
+    places = [("both", name) for name in names]
+    places += [("first", name) for name in ("tuned", "mozjpeg", "jpegli") if name in names]
+    places += [("between", name) for name in BETWEEN]
+    cases = [Case(place, what, *of) for place, what in places for of in wanted]
+    found = kept(folder, "encoders", _case, [(case, pixels) for case in cases for pixels in patches.pixels])
+    told = (judged(model, found) >= THRESHOLD).reshape(len(cases), len(patches.of), 2)
     rows = []
-    for place, name, before, after, change in cases:
-        for first, second in wanted:
-            once = [_observed(after(change(pixels), second)) for pixels in patches.pixels]
-            twice = [
-                _observed(after(change(np.asarray(jpegjax.decode(before(pixels, first)))), second))
-                for pixels in patches.pixels
-            ]
-            rows.append({
-                "place": place, "what": name, "pair": [first, second], "told": _share(judged(model, twice) >= THRESHOLD),
-                "within_2": _share(within(twice, first)), "false_alarms": _share(judged(model, once) >= THRESHOLD),
-            })  # fmt: skip
-            print("encoders", rows[-1], flush=True)
+    for k, case in enumerate(cases):
+        twice = found[1::2][k * len(patches.of) : (k + 1) * len(patches.of)]
+        rows.append({
+            "place": case.place, "what": case.what, "pair": [case.first, case.second], "files": told[k].size,
+            "told": _share(told[k, :, 1]), "within_2": _share(within(twice, case.first)),
+            "false_alarms": _share(told[k, :, 0]),
+        })  # fmt: skip
+        print("encoders", rows[-1], flush=True)
     return rows
 
 
-def _once(given: tuple[int, int]) -> Traces:
+def _once(given: tuple[int, int]) -> list[Traces]:
     picture, table = given
-    return _observed(jpegjax.encode(kodak()[picture], qtables=[samples.tables()[table]] * 2))
+    return [_observed(jpegjax.encode(kodak()[picture], qtables=[samples.tables()[table]] * 2))]
 
 
-def alarms(model: History, count: int = 300) -> dict[str, Any]:
+def _read(path: str) -> list[Traces]:
+    """What a real file shows; nothing where its history cannot be read."""
+    try:
+        return [_observed(Path(path).read_bytes())]
+    except jpegjax.JpegError:
+        return []
+
+
+def alarms(folder: Path, model: History, count: int = 300) -> dict[str, Any]:
     """Of once compressed Kodak pictures, by real tables, and of real files: how many are told as doubly compressed."""
     random = np.random.default_rng(5)
-    made = samples.parallel(_once, [(i % 24, int(random.integers(1, len(samples.tables())))) for i in range(count)])
-    found: dict[str, Any] = {"made": _alarms(model, made)}
+    items = [(i % 24, int(random.integers(1, len(samples.tables())))) for i in range(count)]
+    found: dict[str, Any] = {"made": _alarms(model, kept(folder, "made", _once, items))}
     for name in ("bccd", "kangaroo"):
-        paths = sorted((samples.SHARED / "data" / name).rglob("*.jp*g"))
-        files = samples.parallel(_read, [str(path) for path in paths])
-        found[name] = _alarms(model, [one for one in files if one is not None])
-        found[name]["left_out"] = sum(one is None for one in files)
-    print("alarms", {name: {k: v for k, v in one.items() if k != "first"} for name, one in found.items()}, flush=True)
+        paths = sorted(map(str, (samples.SHARED / "data" / name).rglob("*.jp*g")))
+        files = kept(folder, name, _read, paths)
+        found[name] = {**_alarms(model, files), "left_out": len(paths) - len(files)}
+    print("alarms", found, flush=True)
     return found
-
-
-def _read(path: str) -> Traces | None:
-    """What a real file shows; None where its history cannot be read."""
-    try:
-        return _observed(Path(path).read_bytes())
-    except jpegjax.JpegError:
-        return None
 
 
 def _alarms(model: History, files: Sequence[Traces]) -> dict[str, Any]:
@@ -288,7 +309,7 @@ def everything(folder: Path, model: History) -> dict[str, Callable[[], Any]]:
         "coarser": lambda: first_of((*DOWN, *FINE, *EQUAL)),
         "network": lambda: network(folder, every(kodak_patches(), 3), model, JUDGED),
         "mixed": lambda: mixed(folder),
-        "alarms": lambda: alarms(model),
-        "encoders": lambda: encoders(every(kodak_patches(), 8), model),
+        "alarms": lambda: alarms(folder, model),
+        "encoders": lambda: encoders(folder, every(kodak_patches(), 12), model),
         "calibration": lambda: calibration(model, samples.piece(folder, "held", 0)),
     }

@@ -83,7 +83,7 @@ def text(report: Report) -> str:
             )
     lines += [
         "", "## Other encoders, other grids", "",
-        "An eighth of Kodak's patches. Between: what was done to the pixels between the compressions.", "",
+        "Twelve of Kodak's patches. Between: what was done to the pixels between the compressions.", "",
         "| where | what | Q1, Q2 | told | ±2 | false |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in report["encoders"]:

@@ -1,9 +1,9 @@
 """Trains the network that ships: `python -m experiments.double_jpeg.train --folder runs/double_jpeg`.
 
-2,000 recipes of `samples` from the training packs, both files of each; 5 % of the pictures are held out, by the hash of their
+1,200 recipes of `samples` from the training packs, both files of each; 5 % of the pictures are held out, by the hash of their
 names, and give 400 recipes more: there the logit's scale is fitted. One model for each seed, with evidence, and one from
-histograms alone, as DJPEG; the first seed's ships: `--weights jpegjax/forensics/models/double.jxw`. Eight minutes on one
-core, five of them for making samples, half a one for each model. $JPEGJAX_SHARED names the folder of the data.
+histograms alone, as DJPEG; the first seed's ships: `--weights jpegjax/forensics/models/double.jxw`. Six minutes on one
+core, three of them for making samples, half a one for each model. $JPEGJAX_SHARED names the folder of the data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jpegjax.train import Arrays, FitConfig, fit
 
 from . import samples
 
-PIECES, SEEDS = 5, (0, 1, 2)
+PIECES, SEEDS = 3, (0, 1, 2)
 EVIDENCE, HISTOGRAMS = HistorySize(), HistorySize(evidence=False)
 Data = Mapping[str, np.ndarray]
 
