@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Result", "contestants", "named", "of", "pace", "source", "table"]
+__all__ = ["Result", "contestants", "literature", "named", "of", "pace", "source", "table"]
 
 Result = Mapping[str, Any]
 
@@ -42,3 +42,15 @@ def contestants(head: str, results: Sequence[Result], label: Callable[[Result], 
     """A race a row, Mpixel/s of everyone in it."""
     names = list(dict.fromkeys(name for r in results for name in r["seconds"]))
     return table([head, *names], [[label(r), *(pace(r, name) for name in names)] for r in results])
+
+
+def literature(reports: Mapping[str, Any]) -> list[str]:
+    """A row of every claim that a result of the experiments holds: what a paper says, what was measured, by what."""
+    rows = [
+        f"| {row['system']} | {row['claims']} | {row['measured']} | `{row['command']}` | "
+        f"[{report['commit'][:7]}]({name}) |"
+        for name, report in sorted(reports.items(), key=lambda pair: pair[0])
+        for row in report.get("literature", ())
+    ]
+    head = ["| system | the paper | here | command | result, at commit |", f"|{' --- |' * 5}"]
+    return [*head, *rows] if rows else []

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from machine import ROOT
-from shown import Result, contestants, named, of, pace, source, table
+from shown import Result, contestants, literature, named, of, pace, source, table
 
 BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
 LEARNED = "experiments/results/learned-kodak.json"
@@ -295,18 +295,6 @@ def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
             *source(speed),
         ]  # fmt: skip
     return found
-
-
-def literature(reports: Reports) -> list[str]:
-    """A row of every claim that a result of the experiments holds: what a paper says, what was measured, by what."""
-    rows = [
-        f"| {row['system']} | {row['claims']} | {row['measured']} | `{row['command']}` | "
-        f"[{report['commit'][:7]}]({name}) |"
-        for name, report in sorted(reports.items(), key=lambda pair: pair[0])
-        for row in report.get("literature", ())
-    ]
-    head = ["| system | the paper | here | command | result, at commit |", f"|{' --- |' * 5}"]
-    return [*head, *rows] if rows else []
 
 
 def front(reports: Reports) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Feature consistency between pictures and their JPEG files: `train.consistency`, experiments/wan."""
+"""Feature consistency between pictures and their JPEG files: `train.losses.consistency`, experiments/wan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from small_sets import write_cifar10
 from experiments.wan import __main__ as command
 from experiments.wan import measure
 from experiments.wan.network import Network, forward, task, turned
-from jpegjax.train.consistency import (
+from jpegjax.train.losses.consistency import (
     ResidualMapping,
     TableNorm,
     consistent,

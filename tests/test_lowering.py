@@ -30,7 +30,7 @@ from jpegjax.learned.published import models
 from jpegjax.learned.restoring.model import Restorer, RestorerSize
 from jpegjax.options import DecodeOptions
 from jpegjax.run import mesh
-from jpegjax.train.rate_distortion import rate_distortion
+from jpegjax.train.losses.rate_distortion import rate_distortion
 from jpegjax.train.restoration.fitting import gain_loss
 from jpegjax.train.state import first_state, make_step
 

@@ -20,7 +20,7 @@ from jpegjax.learned.layers.density import gaussian_bits, trained_bits
 from jpegjax.learned.light import Light, LightSize
 from jpegjax.learned.tables import LEVELS, REACH, fitted
 from jpegjax.train import FitConfig, configs
-from jpegjax.train.rate_distortion import rate_distortion, train_light
+from jpegjax.train.losses.rate_distortion import rate_distortion, train_light
 
 SIZE = LightSize(width=8, latents=32, hyper=8, features=8, hidden=16, encoder=1, decoder=1, deep=8)
 

@@ -19,7 +19,7 @@ import jax
 from benchmarks.machine import describe
 from jpegjax.learned.light import STANDARD, LightSize
 from jpegjax.train import FitConfig
-from jpegjax.train.rate_distortion import train_light
+from jpegjax.train.losses.rate_distortion import train_light
 
 TRIAL = 40
 """Steps by which the speed is measured."""

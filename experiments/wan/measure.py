@@ -16,7 +16,7 @@ from flax import nnx
 import jpegjax
 from experiments.pistono.data import Labelled, cifar10
 from jpegjax.train import Arrays, FitConfig, fit
-from jpegjax.train.consistency import consistent
+from jpegjax.train.losses.consistency import consistent
 
 from .network import Form, Network, forward, task, turned
 

@@ -17,7 +17,7 @@ import optax
 from flax import nnx
 
 from jpegjax.learned.layers.dense import neighbours, space_to_depth
-from jpegjax.train.consistency import ResidualMapping, TableNorm
+from jpegjax.train.losses.consistency import ResidualMapping, TableNorm
 
 __all__ = ["Form", "Network", "forward", "task", "turned"]
 

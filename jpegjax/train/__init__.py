@@ -9,6 +9,7 @@
     pipeline/    JPEG files to batches of pixels or coefficients, in grain's pipelines or without them
     pictures     where pictures come from: folders, zip packs, or one file of decoded pixels
     activations/ layers that keep their inputs compressed for the reverse pass
+    losses/      what is minimised: rate and distortion, features of pictures and their files
     checkpoint   writing and reading the state with Orbax
     log          JSON lines, TensorBoard, a line of progress
     configs/     trainings of this project, one file each, for `jpegjax train`

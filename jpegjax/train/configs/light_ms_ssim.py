@@ -28,7 +28,7 @@ def run(
     evaluate_every: int = 1000,
 ) -> FitResult:
     """Trains; settings as for `FitConfig` and `train_light`."""
-    from jpegjax.train.rate_distortion import light_config, train_light
+    from jpegjax.train.losses.rate_distortion import light_config, train_light
 
     config = light_config(
         folder=folder, evaluate_every=evaluate_every, steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup,

@@ -17,14 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ..learned import weights
-from ..learned.codec import count_symbols
-from ..learned.light import STANDARD, Light, LightSize, rate_weight
-from ..metrics import bd_rate, ms_ssim
-from .config import FitConfig
-from .data import Crops
-from .loop import FitResult, fit
-from .pictures import Files, Pack, Store, middles_of, shared_packs, split
+from ...learned import weights
+from ...learned.codec import count_symbols
+from ...learned.light import STANDARD, Light, LightSize, rate_weight
+from ...metrics import bd_rate, ms_ssim
+from ..config import FitConfig
+from ..data import Crops
+from ..loop import FitResult, fit
+from ..pictures import Files, Pack, Store, middles_of, shared_packs, split
 
 __all__ = ["Metric", "evaluation", "light_config", "rate_distortion", "train_light", "write_weights"]
 

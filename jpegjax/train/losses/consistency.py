@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ..annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
-from ..api import simulate
-from ..ops.quant import quality_table
-from .state import Loss
+from ...annex_k import CHROMA_QUANTIZATION, LUMA_QUANTIZATION
+from ...api import simulate
+from ...ops.quant import quality_table
+from ..state import Loss
 
 __all__ = ["ResidualMapping", "TableNorm", "consistent", "feature_distance", "jpeg_pairs", "log_steps"]
 
