@@ -83,7 +83,8 @@ def text(report: Report) -> str:
             )
     lines += [
         "", "## Other encoders, other grids", "",
-        "Twelve of Kodak's patches. Between: what was done to the pixels between the compressions.", "",
+        "Twelve of Kodak's patches. Between: what was done to the pixels between the compressions. "
+        "Qualities of mozjpeg, jpegli and the tuned encoder are not the IJG's, in which first qualities are told.", "",
         "| where | what | Q1, Q2 | told | ±2 | false |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in report["encoders"]:

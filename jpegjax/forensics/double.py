@@ -48,7 +48,7 @@ def double_jpeg(data: Source, *, limits: Limits = Limits()) -> DoubleJpeg:
     Quantising twice leaves gaps and peaks in the histograms of coefficients. They are there only where both compressions had
     the same grid of blocks: a picture that was cropped by anything but multiples of 8, scaled or turned in between shows no
     trace. None is left either by a first compression with the same table, or one whose steps divide those of the second, such as
-    quality 95 before 80. What is found is no proof.
+    quality 95 before 80; and encoders that round unevenly, jpegli foremost, raise false alarms. What is found is no proof.
 
     Args:
         data: A file: its bytes, a buffer, a path, or a file opened in binary mode. Grey or YCbCr, 8 bits, luma at full size,
