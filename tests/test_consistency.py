@@ -166,6 +166,6 @@ def test_experiment_runs_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_forms_of_the_network() -> None:
     quality = jnp.array([0, 50, 5])
-    for form, features in (("plain", 5), ("mapped", 5), ("tables", 5)):
+    for form in ("plain", "mapped", "tables"):
         scores, found = Network(form, rngs=nnx.Rngs(0))(jnp.asarray(PICTURES, jnp.float32), quality)
-        assert scores.shape == (3, 10) and len(found) == features
+        assert scores.shape == (3, 10) and [x.shape for x in found] == [(3, 4, 4, 96), (3, 10)]

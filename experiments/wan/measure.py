@@ -38,8 +38,8 @@ class Way(NamedTuple):
 
 WAYS = {
     "augmentation": Way(0.0, "plain"),
-    "consistency": Way(1.0, "plain"),
-    "consistency, mapped": Way(1.0, "mapped"),
+    "consistency": Way(0.3, "plain"),
+    "consistency, mapped": Way(0.3, "mapped"),
     "augmentation, tables": Way(0.0, "tables"),
 }
 """All see the same pictures and files, as many steps. The last is the modern baseline (QABN)."""

@@ -53,7 +53,10 @@ def _halved(x: jax.Array) -> jax.Array:
 
 
 class Network(nnx.Module):
-    """(pictures float 0..255 [N, 32, 32, 3], qualities) → (scores [N, 10], the features of all layers and the scores)."""
+    """(pictures float 0..255 [N, 32, 32, 3], qualities) → (scores [N, 10], features of the last layer and the scores).
+
+    Held together in all layers, accuracy fell by four points at a weight of 1: what quantisation took is not to be had early.
+    """
 
     def __init__(self, form: Form, *, rngs: nnx.Rngs) -> None:
         before = (12, *WIDTHS[:-1])
@@ -62,13 +65,12 @@ class Network(nnx.Module):
         self.out = nnx.Linear(WIDTHS[-1], CLASSES, rngs=rngs)
 
     def __call__(self, pictures: jax.Array, quality: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        x, features = space_to_depth((pictures - 128) / 64, 2), []
+        x = y = space_to_depth((pictures - 128) / 64, 2)
         for i, layer in enumerate(self.layers):
             y = layer(x, quality)
-            features.append(y)
             x = _halved(y) if i < len(self.layers) - 2 else x + y if x.shape == y.shape else y
         scores = self.out(x.mean((1, 2)))
-        return scores, [*features, scores]
+        return scores, [y, scores]
 
 
 def forward(model: Network, pictures: jax.Array, quality: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
