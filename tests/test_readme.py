@@ -31,5 +31,10 @@ def test_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     assert made["small"].shape == (44, 48, 3) and made["part"].shape == (80, 100, 3) and len(made["files"]) == 2
     assert made["gain"] < 0 and made["bits"].shape == (2,) and made["webp"][:4] == b"RIFF"
-    assert made["seen"].shape[0] == 1 and made["shown"].shape == made["image"][None].shape and not made["past"].doubly
+    assert (
+        made["seen"].shape[0] == 1
+        and made["shown"].shape == made["image"][None].shape
+        and made["shown"].dtype == np.float32
+    )
+    assert made["past"].doubly and abs(made["past"].first_quality - 95) <= 2  # the photograph was a file of quality 95
     assert len(made["streams"]) == 2 and made["latents"].dtype == np.int16 and made["latents"].shape[:2] == (12, 12)
