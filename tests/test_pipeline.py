@@ -149,6 +149,24 @@ def test_files_of_several_encoders_go_together() -> None:
         )
 
 
+def test_kinds_lie_beside_one_another_in_a_batch() -> None:
+    """Two encoders' files, a progressive one, one damaged, one cut: those that begin alike are read by one call."""
+    contents = files(20)
+    contents[3::4] = files(5, optimize=True)
+    contents[6], contents[11] = files(1, progressive=True)[0], files(1, restart_rows=1)[0]
+    middle = len(contents[9]) // 2
+    contents[9] = contents[9][:middle] + b"\xff\xd0" + contents[9][middle:]
+    contents[14] = contents[14][:-40]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = CoefficientBatch()(contents)["coefficients"]
+        singles = [jpegjax.read_coefficients(data) for data in contents]
+    assert {str(w.message).split(":")[0] for w in told} >= {"item 9", "item 14"}
+    for i, single in enumerate(singles):
+        for plane, table, own, steps in zip(found.planes, found.qtables, single.planes, single.qtables, strict=True):
+            assert (plane[i] == own[0]).all() and (table[i] == steps).all(), i
+
+
 def test_lists_of_one_encoder_hold_what_single_files_hold() -> None:
     """Files that begin alike are read by one call, those among them that are damaged or cost too much one by one."""
     plain, restarts, grey = files(9), files(5, restart_blocks=3), jpegjax.encode([slopes(40, 56)[..., 0]] * 4)

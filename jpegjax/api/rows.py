@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -106,11 +107,19 @@ def _first(
     raise errors[0] if errors else ValueError("a batch without files")
 
 
-def _each(files: Files, work: Callable[[Sequence[int]], list[Result]], keep: Callable[[int, Any], None]) -> Failed:
-    """work(numbers) on all cores, keep(number, value) for what it made; the errors, named. Warns of what was damaged."""
-    count = len(files.contents)
-    step = max(1, min(_TOGETHER, -(-count // (2 * cores()))))
-    parts = [range(i, min(i + step, count)) for i in range(0, count, step)]
+def _each(
+    files: Files,
+    work: Callable[[Sequence[int]], list[Result]],
+    keep: Callable[[int, Any], None],
+    done: Container[int] = (),
+) -> Failed:
+    """work(numbers) on all cores, keep(number, value) for what it made; the errors, named. Warns of what was damaged.
+
+    done: numbers of files that need no work any more.
+    """
+    left = [i for i in range(len(files.contents)) if i not in done]
+    step = max(1, min(_TOGETHER, -(-len(left) // (2 * cores()))))
+    parts = [left[i : i + step] for i in range(0, len(left), step)]
 
     def run(numbers: Sequence[int]) -> list[Result]:
         found = work(numbers)
@@ -121,12 +130,12 @@ def _each(files: Files, work: Callable[[Sequence[int]], list[Result]], keep: Cal
 
     failed: Failed = {}
     results = [result for part in run_parallel(run, parts) for result in part]
-    for i, ((error, notes), name) in enumerate(zip(results, files.names, strict=True)):
+    for i, (error, notes) in zip(left, results, strict=True):
         if error is not None:
-            failed[i] = named(error, name).with_traceback(None)
+            failed[i] = named(error, files.names[i]).with_traceback(None)
         for message, offset in notes:
-            warnings.warn(f"{name}: {message} (byte offset {offset})", JpegWarning, stacklevel=4)
-    if len(failed) == count:
+            warnings.warn(f"{files.names[i]}: {message} (byte offset {offset})", JpegWarning, stacklevel=4)
+    if len(failed) == len(files.contents):
         raise failed[0]
     return failed
 
@@ -268,7 +277,14 @@ def coefficient_rows(
             if not np.may_share_memory(plane, part):  # it was read elsewhere
                 plane[i] = part
 
-    failed = _each(files, read, keep)
+    done: set[int] = set()
+    for numbers, found in codec.read_rows(files.contents, options, planes) if window is None else ():
+        with suppress(UnsupportedJpeg):
+            if _plain(found.frame, sampling) == like:
+                done.update(numbers.tolist())
+                for table, step in zip(tables, found.qtables, strict=True):
+                    table[numbers] = step
+    failed = _each(files, read, keep, done)
     for plane in planes:
         plane[list(failed)] = 0
     return Coefficients(planes, tables, like), failed

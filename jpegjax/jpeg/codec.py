@@ -297,6 +297,15 @@ def read(
     return read_coefficients(files, options, rows)
 
 
+def read_rows(
+    files: Sequence[Any], options: DecodeOptions, planes: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, Coefficients]]:
+    """What `host.read_rows` reads of files into the rows of planes; `read` is for the others."""
+    from .host import read_rows
+
+    return [] if options.picture else read_rows(files, options, planes)
+
+
 def write(items: Sequence[Coefficients], options: EncodeOptions, stop: bool = False) -> list[Any]:
     """Files of coefficients, each a batch of one, or what they met; stop as for `encode`."""
     from .host import write_coefficients

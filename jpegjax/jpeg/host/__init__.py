@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .coefficients import read_coefficients, write_coefficients
+from .coefficients import read_coefficients, read_rows, write_coefficients
 from .decode import SmallDecoder, check_picture, decode_image, in_one_scan, small_decoder
 from .encode import PlainCoder, are_plain, encode_image, transform
 from .groups import GROUPED_PIXELS, SMALL_PIXELS, in_groups
@@ -11,6 +11,7 @@ from .view import reconstruct
 
 __all__ = [
     "GROUPED_PIXELS", "SMALL_PIXELS", "PlainCoder", "SmallDecoder", "are_plain", "check_picture", "component_planes",
-    "decode_image", "encode_image", "in_groups", "in_one_scan", "read_coefficients", "reconstruct", "small_decoder", "transform",
+    "decode_image", "encode_image", "in_groups", "in_one_scan", "read_coefficients", "read_rows", "reconstruct",
+    "small_decoder", "transform",
     "write_coefficients",
 ]  # fmt: skip

@@ -23,18 +23,22 @@ from ...coding.sequential.decode import (
 from ...container import Reader, header_of, parse_header
 from ...errors import JpegError, UnsupportedJpeg, caught
 from ...options import DecodeOptions, EncodeOptions
-from ...run.memory import Pointers, borrow, scratch
+from ...run.memory import Pointers, address, borrow, scratch
+from ...run.threads import cores, run_parallel
 from ...simd import kernel
 from ...types import Coefficients, Frame, Process
 from .. import files as entropy
 from .decode import in_one_scan
 from .groups import in_groups
 
-__all__ = ["read_coefficients", "write_coefficients"]
+__all__ = ["read_coefficients", "read_rows", "write_coefficients"]
 
 _EOI = 0xD9
 _HEADER_BYTES = 1 << 16
 """Of a file whose header may be another's too."""
+
+_SHARE_BYTES, _SHARES = 1 << 16, 2
+"""Of files that a call of the kernel takes at least, and how many calls there are for each core at most."""
 
 Notes = list[tuple[str, int]]
 
@@ -55,25 +59,30 @@ def _is_plain(reader: Reader) -> bool:
 
 
 def _read_alike(
-    reader: Reader, files: Sequence[bytes | memoryview], planes: Sequence[Sequence[np.ndarray]]
+    reader: Reader, files: Sequence[bytes | memoryview], planes: Sequence[np.ndarray], places: np.ndarray
 ) -> list[bool]:
-    """Which of the files are whole, and end behind their one scan; the planes of these are then written.
+    """Which of the files are whole, and end behind their one scan; their blocks are then written.
 
-    reader: behind the header that all files have. planes: of each file as `scan_geometry` takes them.
+    reader: behind the header that all files have. planes: of one file, as `scan_geometry` takes them. places: int64 [files,
+    components], addresses of such planes.
     """
     scan, frame = reader.scan, reader.require_frame()
     assert scan is not None
-    table, high, wide = geometry.scan_geometry(frame, scan.components, list(planes[0]))
+    table, high, wide = geometry.scan_geometry(frame, scan.components, list(planes))
     octets = Pointers(np.frombuffer(data, np.uint8) for data in files)
     states = np.empty((len(files), DECODE_STATE), np.int64)
     states[:] = decode_state(octets.arrays[0], reader.position, scan.restart_interval)
     states[:, DATA], states[:, LENGTH] = octets.addresses, [len(data) for data in files]
-    places = Pointers(plane for one in planes for plane in one)
     tables = decode_tables(scan.dc_tables, scan.ac_tables)
     _decode_scans(
-        table, places.addresses.reshape(len(files), -1), high * wide, wide, tables.addresses, states,
+        table,
+        np.ascontiguousarray(places),
+        high * wide,
+        wide,
+        tables.addresses,
+        states,
         scratch("work", DECODE_SCRATCH),
-    )  # fmt: skip
+    )
     damaged = states[:, :DAMAGE_FIELDS:2].any(1)
     return (~damaged & (states[:, MARKER] == _EOI)).tolist()
 
@@ -95,30 +104,21 @@ def read_coefficients(
     own; what is in them otherwise is not said.
     """
 
-    def opened(i: int) -> Reader:
-        return parse_header(files[i], options.limits, options.strict, options.tables, options.color)
-
-    def alone(i: int) -> tuple[Coefficients, Notes]:
-        reader = opened(i)
-        if reader.require_frame().process.lossless:
-            raise UnsupportedJpeg(
-                "lossless files hold samples, not coefficients; decode gives them", reader.frame_offset
-            )
-        reader, planes, notes = entropy.decode_image(files[i], options.limits, options.strict, reader)
-        return _batch_of_one(planes, _tables(reader), reader.require_frame()), notes
-
-    one = caught(alone, JpegError)
+    one = caught(lambda i: _alone(files[i], options), JpegError)
 
     def together(numbers: list[int]) -> Sequence[tuple[Any, Notes] | None]:
         """The shortest file is read alone: what limits let it cost, they let the others."""
         first = min(numbers, key=lambda i: len(files[i]))
         found: dict[int, tuple[Any, Notes]] = {first: one(first)}
-        if not isinstance(found[first][0], Exception) and _is_plain(reader := opened(first)):
+        if not isinstance(found[first][0], Exception) and _is_plain(reader := _opened(files[first], options)):
             others = [i for i in numbers if i != first]
             shapes = [plane.shape[1:] for plane in found[first][0].planes]
             fit = rows is not None and all([p.shape for p in rows[i]] == shapes for i in others)
             planes = [rows[i] if fit and rows else [borrow(s, np.int16) for s in shapes] for i in others]
-            whole = _read_alike(reader, [files[i] for i in others], planes)
+            places = Pointers(plane for mine in planes for plane in mine)
+            whole = _read_alike(
+                reader, [files[i] for i in others], planes[0], places.addresses.reshape(len(others), -1)
+            )
             tables, frame = _tables(reader), reader.require_frame()
             for i, mine, good in zip(others, planes, whole, strict=True):
                 if good:
@@ -126,8 +126,66 @@ def read_coefficients(
         return [found.get(i) for i in numbers]
 
     several = len(files) > 1
-    heads = [header_of(data) if several and len(data) <= _HEADER_BYTES else b"" for data in files]
-    return in_groups([head or None for head in heads], one, together)
+    return in_groups([_head(data) or None if several else None for data in files], one, together)
+
+
+def read_rows(
+    files: Sequence[Any], options: DecodeOptions, planes: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, Coefficients]]:
+    """Reads files that begin alike straight into the rows of a batch's planes, on all cores: little is done file by file.
+
+    files: contents, or what reading them met. planes: per component int16 [N, rows, columns, 8, 8], C-contiguous, row i for
+    file i; what is in rows that are not told of is not said.
+
+    Returns:
+        Of each kind (numbers of the files that are whole and read, one of them, whose tables and frame are those of all). The
+        others are to be read by `read_coefficients`.
+    """
+    alike: dict[bytes, list[int]] = {}
+    for i, data in enumerate(files):
+        if not isinstance(data, Exception) and (head := _head(data)):
+            alike.setdefault(head, []).append(i)
+    one = caught(lambda i: _alone(files[i], options), JpegError)
+    starts = np.array([address(plane) for plane in planes], np.int64)
+    strides = np.array([plane.strides[0] for plane in planes], np.int64)
+    done = []
+    for numbers in alike.values():
+        first = min(numbers, key=lambda i: len(files[i]))  # what limits let it cost, they let the others
+        found, notes = one(first) if len(numbers) > 1 else (None, ())
+        if not isinstance(found, Coefficients) or notes or not _is_plain(reader := _opened(files[first], options)):
+            continue
+        if [p.shape[1:] for p in found.planes] != [p.shape[1:] for p in planes]:
+            continue
+        for plane, own in zip(planes, found.planes, strict=True):
+            plane[first] = own[0]
+        others = np.array([i for i in numbers if i != first])
+        count = min(_SHARES * cores(), -(-sum(len(files[i]) for i in others) // _SHARE_BYTES))
+
+        def read(part: np.ndarray, reader: Reader = reader) -> list[bool]:
+            rows = [plane[0] for plane in planes]
+            return _read_alike(reader, [files[i] for i in part], rows, starts + part[:, None] * strides)
+
+        parts = [part for part in np.array_split(others, count) if part.size]
+        whole = np.concatenate(run_parallel(read, parts))
+        done.append((np.array([first, *others[whole]]), found))
+    return done
+
+
+def _head(data: bytes | memoryview) -> bytes:
+    """What other files may begin with too; b"" for none."""
+    return header_of(data) if len(data) <= _HEADER_BYTES else b""
+
+
+def _opened(data: bytes | memoryview, options: DecodeOptions) -> Reader:
+    return parse_header(data, options.limits, options.strict, options.tables, options.color)
+
+
+def _alone(data: bytes | memoryview, options: DecodeOptions) -> tuple[Coefficients, Notes]:
+    reader = _opened(data, options)
+    if reader.require_frame().process.lossless:
+        raise UnsupportedJpeg("lossless files hold samples, not coefficients; decode gives them", reader.frame_offset)
+    reader, planes, notes = entropy.decode_image(data, options.limits, options.strict, reader)
+    return _batch_of_one(planes, _tables(reader), reader.require_frame()), notes
 
 
 def _checked(c: Coefficients) -> tuple[list[np.ndarray], Frame, list[np.ndarray]]:
