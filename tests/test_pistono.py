@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from pictures import waves
-from PIL import Image
+from small_sets import write_cifar10
 
 import jpegjax
 from experiments.pistono import __main__ as command
@@ -28,19 +28,8 @@ from jpegjax.learned.dct.stems import BlockStem
 @pytest.fixture
 def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """CIFAR-10 and MNIST in small: 200 pictures of ten brightnesses, as the real ones are stored."""
-    random, folder = np.random.default_rng(0), tmp_path / "data"
-    (folder / "cifar10").mkdir(parents=True)
-    labels = {"y_train": random.integers(0, 10, 200), "y_test": random.integers(0, 10, 100)}
-    np.savez(folder / "cifar10" / "labels.npz", **labels)
-
-    def mosaic(name: str, values: np.ndarray) -> None:
-        tiles = 20 * values[:, None, None, None] + random.integers(0, 40, (len(values), 32, 32, 3))
-        rows = tiles.reshape(-1, 10, 32, 32, 3).swapaxes(1, 2).reshape(-1, 320, 3)
-        Image.fromarray(rows.astype(np.uint8)).save(folder / "cifar10" / f"{name}.webp", lossless=True)
-
-    mosaic("train-0", labels["y_train"][:100])
-    mosaic("train-1", labels["y_train"][100:])
-    mosaic("test", labels["y_test"])
+    folder = tmp_path / "data"
+    labels = write_cifar10(folder / "cifar10")
     grey = {
         f"x_{p}": (25 * labels[f"y_{p}"][:, None, None] + np.zeros((1, 28, 28))).astype(np.uint8)
         for p in ("train", "test")

@@ -106,17 +106,7 @@ def load(path: Path) -> History:
     except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise ValueError(f"{path}: not weights of the history network ({error})") from None
     model: History = nnx.eval_shape(lambda: History(size, rngs=nnx.Rngs(0)))
-    made = []
-    for parts, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        place = "/".join(map(str, parts))
-        value = arrays.pop(place, None)
-        if value is None or value.shape != leaf.shape:
-            found = "not there" if value is None else f"shape {value.shape}"
-            raise ValueError(f"{path}: {place} is {found}; this model needs shape {leaf.shape}")
-        made.append((parts, leaf.replace(jnp.asarray(value, jnp.float32))))
-    if arrays:
-        raise ValueError(f"{path}: {', '.join(sorted(arrays))}: no such weights in this model")
-    nnx.update(model, nnx.from_flat_state(made))
+    shipped.fill(path, model, arrays)
     return model
 
 

@@ -11,13 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from ..run.writing import write_file
 from . import compress
 
-__all__ = ["file_of", "is_path", "leaves", "names", "read_arrays", "write_arrays"]
+__all__ = ["file_of", "fill", "is_path", "leaves", "names", "read_arrays", "write_arrays"]
 
 _FOLDER = "models"
 _SUFFIXES = (".jxw", ".npz")
@@ -71,3 +72,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def leaves(model: nnx.Module) -> dict[str, Any]:
     """Parameters by path."""
     return compress.named(model)
+
+
+def fill(path: Path, model: nnx.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Gives a model without weights (`nnx.eval_shape`) those of a file, in float32.
+
+    Raises:
+        ValueError: An array is missing, left over, or of another shape than this model's; it is named.
+    """
+    made = []
+    for parts, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        place = "/".join(map(str, parts))
+        value = arrays.get(place)
+        if value is None or value.shape != leaf.shape:
+            found = "not there" if value is None else f"shape {value.shape}"
+            raise ValueError(f"{path}: {place} is {found}; this model needs shape {leaf.shape}")
+        made.append((parts, leaf.replace(jnp.asarray(value, jnp.float32))))
+    if left := sorted(arrays.keys() - leaves(model).keys()):
+        raise ValueError(f"{path}: {', '.join(left)}: no such weights in this model")
+    nnx.update(model, nnx.from_flat_state(made))

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -70,17 +69,7 @@ def trainable(path: Path) -> Restorer:
 def _filled(path: Path) -> tuple[str, Restorer]:
     name, size, arrays = _read(path)
     model: Restorer = nnx.eval_shape(lambda: Restorer(size, rngs=nnx.Rngs(0)))
-    made = []
-    for parts, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        place = "/".join(map(str, parts))
-        value = arrays.pop(place, None)
-        if value is None or value.shape != leaf.shape:
-            found = "not there" if value is None else f"shape {value.shape}"
-            raise ValueError(f"{path}: {place} is {found}; this model needs shape {leaf.shape}")
-        made.append((parts, leaf.replace(jnp.asarray(value, jnp.float32))))
-    if arrays:
-        raise ValueError(f"{path}: {', '.join(sorted(arrays))}: no such weights in this model")
-    nnx.update(model, nnx.from_flat_state(made))
+    shipped.fill(path, model, arrays)
     return name, model
 
 
