@@ -5,8 +5,8 @@ stopped; `--piece NAME SEED` makes one, `--stored` reports what is there. The se
 experiments/results/pistono.json, .md, .png, and pistono-speed.json, .md.
 
 Expect on MNIST: the first ten coefficients of a block 0.3 points behind pixels at 84 % fewer multiply-adds. On CIFAR-10 (20,000
-pictures to train on): pixels 74 %, the plain network on coefficients ten points less; behind a stem that starts as the inverse DCT
-as much as pixels, in cells a point less at 1.9 times the files a second.
+pictures to train on): pixels 74 %, the plain network on coefficients ten points less; behind a stem that starts as the inverse
+DCT as much as pixels, in cells a point less at 1.9 times the files a second.
 """
 
 from __future__ import annotations
