@@ -15,6 +15,7 @@ from flax import nnx
 
 import jpegjax
 from experiments.pistono.data import Labelled, cifar10
+from experiments.pistono.measure import spread
 from jpegjax.train import Arrays, FitConfig, fit
 from jpegjax.train.losses.consistency import consistent
 
@@ -98,11 +99,6 @@ def piece(name: str, seed: int, work: Path, epochs: int = EPOCHS, count: int | N
     return found
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"mean": round(float(np.mean(values)), 2), "deviation": round(deviation, 2), "seeds": [*values]}
-
-
 def summed(work: Path, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
     """Of each way: accuracy by quality, and what it gains over augmentation alone, seed by seed."""
     pieces = {name: [piece(name, seed, work) for seed in seeds] for name in WAYS}
@@ -114,10 +110,10 @@ def summed(work: Path, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
     for name, each in pieces.items():
         base = pieces["augmentation"]
         found[name] = {
-            "accuracy": {key: _spread([one["accuracy"][key] for one in each]) for key in each[0]["accuracy"]},
-            "low": _spread([low(one) for one in each]),
-            "gain_low": _spread([round(low(a) - low(b), 3) for a, b in zip(each, base, strict=True)]),
-            "gain_clean": _spread(
+            "accuracy": {key: spread([one["accuracy"][key] for one in each]) for key in each[0]["accuracy"]},
+            "low": spread([low(one) for one in each]),
+            "gain_low": spread([round(low(a) - low(b), 3) for a, b in zip(each, base, strict=True)]),
+            "gain_clean": spread(
                 [round(a["accuracy"]["clean"] - b["accuracy"]["clean"], 3) for a, b in zip(each, base, strict=True)]
             ),
             "epochs": each[0]["epochs"],

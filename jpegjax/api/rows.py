@@ -256,8 +256,7 @@ def coefficient_rows(
     tables = tuple(np.ones((count, 8, 8), np.uint16) for _ in parts)
 
     def read(numbers: Sequence[int]) -> list[Result]:
-        mine = [[plane[i] for plane in planes] for i in numbers if not isinstance(files.contents[i], Exception)]
-        found = on_good(lambda good: codec.read(good, options, mine), [files.contents[i] for i in numbers])
+        found = on_good(lambda good: codec.read(good, options), [files.contents[i] for i in numbers])
         return [shown(i, *result) for i, result in zip(numbers, found, strict=True)]
 
     def shown(i: int, found: Any, notes: Sequence[tuple[str, int]]) -> Result:
@@ -273,9 +272,7 @@ def coefficient_rows(
         if frame is not like and frame != like:
             raise ValueError(f"{files.names[i]}: {_kind(frame)}; {first}: {_kind(like)}; a batch holds one kind")
         for plane, part, table, step in zip(planes, parts, tables, steps, strict=True):
-            table[i] = step
-            if not np.may_share_memory(plane, part):  # it was read elsewhere
-                plane[i] = part
+            table[i], plane[i] = step, part
 
     done: set[int] = set()
     for numbers, found in codec.read_rows(files.contents, options, planes) if window is None else ():

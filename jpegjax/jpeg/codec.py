@@ -286,15 +286,13 @@ def _small_decoder(data: bytes | memoryview, head: bytes, options: DecodeOptions
     return kept((head, options, largest), make, "decoders")[0] if head else None
 
 
-def read(
-    files: Sequence[bytes | memoryview], options: DecodeOptions, rows: Sequence[Sequence[np.ndarray]] | None = None
-) -> list[tuple[Any, Notes]]:
-    """(Coefficients or the JpegError, warnings) of each file; rows as `host.read_coefficients` has them."""
+def read(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+    """(Coefficients or the JpegError, warnings) of each file."""
     if options.picture:
         return of_pictures(read, files, options)
     from .host import read_coefficients
 
-    return read_coefficients(files, options, rows)
+    return read_coefficients(files, options)
 
 
 def read_rows(

@@ -27,7 +27,6 @@ def info(
     """Say what JPEG files are and what takes their bytes, without decoding them."""
     from ...container import inspect
     from ...errors import JpegWarning, UnsupportedJpeg
-    from ...forensics import double_jpeg
     from .. import boxes, pipes, report
 
     try:
@@ -48,6 +47,8 @@ def info(
                 found = inspect(data)
                 fields, lines = found.as_dict(), str(found).splitlines()
                 if history:
+                    from ...forensics import double_jpeg
+
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore", JpegWarning)  # the lines above name all damage
                         past = double_jpeg(data)

@@ -12,6 +12,5 @@ from .view import reconstruct
 __all__ = [
     "GROUPED_PIXELS", "SMALL_PIXELS", "PlainCoder", "SmallDecoder", "are_plain", "check_picture", "component_planes",
     "decode_image", "encode_image", "in_groups", "in_one_scan", "read_coefficients", "read_rows", "reconstruct",
-    "small_decoder", "transform",
-    "write_coefficients",
+    "small_decoder", "transform", "write_coefficients",
 ]  # fmt: skip

@@ -95,15 +95,8 @@ def _batch_of_one(planes: Sequence[np.ndarray], tables: tuple[np.ndarray, ...], 
     return Coefficients(tuple([plane[None] for plane in planes]), tables, frame)
 
 
-def read_coefficients(
-    files: Sequence[bytes | memoryview], options: DecodeOptions, rows: Sequence[Sequence[np.ndarray]] | None = None
-) -> list[tuple[Any, Notes]]:
-    """(Coefficients or the JpegError, warnings) of each file, on all cores.
-
-    rows: of each file planes int16 [rows, columns, 8, 8], C-contiguous, which its result may take where their shapes are its
-    own; what is in them otherwise is not said.
-    """
-
+def read_coefficients(files: Sequence[bytes | memoryview], options: DecodeOptions) -> list[tuple[Any, Notes]]:
+    """(Coefficients or the JpegError, warnings) of each file, on all cores."""
     one = caught(lambda i: _alone(files[i], options), JpegError)
 
     def together(numbers: list[int]) -> Sequence[tuple[Any, Notes] | None]:
@@ -113,8 +106,7 @@ def read_coefficients(
         if not isinstance(found[first][0], Exception) and _is_plain(reader := _opened(files[first], options)):
             others = [i for i in numbers if i != first]
             shapes = [plane.shape[1:] for plane in found[first][0].planes]
-            fit = rows is not None and all([p.shape for p in rows[i]] == shapes for i in others)
-            planes = [rows[i] if fit and rows else [borrow(s, np.int16) for s in shapes] for i in others]
+            planes = [[borrow(shape, np.int16) for shape in shapes] for _ in others]
             places = Pointers(plane for mine in planes for plane in mine)
             whole = _read_alike(
                 reader, [files[i] for i in others], planes[0], places.addresses.reshape(len(others), -1)
