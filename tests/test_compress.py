@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from jpegjax import CorruptStream, JpegError
-from jpegjax.coding.bytewise import decode_bytes, encode_bytes
+from jpegjax.coding import sequences
+from jpegjax.coding.sequences import Cursor
+from jpegjax.coding.sequences.bytewise import decode_bytes, encode_bytes
 from jpegjax.errors import LimitExceeded
 from jpegjax.learned import compress
-from jpegjax.learned.compress import sequences
-from jpegjax.learned.compress.cursor import Cursor
 from jpegjax.learned.compress.leaves import DTYPES
 
 
@@ -378,3 +378,27 @@ def test_allocation_against_all_choices() -> None:
         compress.allocate(choices, 1)
     made = compress.sensitivities({"a": [1, 2]}, lambda name, k: (10 * k, 5.0 - k), 3.0)
     assert made == {"a": [(10, 1.0), (20, 0.0)]}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(np.int32, arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9), elements=st.one_of(
+        st.integers(-70, 70), st.sampled_from([63, 64, -64, -65, 255, 256, -(2**30) + 1, 2**30 - 1]))),
+    st.booleans(),
+)  # fmt: skip
+def test_integers_come_back(values: np.ndarray, known: bool) -> None:
+    contexts = (np.arange(values.size) % 5).astype(np.uint8).reshape(values.shape) if known else None
+    data = sequences.encode_integers(values, contexts)
+    cursor = Cursor(memoryview(data))
+    np.testing.assert_array_equal(sequences.decode_integers(cursor, values.shape, contexts), values)
+    assert cursor.at == len(data)
+    if len(data):
+        with pytest.raises(CorruptStream):
+            sequences.decode_integers(Cursor(memoryview(data[:-1])), values.shape, contexts)
+
+
+def test_integers_within_limits() -> None:
+    with pytest.raises(ValueError, match=r"values: 1073741824; at most"):
+        sequences.encode_integers(np.array([3, 2**30]))
+    with pytest.raises(ValueError, match=r"contexts: shape \(2,\); values have \(3,\)"):
+        sequences.encode_integers(np.arange(3), np.zeros(2, np.uint8))

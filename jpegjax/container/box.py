@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..coding.varints import Cursor, varint
 from ..errors import CorruptStream, LimitExceeded, UnsupportedJpeg
 from ..options import MAX_SIDE, Limits
 
@@ -46,21 +47,12 @@ class Box:
     offset: int = field(default=0, compare=False)
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def write_box(box: Box) -> bytes:
     """The file of a box."""
     kind = box.kind.encode("ascii")
     numbers: Sequence[int] = box.height, box.width, box.channels, len(box.params)
-    parts: list[bytes | memoryview] = [MAGIC, bytes((VERSION, len(kind))), kind, *map(_varint, numbers), box.params]
-    parts += [_varint(len(box.payloads)), *(_varint(len(p)) for p in box.payloads), *box.payloads]
+    parts: list[bytes | memoryview] = [MAGIC, bytes((VERSION, len(kind))), kind, *map(varint, numbers), box.params]
+    parts += [varint(len(box.payloads)), *(varint(len(p)) for p in box.payloads), *box.payloads]
     body = b"".join(parts)
     pixels = box.height * box.width
     if pixels > _FREE_PIXELS:
@@ -68,32 +60,11 @@ def write_box(box: Box) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "big")
 
 
-class _Cursor:
-    """Reading forwards up to the checksum, never beyond it."""
-
-    def __init__(self, data: memoryview):
-        self.data, self.at, self.end = data, 0, len(data) - 4
-
-    def take(self, count: int, what: str) -> memoryview:
-        if count > self.end - self.at:
-            raise CorruptStream(f"the file ends inside the box's {what}", self.at)
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-    def varint(self, what: str) -> int:
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self.take(1, what)[0]
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise CorruptStream(f"the box's {what} is no number", self.at)
-
-    def span(self, what: str, low: int, high: int) -> int:
-        at, value = self.at, self.varint(what)
-        if not low <= value <= high:
-            raise CorruptStream(f"the box's {what} is {value}; must be {low}..{high}", at)
-        return value
+def _span(cursor: Cursor, what: str, low: int, high: int) -> int:
+    at, value = cursor.place, cursor.varint(f"the box's {what}")
+    if not low <= value <= high:
+        raise CorruptStream(f"the box's {what} is {value}; must be {low}..{high}", at)
+    return value
 
 
 def _check_pixels(height: int, width: int, nbytes: int, limits: Limits, at: int) -> None:
@@ -112,28 +83,29 @@ def read_box(data: bytes | memoryview, limits: Limits = Limits()) -> Box:
     Raises CorruptStream (no box, damaged, or its checksum fails), UnsupportedJpeg (another version), LimitExceeded
     (limits.pixels, limits.pixels_per_byte), with the byte offset. Nothing is allocated for what a header claims.
     """
-    cursor = _Cursor(memoryview(data).cast("B"))
-    if bytes(cursor.data[:4]) != MAGIC:
+    whole = memoryview(data).cast("B")
+    if bytes(whole[:4]) != MAGIC:
         raise CorruptStream("the file is no jpegjax box: it must begin with 8A 4A 58 4A", 0)
-    cursor.take(4, "magic")
-    version = cursor.take(1, "version")[0]
+    end = len(whole) - 4
+    cursor = Cursor(whole[:end])
+    cursor.take(4, "the box's magic")
+    version = cursor.byte("the box's version")
     if version != VERSION:
         raise UnsupportedJpeg(f"a box of version {version}; this library reads version {VERSION}", 4)
-    stored = int.from_bytes(cursor.data[cursor.end :], "big")
-    if zlib.crc32(cursor.data[: cursor.end]) != stored:
-        raise CorruptStream("the box's checksum does not match: the file is damaged or cut", cursor.end)
-    kind = bytes(cursor.take(cursor.take(1, "kind")[0], "kind"))
+    if zlib.crc32(cursor.data) != int.from_bytes(whole[end:], "big"):
+        raise CorruptStream("the box's checksum does not match: the file is damaged or cut", end)
+    kind = bytes(cursor.take(cursor.byte("the box's kind"), "the box's kind"))
     if not kind.isascii():
         raise CorruptStream(f"the box's kind {kind!r} is not ASCII", 6)
-    at = cursor.at
-    height, width = (cursor.span(side, 1, MAX_SIDE) for side in ("height", "width"))
-    channels = cursor.span("channels", 1, 255)
-    _check_pixels(height, width, len(cursor.data), limits, at)
-    params = bytes(cursor.take(cursor.varint("parameters"), "parameters"))
-    count = cursor.span("number of payloads", 0, _MAX_PAYLOADS)
-    lengths = [cursor.varint("payload lengths") for _ in range(count)]
-    start = cursor.at
-    payloads = tuple([cursor.take(length, "payloads") for length in lengths])
-    if any(cursor.data[cursor.at : cursor.end]):
+    at = cursor.place
+    height, width = (_span(cursor, side, 1, MAX_SIDE) for side in ("height", "width"))
+    channels = _span(cursor, "channels", 1, 255)
+    _check_pixels(height, width, len(whole), limits, at)
+    params = bytes(cursor.take(cursor.varint("the box's parameters"), "the box's parameters"))
+    count = _span(cursor, "number of payloads", 0, _MAX_PAYLOADS)
+    lengths = [cursor.varint("the box's payload lengths") for _ in range(count)]
+    start = cursor.place
+    payloads = tuple([cursor.take(length, "the box's payloads") for length in lengths])
+    if any(cursor.data[cursor.at :]):
         raise CorruptStream("bytes behind the box's payloads that are not zero", cursor.at)
     return Box(kind.decode(), height, width, channels, params, payloads, start)

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from ...coding.sequences import Cursor
 from ...container.box import Box, read_box, write_box
 from ...errors import CorruptStream
-from .cursor import Cursor
 from .factors import Factors
 from .leaves import Coded
 from .structure import Found, joined, pure, read_tree, write_tree

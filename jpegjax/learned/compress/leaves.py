@@ -20,9 +20,9 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 
+from ...coding import sequences
+from ...coding.sequences import Cursor, varint
 from ...errors import CorruptStream, LimitExceeded
-from . import sequences
-from .cursor import Cursor, varint
 
 __all__ = ["DTYPES", "Coded", "decode_leaf", "encode_leaf", "refuse"]
 

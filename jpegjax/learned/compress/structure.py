@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from flax import nnx
 
+from ...coding.sequences import Cursor, varint
 from ...errors import CorruptStream
-from .cursor import Cursor, varint
 from .factors import Factors
 from .leaves import Coded, decode_leaf, encode_leaf, refuse
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import CorruptJpeg, CorruptStream
-from ..simd import kernel
-from ..types import HuffmanSpec
-from .huffman import SEARCH_SIZE, check_table, encode_codes, fill_decoder, optimal_spec
+from ...errors import CorruptJpeg, CorruptStream
+from ...simd import kernel
+from ...types import HuffmanSpec
+from ..huffman import SEARCH_SIZE, check_table, encode_codes, fill_decoder, optimal_spec
 
 __all__ = ["decode_bytes", "encode_bytes"]
 

@@ -1,7 +1,7 @@
 """A run of symbols 0..255, stored in whole bits, under a Huffman code or by rANS: whichever has the fewest bytes.
 
     0, bits, packed bits                                       each symbol in as many bits as the largest has
-    1, counts [16], symbols, varint length, bits               Huffman, `coding.bytewise`
+    1, counts [16], symbols, varint length, bits               Huffman, `bytewise`
     2, first, varint size, varint frequencies, varint length, stream        rANS, one table
     3, varint contexts, each and its table, varint length, stream           rANS, a table of each context
 
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...coding import rans
-from ...coding.bytewise import decode_bytes, encode_bytes
 from ...errors import CorruptStream
 from ...types import HuffmanSpec
-from .cursor import Cursor, varint
+from .. import rans
+from .bytewise import decode_bytes, encode_bytes
+from ..varints import Cursor, varint
 
 __all__ = ["decode", "encode"]
 

@@ -1,8 +1,8 @@
-"""Reading and writing of a packed file's numbers: varints of 7 bits a byte, lowest first; the high bit says more follow."""
+"""Files read forwards, and their numbers as varints of 7 bits a byte, lowest first; the high bit says more follow."""
 
 from __future__ import annotations
 
-from ...errors import CorruptStream
+from ..errors import CorruptStream
 
 __all__ = ["Cursor", "varint"]
 
