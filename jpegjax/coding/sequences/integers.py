@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import CorruptStream
-from . import symbols
 from ..varints import Cursor
+from . import symbols
 
 __all__ = ["LARGEST", "decode_integers", "encode_integers"]
 

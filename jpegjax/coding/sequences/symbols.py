@@ -15,8 +15,8 @@ import numpy as np
 from ...errors import CorruptStream
 from ...types import HuffmanSpec
 from .. import rans
-from .bytewise import decode_bytes, encode_bytes
 from ..varints import Cursor, varint
+from .bytewise import decode_bytes, encode_bytes
 
 __all__ = ["decode", "encode"]
 
