@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+import numpy as np
+
 from ..options import (
     ENGINES,
     ERRORS,
@@ -24,6 +26,7 @@ from ..options import (
 )
 from ..types import Array, ColorSpace, Device, Scan
 from .gain_maps import as_gain_maps, attached
+from .importance import Importance, as_importance
 from .inputs import Result, Source, as_images, luma, on_good, settled
 from .keeping import kept
 from .restoring import network_of
@@ -68,6 +71,7 @@ def encode(
     tune: Tune | None = None,
     dering: bool | None = None,
     refine: int = 0,
+    importance: Importance | Sequence[Importance | None] | None = None,
     target_bytes: int | None = None,
     target_metric: tuple[TargetMetric, float] | None = None,
     icc_profile: bytes | None = None,
@@ -139,6 +143,13 @@ def encode(
             bytes at equal PSNR for "psnr", 6 % for "restored", at a tenth and a 150th of the speed; a quality then gives
             some 0.4 and 0.7 dB more and larger files. The slopes are floats: another backend may choose a few levels otherwise;
             within one, files are the same for all batches and devices.
+        importance: What errors cost where they fall, of tuned files: a map [H, W] of the image's size, floats from 0 on, finite,
+            or bool; NumPy or JAX. 1 is what they cost without a map, 2 twice that; 16 is the most and a 64th the least that
+            counts, a block of 8×8 pixels (16×16 of halved chroma) takes the mean of its pixels. Saliency, faces, text,
+            a segmentation: what counts little loses detail first (the trellis's λ and so its dead zones, luma's and
+            chroma's). Steps of the tables are the quality's, so places that count much gain little by themselves: give them 1
+            and all others less, or say the size by target_bytes, which turns what the others give up into quality. For
+            several images a list of as many, None for one without.
         target_bytes: The largest file of at most so many bytes. Found within 1 %; quality then does not count.
         target_metric: The smallest file that reaches a value of a metric. ("ssimulacra2", 80), or "psnr", "psnr-hvs-m",
             "ssim", "ms-ssim" or "haarpsi" as `jpegjax.metrics` has them; ("butteraugli", 1.5): at most that distance, by
@@ -196,7 +207,8 @@ def encode(
     if options.color is ColorSpace.GRAY:
         batch = [luma(x) if getattr(x, "shape", ())[2:] == (3,) else x for x in batch]
     maps = as_gain_maps(gain_map, batch, single, options)
-    results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise"), batch)
+    weights = as_importance(importance, batch, single, options)
+    results = on_good(lambda good: encode_each(good, options, engine, device, errors == "raise", weights), batch)
     if maps is not None:
         results = attached(results, maps, engine, device)
     files = settled(results, single, errors)
@@ -267,16 +279,20 @@ def _options(
 _known_options: Any = lru_cache(maxsize=256, typed=True)(_options)
 
 
-def encode_each(images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool = False) -> list[Result]:
+def encode_each(
+    images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool = False,
+    importance: Sequence[np.ndarray | None] | None = None,
+) -> list[Result]:  # fmt: skip
     """Files of images, uint8 or uint16 [H, W], [H, W, 3] or [H, W, 4], or of one JAX array of them, by options that are read
     already.
 
-    What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None.
+    What a picture meets stands in place of its file. stop: once one has failed, others may be left out, as None. importance:
+    of `as_importance`, one for each image.
     """
     targets = options.target_bytes is not None or options.target_metric is not None
     network = network_of(options.tune) if options.refine else None
     given = list(images) if targets else images
-    return [(file, ()) for file in _coder(targets).encode(given, options, engine, device, stop, network)]
+    return [(file, ()) for file in _coder(targets).encode(given, options, engine, device, stop, network, importance)]
 
 
 @cache

@@ -26,6 +26,7 @@ from ..options import (
     Upsample,
 )
 from ..types import ColorSpace, Device, Scan
+from .importance import Importance
 from .inputs import Source
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class EncodeKeywords(_Coding, _Embedded, total=False):
     tune: Tune | None
     dering: bool | None
     refine: int
+    importance: Importance | Sequence[Importance | None] | None
     target_bytes: int | None
     target_metric: tuple[TargetMetric, float] | None
     precision: int | None

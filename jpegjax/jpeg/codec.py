@@ -66,11 +66,13 @@ def encode(
     device: Any,
     stop: bool = False,
     network: Network | None = None,
+    importance: Sequence[np.ndarray | None] | None = None,
 ) -> list[Any]:
     """Files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, or what each met in place of its file.
 
     images: a sequence, or one JAX array of them. stop: once one has failed, others may be left out, as None. Lossless files
-    are the host's on every engine. network: what `options.refine` needs for files that are to be restored.
+    are the host's on every engine. network: what `options.refine` needs for files that are to be restored. importance: of
+    each image of tuned files a map as `Recipe.importance`, or None.
     """
     if not isinstance(images, Sequence):
         if pick(engine, device) == "host":
@@ -80,13 +82,19 @@ def encode(
     if options.picks_sampling:
         from .tuned.sampling import each_sampled
 
-        return each_sampled(images, options, lambda some, fixed: _encode(some, fixed, engine, device, stop, network))
-    return _encode(images, options, engine, device, stop, network)
+        return each_sampled(
+            images,
+            options,
+            lambda some, fixed, own: _encode(some, fixed, engine, device, stop, network, own),
+            importance,
+        )
+    return _encode(images, options, engine, device, stop, network, importance)
 
 
 def _encode(
-    images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None
-) -> list[Any]:
+    images: Any, options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None,
+    importance: Sequence[np.ndarray | None] | None,
+) -> list[Any]:  # fmt: skip
     """`encode` in the sampling that the options have."""
     if len(images) == 1:
         coder = _plain_coder(images[0].shape, options)
@@ -99,7 +107,7 @@ def _encode(
         from .tuned.plan import chosen_recipe
 
         recipes = [chosen_recipe(options, 1 if image.ndim == 2 else image.shape[2]) for image in images]
-        return encode_recipes(images, recipes, options, engine, device, stop, network)
+        return encode_recipes(images, recipes, options, engine, device, stop, network, importance)
     if options.streamtype == 1:
         pick(engine, device)
         return [entropy.tables_alone(_tables(options), options.arithmetic)] * len(images)
@@ -189,14 +197,20 @@ def encode_recipes(
     device: Any,
     stop: bool = False,
     network: Network | None = None,
+    importance: Sequence[np.ndarray | None] | None = None,
 ) -> list[Any]:
-    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe. network: as for `encode`."""
+    """Tuned files of images, uint8 [H, W] or [H, W, 3], NumPy or JAX, each by its recipe.
+
+    network, importance: as for `encode`.
+    """
     from .tuned.encode import encode_tuned, write_tuned
     from .tuned.plan import sized, tuned_frame
 
     recipes = [sized(recipe, *image.shape[:2]) for image, recipe in zip(images, recipes, strict=True)]
     if not options.dering:
         recipes = [replace(recipe, dering=False) for recipe in recipes]
+    if importance is not None:
+        recipes = [replace(recipe, importance=own) for recipe, own in zip(recipes, importance, strict=True)]
     chosen = pick(engine, device)
     if chosen == "host" and not options.refine:
         pairs = list(zip(images, recipes, strict=True))

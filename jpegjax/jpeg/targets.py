@@ -205,8 +205,8 @@ def _search(goal: _Goal, tuned: bool) -> Generator[tuple[int, int], float, None]
 class _Picture:
     """The search for one picture's file: `wanted` is to be made next, None once there is nothing more to try."""
 
-    def __init__(self, image: Any, options: EncodeOptions):
-        self.image, self.options = image, options
+    def __init__(self, image: Any, options: EncodeOptions, importance: np.ndarray | None):
+        self.image, self.options, self.importance = image, options, importance
         self.goal = _goal(image, options)
         self.trials = _search(self.goal, bool(options.tune))
         self.wanted: tuple[int, int] | None = next(self.trials)
@@ -285,7 +285,8 @@ def _encode(
         load_recipe(tune, n / _ONE, sampling).strengthened(2 ** (strength / _STRENGTH))
         for (n, strength), sampling in zip(wanted, samplings, strict=True)
     ]
-    return codec.encode_recipes(images, recipes, options, engine, device, network=network)
+    importance = [picture.importance for picture in pictures]
+    return codec.encode_recipes(images, recipes, options, engine, device, network=network, importance=importance)
 
 
 def _refusal(picture: _Picture, engine: str, device: Any, network: Network | None) -> Exception:
@@ -313,6 +314,7 @@ def encode(
     device: Any,
     stop: bool = False,
     network: Network | None = None,
+    importance: Sequence[np.ndarray | None] | None = None,
 ) -> list[Any]:
     """Files of images as `codec.encode` makes them, options.target_bytes or target_metric reached by each alone, or errors.
 
@@ -320,23 +322,28 @@ def encode(
     target_metric: the smallest found that reaches the value, within 0.3 of SSIMULACRA2, 2 % of Butteraugli, 0.05 dB of PSNR,
     0.1 dB of PSNR-HVS-M or of -10·log10(1 - SSIM). At most `MOST_ENCODES` files are made of a picture, batches in step with
     one another. ValueError where no quality reaches the target, or all exceed it, with the range that can be reached. stop,
-    network: as for `codec.encode`.
+    network, importance: as for `codec.encode`.
     """
     if options.picks_sampling:
         from .tuned.sampling import each_sampled
 
         return each_sampled(
-            images, options, lambda some, fixed: _encode_all(some, fixed, engine, device, stop, network)
+            images,
+            options,
+            lambda some, fixed, own: _encode_all(some, fixed, engine, device, stop, network, own),
+            importance,
         )
-    return _encode_all(images, options, engine, device, stop, network)
+    return _encode_all(images, options, engine, device, stop, network, importance)
 
 
 def _encode_all(
-    images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None
-) -> list[Any]:
+    images: Sequence[Any], options: EncodeOptions, engine: str, device: Any, stop: bool, network: Network | None,
+    importance: Sequence[np.ndarray | None] | None,
+) -> list[Any]:  # fmt: skip
     """`encode` in the sampling that the options have."""
     plain = replace(options, target_bytes=None, target_metric=None)
-    pictures = [_Picture(image, options) for image in images]
+    maps = [None] * len(images) if importance is None else importance
+    pictures = [_Picture(image, options, own) for image, own in zip(images, maps, strict=True)]
     for picture in pictures:
         if options.target_metric is not None and picture.image.ndim == 3 and picture.image.shape[2] == 4:
             picture.take(ValueError("target_metric: no metric takes CMYK"))

@@ -57,6 +57,13 @@ def encode(
         bool | None, typer.Option("--dering/--no-dering", help=said("dering", "[default: with --tune]"))
     ] = None,
     refine: Annotated[int, typer.Option("--refine", help=said("refine", "With --tune psnr or restored."))] = 0,
+    importance: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --tune: a grey picture of the input's size, or a folder of such by name: where it is white errors cost"
+            " what they do without, where darker less, down to a 64th."
+        ),
+    ] = None,
     target_bytes: TargetBytes = None,
     target_metric: TargetMetric = None,
     progressive: Annotated[
@@ -150,7 +157,10 @@ def encode(
         )
         from .. import oracle, pictures
         from ..work import EncodeJob
+        from ..work.weighing import Maps
 
+        if importance is not None and not tune:
+            raise UsageError("--importance: it steers the trellis of tuned files; give --tune too")
         if background is not None:
             pictures.check_color(background)
         if verify and options.precision == 12:
@@ -180,6 +190,7 @@ def encode(
             overwrite=overwrite,
             limit_pixels=settings.limits(limit_pixels, None).pixels,
             depth=depth,
+            maps=None if importance is None else Maps(importance),
         )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None

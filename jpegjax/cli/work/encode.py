@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from .. import oracle, pictures
 from ..report import Totals, reason
 from ..waiting import clock
 from .item import ANY, Item
+from .weighing import Maps
 
 __all__ = ["EncodeJob"]
 
@@ -30,7 +32,8 @@ __all__ = ["EncodeJob"]
 class EncodeJob:
     """What `jpegjax encode` does with every picture.
 
-    keep: "all" metadata of the pictures, their "icc" profiles, or "none". discard: code and check, but write nothing.
+    keep: "all" metadata of the pictures, their "icc" profiles, or "none". discard: code and check, but write nothing. maps: of
+    what errors cost.
     """
 
     options: EncodeOptions
@@ -46,6 +49,7 @@ class EncodeJob:
     discard: bool = False
     limit_pixels: int | None = Limits().pixels
     depth: int | None = None
+    maps: Maps | None = None
 
     verb: ClassVar[str] = "encoded"
 
@@ -85,6 +89,8 @@ class EncodeJob:
         if self.options.scans is not None:
             check_script(self.options.scans, codec.plan(item.picture.shape, self.options)[0])
         item.row.height, item.row.width = item.picture.shape[:2]
+        if self.maps is not None:
+            item.importance = self.maps.of(_stem(item), item.picture.shape[:2], self.limit_pixels)
         item.row.notes += loaded.notes
         item.metadata = self._metadata(item, loaded.metadata)
 
@@ -121,7 +127,8 @@ class EncodeJob:
         start = clock()
         for settings, group in itertools.groupby(items, key=self._shared):
             same = list(group)
-            files = encode_each([i.picture for i in same], settings, self.engine, self.device)
+            importance = None if self.maps is None else [i.importance for i in same]
+            files = encode_each([i.picture for i in same], settings, self.engine, self.device, importance=importance)
             for item, (data, _) in zip(same, files, strict=True):
                 if isinstance(data, Exception):
                     item.row.error = reason(data)
@@ -146,6 +153,10 @@ class EncodeJob:
         if self.psnr and row.ok:
             row.psnr_db = oracle.psnr_db(item.picture, item.decoded, (1 << item.bits) - 1)
         return None if self.discard else item.result
+
+
+def _stem(item: Item) -> str:
+    return item.source.stem if isinstance(item.source, Path) else ""
 
 
 def _embedded(data: bytes, held: Metadata, wanted: Metadata) -> bytes:

@@ -32,6 +32,7 @@ class Item:
     result: Any = None
     decoded: Any = None
     found: Any = None
+    importance: Any = None
     before: os.stat_result | None = None
     times: tuple[int, int] | None = None
     durable: bool = False

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 
+from ...kernels.tuned.importance import ONE
 from ...ops.tuned.rates import next_rates
 from ...run.capacity import room
 from ...run.devices import Devices, local_devices
@@ -96,7 +97,7 @@ class _Item:
         adaptive = first and (recipe.field[0] > 0 or recipe.field[-1] > 0)
         return Layout(
             plan.sampling, group, recipe.chroma == "lsq", adaptive, first and plan.compensate, narrow,
-            recipe.network if adaptive else None, first and recipe.dering,
+            recipe.network if adaptive else None, first and recipe.dering, recipe.importance is not None,
         )  # fmt: skip
 
     @property
@@ -177,12 +178,25 @@ class _Group:
         shares = [[images[min(i + j, len(images) - 1)] for j in range(self.count)] for i in first]
         return [_edged(share, *self.items[0].bucket) for share in shares]
 
+    def grids(self, group: tuple[int, ...]) -> dict[int, tuple[int, int]]:
+        """Rows and columns of blocks of the group's components in a bucket."""
+        (high, wide), sampling = self.items[0].bucket, self.items[0].plan.sampling
+        hmax, vmax = (max(f) for f in zip(*sampling, strict=True))
+        return {c: (high * sampling[c][1] // (8 * vmax), wide * sampling[c][0] // (8 * hmax)) for c in group}
+
+    def factors(self, group: tuple[int, ...]) -> np.ndarray:
+        """What the maps of importance make of the group's blocks, uint16 [parts, count, blocks]."""
+        grids = self.grids(group)
+        found = [np.full((self.parts, self.count, *grid), ONE, np.uint16) for grid in grids.values()]
+        for _, p, j, item in self.each():
+            for own, target in zip(item.plan.factors(group).values(), found, strict=True):
+                target[p, j, : own.shape[0], : own.shape[1]] = own
+        return np.concatenate([f.reshape(self.parts, self.count, -1) for f in found], 2)
+
     def blocks(self, group: tuple[int, ...]) -> tuple[Blocks, np.ndarray, list[list[np.ndarray]]]:
         """Where the blocks of the group's components stand; how many segments passes that count and others take, int32
         [2, parts]; and for each picture and component the places of its blocks in their part."""
-        (high, wide), sampling = self.items[0].bucket, self.items[0].plan.sampling
-        hmax, vmax = (max(f) for f in zip(*sampling, strict=True))
-        grids = {c: (high * sampling[c][1] // (8 * vmax), wide * sampling[c][0] // (8 * hmax)) for c in group}
+        grids = self.grids(group)
         bases = np.cumsum([0, *(rows * columns for rows, columns in grids.values())]).tolist()
         segments = self.count * sum(rows * columns // SEGMENT + 2 for rows, columns in grids.values())
         size = SEGMENT * self.page * _up(-(-segments // self.page), 1)
@@ -245,7 +259,9 @@ class _Group:
         for group in plan.groups:
             host, used, places = self.blocks(group)
             blocks = jax.device_put(host, sharding)
-            raw, field = mapped(transform, self.devices, self.items[0].layout(group)).run(pictures, blocks.order, coded)
+            layout = self.items[0].layout(group)
+            factors = jax.device_put(self.factors(group), sharding) if layout.weighted else None
+            raw, field = mapped(transform, self.devices, layout).run(pictures, blocks.order, coded, factors)
             slots = tuple(table_slot(plan.frame, c) for c in group)
             priced = mapped(next_rates, self.devices, slots, _COMPONENTS, plan.progressive).run
             rates = jax.device_put(self.rates(group), sharding)

@@ -17,6 +17,7 @@ from ...container.write import opening
 from ...kernels.dct import fdct_strip
 from ...kernels.tuned.dering import dering
 from ...kernels.tuned.field import strength_field
+from ...kernels.tuned.importance import weighted
 from ...kernels.tuned.trellis import NO_FIELD, Blocks, Costs, Counts, ac_tables, reciprocals, trellis_rows, work_bytes
 from ...options import EncodeOptions
 from ...run.memory import address, borrow, scratch
@@ -40,13 +41,14 @@ _SMALL_PIXELS = 1 << 17
 def run_trellis(
     plan: Plan, raws: Mapping[int, np.ndarray], planes: Sequence[np.ndarray], field: np.ndarray | None
 ) -> None:
-    """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0, or None."""
+    """All passes over the components of `raws`. field: uint16 [rows, columns] of component 0 without the map of importance, or
+    None."""
     frame, recipe = plan.frame, plan.recipe
     scale, weight = reciprocals(recipe.steps), recipe.weights.astype(np.int32)
     bands = {c: np.array(plan.bands(c), np.int64) for c in raws}
-    blocks = {
-        c: Blocks(raw, planes[c], NO_FIELD if field is None or c else field, *plan.order(c)) for c, raw in raws.items()
-    }
+    fields = {c: NO_FIELD if field is None or c else field for c in raws}
+    fields |= {c: weighted(None if c else field, own) for c, own in plan.factors(raws).items()}
+    blocks = {c: Blocks(raw, planes[c], fields[c], *plan.order(c)) for c, raw in raws.items()}
     rates = {c: plan.first_rates(c) for c in raws}
     high = plan.mcus[0]
     parts = min(spare_cores(), high, max(1, frame.height * frame.width // _PART_PIXELS))

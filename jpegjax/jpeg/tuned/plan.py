@@ -5,12 +5,13 @@ options ──▶ recipe, frame ──▶ Plan ──▶ groups of components, b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ...kernels.tuned.importance import block_factors
 from ...kernels.tuned.trellis import EMPTY, Counts
 from ...options import EncodeOptions
 from ...types import Frame
@@ -107,6 +108,27 @@ class Plan:
     def groups(self) -> list[tuple[int, ...]]:
         """Components that are quantised together, group by group."""
         return [(1, 2), (0,)] if self.compensate else [tuple(range(len(self.frame.components)))]
+
+    def factors(self, components: Iterable[int]) -> dict[int, np.ndarray]:
+        """What the map of importance makes of the blocks of components, uint16 [rows, columns] each; nothing without one."""
+        if self.recipe.importance is None:
+            return {}
+        found = {c: self.sampling[c] for c in components}
+        own = {
+            kind: self._factors(next(c for c in found if found[c] == kind)) for kind in dict.fromkeys(found.values())
+        }
+        return {c: own[kind] for c, kind in found.items()}
+
+    def _factors(self, c: int) -> np.ndarray:
+        importance, frame = self.recipe.importance, self.frame
+        assert importance is not None
+        own = frame.components[c]
+        ratios = (1, 1) if self.alone else (frame.vmax / own.v, frame.hmax / own.h)
+        starts = [
+            np.append((8 * ratio * np.arange(n)).astype(np.int64), side)
+            for ratio, n, side in zip(ratios, frame.blocks(c), importance.shape, strict=True)
+        ]
+        return block_factors(importance, *starts)
 
     def share(self, left: int) -> int:
         """Of the rows of MCUs every so manieth counts in a pass with so many to follow."""

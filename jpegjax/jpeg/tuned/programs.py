@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...kernels.tuned.importance import ONE
 from ...kernels.tuned.network import Network
 from ...ops.blocks import merge_blocks, split_blocks
 from ...ops.color import chroma, luma
@@ -55,7 +56,7 @@ class Layout:
     sampling: (h, v) of all components, (1, 1) for a component alone. group: the components to transform.
     lsq: fit chroma to the decoder's filter. adaptive: compute the field. compensate: change luma by the coded chroma.
     narrow: at most two columns of chroma, which decoders do not filter. network: what takes part in the field. dering: let
-        luma overshoot.
+        luma overshoot. weighted: blocks have factors of their own.
     """
 
     sampling: tuple[tuple[int, int], ...]
@@ -66,6 +67,7 @@ class Layout:
     narrow: bool
     network: Network | None
     dering: bool
+    weighted: bool
 
     def ratio(self, c: int) -> tuple[int, int]:
         """Full-resolution columns and rows for one sample of component c."""
@@ -194,8 +196,13 @@ def _deringed(raw: jax.Array, samples: jax.Array, steps: jax.Array) -> jax.Array
     return raw.at[:, : samples.shape[1]].set(luma.reshape(*samples.shape[:2], 64))
 
 
-def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded | None) -> tuple[Any, ...]:
-    """(raw blocks int16 [K, 64] in coding order, their field int32 [K])."""
+def transform(
+    layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded | None, factors: jax.Array | None
+) -> tuple[Any, ...]:
+    """(raw blocks int16 [K, 64] in coding order, their field int32 [K]).
+
+    factors: uint16 [n, blocks] of the group's components behind one another, as `Plan.factors`; None where not weighted.
+    """
     shape = pictures.pixels.shape
     chroma_blocks: tuple[jax.Array, ...] = ()
     if coded is not None:
@@ -208,6 +215,8 @@ def transform(layout: Layout, pictures: Pictures, order: jax.Array, coded: Coded
     steps = None if coded is None else coded.steps
     raw, field, samples = jax.vmap(partial(_picture, layout))(pictures, chroma_blocks, steps)
     raw = _deringed(raw, samples, pictures.steps) if samples.size else raw
+    if factors is not None:
+        field = jnp.clip((field * factors.astype(jnp.int32) + ONE // 2) >> 8, 1, 65_535)
     raw, field = raw.reshape(-1, 64), field.reshape(-1)
     return raw.at[order].get(mode="clip"), field.at[order].get(mode="clip")
 

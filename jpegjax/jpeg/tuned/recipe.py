@@ -70,6 +70,7 @@ class Recipe:
         lengths of the one before. subsampling: where the caller names none. bands: the last zigzag index of each band
         of luma that the trellis takes to be coded by itself in progressive files, rising to 63. network: what it adds to
         the field where that has a power, None for nothing. dering: let samples of luma at the range's ends overshoot.
+    importance: float32 [H, W] of the image's size, what errors cost where they fall, as a multiple; None for 1 everywhere.
     """
 
     steps: np.ndarray
@@ -84,6 +85,7 @@ class Recipe:
     bands: tuple[int, ...] = (2, 9, 63)
     network: Network | None = None
     dering: bool = True
+    importance: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, shape in TABLES.items():

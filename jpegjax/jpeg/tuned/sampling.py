@@ -17,6 +17,8 @@ from ...options import EncodeOptions
 from ...run.threads import run_parallel, spare_cores
 from .recipe import load_recipe
 
+Importance = Sequence[np.ndarray | None] | None
+
 __all__ = ["each_sampled", "fitting_sampling"]
 
 _LEAST = 32
@@ -67,11 +69,15 @@ def _host(image: Any) -> np.ndarray:
 
 
 def each_sampled(
-    images: Sequence[Any], options: EncodeOptions, encode: Callable[[Sequence[Any], EncodeOptions], list[Any]]
+    images: Sequence[Any],
+    options: EncodeOptions,
+    encode: Callable[[Sequence[Any], EncodeOptions, Importance], list[Any]],
+    importance: Importance = None,
 ) -> list[Any]:
     """encode's results for pictures whose sampling the options leave to them: those of one sampling together.
 
-    images: uint8, NumPy or JAX; what is not [H, W, 3] keeps its usual one, None.
+    images: uint8, NumPy or JAX; what is not [H, W, 3] keeps its usual one, None. importance: None or of each image a map or
+    None, which go along.
     """
     tables, tuned = _tables(options), bool(options.tune)
     chosen = [fitting_sampling(_host(image), tables, tuned) if image.shape[2:] == (3,) else None for image in images]
@@ -79,6 +85,7 @@ def each_sampled(
     for sampling in dict.fromkeys(chosen):
         numbers = [i for i, own in enumerate(chosen) if own == sampling]
         fixed = replace(options, subsampling=sampling)
-        for i, result in zip(numbers, encode([images[i] for i in numbers], fixed), strict=True):
+        some = None if importance is None else [importance[i] for i in numbers]
+        for i, result in zip(numbers, encode([images[i] for i in numbers], fixed, some), strict=True):
             results[i] = result
     return results
