@@ -344,8 +344,8 @@ def test_doors_have_the_promised_signatures() -> None:
     assert names(jpegjax.encode) == [
         "images", "quality", "subsampling", "qtables",
         "qslots", "color", "smoothing", "like", "optimize", "progressive", "arithmetic", "scans", "restart_rows",
-        "restart_blocks", "tune", "dering", "refine", "target_bytes", "target_metric", "icc_profile", "exif", "xmp", "comment",
-        "dpi", "precision", "mode", "lossless", "predictor", "point_transform",
+        "restart_blocks", "tune", "dering", "refine", "importance", "target_bytes", "target_metric", "icc_profile", "exif", "xmp",
+        "comment", "dpi", "precision", "mode", "lossless", "predictor", "point_transform",
         "streamtype", "gain_map", "errors", "engine", "device",
     ]  # fmt: skip
     assert names(jpegjax.decode) == [

@@ -25,8 +25,7 @@ from ..options import (
     check_choice,
 )
 from ..types import Array, ColorSpace, Device, Scan
-from .gain_maps import as_gain_maps, attached
-from .importance import Importance, as_importance
+from .beside import Importance, as_gain_maps, as_importance, attached
 from .inputs import Result, Source, as_images, luma, on_good, settled
 from .keeping import kept
 from .restoring import network_of

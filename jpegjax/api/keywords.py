@@ -26,7 +26,7 @@ from ..options import (
     Upsample,
 )
 from ..types import ColorSpace, Device, Scan
-from .importance import Importance
+from .beside import Importance
 from .inputs import Source
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...api.importance import checked
+from ...api.beside import checked
 from .. import pictures
 from ..paths import UsageError, shown
 
