@@ -9,25 +9,22 @@ After DJPEG (Park et al., ECCV 2018), which takes histograms and the table; the 
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from ..learned import shipped
+from ..learned.stored import Kind
 from .features import BINS, FREQUENCIES
 from .steps import quality_places
 
 __all__ = ["DEFAULT", "History", "HistorySize", "load", "named", "probability", "write"]
 
-FORMAT = 1
-KIND = "history"
 DEFAULT = "double"
 """The model that the package brings."""
 _PACKAGE = __name__.rpartition(".")[0]
@@ -85,29 +82,17 @@ def probability(model: History, shares: Any, evidence: Any, table: Any, blocks: 
     return nnx.sigmoid(model(shares, evidence, table, blocks))
 
 
+_STORED = Kind("history", "the history network", 1, HistorySize, lambda size, rngs: History(size, rngs=rngs))
+
+
 def write(path: Path, name: str, model: History) -> None:
     """Stores a model under a name in float16. ValueError where a weight is not finite in it."""
-    about = json.dumps({"kind": KIND, "format": FORMAT, "name": name, "size": asdict(model.size)})
-    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in shipped.leaves(model).items()}
-    for place, value in arrays.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"{place}: weights are not finite")
-    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
+    _STORED.write(path, name, model)
 
 
 def load(path: Path) -> History:
     """Inverse of `write`. ValueError for what is no such file, or has other arrays than its size needs; they are named."""
-    try:
-        arrays = shipped.read_arrays(path)
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["kind"] != KIND or about["format"] != FORMAT:
-            raise ValueError(f"they are of a {about['kind']}, format {about['format']}")
-        size = HistorySize(**about["size"])
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: not weights of the history network ({error})") from None
-    model: History = nnx.eval_shape(lambda: History(size, rngs=nnx.Rngs(0)))
-    shipped.fill(path, model, arrays)
-    return model
+    return _STORED.read(path)[1]
 
 
 @cache

@@ -29,6 +29,7 @@ from .layers.integers import ACTIVATION, EXACT, WEIGHT, IntegerDense, IntegerDep
 from .light import LEVELS, SYNTHESIS, Light, LightSize
 from .parts import Loaded
 from .published import saved
+from .stored import read_about
 from .tables import LEVELS as LEVELS_OF_A_PART
 from .tables import REACH, fitted, thresholds
 
@@ -132,12 +133,11 @@ class Stored(NamedTuple):
 
 def read(path: Path) -> Stored:
     """Inverse of `write`. ValueError for what is no such file, one of a later format, or one whose base is another."""
+    about, arrays = read_about(path, "a learned codec")
+    version, base, name = about["format"], about.get("base"), about["name"]
     try:
-        arrays = shipped.read_arrays(path)
-        about = json.loads(arrays.pop("about").tobytes())
-        version, base = about["format"], about.get("base")
-        name, size = about["name"], LightSize(**about["size"])
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        size = LightSize(**about["size"])
+    except TypeError as error:
         raise ValueError(f"{path}: not weights of a learned codec ({error})") from None
     if version not in (FORMAT, FORMAT_ON_BASE):
         raise ValueError(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flax import nnx
 
 from ...run.forks import check_jax
 from .. import shipped
+from ..stored import Kind
 from .model import Restorer, RestorerSize
 
 __all__ = ["DEFAULT", "LoadedRestorer", "available", "file_of", "load", "named", "trainable", "write"]
 
-FORMAT = 1
-KIND = "restorer"
 DEFAULT = "blind"
 """The model that the package brings."""
 _PACKAGE = __name__.rpartition(".")[0]
@@ -33,28 +30,12 @@ class LoadedRestorer:
     state: Any
 
 
+_STORED = Kind("restorer", "a restoration network", 1, RestorerSize, lambda size, rngs: Restorer(size, rngs=rngs))
+
+
 def write(path: Path, name: str, model: Restorer) -> None:
     """Stores a model under a name. ValueError where a weight is not finite in float16; it is named."""
-    about = json.dumps({"kind": KIND, "format": FORMAT, "name": name, "size": asdict(model.size)})
-    arrays = {place: np.asarray(leaf[...]).astype(np.float16) for place, leaf in shipped.leaves(model).items()}
-    for place, value in arrays.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"{place}: weights are not finite")
-    shipped.write_arrays(path, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
-
-
-def _read(path: Path) -> tuple[str, RestorerSize, dict[str, np.ndarray]]:
-    try:
-        arrays = shipped.read_arrays(path)
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["kind"] != KIND:
-            raise ValueError(f"they are of a {about['kind']}")
-        version, name, size = about["format"], about["name"], RestorerSize(**about["size"])
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
-        raise ValueError(f"{path}: not weights of a restoration network ({error})") from None
-    if version != FORMAT:
-        raise ValueError(f"{path}: weights of format {version}; this library reads format {FORMAT}")
-    return name, size, arrays
+    _STORED.write(path, name, model)
 
 
 def trainable(path: Path) -> Restorer:
@@ -63,20 +44,13 @@ def trainable(path: Path) -> Restorer:
     Raises:
         ValueError: The file holds no such weights, or others than the model needs; they are named.
     """
-    return _filled(path)[1]
-
-
-def _filled(path: Path) -> tuple[str, Restorer]:
-    name, size, arrays = _read(path)
-    model: Restorer = nnx.eval_shape(lambda: Restorer(size, rngs=nnx.Rngs(0)))
-    shipped.fill(path, model, arrays)
-    return name, model
+    return _STORED.read(path)[1]
 
 
 def load(path: Path) -> LoadedRestorer:
     """The model of a file. ValueError as for `trainable`."""
     check_jax("restoration")
-    name, model = _filled(path)
+    name, model = _STORED.read(path)
     return LoadedRestorer(name, *nnx.split(model))
 
 
