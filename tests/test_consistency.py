@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 
 pytest.importorskip("grain")
 pytest.importorskip("orbax.checkpoint")
@@ -30,6 +32,7 @@ from jpegjax.train.losses.consistency import (
     feature_distance,
     jpeg_pairs,
     log_steps,
+    score_distance,
 )
 
 PICTURES = np.stack([waves(32, 32), noise(32, 32), waves(32, 32)[::-1]]).astype(np.uint8)
@@ -73,6 +76,20 @@ def test_distance_is_of_the_features_wanted() -> None:
     assert not np.asarray(jax.grad(feature_distance)(jnp.array(wanted), jnp.array(seen))).any()
 
 
+def test_scores_are_compared_as_probabilities() -> None:
+    """Against SciPy's entropy, and against the gradient that cross-entropy with those probabilities has."""
+    random = np.random.default_rng(0)
+    wanted, seen = random.normal(0, 3, (2, 5, 10)).astype(np.float32)
+    p, q = (scipy.special.softmax(x.astype(np.float64) / 3, -1) for x in (wanted, seen))
+    assert float(score_distance(wanted, seen, 3.0)) == pytest.approx(
+        9 * scipy.stats.entropy(p, q, axis=-1).mean(), rel=1e-5
+    )
+    assert float(score_distance(wanted, wanted)) == pytest.approx(0, abs=1e-6)
+    to_wanted, to_seen = jax.grad(score_distance, (0, 1))(jnp.array(wanted), jnp.array(seen), 3.0)
+    assert not np.asarray(to_wanted).any()
+    assert np.allclose(to_seen, 3 * (q - p) / 5, atol=1e-6)
+
+
 def test_mapping_is_the_identity_at_first_and_for_pictures_without_a_file() -> None:
     mapping, x = ResidualMapping(6, rngs=nnx.Rngs(0)), jax.random.normal(jax.random.key(0), (3, 4, 4, 6))
     quality = jnp.array([0, 10, 90])
@@ -112,6 +129,7 @@ def test_loss_is_of_pictures_and_their_files() -> None:
     model, key = Model(), jax.random.key(5)
     plain, _ = consistent(seen, task, weight=0)(model, batch(), key)
     value, logged = consistent(seen, task, weight=2.5)(model, batch(), key)
+    softened, also = consistent(seen, task, weight=0, score_weight=1e5)(model, batch(), key)
     files, _ = jpeg_pairs(jax.random.split(key)[0], PICTURES)
     scores = [np.asarray(x, np.float64).mean((1, 2)) @ np.asarray(model.weight[...]) for x in (PICTURES, files)]
     both = [float(task(jnp.asarray(s, jnp.float32), batch()).mean()) for s in scores]
@@ -119,12 +137,25 @@ def test_loss_is_of_pictures_and_their_files() -> None:
     distance = ((a - b) ** 2).mean() / (a**2).mean()
     assert float(plain) == pytest.approx(np.mean(both), rel=1e-4)
     assert float(value) == pytest.approx(np.mean(both) + 2.5 * distance, rel=1e-4)
+    apart = float(score_distance(*(jnp.asarray(s, jnp.float32) for s in scores)))
+    assert float(softened) == pytest.approx(np.mean(both) + 1e5 * apart, rel=0.03)
+    assert float(also["scores"]) == pytest.approx(apart, rel=0.03) and apart > 1e-5
     assert {k: float(v) for k, v in logged.items()} == pytest.approx(
         {"clean": both[0], "coded": both[1], "distance": distance}, rel=1e-3
     )
 
 
-@pytest.mark.parametrize("changes", [{"quality": (0, 50)}, {"quality": (60, 50)}, {"weight": -1.0}, {"weight": np.inf}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quality": (0, 50)},
+        {"quality": (60, 50)},
+        {"weight": -1.0},
+        {"weight": np.inf},
+        {"score_weight": -0.1},
+        {"temperature": 0.0},
+    ],
+)
 def test_what_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(changes))}="):
         consistent(forward, task, **changes)
@@ -151,10 +182,10 @@ def test_experiment_runs_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("JPEGJAX_SHARED", str(tmp_path))
     monkeypatch.setattr(measure, "SEEDS", (0, 1))
     monkeypatch.setattr(measure, "EPOCHS", 2)
-    monkeypatch.setattr(measure.summed, "__defaults__", ((0, 1),))
+    monkeypatch.setattr(measure.summed, "__defaults__", ((0, 1), False))
     monkeypatch.setattr(measure.piece, "__defaults__", (2, 128))
     words = ["--work", str(tmp_path / "work"), "--to", str(tmp_path / "to")]
-    command.main(["--piece", "consistency, mapped", "1", *words])
+    command.main(["--piece", "of features, mapped", "1", *words])
     command.main(words)
     report = json.loads((tmp_path / "to" / "wan.json").read_text())
     assert set(report["ways"]) == set(measure.WAYS)

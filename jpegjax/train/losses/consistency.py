@@ -1,12 +1,14 @@
 """Networks that see the same in a picture as in its JPEG file: a loss for `fit` over any model, and layers that know the tables.
 
-    images ──┬──────────────────────▶ model ──▶ scores, features ──▶ task loss ─╮
-             ╰─▶ simulate, quality ─▶ model ──▶ scores, features ──▶ task loss ─┼─▶ loss
-                 by chance                        ╰── distance to the others' ──╯
+    images ──┬──────────────────────▶ model ──▶ scores, features ──▶ task loss ──────────────╮
+             ╰─▶ simulate, quality ─▶ model ──▶ scores, features ──▶ task loss ──────────────┼─▶ loss
+                 by chance                        ╰── distances to the others', stopped there ─╯
 
 Wan et al., "Feature consistency training with JPEG compressed images", IEEE Transactions on Circuits and Systems for Video
 Technology 30(12), 2020: both pictures are learned from, features of some layers are drawn together, and a residual mapping
-that knows the quality turns features of a file into those of its picture. `TableNorm` is the normalisation of Ma et al.,
+that knows the quality turns features of a file into those of its picture. `score_distance` holds softened scores together
+instead, as networks learn from others (Hinton, Vinyals and Dean 2015, arXiv:1503.02531): here from themselves, who saw the
+picture. `TableNorm` is the normalisation of Ma et al.,
 "Picking up quantization steps for compressed image classification", the same journal 33(4), 2023.
 """
 
@@ -25,7 +27,15 @@ from ...api import simulate
 from ...ops.quant import quality_table
 from ..state import Loss
 
-__all__ = ["ResidualMapping", "TableNorm", "consistent", "feature_distance", "jpeg_pairs", "log_steps"]
+__all__ = [
+    "ResidualMapping",
+    "TableNorm",
+    "consistent",
+    "feature_distance",
+    "jpeg_pairs",
+    "log_steps",
+    "score_distance",
+]
 
 UNCOMPRESSED = 0
 """Stands for the quality of a picture that no file was made of."""
@@ -78,6 +88,16 @@ def feature_distance(wanted: jax.Array, seen: jax.Array) -> jax.Array:
     return jnp.mean((wanted - seen) ** 2) / (jnp.mean(wanted**2) + 1e-8)
 
 
+def score_distance(wanted: jax.Array, seen: jax.Array, temperature: float = 2.0) -> jax.Array:
+    """Mean divergence of class probabilities (Kullback–Leibler, nats) by temperature², scores [N, classes]: 0 for the same ones.
+
+    Scores are divided by the temperature before; times its square, gradients keep their size. None flows into `wanted`.
+    """
+    wanted = jax.nn.log_softmax(jax.lax.stop_gradient(wanted.astype(jnp.float32)) / temperature)
+    seen = jax.nn.log_softmax(seen.astype(jnp.float32) / temperature)
+    return temperature**2 * (jnp.exp(wanted) * (wanted - seen)).sum(-1).mean()
+
+
 class ResidualMapping(nnx.Module):
     """Features of a JPEG file towards those of its picture, by what the tables say: x + gain(steps) · (1×1, ReLU, 1×1)(x).
 
@@ -120,6 +140,8 @@ def consistent(
     task: Task,
     *,
     weight: float = 1.0,
+    score_weight: float = 0.0,
+    temperature: float = 2.0,
     quality: tuple[int, int] = (5, 95),
     subsampling: str = "4:2:0",
     augment: Augment | None = None,
@@ -131,21 +153,26 @@ def consistent(
         forward: The model's scores and features. It is called once, with the pictures and then their files behind them; of
             the pictures the qualities are 0.
         task: The loss of each picture by its scores.
-        weight: Of the sum of `feature_distance` over the layers; 0 leaves files as mere augmentation.
+        weight: Of the sum of `feature_distance` over the layers; 0 and no score_weight leave files as mere augmentation.
+        score_weight, temperature: Of `score_distance`, for scores [N, classes].
         quality, subsampling: Of the files, as `jpeg_pairs` has them.
         augment: What is done to the pictures before files are made of them, such as mirroring.
         images: The batch's field that has the pictures, uint8 or float 0..255.
 
     Returns:
-        The loss. It logs "clean" and "coded", the task's mean of pictures and files, and "distance", the sum.
+        The loss. It logs "clean" and "coded", the task's mean of pictures and files, and "distance", the sum, and "scores", what
+        score_distance is, where that has a weight.
 
     Raises:
-        ValueError: quality is no range within 1..100, or weight is negative.
+        ValueError: quality is no range within 1..100, a weight is negative, or temperature is not positive.
     """
     if not 1 <= quality[0] <= quality[1] <= 100:
         raise ValueError(f"quality={quality!r}: must be the first and the last of a range within 1..100")
-    if not (weight >= 0 and np.isfinite(weight)):
-        raise ValueError(f"weight={weight!r}: must be 0 or more")
+    for name, value in (("weight", weight), ("score_weight", score_weight)):
+        if not (value >= 0 and np.isfinite(value)):
+            raise ValueError(f"{name}={value!r}: must be 0 or more")
+    if not (temperature > 0 and np.isfinite(temperature)):
+        raise ValueError(f"temperature={temperature!r}: must be more than 0")
 
     def loss(model: Any, batch: Any, key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         chance, kept = jax.random.split(key)
@@ -158,6 +185,10 @@ def consistent(
         clean, behind = task(scores[:count], batch).mean(), task(scores[count:], batch).mean()
         distance = sum((feature_distance(f[:count], f[count:]) for f in features), start=jnp.float32(0))
         value = 0.5 * (clean + behind) + (weight * distance if weight else 0)
-        return value, {"clean": clean, "coded": behind, "distance": distance}
+        logged = {"clean": clean, "coded": behind, "distance": distance}
+        if score_weight:
+            logged["scores"] = score_distance(scores[:count], scores[count:], temperature)
+            value += score_weight * logged["scores"]
+        return value, logged
 
     return loss
