@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from oracles import psnr
 from PIL import Image
 
 from jpegjax import codecs
+from jpegjax.learned.perceptron import weights
 
 
 def test_a_photo_there_and_back(run: Run, tmp_path: Path):
@@ -41,7 +43,7 @@ def test_folders_and_both_kinds_of_files(run: Run, folder: Path):
     ("words", "message"),
     [
         (("--tune", "psnr", "--codec", "learned"), "--tune is for JPEG files, not for --codec"),
-        (("--codec", "webp"), "--codec webp: must be one of dft, learned"),
+        (("--codec", "webp"), "--codec webp: must be one of dft, learned, perceptron"),
         (("--codec", "learned", "-q", "0"), "--quality=0: must be an integer 1..100"),
         (("--codec", "learned", "-q", "high"), "--quality=high: must be a number 1..100"),
         (("--model", "nobody"), "model='nobody': must be one of light"),
@@ -69,6 +71,26 @@ def test_weights_of_ones_own(run: Run, tmp_path: Path):
     assert run("decode", "photo.jxj", "-o", "back.png", "--model", "own.npz", "--quiet").code == 0
     done = run("decode", "photo.jxj", "-o", "again.png", "--model", "gone")
     assert done.code == 2 and "model='gone': must be one of light" in done.err
+
+
+def test_block_networks(run: Run, tmp_path: Path):
+    photo(1).save(tmp_path / "photo.png")
+    assert run("encode", "photo.png", "--codec", "perceptron", "-q", "70", "--model", "linear8", "--quiet").code == 0
+    told = json.loads(run("info", "--json", "photo.jxj").out)
+    assert told["codec"] == "perceptron" and told["model"] == "linear8" and told["step"] == pytest.approx(9.6)
+    assert run("decode", "photo.jxj", "-o", "back.png", "--quiet").code == 0
+    first, back = (np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("photo.png", "back.png"))
+    np.testing.assert_array_equal(
+        back, codecs.get("perceptron").decode(codecs.get("perceptron").encode(first, quality=70))
+    )
+    model = weights.named("linear8")
+    weights.write(
+        tmp_path / "own.jxw", replace(model, name="own", arrays={**model.arrays, "centre": 2 * model.arrays["centre"]})
+    )
+    assert run("encode", "photo.png", "--codec", "perceptron", "--model", "own.jxw", "--overwrite", "--quiet").code == 0
+    done = run("decode", "photo.jxj", "-o", "x.png")
+    assert done.code == 1 and "a file of model own" in done.err
+    assert run("decode", "photo.jxj", "-o", "x.png", "--model", "own.jxw", "--quiet").code == 0
 
 
 def test_damaged_files_are_listed(run: Run, tmp_path: Path):

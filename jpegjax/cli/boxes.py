@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +19,7 @@ from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, check_name, find,
 from .report import Totals
 from .waiting import clock
 
-__all__ = ["NAMES", "PROGRAMS", "BoxJob", "described", "encode_boxes", "is_box", "unpack"]
+__all__ = ["NAMES", "PROGRAMS", "BoxJob", "described", "encode_boxes", "is_box", "unpack", "weights_of"]
 
 _TAKES = {
     "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
@@ -25,7 +27,7 @@ _TAKES = {
 }  # fmt: skip
 
 
-NAMES = ("dft", "learned")
+NAMES = ("dft", "learned", "perceptron")
 """Codecs whose files are boxes. They come with the package: no other codec's library is loaded to know them."""
 PROGRAMS = "networks for pictures of these sizes"
 """What JAX compiles for them."""
@@ -37,7 +39,7 @@ def is_box(data: bytes) -> bool:
 
 
 def unpack(data: Sequence[bytes], model: Any = None) -> list[np.ndarray | Exception]:
-    """Pixels of boxes, or what is wrong with each; those of one kind in one batch. model: of learned ones, if one's own."""
+    """Pixels of boxes, or what is wrong with each; those of one kind in one batch. model: of `weights_of`, if one's own."""
     kinds = [read_box(x, Limits(None, None, None, None)).kind for x in data]
     found: list[Any] = [None] * len(data)
     for kind in dict.fromkeys(kinds):
@@ -46,7 +48,7 @@ def unpack(data: Sequence[bytes], model: Any = None) -> list[np.ndarray | Except
             for i in own:
                 found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(NAMES)}")
             continue
-        decode = codecs.get(kind).decode_batch if model is None or kind != "learned" else _reader(model)
+        decode = _reader(kind, model)
         try:
             pixels: Sequence[Any] = decode([data[i] for i in own])
         except ValueError:
@@ -56,10 +58,31 @@ def unpack(data: Sequence[bytes], model: Any = None) -> list[np.ndarray | Except
     return found
 
 
-def _reader(model: Any) -> Callable[[Sequence[bytes]], list[np.ndarray]]:
-    """Decodes learned streams of a model, or of those of the package."""
-    from ..learned.codec import decode_all
+def weights_of(model: str) -> Any:
+    """The learned codec's model or the perceptron of a name or path. ValueError where there is none."""
+    from ..learned import shipped, weights
+    from ..learned.perceptron import weights as perceptrons
 
+    if model in perceptrons.available():
+        return perceptrons.named(model)
+    if shipped.is_path(model):
+        with suppress(ValueError):
+            return perceptrons.load(Path(model))
+    return weights.load(weights.file_of(model))
+
+
+def _reader(kind: str, model: Any) -> Callable[[Sequence[bytes]], list[np.ndarray]]:
+    """Decodes boxes of a kind, of a model too where it is of that kind."""
+    if model is None or kind not in ("learned", "perceptron"):
+        return codecs.get(kind).decode_batch
+    from ..learned.codec import decode_all
+    from ..learned.perceptron.codec import decode_all as decode_blocks
+    from ..learned.perceptron.weights import LoadedPerceptron
+
+    if isinstance(model, LoadedPerceptron) != (kind == "perceptron"):
+        return codecs.get(kind).decode_batch
+    if kind == "perceptron":
+        return lambda files: decode_blocks(files, [model])
     return lambda files: decode_all(files, [model])
 
 
@@ -88,6 +111,12 @@ def described(data: bytes) -> dict[str, Any]:
             "quality": header.quality,
             "stream_nbytes": sum(len(payload) for payload, _ in payloads),
         }
+    if box.kind == "perceptron":
+        from ..learned.perceptron.streams import read_stream as read_blocks
+
+        head = read_blocks(data)[0]
+        own = {"model": head.model, "digest": head.digest.hex()} if head.size is None else {"weights": "in the file"}
+        found |= own | {"units": head.units, **({"bits": head.bits} if head.bits else {"step": round(head.step, 3)})}
     return found
 
 

@@ -77,10 +77,13 @@ TargetMetric = Annotated[
 ]
 Codec = Annotated[
     str | None,
-    typer.Option(help="learned or dft: write .jxj files of that codec in place of JPEG. [--codec learned: -q 50]"),
+    typer.Option(help="learned, perceptron or dft: write .jxj files of that codec in place of JPEG. [-q 50; dft: 75]"),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Weights of --codec learned: a name, or a path to a .jxw or .npz. [default: light]")
+    str | None,
+    typer.Option(
+        help="Weights of --codec learned or perceptron: a name, or a path to a .jxw or .npz. [default: light; linear8]"
+    ),
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]
 Scans = Annotated[Path | None, typer.Option(help=said("scans", "A file."))]

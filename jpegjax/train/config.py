@@ -82,9 +82,11 @@ class FitConfig:
 
     steps: Annotated[int, Option("Updates in all, those before a resumption counted.", integer(1, _MOST))]
     batch: Annotated[int, Option("Samples a step, over all devices together.", integer(1, _MOST))] = 8
-    learning_rate: Annotated[float, Option("Highest learning rate of AdamW.", _number(0, math.inf, open_low=True))] = (
-        1e-3
-    )
+    optimizer: Annotated[
+        Literal["adamw", "momentum"],
+        Option("AdamW, or plain gradients with a momentum of 0.9.", choice(("adamw", "momentum"))),
+    ] = "adamw"
+    learning_rate: Annotated[float, Option("Highest learning rate.", _number(0, math.inf, open_low=True))] = 1e-3
     schedule: Annotated[
         Literal["cosine", "constant"],
         Option("After the warm-up: a half cosine down to final_rate, or constant.", choice(("cosine", "constant"))),
@@ -171,6 +173,8 @@ class FitConfig:
         check_options(self)
         if self.warmup >= self.steps and self.schedule == "cosine":
             raise ValueError(f"warmup={self.warmup}: must be below steps={self.steps}")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError(f"weight_decay={self.weight_decay:g}: only optimizer='adamw' has it")
         if self.stay_float32 and self.compute == "float32":
             raise ValueError(f"stay_float32={self.stay_float32!r}: only compute='bfloat16' has exceptions")
 

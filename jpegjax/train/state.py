@@ -1,6 +1,6 @@
 """The state of a training, and the step from one to the next.
 
-    key ──fold in step──▶ loss(model, batch, key) ──gradient──▶ clip ──▶ AdamW ──▶ params ──▶ average
+    key ──fold in step──▶ loss(model, batch, key) ──gradient──▶ clip ──▶ rule ──▶ params ──▶ average
                               ▲ model = graph + params (bfloat16 if asked) + rest
 
 Everything that decides the next step is in the state, or in the batch's number.
@@ -77,16 +77,20 @@ def schedule(config: FitConfig) -> optax.Schedule:
 
 
 def optimizer(config: FitConfig) -> optax.GradientTransformation:
-    """Clipping by the global norm, then AdamW (Loshchilov and Hutter, ICLR 2019); biases and gains do not decay."""
-    adam = optax.adamw(
-        schedule(config),
-        weight_decay=config.weight_decay,
-        mask=(lambda params: jax.tree.map(lambda x: x.ndim > 1, params)) if config.weight_decay else None,
-    )
+    """Clipping by the global norm, then AdamW (Loshchilov and Hutter, ICLR 2019), where biases and gains do not decay, or
+    momentum (Rumelhart, Hinton and Williams, Nature 1986)."""
+    if config.optimizer == "momentum":
+        rule = optax.sgd(schedule(config), momentum=0.9)
+    else:
+        rule = optax.adamw(
+            schedule(config),
+            weight_decay=config.weight_decay,
+            mask=(lambda params: jax.tree.map(lambda x: x.ndim > 1, params)) if config.weight_decay else None,
+        )
     clip = optax.identity() if config.clip is None else optax.clip_by_global_norm(config.clip)
     if not config.paces:
-        return optax.chain(clip, adam)
-    return optax.chain(clip, adam, optax.stateless(lambda changes, _: _paced(changes, config)))
+        return optax.chain(clip, rule)
+    return optax.chain(clip, rule, optax.stateless(lambda changes, _: _paced(changes, config)))
 
 
 def _paced(changes: Any, config: FitConfig) -> Any:

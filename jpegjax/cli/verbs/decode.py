@@ -117,9 +117,9 @@ def decode(
             check_choice("--format", format, _FORMATS)
         loaded = None
         if model is not None:
-            from ...learned import weights
+            from ..boxes import weights_of
 
-            loaded = weights.load(weights.file_of(model))
+            loaded = weights_of(model)
         from ..work import DecodeJob
 
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}

@@ -32,7 +32,7 @@ _NETWORK = "the restoration network for pictures of these sizes"
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of learned streams, one's own.
+    """What `jpegjax decode` does with every file. format: a key of `pictures.FORMATS`. model: of .jxj files, one's own.
 
     managed: colours by the profiles of the files, to sRGB.
     """
