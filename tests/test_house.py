@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "train": LEFT | {"ops", "learned", "metrics", "api", "run.writing"},
     "bulk": LEFT | {"run", "codecs"},
     "report": LEFT | {"codecs", "metrics", "bulk", ""},
-    "studio": LEFT | {"codecs", "metrics", "bulk", ""},
+    "studio": LEFT | {"codecs", "metrics", "bulk", "report", "run.threads", ""},
     "": {"errors", "types", "options", "api", "codecs", "forensics", "metrics", "report", "run.forks"},
 }
 """Of each room, the rooms that it may use, or the part of one; "" is the package itself."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jpegjax.report.matched import data_uri
+from jpegjax.report.page import fill
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
@@ -49,12 +49,7 @@ def page() -> str:
         "failed": [],
         "slider": [{"image": "one", "width": 96, "height": 64, "uri": uri, "results": results}],
     }
-    here = files("jpegjax.report")
-    text = {name: (here / f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
-    html = (
-        text["html"].replace("{{css}}", text["css"]).replace("{{js}}", text["js"]).replace("{{title}}", "title-" * 20)
-    )
-    return html.replace("{{data}}", json.dumps(data))
+    return fill("title-" * 20, json.dumps(data))
 
 
 def test_phone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from .verbs.decode import decode
 from .verbs.demo import demo
 from .verbs.encode import encode
 from .verbs.info import info
+from .verbs.studio import studio
 from .verbs.train import train
 from .verbs.transcode import transcode
 from .verbs.warmup import warmup
@@ -28,5 +29,5 @@ def _root(version: Version = False) -> None:
     """
 
 
-for verb in (encode, decode, transcode, info, demo, codecs, compare, train, warmup):
+for verb in (encode, decode, transcode, info, demo, codecs, compare, studio, train, warmup):
     app.command()(verb)

@@ -40,7 +40,7 @@ _LOSSY = {
     ),
     "qtables": _setting("qtables", allowed="1 to 4 tables of 64 steps"),
     **_PARTS,
-    "tune": _setting("tune", allowed=", ".join(map(str, TUNES)).lower()),
+    "tune": _setting("tune", choices=TUNES),
     "dering": _setting("dering", "None is yes with tune, else no.", choices=(None, False, True)),
     "refine": _setting("refine", "With tune psnr or restored.", span=(0, 64)),
     "target_bytes": _setting("target_bytes", allowed="bytes"),

@@ -184,37 +184,19 @@ function eye() {
     + (missing.length ? ` Without a result near ${state.rate} bpp: ${missing.join(", ")}.` : "");
   stage();
 }
-let room = [0, 0]; // pixels of the zoomed picture that the stage cannot show
-function stage() {
-  const picture = data.slider.find((one) => one.image === state.shown), box = el("stage"), zoom = +state.zoom;
-  const [w, h] = [picture.width * zoom, picture.height * zoom];
-  const [W, H] = [Math.min(w, box.parentElement.clientWidth - 44), Math.min(h, 720)];
-  Object.assign(box.style, { width: `${W}px`, height: `${H}px` });
-  room = [w - W, h - H];
-  box.classList.toggle("pans", room[0] + room[1] > 0);
-  const [px, py] = state.pan.split(",").map(Number), x = +state.x;
-  for (const which of ["left", "right"])
-    Object.assign(el(`img-${which}`).style, { width: `${w}px`, height: `${h}px`, transform: `translate(${-Math.round(room[0] * px)}px, ${-Math.round(room[1] * py)}px)` });
-  el("clip").style.clipPath = `inset(0 ${(1 - x) * 100}% 0 0)`;
-  el("bar").style.left = `${x * 100}%`;
-  el("divider").value = Math.round(x * 1000);
-}
-el("divider").oninput = () => { state.x = String(el("divider").value / 1000); stage(); save(); };
-const unit = (v) => Math.min(1, Math.max(0, v));
-el("stage").onpointerdown = (event) => {
-  const box = el("stage"), frame = box.getBoundingClientRect();
-  const pans = room[0] + room[1] > 0 && Math.abs(event.clientX - frame.left - +state.x * frame.width) > 30;
-  const start = state.pan.split(",").map(Number), from = [event.clientX, event.clientY];
-  const move = (now) => {
-    if (pans) state.pan = [now.clientX, now.clientY].map((v, k) => (room[k] ? unit(start[k] - (v - from[k]) / room[k]) : 0.5).toFixed(3)).join(",");
-    else state.x = unit((now.clientX - frame.left) / frame.width).toFixed(3);
-    stage(); save();
-  };
-  if (!pans) move(event);
-  box.setPointerCapture(event.pointerId);
-  box.onpointermove = move;
-  box.onpointerup = box.onpointercancel = () => { box.onpointermove = null; };
+const shownSize = () => {
+  const { width, height } = data.slider.find((one) => one.image === state.shown);
+  return [width, height];
 };
+const sliding = { x: +state.x, pan: state.pan.split(",").map(Number) };
+const slider = compareSlider({ box: el("stage"), clip: el("clip"), bar: el("bar"), divider: el("divider") }, {
+  state: sliding, zoom: () => +state.zoom,
+  size: shownSize,
+  frame: ([w, h]) => [Math.min(w, el("stage").parentElement.clientWidth - 44), Math.min(h, 720)],
+  layers: () => ["left", "right"].map((which) => ({ node: el(`img-${which}`), rect: [0, 0, ...shownSize()] })),
+  changed: () => { Object.assign(state, { x: sliding.x.toFixed(3), pan: sliding.pan.map((v) => v.toFixed(3)).join(",") }); save(); },
+});
+const stage = slider.draw;
 
 // ---- BD-rate
 function bd() {

@@ -16,7 +16,7 @@ from .measured import Comparison
 from .plots import COLORS, MARKERS
 from .score import METRICS, column
 
-__all__ = ["render"]
+__all__ = ["fill", "part", "render"]
 
 
 def _number(value: float | None, digits: int = 5) -> float | None:
@@ -69,6 +69,19 @@ def _data(comparison: Comparison, summary: dict[str, Any], slider: list[dict[str
     }  # fmt: skip
 
 
+def part(name: str) -> str:
+    """The text of one of the page's parts: base.css, slider.css, slider.js, page.css, page.js or page.html."""
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def fill(title: str, data: str) -> str:
+    """The page with its styles and scripts, a title, and data as JSON."""
+    css = "".join(map(part, ("base.css", "slider.css", "page.css")))
+    js = "".join(map(part, ("slider.js", "page.js")))
+    filled = part("page.html").replace("{{css}}", css).replace("{{js}}", js).replace("{{title}}", html.escape(title))
+    return filled.replace("{{data}}", data.replace("<", "\\u003c"))  # "<" could end the script element
+
+
 def render(
     comparison: Comparison, summary: dict[str, Any], *, folder: Path, images: int, rates: Sequence[float], crop: int
 ) -> str:
@@ -78,16 +91,8 @@ def render(
     many pictures the slider shows, at which bits a pixel, and how much of their middle.
     """
     slider = slider_pictures(comparison, folder, images, rates, crop) if images else []
-    here = files(__package__)
-    text = {name: (here / f"page.{name}").read_text(encoding="utf-8") for name in ("html", "css", "js")}
     data = json.dumps(_data(comparison, summary, slider), default=plain, ensure_ascii=False, allow_nan=False)
     count = len(comparison.pictures)
     pictures = f"{count} pictures" if count != 1 else comparison.pictures[0].name
     title = f"{len(comparison.curves)} {'codecs' if len(comparison.curves) != 1 else 'codec'} on {pictures}"
-    filled = (
-        text["html"]
-        .replace("{{css}}", text["css"])
-        .replace("{{js}}", text["js"])
-        .replace("{{title}}", html.escape(title))
-    )
-    return filled.replace("{{data}}", data.replace("<", "\\u003c"))  # "<" could end the script element
+    return fill(title, data)
