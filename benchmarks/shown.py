@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Result", "contestants", "literature", "named", "of", "pace", "source", "table"]
+__all__ = ["Result", "contestants", "literature", "named", "of", "pace", "percent", "source", "table"]
 
 Result = Mapping[str, Any]
 
@@ -44,11 +44,17 @@ def contestants(head: str, results: Sequence[Result], label: Callable[[Result], 
     return table([head, *names], [[label(r), *(pace(r, name) for name in names)] for r in results])
 
 
-def literature(reports: Mapping[str, Any]) -> list[str]:
-    """A row of every claim that a result of the experiments holds: what a paper says, what was measured, by what."""
+def percent(value: float | None) -> str:
+    """With its sign, nothing for none."""
+    return "" if value is None else f"{value:+.1f}".replace("-", "−")
+
+
+def literature(reports: Mapping[str, Any], root: str = "") -> list[str]:
+    """A row of every claim that a result of the experiments holds: what a paper says, what was measured, by what. root: before
+    the names of results, in links."""
     rows = [
         f"| {row['system']} | {row['claims']} | {row['measured']} | `{row['command']}` | "
-        f"[{report['commit'][:7]}]({name}) |"
+        f"[{report['commit'][:7]}]({root}{name}) |"
         for name, report in sorted(reports.items(), key=lambda pair: pair[0])
         for row in report.get("literature", ())
     ]

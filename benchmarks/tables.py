@@ -1,8 +1,8 @@
-"""The figures of README and of benchmarks/README, from results/*.json of benchmarks and experiments.
+"""The figures of README, of the site and of benchmarks/README, from results/*.json of benchmarks and experiments.
 
     python benchmarks/tables.py [--check] [--allow-changes]
 
-rewrites them. `--check` writes nothing: exit code 1 and the reasons where a README is behind the results, or where a
+rewrites them. `--check` writes nothing: exit code 1 and the reasons where a page is behind the results, or where a
 shown result was measured with changes that no commit holds, unless `--allow-changes`. In every table all times of a row
 come from one race, whose contestants took turns; so does a ratio beside them.
 """
@@ -15,11 +15,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from landing import equal_size, landing, panel
 from machine import ROOT
-from shown import Result, contestants, literature, named, of, pace, source, table
+from shown import Result, contestants, literature, named, of, pace, percent, source, table
 
-BEGIN, END = "<!-- benchmarks: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
-LEARNED = "experiments/results/learned-kodak.json"
+BEGIN, END = "<!-- benchmarks{}: made by benchmarks/tables.py -->", "<!-- benchmarks end -->"
+"""Between which a part of a page stands; BEGIN with its name where a page has several."""
+LEARNED, FRONT = "experiments/results/learned-kodak.json", "experiments/results/front.json"
+CODEC = "benchmarks/results/codec.json"
 KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
 PANELS = {name: f"experiments/results/panel-{name}.json" for name in ("photographs", "graphics", "photographs-444")}
 RESTORED = {name: f"experiments/results/restoration-{name}.json" for name in ("kodak", "grey", "speed")}
@@ -29,12 +32,6 @@ TUNED |= {"tune=butteraugli": "butteraugli", "tune=True": "all-round"}
 """Rows of an evaluation, and what the races call them."""
 METRICS = {
     "psnr": "PSNR (RGB)", "ms_ssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2", "ssimulacra2_60_85": "SSIMULACRA2 60–85",
-}  # fmt: skip
-
-PANEL = {
-    "ssimulacra2": "SSIMULACRA2", "butteraugli_3": "Butteraugli, 3-norm", "butteraugli_max": "Butteraugli, maximum",
-    "psnr_hvs_m": "PSNR-HVS-M", "gmsd": "GMSD", "haarpsi": "HaarPSI", "fsimc": "FSIMc", "vif": "VIF", "ssim": "SSIM (luma)",
-    "ms_ssim": "MS-SSIM (luma)", "ms_ssim_rgb": "MS-SSIM (RGB)", "psnr": "PSNR (RGB)",
 }  # fmt: skip
 
 Reports = Mapping[str, Any]
@@ -122,10 +119,6 @@ def codec(report: Result) -> list[str]:
         lines += [f"Promises met: {len(report['verdicts']) - len(missed)} of {len(report['verdicts'])}.", ""]
         lines += [f"- not met: {v['what']}: {v['measured']:.2f}, promised {v['threshold']}" for v in missed]
     return [*lines, machine_of(report), *source(report)]
-
-
-def percent(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1f}".replace("-", "−")
 
 
 def encoder(name: str) -> str:
@@ -250,19 +243,6 @@ def learned(report: Result) -> list[str]:
     return [*table(head, rows), f"A picture of 768×512 on these cores, programs compiled: {times}.", *source(report)]
 
 
-def panel(report: Result) -> list[str]:
-    """BD-rates of many metrics, a metric a row: means over pictures, each by itself. The lowest is bold."""
-    found = report["bd_rate"]["all"]
-    rows = []
-    for metric, label in PANEL.items():
-        means = {name: by[metric]["mean_percent"] for name, by in found.items()}
-        lowest = min((m for m in means.values() if m is not None), default=None)
-        cells = [f"**{percent(m)}**" if m is not None and m == lowest else percent(m) for m in means.values()]
-        rows.append([label, *cells])
-    head = [f"BD-rate %, {len(report['pictures'])} {report['set']}", *found]
-    return [*table(head, rows), *source(report)]
-
-
 def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
     """Files with the restorer behind them: BD-rates on Kodak, and grey LIVE1 beside published networks; time and memory."""
     heads, rates = columns(kodak), kodak["bd_rate_percent"]
@@ -297,19 +277,9 @@ def restored(kodak: Result, grey: Result, speed: Result | None) -> list[str]:
     return found
 
 
-def front(reports: Reports) -> Iterator[list[str]]:
-    """README's tables: rate–distortion by three metrics on Kodak and by many elsewhere, speed."""
-    yield distortion(reports[KODAK], reports["benchmarks/results/tuned.json"])
-    for name in ("photographs", "graphics"):
-        if report := reports.get(PANELS[name]):
-            yield panel(report)
-    yield main_speed(reports["benchmarks/results/codec.json"])
-    if RESTORED["kodak"] in reports and RESTORED["grey"] in reports:
-        yield restored(reports[RESTORED["kodak"]], reports[RESTORED["grey"]], reports.get(RESTORED["speed"]))
-    if LEARNED in reports:
-        yield learned(reports[LEARNED])
-    if found := literature(reports):
-        yield found
+def panels(reports: Reports) -> list[str]:
+    """Photographs and graphics by many metrics."""
+    return [line for n in ("photographs", "graphics") if PANELS[n] in reports for line in panel(reports[PANELS[n]])]
 
 
 def rest(reports: Reports) -> Iterator[list[str]]:
@@ -345,7 +315,20 @@ def rest(reports: Reports) -> Iterator[list[str]]:
         yield ["### Without subsampling", "", *panel(report)]
 
 
-PAGES: dict[str, Callable[[Reports], Iterator[list[str]]]] = {"README.md": front, "benchmarks/README.md": rest}
+PAGES: dict[str, dict[str, Callable[[Reports], list[str]]]] = {
+    "README.md": {"": lambda r: landing(r[CODEC], r[KODAK], r[RESTORED["kodak"]], r[LEARNED])},
+    "docs/results.md": {
+        "front": lambda r: equal_size(r[FRONT]),
+        "size": lambda r: distortion(r[KODAK], r["benchmarks/results/tuned.json"]),
+        "panels": panels,
+        "restored": lambda r: restored(r[RESTORED["kodak"]], r[RESTORED["grey"]], r.get(RESTORED["speed"])),
+        "learned": lambda r: learned(r[LEARNED]),
+        "speed": lambda r: main_speed(r[CODEC]),
+    },
+    "docs/literature.md": {"": lambda r: literature(r, "../")},
+    "benchmarks/README.md": {"": lambda r: [line for part in rest(r) for line in (*part, "")]},
+}
+"""{page: {part: its lines}}, from what the repository holds."""
 
 
 def unclean(reports: Reports) -> list[str]:
@@ -357,12 +340,17 @@ def unclean(reports: Reports) -> list[str]:
     ]
 
 
-def page(text: str, parts: Iterator[list[str]]) -> str:
-    """A page with these tables between its markers."""
-    before, old = text.split(BEGIN)
-    after = old.split(END)[1]
-    body = "\n\n".join("\n".join(lines).strip() for lines in parts)
-    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+def page(text: str, parts: Mapping[str, Callable[[Reports], list[str]]], reports: Reports) -> str:
+    """A page with these tables between its markers. ValueError where it lacks one."""
+    for name, make in parts.items():
+        begin = BEGIN.format(f", {name}" if name else "")
+        before, found, behind = text.partition(begin)
+        _, ended, after = behind.partition(END)
+        if not (found and ended):
+            raise ValueError(f"{begin} … {END}: no such part on the page")
+        body = re.sub(r"\n{3,}", "\n\n", "\n".join(make(reports)).strip())
+        text = f"{before}{begin}\n\n{body}\n\n{END}{after}"
+    return text
 
 
 def main() -> None:
@@ -370,7 +358,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--allow-changes", action="store_true", help="results of no commit may be shown")
     given = parser.parse_args()
-    files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, *PANELS.values(), *RESTORED.values())]
+    files = [ROOT / name for name in (KODAK, VALIDATION, LEARNED, FRONT, *PANELS.values(), *RESTORED.values())]
     files += sorted((ROOT / "benchmarks" / "results").glob("*.json"))
     reports = {str(file.relative_to(ROOT)): json.loads(file.read_text()) for file in files if file.exists()}
     reports |= {
@@ -379,10 +367,10 @@ def main() -> None:
         if "literature" in (report := json.loads(file.read_text()))
     }
     wrong = [] if given.allow_changes else unclean(reports)
-    for name, make in PAGES.items():
+    for name, parts in PAGES.items():
         path = ROOT / name
         old = path.read_text()
-        new = page(old, make(reports))
+        new = page(old, parts, reports)
         if not given.check:
             path.write_text(new)
         elif new != old:

@@ -1,8 +1,8 @@
 """One detail of a photograph by four codecs at equal size, for README and the site: `python -m experiments.front`.
 
 Writes `docs/images/same-bytes.jpg` and `experiments/results/front.json`. The photograph is scikit-image's coffee.png (CC0, by
-Rachel Michetti), on which nothing was trained and for which nothing was chosen but the detail. Every file is at most as large as asked
-and within 2 % of it; figures are of the whole picture. Enlarged twice, every pixel four times.
+Rachel Michetti), on which nothing was trained and for which nothing was chosen but the detail. Every file is at most as large as
+asked and within 2 % of it; figures are of the whole picture. Enlarged twice, every pixel four times.
 """
 
 from __future__ import annotations
