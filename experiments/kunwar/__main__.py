@@ -155,7 +155,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("runs/kunwar"), help="the network, maps and pictures")
     parser.add_argument("--to", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--epochs", type=int, default=16, help="of training, where --work has no network yet")
+    parser.add_argument("--epochs", type=int, default=12, help="of training, where --work has no network yet")
     parser.add_argument("--only", type=int, help="so many photographs")
     given = parser.parse_args(words)
     paths = sorted((SHARED / "data" / "kodak").glob("*.png"))[: given.only]

@@ -12,6 +12,7 @@ from flax import nnx
 from PIL import Image
 
 from experiments.pistono.networks import UNIT, Convolution, halved
+from jpegjax.learned.layers.dense import depthwise
 
 __all__ = ["MapNet", "saliency"]
 
@@ -24,11 +25,11 @@ _SCALES = (4, 6, 8)
 class MapNet(nnx.Module):
     """(pixels less 128 [N, H, W, 3],), H and W multiples of 4 → scores [N, 10]; `maps` are what these are means of."""
 
-    def __init__(self, width: int = 32, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, width: int = 24, *, rngs: nnx.Rngs) -> None:
         w = width
         self.trunk = nnx.List([Convolution(a, b, rngs=rngs) for a, b in ((3, w), (w, 2 * w), (2 * w, 4 * w))])
         self.linear = Convolution(4 * w, 4 * w, active=False, rngs=rngs)
-        self.depthwise = nnx.Conv(4 * w, 4 * w, (3, 3), feature_group_count=4 * w, rngs=rngs)
+        self.depthwise = nnx.Param(nnx.initializers.normal(1 / 3)(rngs.params(), (9, 4 * w)))
         self.wide = nnx.Conv(4 * w, 8 * w, (1, 1), rngs=rngs)
         self.classes = nnx.Conv(8 * w, CLASSES, (1, 1), rngs=rngs)
 
@@ -37,8 +38,8 @@ class MapNet(nnx.Module):
         x = x / UNIT
         for layer in self.trunk[:-1]:
             x = halved(layer(x))
-        x = self.trunk[-1](x)
-        return self.classes(jax.nn.relu(self.wide(self.depthwise(self.linear(x)))))
+        x = depthwise(self.linear(self.trunk[-1](x)), self.depthwise[...])
+        return self.classes(jax.nn.relu(self.wide(x)))
 
     def __call__(self, found: tuple[jax.Array, ...]) -> jax.Array:
         return self.maps(found[0]).mean((1, 2))
