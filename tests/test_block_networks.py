@@ -196,7 +196,7 @@ def test_levenberg_marquardt_comes_to_the_klt(blocks: np.ndarray):
 def test_packs_give_blocks_of_their_training_part(tmp_path: Path):
     for i in range(40):
         Image.fromarray(waves(40, 48, i)).save(tmp_path / f"{i}.png")
-    found = data.of_packs((4, 8), count=5, most=300, paths=[tmp_path])
+    found = data.of_packs((4, 8), count=5, most=300, paths=(tmp_path,))
     assert {n: b.shape for n, b in found.items()} == {4: (300, 16), 8: (found[8].shape[0], 64)}
-    again = data.of_packs((4, 8), count=5, most=300, paths=[tmp_path])
+    again = data.of_packs((4, 8), count=5, most=300, paths=(tmp_path,))
     np.testing.assert_array_equal(found[4], again[4])

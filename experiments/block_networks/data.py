@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,9 @@ def kodak(n: int) -> np.ndarray:
     return np.concatenate([blocks(luma(p), n) for p in pictures("kodak").values()])
 
 
+@cache
 def of_packs(
-    sides: Sequence[int], count: int = 400, most: int = 600_000, paths: Sequence[str | Path] = ()
+    sides: tuple[int, ...], count: int = 200, most: int = 600_000, paths: tuple[str | Path, ...] = ()
 ) -> dict[int, np.ndarray]:
     """Blocks of the training packs' luma and halved chroma: {n: uint8 [N, n²], N at most `most`}.
 

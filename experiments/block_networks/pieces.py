@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ SIZES = ((8, 4), (8, 8), (8, 16), (8, 32), (4, 4), (16, 16))
 """(n, k) of the survey's bounds."""
 BOUNDS = {(8, 4): 24.21, (8, 8): 26.74, (8, 16): 29.92, (8, 32): 34.84, (4, 4): 28.54, (16, 16): 24.78}
 """PSNR in dB of the KLT trained on Kodak, on Set12, as the survey of this project found it."""
+CODED = ((8, 4), (8, 16), (4, 4), (16, 16))
+"""Those of them that are quantised too."""
 BITS = (4, 6, 8)
 STEPS = 6000
 
@@ -69,42 +71,38 @@ def _network(n: int, k: int, transfer: str) -> tuple[Any, dict[str, Any]]:
     return trained(PerceptronSize(n, k, transfer), _kodak(n), steps=STEPS, nested=False)
 
 
-def networks(transfer: str, sizes: Sequence[tuple[int, int]] = SIZES) -> dict[str, Any]:
-    """PSNR on Set12 of networks trained on Kodak, one for each size; the same quantised to 4..8 bits, as files."""
-    report = {}
-    for n, k in sizes:
-        network, told = _network(n, k, transfer)
-        model = measured(f"{transfer}{n}-{k}", network, _kodak(n)[:200_000])
-        row = {"psnr": round(kept(network, _seen(n)), 3), "seconds": told["seconds"]}
-        row["bits"] = {str(b): measure.coded(model, _set12(), PerceptronOptions(bits=b)) for b in BITS}
-        report[_name(n, k)] = row
-        print(transfer, n, k, row["psnr"], row["seconds"], flush=True)
-    return report
+def network(n: int, k: int, transfer: str) -> dict[str, Any]:
+    """PSNR on Set12 of a network trained on Kodak, not quantised; quantised to 4..8 bits, as files."""
+    found, told = _network(n, k, transfer)
+    model = measured(f"{transfer}{n}-{k}", found, _kodak(n)[:200_000])
+    row = {"psnr": round(kept(found, _seen(n)), 3), "seconds": told["seconds"], "steps": STEPS}
+    return row | ({"bits": _by_bits(model)} if (n, k) in CODED else {})
 
 
-def transforms() -> dict[str, Any]:
-    """The KLT and the DCT at the same k and bits, through the same codec."""
-    report: dict[str, Any] = {"klt": {}, "dct": {}}
-    for kind, make in (("klt", klt), ("dct", dct)):
-        for n, k in SIZES:
-            model = as_network(f"{kind}{n}-{k}", make(_kodak(n), k), _kodak(n))
-            report[kind][_name(n, k)] = {
-                str(b): measure.coded(model, _set12(), PerceptronOptions(bits=b)) for b in BITS
-            }
-    return report
+def _by_bits(model: LoadedPerceptron) -> dict[str, dict[str, float]]:
+    return {str(b): measure.coded(model, _set12(), PerceptronOptions(bits=b)) for b in BITS}
 
 
-def learning() -> dict[str, Any]:
-    """Rules of learning on 1,000 blocks of Kodak."""
-    return rules.compared(_kodak(4), _seen(4), 4, 1000, (6000, 6000, 20))
+def transform(n: int, k: int, make: Callable[..., Any]) -> dict[str, Any]:
+    """The KLT or the DCT at the same k and bits, through the same codec."""
+    return {"bits": _by_bits(as_network("transform", make(_kodak(n), k), _kodak(n)))}
 
 
-def preprocessing() -> dict[str, Any]:
-    """Rao's study, and the paradox on a picture of a network's."""
-    rows = studies.transfers(_kodak(8), _seen(8), 16, 2500)
+def learning(transfer: str) -> dict[str, Any]:
+    """Rules of learning on 600 blocks of Kodak."""
+    return rules.compared(_kodak(4), _seen(4), transfer, 4, 600, (4000, 4000, 15))
+
+
+def preprocessing(f: str, g: str) -> list[dict[str, Any]]:
+    """Rao's study of scaling and of the mean, for a transfer of the hidden and of the last layer."""
+    return studies.transfers(_kodak(8), _seen(8), f, g, 16, 1500)
+
+
+def constant() -> dict[str, Any]:
+    """What "PSNR constant while MSE varies" can mean, on a picture."""
     picture = data.pictures("set12")["08"]
     (again,) = decode_all(encode_all([picture], PerceptronOptions(bits=6, units=16)))
-    return {"units": 16, "rows": rows, "psnr and mse": studies.paradox(picture, again)}
+    return studies.paradox(picture, again)
 
 
 def _weighed() -> dict[str, dict[str, Any]]:
@@ -116,38 +114,23 @@ def _weighed() -> dict[str, dict[str, Any]]:
     }
 
 
-def importance() -> dict[str, Any]:
-    """Dutta: the same network under errors that weigh by what is seen, trained on Kodak; curves over Set12."""
-    curves = {}
-    for name, how in _weighed().items():
-        network, _ = trained(PerceptronSize(8, 64), _kodak(8), steps=STEPS, **how)
-        weighting = how.get("weighting")
-        model = measured(
-            name, network, _kodak(8)[:200_000], None if weighting is None else weighting.astype(np.float64)
-        )
-        curves[name] = measure.curve(model, _set12())
-        print(name, curves[name][3], flush=True)
-    return {"curves": curves, "bd_rate": _against(curves, "none")}
+def importance(name: str) -> list[dict[str, float]]:
+    """Dutta: the same network under errors that weigh by what is seen, trained on Kodak; its curve over Set12."""
+    how = _weighed()[name]
+    found, _ = trained(PerceptronSize(8, 64), _kodak(8), steps=STEPS, **how)
+    weighting = how.get("weighting")
+    weights = None if weighting is None else weighting.astype(np.float64)
+    return measure.curve(measured(name, found, _kodak(8)[:200_000], weights), _set12())
 
 
-def _against(curves: dict[str, Any], anchor: str) -> dict[str, Any]:
-    return {
-        name: {metric: measure.bd_rate(curves[anchor], points, metric) for metric in ("psnr", "ms_ssim_db")}
-        for name, points in curves.items()
-    }
-
-
-def shipped(pictures: Sequence[np.ndarray], names: Sequence[str]) -> dict[str, Any]:
-    """Curves of shipped networks, of the transforms fitted to the training packs, and of JPEG."""
-    curves: dict[str, Any] = {"jpeg": measure.jpeg_curve(pictures)}
-    for name in names:
-        curves[name] = measure.curve(named(name), pictures)
-        print(name, curves[name][3], flush=True)
-    blocks = data.of_packs((8,))[8]
-    for kind, make in (("klt8", klt), ("dct8", dct)):
-        curves[kind] = measure.curve(as_network(kind, make(blocks, 64), blocks), pictures)
-    against = {f"bd_rate against {anchor}": _against(curves, anchor) for anchor in ("jpeg", "linear8")}
-    return {"curves": curves, **against}
+def shipped(name: str, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
+    """A curve of a shipped network, of a transform fitted to the same blocks, or of JPEG."""
+    if name == "jpeg":
+        return measure.jpeg_curve(pictures)
+    if name in ("klt8", "dct8"):
+        blocks = data.of_packs((4, 8, 16))[8]
+        return measure.curve(as_network(name, (klt if name == "klt8" else dct)(blocks, 64), blocks), pictures)
+    return measure.curve(named(name), pictures)
 
 
 def sent() -> dict[str, Any]:
@@ -186,22 +169,32 @@ def _rounded(model: LoadedPerceptron) -> LoadedPerceptron:
     return made(model.name, model.size, {**model.arrays, "decoder": (np.rint(value / step) * step).astype(np.float16)})
 
 
-PIECES: dict[str, Callable[[], dict[str, Any]]] = {
-    "bounds": bounds,
-    "linear": lambda: networks("linear"),
-    "tanh": lambda: networks("tanh"),
-    "sigmoid": lambda: networks("sigmoid", SIZES[::2]),
-    "transforms": transforms,
-    "learning": learning,
-    "preprocessing": preprocessing,
-    "importance": importance,
-    "sent": sent,
-    "set12": lambda: shipped(_set12(), available()),
-    "kodak": lambda: shipped(list(data.pictures("kodak").values())[1::3], ("linear8", "visual8", "linear16")),
-}
+def _kodaks() -> list[np.ndarray]:
+    return list(data.pictures("kodak").values())[::6]
 
 
-def piece(name: str, work: Path) -> dict[str, Any]:
+def _pieces() -> dict[str, Callable[[], Any]]:
+    found: dict[str, Callable[[], Any]] = {"bounds": bounds}
+    for transfer, sizes in (("linear", SIZES), ("tanh", SIZES), ("sigmoid", SIZES[::2])):
+        found |= {f"{transfer} {_name(n, k)}": partial(network, n, k, transfer) for n, k in sizes}
+    for kind, make in (("klt", klt), ("dct", dct)):
+        found |= {f"{kind} {_name(n, k)}": partial(transform, n, k, make) for n, k in CODED}
+    found |= {f"importance {name}": partial(importance, name) for name in _weighed()}
+    found |= {f"transfers {f} {g}": partial(preprocessing, f, g) for f, g in studies.TRANSFERS}
+    found |= {f"learning {f}": partial(learning, f) for f in ("linear", "tanh")}
+    found |= {"psnr and mse": constant, "sent": sent}
+    for name in ("jpeg", "klt8", "dct8", *available()):
+        found[f"set12 {name}"] = lambda name=name: shipped(name, _set12())
+    for name in ("jpeg", "dct8", "linear8", "visual8"):
+        found[f"kodak {name}"] = lambda name=name: shipped(name, _kodaks())
+    return found
+
+
+PIECES = _pieces()
+"""By name, in the order of their weight."""
+
+
+def piece(name: str, work: Path) -> Any:
     """A piece, measured or as it is kept in the folder."""
     path = work / f"{name}.json"
     if path.exists():

@@ -40,30 +40,20 @@ def levenberg_marquardt(
 
 
 def compared(
-    blocks: np.ndarray,
-    seen: Sequence[np.ndarray],
-    units: int = 4,
-    count: int = 3000,
-    steps: tuple[int, int, int] = (6000, 6000, 30),
+    blocks: np.ndarray, seen: Sequence[np.ndarray], transfer: str, units: int, count: int, steps: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """{transfer: {rule: {"seconds", "steps", "psnr" on pictures' blocks, "training" on the same few}}}, and their KLT's."""
-    n = round(blocks.shape[1] ** 0.5)
+    """{rule: {"seconds", "steps", "psnr" on pictures' blocks, "training" on the same few}}, "klt": that of the few."""
+    size = PerceptronSize(round(blocks.shape[1] ** 0.5), units, transfer, mean=False)
     few = blocks[np.random.default_rng(0).permutation(len(blocks))[:count]]
     rows, middle = klt(few, units)
-    report: dict[str, Any] = {"block": n, "units": units, "blocks": count, "networks": {}}
-    errors = [np.mean(((x - middle) - (x - middle) @ rows.T @ rows) ** 2) for x in seen]
-    report["klt"] = {"psnr": round(decibels(errors), 3)}
-    for transfer in ("linear", "tanh", "sigmoid"):
-        size = PerceptronSize(n, units, transfer, mean=False)
-        found = report["networks"][transfer] = {}
-        for rule, rate, many in (("momentum", 0.3, steps[0]), ("adamw", 3e-3, steps[1])):
-            model, told = trained(size, few, steps=many, nested=False, rate=rate, optimizer=rule)
-            found[rule] = {"seconds": told["seconds"], "steps": many, "curve": told["curve"]} | _scores(
-                model, seen, few
-            )
-        model, told = levenberg_marquardt(size, few, steps[2])
-        found["levenberg-marquardt"] = told | _scores(model, seen, few)
-    return report
+    errors = [[np.mean(((x - middle) - (x - middle) @ rows.T @ rows) ** 2) for x in parts] for parts in (seen, [few])]
+    scores = {name: round(decibels(e), 3) for name, e in zip(("psnr", "training"), errors, strict=True)}
+    report: dict[str, Any] = {"block": size.block, "units": units, "blocks": count, "klt": scores}
+    for rule, rate, many in (("momentum", 0.3, steps[0]), ("adamw", 3e-3, steps[1])):
+        model, told = trained(size, few, steps=many, nested=False, rate=rate, optimizer=rule)
+        report[rule] = {"seconds": told["seconds"], "steps": many, "curve": told["curve"]} | _scores(model, seen, few)
+    model, told = levenberg_marquardt(size, few, steps[2])
+    return report | {"levenberg-marquardt": told | _scores(model, seen, few)}
 
 
 def _scores(model: Perceptron, seen: Sequence[np.ndarray], few: np.ndarray) -> dict[str, float]:

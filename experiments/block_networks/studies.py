@@ -20,22 +20,21 @@ TRANSFERS = (
 """Of the hidden layer, and of the last."""
 
 
-def transfers(blocks: np.ndarray, seen: Sequence[np.ndarray], units: int, steps: int) -> list[dict[str, Any]]:
-    """PSNR on pictures' blocks of a network for each transfer and preprocessing: scale of samples, mean of blocks taken off or
-    not. Samples of 0..255 have linear last layers alone: no other's range holds them.
+def transfers(
+    blocks: np.ndarray, seen: Sequence[np.ndarray], f: str, g: str, units: int, steps: int
+) -> list[dict[str, Any]]:
+    """PSNR on pictures' blocks of a network of transfers f and g for each preprocessing: scale of samples, mean of blocks taken
+    off or not. Samples of 0..255 have linear last layers alone: no other's range holds them.
     """
     n, rows = round(blocks.shape[1] ** 0.5), []
-    for f, g in TRANSFERS:
-        for scale, (zero, unit) in SCALES.items():
-            if scale == "0..255" and g != "linear":
-                continue
-            for mean in (True, False):
-                size = PerceptronSize(n, units, f, g, mean)
-                row: dict[str, Any] = {"hidden": f, "output": g, "scale": scale, "mean removed": mean}
-                model, told = trained(size, blocks, steps=steps, nested=False, scale=(zero, unit))
-                row |= {"psnr": round(kept(model, seen, None, (zero, unit)), 3), "seconds": told["seconds"]}
-                rows.append(row)
-                print(row, flush=True)
+    for scale, (zero, unit) in SCALES.items():
+        if scale == "0..255" and g != "linear":
+            continue
+        for mean in (True, False):
+            size = PerceptronSize(n, units, f, g, mean)
+            row: dict[str, Any] = {"hidden": f, "output": g, "scale": scale, "mean removed": mean}
+            model, told = trained(size, blocks, steps=steps, nested=False, scale=(zero, unit))
+            rows.append(row | {"psnr": round(kept(model, seen, None, (zero, unit)), 3), "seconds": told["seconds"]})
     return rows
 
 

@@ -79,15 +79,21 @@ def activity_weights(x: jax.Array) -> jax.Array:
 def trained(
     size: PerceptronSize, blocks: np.ndarray, *, steps: int = 6000, batch: int = 512, rate: float = 3e-3, nested: bool = True,
     weighting: np.ndarray | None = None, active: bool = False, seed: int = 0, optimizer: Any = "adamw",
-    scale: Scale = SCALE,
+    scale: Scale = SCALE, start: np.ndarray | None = None,
 ) -> tuple[Perceptron, dict[str, Any]]:  # fmt: skip
-    """(the network, {"seconds", "steps", "psnr" of the last tenth of training, in dB}). blocks: uint8 [N, n²]."""
+    """start: orthonormal rows [k, n²], the first of them constant, that a network whose mean goes apart begins as; default: of
+    chance. Returns (the network, {"seconds", "steps", "psnr" of the last tenth of training, in dB}). blocks: uint8 [N, n²]."""
     began = time.monotonic()
     config = FitConfig(
         steps=steps, batch=batch, learning_rate=rate, warmup=min(100, steps // 4), final_rate=0.01, ema=0.0, clip=None,
         devices=1, seed=seed, progress=False, log_every=max(1, steps // 10), optimizer=optimizer,
     )  # fmt: skip
     model = Perceptron(size, rngs=nnx.Rngs(seed))
+    if start is not None:
+        for kernel, rows in ((model.encoder, start[1 : size.units].T), (model.decoder, start[1 : size.units])):
+            kernel[...] = jnp.asarray(
+                rows * float(jnp.linalg.norm(kernel[...], axis=0 if kernel is model.encoder else 1)[0])
+            )
     result = fit(model, loss(nested, weighting, active, scale), Arrays({"blocks": blocks}, seed), config)
     curve = [{"step": int(line["step"]), "psnr": round(line["psnr"], 3)} for line in result.history]
     told = {"seconds": round(time.monotonic() - began, 1), "steps": steps, "psnr": curve[-1]["psnr"], "curve": curve}
