@@ -145,7 +145,7 @@ def plot(pictures: dict[str, dict[str, Any]], path: Path) -> None:
         axis.axhline(0, color="grey", linewidth=0.8)
         axis.set(title=f"{what} of the map, against plain quality {QUALITY} at equal bytes", xlabel="Kodak photograph")
     axes[0].set_ylabel("dB (RGB)")
-    axes[0].legend()
+    axes[1].legend(loc="center right")
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
