@@ -24,7 +24,7 @@ INSTALLING = re.compile(
     r'python3 -m venv \.venv && \.venv/bin/pip install "?\.(\[[\w,]+\])?"?( && \.venv/bin/jpegjax demo)?\n'
 )
 """What a page may ask of a shell: no test installs anything."""
-SHORTER = {"guides/first-codec.md": {"steps=2500": "steps=12", "warmup=50": "warmup=4", "log_every=250": "log_every=6"}}
+SHORTER = {"guides/first-codec.md": {"steps=800": "steps=12", "warmup=40": "warmup=4", "log_every=100": "log_every=6"}}
 """What is replaced so that seconds do: a training of minutes."""
 NEEDS = {
     "jpegjax import train": "grain",
