@@ -73,9 +73,9 @@ export function makeControls(codecs, changed) {
       control = make("input", { type: "checkbox", id, title: hint });
       control.checked = text(setting) === "true";
       control.onchange = () => put(setting.name, String(control.checked));
-    } else if (setting.choices) control = select(setting.choices.map((one) => [one, one === "none" ? "as usual" : one]), text(setting), (value) => put(setting.name, value));
+    } else if (setting.choices) control = select(setting.choices.map((one) => [one, one === "none" ? "default" : one]), text(setting), (value) => put(setting.name, value));
     else if (setting.words.length > 1 && (!mine()[setting.name] || setting.words.includes(mine()[setting.name]))) {
-      const usual = setting.words.includes(setting.default) ? [] : [["", "as usual"]];
+      const usual = setting.words.includes(setting.default) ? [] : [["", "default"]];
       control = select([...usual, ...setting.words.map((one) => [one, one]), ...(setting.free ? [["other…", "other…"]] : [])], text(setting), (value) => {
         if (value !== "other…") return put(setting.name, value);
         const other = typed();

@@ -10,6 +10,7 @@ export function makePanels({ metrics, order }) {
     return [make("dt", {}, told.label, told.lower ? make("small", {}, "  lower is better") : null), cells[name]];
   }));
   let component = 0, last = null;
+  const facts = (rows) => el("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   function file(result, picture) {
     const exact = result?.exact, link = el("download");
     el("nbytes").classList.toggle("stale", !exact);
@@ -18,13 +19,13 @@ export function makePanels({ metrics, order }) {
     else { link.removeAttribute("href"); link.setAttribute("aria-disabled", "true"); }
     el("notes").hidden = !result?.notes.length;
     el("notes").textContent = (result?.notes ?? []).join("; ");
-    if (!result) { el("nbytes").textContent = "–"; el("share").textContent = ""; el("facts").replaceChildren(); return; }
+    if (!result) { el("nbytes").textContent = "–"; el("share").textContent = ""; facts(["bits per pixel", "against raw pixels", "encoded in", "decoded in"].map((name) => [name, "–"])); return; }
     if (!exact) { el("share").textContent = "the last file's; the new one is on its way"; return; }
     el("nbytes").textContent = bytes(result.nbytes);
     el("share").textContent = `${fixed((100 * result.nbytes) / picture.nbytes, 1)} % of the opened file`;
     const raw = picture.width * picture.height * (picture.grey ? 1 : 3), rows = [["bits per pixel", fixed(result.bpp, 3)], ["against raw pixels", `1 : ${fixed(raw / result.nbytes, 1)}`],
       ["encoded in", seconds(result.encode_seconds)], ["decoded in", seconds(result.decode_seconds)], ...Object.entries(result.used).map(([name, value]) => [name.replaceAll("_", " "), value])];
-    el("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+    facts(rows);
   }
   function numbers(result) {
     const told = result?.exact ? result : null, next = told?.left[0];
@@ -58,6 +59,7 @@ export function makePanels({ metrics, order }) {
     if (last === `${result.id} ${component}`) return;
     last = `${result.id} ${component}`;
     el("inside").classList.remove("stale");
+    el("inside").classList.toggle("none", Boolean(told.why));
     if (told.why) { el("component").replaceChildren(); el("inside").replaceChildren(make("p", { class: "note" }, told.why)); return; }
     component = Math.min(component, told.components.length - 1);
     segments(el("component"), told.components.map((one, i) => [i, one.name]), component, (i) => { component = +i; inside(result); });

@@ -16,13 +16,13 @@ function failed(error) {
 const fine = () => { el("error").hidden = true; };
 function chip(state, text) {
   el("chip").dataset.state = state;
-  el("chip").textContent = text;
+  el("chip").textContent = el("chip").title = text;
 }
 function shown() {
   if (!result) return chip("none", picture ? "nothing yet" : "no picture");
   if (result.exact) return chip("exact", "exact file");
   const [width, height] = result.size;
-  chip("preview", result.reduced ? `preview: the picture at ${width}×${height}; exact file follows` : `preview: the ${width}×${height} pixels seen; exact file follows`);
+  chip("preview", result.reduced ? `preview: at ${width}×${height}; exact file follows` : `preview: the ${width}×${height} seen; exact file follows`);
 }
 
 const stage = makeStage({ failed, most: () => started?.bounds.view ?? 1.5e6, moved: () => { if (result && !result.exact && stage.zoomed) ask(); } });
@@ -43,6 +43,7 @@ async function ask(exact = false) {
   busy = true; dirty = false;
   const mine = picture;
   if (exact || !result) chip("working", exact ? "making the exact file…" : "encoding…");
+  const slow = setTimeout(() => chip("working", "encoding… (first time: programs are compiled)"), 2500);
   try {
     const { rect, out } = stage.seen(), next = await post(`api/pictures/${picture.id}/results`, { ...controls.asked(), rect, out, exact });
     if (picture === mine) { fine(); await take(next); }
@@ -52,7 +53,7 @@ async function ask(exact = false) {
       failed(error);
       chip("none", "these settings give no file");
     }
-  } finally { busy = false; }
+  } finally { busy = false; clearTimeout(slow); }
   if (dirty) return ask();
   if (picture !== mine || !result) return;
   if (result.exact) poll();
@@ -120,6 +121,7 @@ addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => { event.preventDefault(); over = 0; el("catch").hidden = true; bringFile(event.dataTransfer.files[0]); });
 addEventListener("paste", (event) => { const file = event.clipboardData?.files[0]; if (file) bringFile(file); });
 el("choose").addEventListener("pointerdown", (event) => event.stopPropagation());
+el("error").addEventListener("pointerdown", (event) => event.stopPropagation());
 el("empty").addEventListener("pointerdown", (event) => event.stopPropagation());
 
 // ---- light and dark

@@ -59,11 +59,15 @@ class Studio:
         self.batch: Batch | None = None
         self.uploading = asyncio.Semaphore(2)
 
-    def warm_up(self) -> None:
+    async def warm_up(self) -> None:
         """Load the codecs, and let the first of them write a file, before somebody waits for that."""
-        first = next(one["name"] for one in described() if "missing" not in one)
-        codec = get(first)
-        codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8)))
+
+        def first_call() -> None:
+            codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8)))
+
+        shown = await self.turns("codecs", described, droppable=False)
+        codec = get(next(one["name"] for one in shown if "missing" not in one))
+        await self.turns("exact", first_call, droppable=False)
 
     def close(self) -> None:
         """End what works, and remove what was written."""
@@ -335,7 +339,7 @@ def make_app(
 
     @contextlib.asynccontextmanager
     async def living(app: Starlette) -> AsyncIterator[None]:
-        warming = asyncio.create_task(studio.turns("codecs", studio.warm_up, droppable=False))
+        warming = asyncio.create_task(studio.warm_up())
         try:
             yield
         finally:
