@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from .paths import BOX_SUFFIX, JPEG_SUFFIXES, Job, UsageError, check_name, find,
 from .report import Totals
 from .waiting import clock
 
-__all__ = ["NAMES", "PROGRAMS", "BoxJob", "described", "encode_boxes", "is_box", "unpack", "weights_of"]
+__all__ = ["NAMES", "PROGRAMS", "BoxJob", "box_work", "described", "encode_boxes", "is_box", "unpack", "weights_of"]
 
 _TAKES = {
     "inputs", "output", "quality", "codec", "model", "grayscale", "background", "exif_transpose", "psnr", "recursive",
@@ -184,8 +184,21 @@ class BoxJob:
 def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[str, str]]]:
     """What `jpegjax encode --codec` is to do: work, jobs, inputs that lead nowhere. UsageError for flags of JPEG files."""
     given = context.params
-    for name in given:
-        if name not in _TAKES and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+    sources_of = context.get_parameter_source
+    typed = [name for name in given if getattr(sources_of(name), "name", "") == "COMMANDLINE"]
+    work = box_work(given, typed)
+    suffixes = pictures.offered_suffixes() | JPEG_SUFFIXES
+    sources, lost = find(given["inputs"], given["recursive"], lambda path: path.suffix.lower() in suffixes)
+    check_name(given["output"], sources, frozenset({BOX_SUFFIX}), f"--codec writes {BOX_SUFFIX} files")
+    targets = plan(sources, given["output"], BOX_SUFFIX)
+    settings.no_binary_to_terminal(targets)
+    return work, targets, lost
+
+
+def box_work(given: Mapping[str, Any], typed: Collection[str]) -> BoxJob:
+    """What flags of `encode`, of which some were typed, ask to be done with every picture. Errors for what cannot be."""
+    for name in typed:
+        if name not in _TAKES:
             raise UsageError(f"--{name.replace('_', '-')} is for JPEG files, not for --codec")
     name = given["codec"] or "learned"
     if name not in NAMES:
@@ -199,12 +212,7 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
     codec.check(chosen)
     if given["background"] is not None:
         pictures.check_color(given["background"])
-    suffixes = pictures.offered_suffixes() | JPEG_SUFFIXES
-    sources, lost = find(given["inputs"], given["recursive"], lambda path: path.suffix.lower() in suffixes)
-    check_name(given["output"], sources, frozenset({BOX_SUFFIX}), f"--codec writes {BOX_SUFFIX} files")
-    targets = plan(sources, given["output"], BOX_SUFFIX)
-    settings.no_binary_to_terminal(targets)
-    work = BoxJob(
+    return BoxJob(
         name,
         chosen,
         background=given["background"],
@@ -215,4 +223,3 @@ def encode_boxes(context: typer.Context) -> tuple[BoxJob, list[Job], list[tuple[
         limit_pixels=settings.limits(given["limit_pixels"], None).pixels,
         depth=given["depth"],
     )
-    return work, targets, lost

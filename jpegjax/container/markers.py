@@ -9,8 +9,8 @@ from ..errors import CorruptJpeg, UnsupportedJpeg
 
 __all__ = [
     "APP0", "APP1", "APP2", "APP13", "APP14", "APP15", "COM", "DAC", "DHT", "DNL", "DQT", "DRI", "EOI", "HIERARCHICAL", "JPG",
-    "JPG_LS", "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "find_segment", "is_filler",
-    "marker_name", "refuse",
+    "JPG_LS", "MAX_BODY", "MAX_SEGMENTS", "NO_PLACE", "SCAN_END", "SOF0", "SOI", "SOS", "claimed_size", "find_segment",
+    "is_filler", "marker_name", "refuse",
 ]  # fmt: skip
 
 SOF0, DHT, JPG, DAC = 0xC0, 0xC4, 0xC8, 0xCC
@@ -24,6 +24,9 @@ MAX_BODY = 65_533
 
 MAX_SEGMENTS = 1 << 16
 """Segments of a file that are looked at; small ones must not take time without end."""
+
+_GLANCE = 256
+"""Segments before the frame that `claimed_size` looks at."""
 
 NO_PLACE = frozenset([*range(0x02, SOF0), JPG, SOI, *HIERARCHICAL, *range(0xF0, COM)])
 """Markers of other processes, and those that no file has behind SOI."""
@@ -81,3 +84,16 @@ def find_segment(
     if position + 4 > size:
         return code, position, size + 1
     return code, position, position + 2 + (data[position + 2] << 8 | data[position + 3])
+
+
+def claimed_size(data: bytes | memoryview) -> tuple[int, int]:
+    """(height, width) that the first frame header claims, at a glance; (0, 0) where none is found before a scan."""
+    position, size = 2, len(data)
+    for _ in range(_GLANCE):
+        code, at, stop = find_segment(data, position, size)
+        if SOF0 <= code <= 0xCF and code not in (DHT, JPG, DAC):
+            return (data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]) if at + 9 <= size else (0, 0)
+        if code in (0, SOS, EOI) or stop > size:
+            break
+        position = max(stop, at + 2)
+    return 0, 0

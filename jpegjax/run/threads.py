@@ -10,10 +10,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["batches", "copy_parallel", "cores", "run_parallel", "spare_cores", "submit"]
+__all__ = ["batches", "copy_parallel", "cores", "run_parallel", "spare_cores", "submit", "undivided"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,6 +70,17 @@ if hasattr(os, "register_at_fork"):
 def spare_cores() -> int:
     """Threads among which one image may be divided: 1 inside `run_parallel`, whose items have the cores already."""
     return 1 if getattr(_here, "worker", False) else cores()
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """What this thread does inside is not divided among cores: other processes, or other items, have them."""
+    before = getattr(_here, "worker", False)
+    _here.worker = True
+    try:
+        yield
+    finally:
+        _here.worker = before
 
 
 def run_parallel(function: Callable[[T], R], items: Sequence[T]) -> list[R]:

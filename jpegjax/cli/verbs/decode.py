@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -31,20 +33,28 @@ from ..flags import (
 from ..paths import BOX_SUFFIX, JPEG_SUFFIXES, UsageError, check_name, find, plan, shown, to_stdout
 from ..run import run, usage
 
-__all__ = ["decode"]
+__all__ = ["FORMATS", "decode", "decode_options", "format_named"]
 
-_FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
+FORMATS = ("png", "ppm", "bmp", "tiff", "npy")
 _ALSO = {"tif": "tiff", "pgm": "ppm", "pnm": "ppm"}
-_SUFFIXES = frozenset(f".{name}" for name in (*_FORMATS, *_ALSO))
+_SUFFIXES = frozenset(f".{name}" for name in (*FORMATS, *_ALSO))
 
 
 def _format_of(output: str | None) -> str:
     """What -o's suffix says, png where it says nothing."""
     named = Path(output).suffix.lower().lstrip(".") if output else ""
-    return _ALSO.get(named, named if named in _FORMATS else "png")
+    return _ALSO.get(named, named if named in FORMATS else "png")
+
+
+def format_named(format: str) -> str:
+    """One of FORMATS; ValueError for others."""
+    format = _ALSO.get(format.lower(), format.lower())
+    check_choice("--format", format, FORMATS)
+    return format
 
 
 def decode(
+    context: typer.Context,
     inputs: Inputs = None,
     output: Output = None,
     format: Annotated[
@@ -89,32 +99,9 @@ def decode(
 ) -> None:
     """Turn JPEG files into pictures."""
     try:
-        check_choice("--engine", engine, ENGINES)
-        if grayscale and mode not in (None, "L"):
-            raise UsageError(f"--grayscale and --mode {shown(mode)}: give one of them")
-        if color_managed and (grayscale or mode not in (None, "RGB")):
-            raise UsageError("--color-managed gives RGB: leave --mode and --grayscale out")
-        if dtype is not None and depth is not None:
-            raise UsageError(f"--dtype {shown(dtype)} and --depth {depth}: give one of them")
-        if dtype not in (None, "uint8") and color_managed:
-            raise UsageError(f"--dtype {shown(dtype)} and --color-managed, which takes 8 bits: leave one out")
-        options = DecodeOptions(
-            mode="L" if grayscale else None if color_managed else mode,
-            color=color,
-            picture=picture,
-            scale=scale,
-            crop=settings.region(crop),
-            upsample=upsample,
-            reconstruction=reconstruction,
-            dtype=dtype,
-            restore=settings.restore(restore),
-            apply_exif_orientation=exif_transpose,
-            strict=strict,
-            limits=settings.limits(limit_pixels, limit_memory, scans=maxscans),
-        )
+        options = decode_options(context.params)
         if format is not None:
-            format = _ALSO.get(format.lower(), format.lower())
-            check_choice("--format", format, _FORMATS)
+            format = format_named(format)
         loaded = None
         if model is not None:
             from ..boxes import weights_of
@@ -125,7 +112,7 @@ def decode(
         suffixes = JPEG_SUFFIXES | {BOX_SUFFIX}
         sources, lost = find(inputs, recursive, lambda path: path.suffix.lower() in suffixes)
         if format is None:
-            check_name(output, sources, _SUFFIXES, f"decode writes {', '.join(_FORMATS)}")
+            check_name(output, sources, _SUFFIXES, f"decode writes {', '.join(FORMATS)}")
             format = "ppm" if to_stdout(sources, output) else _format_of(output)
         if options.dtype == "float32" and format != "npy":
             raise UsageError(f"--dtype float32: {format} does not hold floats, say --format npy")
@@ -150,3 +137,31 @@ def decode(
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))
+
+
+def decode_options(given: Mapping[str, Any]) -> DecodeOptions:
+    """The options that flags ask for; as `decode` has them, by name. Errors for what cannot be."""
+    g = SimpleNamespace(**given)
+    check_choice("--engine", g.engine, ENGINES)
+    if g.grayscale and g.mode not in (None, "L"):
+        raise UsageError(f"--grayscale and --mode {shown(g.mode)}: give one of them")
+    if g.color_managed and (g.grayscale or g.mode not in (None, "RGB")):
+        raise UsageError("--color-managed gives RGB: leave --mode and --grayscale out")
+    if g.dtype is not None and g.depth is not None:
+        raise UsageError(f"--dtype {shown(g.dtype)} and --depth {g.depth}: give one of them")
+    if g.dtype not in (None, "uint8") and g.color_managed:
+        raise UsageError(f"--dtype {shown(g.dtype)} and --color-managed, which takes 8 bits: leave one out")
+    return DecodeOptions(
+        mode="L" if g.grayscale else None if g.color_managed else g.mode,
+        color=g.color,
+        picture=g.picture,
+        scale=g.scale,
+        crop=settings.region(g.crop),
+        upsample=g.upsample,
+        reconstruction=g.reconstruction,
+        dtype=g.dtype,
+        restore=settings.restore(g.restore),
+        apply_exif_orientation=g.exif_transpose,
+        strict=g.strict,
+        limits=settings.limits(g.limit_pixels, g.limit_memory, scans=g.maxscans),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,7 +37,10 @@ from ..flags import (
 from ..paths import JPEG_SUFFIXES, UsageError, check_name, find, plan
 from ..run import run, usage
 
-__all__ = ["encode"]
+if TYPE_CHECKING:
+    from ..work import EncodeJob
+
+__all__ = ["encode", "encode_work"]
 
 
 def encode(
@@ -117,59 +122,9 @@ def encode(
             from ..boxes import encode_boxes
 
             raise typer.Exit(run(*encode_boxes(context), quiet, jobs))
-        check_choice("--engine", engine, ENGINES)
-        if qtables and quality is not None and not lossless:
-            raise UsageError("--qtables and --quality: give one of them")
-        if depth is not None and precision not in (None, depth):
-            raise UsageError(f"--depth {depth} and --precision {precision}: give one of them")
-        if rgb and grayscale:
-            raise UsageError("--rgb and --grayscale: give one of them")
-        if lossless:
-            given = {"--quality": quality, "--subsampling": subsampling, "--qtables": qtables, "--optimize": optimize}
-            given |= {"--qslots": qslots, "--smooth": smooth > 0}
-            settings.say_ignored("--lossless keeps every sample", given, quiet)
-            quality = subsampling = qtables = qslots = None
-            optimize, smooth = False, 0
-        options = EncodeOptions(
-            quality=settings.quality(quality),
-            subsampling=subsampling,
-            qtables=settings.qtables(qtables),
-            qslots=qslots,
-            color="RGB" if rgb else None,
-            smoothing=smooth,
-            optimize=optimize,
-            progressive=progressive,
-            arithmetic=arithmetic,
-            scans=settings.scans(scans),
-            tune=True if tune == "all" else tune,
-            dering=dering,
-            refine=refine,
-            target_bytes=settings.amount("--target-bytes", target_bytes),
-            target_metric=settings.target_metric(target_metric),
-            metadata=Metadata(
-                icc_profile=settings.file_bytes("--icc", Path(icc)) if icc and icc != "keep" else None, comment=comment
-            ),
-            restart=settings.restart(restart),
-            precision=precision,
-            lossless=lossless,
-            predictor=predictor,
-            point_transform=point_transform,
-        )
-        from .. import oracle, pictures
-        from ..work import EncodeJob
-        from ..work.weighing import Maps
+        from .. import pictures
 
-        if importance is not None and not tune:
-            raise UsageError("--importance: it steers the trellis of tuned files; give --tune too")
-        if background is not None:
-            pictures.check_color(background)
-        if verify and options.precision == 12:
-            raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
-        if verify and (scans or tune or dering or target_bytes or target_metric):
-            unknown = "scan scripts" if scans else "--tune" if tune else "--dering" if dering else "targets"
-            raise UsageError(f"--verify: Pillow knows no {unknown}")
-        if verify and oracle.turbo_version() is None:
-            raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
+        work = encode_work(context.params)
         suffixes = pictures.offered_suffixes()
         if output is None:
             suffixes -= JPEG_SUFFIXES  # a folder's own JPEG files would be their own outputs
@@ -177,21 +132,85 @@ def encode(
         check_name(output, sources, JPEG_SUFFIXES, "encode writes JPEG files, .jpg")
         targets = plan(sources, output, ".jpg")
         settings.no_binary_to_terminal(targets)
-        work = EncodeJob(
-            options,
-            engine=engine,
-            device=settings.device(device, engine),
-            background=background,
-            transpose=exif_transpose,
-            gray=grayscale,
-            keep=("icc" if icc == "keep" else "none") if strip else "all",
-            psnr=psnr,
-            verify=verify,
-            overwrite=overwrite,
-            limit_pixels=settings.limits(limit_pixels, None).pixels,
-            depth=depth,
-            maps=None if importance is None else Maps(importance),
-        )
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs))
+
+
+def encode_work(given: Mapping[str, Any]) -> EncodeJob:
+    """What flags ask to be done with every picture; as `encode` has them, by name. Errors for what cannot be."""
+    g = SimpleNamespace(**given)
+    check_choice("--engine", g.engine, ENGINES)
+    if g.qtables and g.quality is not None and not g.lossless:
+        raise UsageError("--qtables and --quality: give one of them")
+    if g.depth is not None and g.precision not in (None, g.depth):
+        raise UsageError(f"--depth {g.depth} and --precision {g.precision}: give one of them")
+    if g.rgb and g.grayscale:
+        raise UsageError("--rgb and --grayscale: give one of them")
+    if g.lossless:
+        ignored = {
+            "--quality": g.quality,
+            "--subsampling": g.subsampling,
+            "--qtables": g.qtables,
+            "--optimize": g.optimize,
+        }
+        ignored |= {"--qslots": g.qslots, "--smooth": g.smooth > 0}
+        settings.say_ignored("--lossless keeps every sample", ignored, g.quiet)
+        g.quality = g.subsampling = g.qtables = g.qslots = None
+        g.optimize, g.smooth = False, 0
+    options = EncodeOptions(
+        quality=settings.quality(g.quality),
+        subsampling=g.subsampling,
+        qtables=settings.qtables(g.qtables),
+        qslots=g.qslots,
+        color="RGB" if g.rgb else None,
+        smoothing=g.smooth,
+        optimize=g.optimize,
+        progressive=g.progressive,
+        arithmetic=g.arithmetic,
+        scans=settings.scans(g.scans),
+        tune=True if g.tune == "all" else g.tune,
+        dering=g.dering,
+        refine=g.refine,
+        target_bytes=settings.amount("--target-bytes", g.target_bytes),
+        target_metric=settings.target_metric(g.target_metric),
+        metadata=Metadata(
+            icc_profile=settings.file_bytes("--icc", Path(g.icc)) if g.icc and g.icc != "keep" else None,
+            comment=g.comment,
+        ),
+        restart=settings.restart(g.restart),
+        precision=g.precision,
+        lossless=g.lossless,
+        predictor=g.predictor,
+        point_transform=g.point_transform,
+    )
+    from .. import oracle, pictures
+    from ..work import EncodeJob
+    from ..work.weighing import Maps
+
+    if g.importance is not None and not g.tune:
+        raise UsageError("--importance: it steers the trellis of tuned files; give --tune too")
+    if g.background is not None:
+        pictures.check_color(g.background)
+    if g.verify and options.precision == 12:
+        raise UsageError("--verify: Pillow neither reads nor writes files of 12 bits")
+    if g.verify and (g.scans or g.tune or g.dering or g.target_bytes or g.target_metric):
+        unknown = "scan scripts" if g.scans else "--tune" if g.tune else "--dering" if g.dering else "targets"
+        raise UsageError(f"--verify: Pillow knows no {unknown}")
+    if g.verify and oracle.turbo_version() is None:
+        raise UsageError("--verify: this Pillow was not built with libjpeg-turbo")
+    return EncodeJob(
+        options,
+        engine=g.engine,
+        device=settings.device(g.device, g.engine),
+        background=g.background,
+        transpose=g.exif_transpose,
+        gray=g.grayscale,
+        keep=("icc" if g.icc == "keep" else "none") if g.strip else "all",
+        psnr=g.psnr,
+        verify=g.verify,
+        overwrite=g.overwrite,
+        limit_pixels=settings.limits(g.limit_pixels, None).pixels,
+        depth=g.depth,
+        maps=None if g.importance is None else Maps(g.importance),
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -28,10 +30,11 @@ from ..flags import (
 from ..paths import JPEG_SUFFIXES, UsageError, check_name, find, in_place, plan, to_stdout
 from ..run import run, usage
 
-__all__ = ["transcode"]
+__all__ = ["transcode", "transcode_options"]
 
 
 def transcode(
+    context: typer.Context,
     inputs: Inputs = None,
     output: Annotated[
         str | None,
@@ -157,41 +160,11 @@ def transcode(
     """Make JPEG files of JPEG files without loss, but for --max and --size: turn, crop, optimise, strip; byte-identical to
     jpegtran's."""
     try:
-        asked = ((flip, flip is not None), ("transpose", transpose), ("transverse", transverse))
-        mirrors = [name for name, on in asked if on]
-        if len(mirrors) > 1:
-            raise UsageError("--flip, --transpose, --transverse: give one of them")
         ways = (("--in-place", replace), ("-o", output is not None), ("--dest", dest is not None), ("--stdout", stdout))
         if sum(given for _, given in ways) > 1:
             raise UsageError(f"{' and '.join(way for way, given in ways if given)}: give one of them")
         output = "-" if stdout else output if dest is None else os.path.join(dest, "")
-        kept = settings.kinds("--keep", keep)
-        if kept and not strip_all:
-            raise UsageError("--keep: says what --strip-all leaves; --copy says what stays otherwise")
-        options = TranscodeOptions(
-            rotate=rotate,
-            flip=mirrors[0] if mirrors else None,
-            crop=settings.geometry("--crop", crop),
-            roll=settings.roll(roll),
-            wipe=settings.geometry("--wipe", wipe),
-            drop=settings.dropped(drop),
-            trim=trim,
-            perfect=perfect,
-            grayscale=grayscale,
-            optimize=optimize,
-            progressive=progressive,
-            arithmetic=None if arithmetic is None and (replace or dest is not None) else bool(arithmetic),
-            scans=settings.scans(scans),
-            trailer=trailer,
-            keep=settings.copied(copy, strip_all, kept),
-            strip=settings.kinds("--strip", strip),
-            icc_profile=settings.file_bytes("--icc", icc) if icc else None,
-            apply_exif_orientation=exif_transpose,
-            thumbnail=thumbnail,
-            strict=strict,
-            restart=settings.restart(restart),
-            limits=settings.limits(limit_pixels, limit_memory, scans=maxscans, maxmemory=maxmemory),
-        )
+        options = transcode_options(context.params)
         from ..work import TranscodeJob
 
         inputs = [*(inputs or ()), "-"] if stdin else inputs
@@ -218,3 +191,39 @@ def transcode(
     except (UsageError, ValueError, TypeError, NotImplementedError) as error:
         raise usage(error) from None
     raise typer.Exit(run(work, targets, lost, quiet, jobs, csv=csv, totals=totals))
+
+
+def transcode_options(given: Mapping[str, Any]) -> TranscodeOptions:
+    """The options that flags ask for; as `transcode` has them, by name. Errors for what cannot be."""
+    g = SimpleNamespace(**given)
+    asked = ((g.flip, g.flip is not None), ("transpose", g.transpose), ("transverse", g.transverse))
+    mirrors = [name for name, on in asked if on]
+    if len(mirrors) > 1:
+        raise UsageError("--flip, --transpose, --transverse: give one of them")
+    kept = settings.kinds("--keep", g.keep)
+    if kept and not g.strip_all:
+        raise UsageError("--keep: says what --strip-all leaves; --copy says what stays otherwise")
+    return TranscodeOptions(
+        rotate=g.rotate,
+        flip=mirrors[0] if mirrors else None,
+        crop=settings.geometry("--crop", g.crop),
+        roll=settings.roll(g.roll),
+        wipe=settings.geometry("--wipe", g.wipe),
+        drop=settings.dropped(g.drop),
+        trim=g.trim,
+        perfect=g.perfect,
+        grayscale=g.grayscale,
+        optimize=g.optimize,
+        progressive=g.progressive,
+        arithmetic=None if g.arithmetic is None and (g.replace or g.dest is not None) else bool(g.arithmetic),
+        scans=settings.scans(g.scans),
+        trailer=g.trailer,
+        keep=settings.copied(g.copy, g.strip_all, kept),
+        strip=settings.kinds("--strip", g.strip),
+        icc_profile=settings.file_bytes("--icc", g.icc) if g.icc else None,
+        apply_exif_orientation=g.exif_transpose,
+        thumbnail=g.thumbnail,
+        strict=g.strict,
+        restart=settings.restart(g.restart),
+        limits=settings.limits(g.limit_pixels, g.limit_memory, scans=g.maxscans, maxmemory=g.maxmemory),
+    )

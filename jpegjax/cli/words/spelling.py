@@ -36,6 +36,8 @@ def spelled(words: Sequence[str], commands: Mapping[str, Any]) -> list[str]:
     if command is None:
         return ["--help" if word in _HELP else word for word in words] or ["--help"]
     start = words.index(verb) + 1
+    if inner := getattr(command, "commands", None):  # of a verb that has verbs
+        return [*words[:start], *spelled(words[start:], inner)]
     found = _Line(verb, command, words[start:]).read()
     return ["--version"] if found == ["--version"] else [*words[:start], *found]
 

@@ -21,7 +21,7 @@ from .encode import EncodeJob
 from .item import Item
 from .transcode import TranscodeJob
 
-__all__ = ["run"]
+__all__ = ["code_items", "load_item", "run"]
 
 _BATCH_PIXELS = 32_000_000
 _BATCH_FILES = 256
@@ -48,7 +48,8 @@ def _open(work: Work, job: Job) -> tuple[Item, int]:
         return item, 0
 
 
-def _load(work: Work, item: Item) -> None:
+def load_item(work: Work, item: Item) -> None:
+    """Load a picture, or note why that cannot be."""
     if item.row.error is None:
         try:
             work.load(item)
@@ -56,7 +57,7 @@ def _load(work: Work, item: Item) -> None:
             item.row.error = reason(error)
 
 
-def _code(work: Work, items: Sequence[Item], totals: Totals) -> None:
+def code_items(work: Work, items: Sequence[Item], totals: Totals) -> None:
     """Codes a batch. Where that fails as a whole, each that has no result yet alone, so that one takes no other along."""
     try:
         work.code(items, totals)
@@ -66,7 +67,7 @@ def _code(work: Work, items: Sequence[Item], totals: Totals) -> None:
             return
         for item in items:
             if item.result is None and item.row.error is None:
-                _code(work, [item], totals)
+                code_items(work, [item], totals)
 
 
 def _finish(work: Work, item: Item) -> Row:
@@ -102,7 +103,7 @@ def run(work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, quiet: boo
             many = f"{len(good)} files" if len(good) > 1 else good[0].row.name
             doing = work.search or f"{work.verb.removesuffix('ed')}ing {shown(many)}"
             with waiting.patience(doing, quiet):
-                _code(work, good, totals)
+                code_items(work, good, totals)
 
     programs = work.programs(totals.engine)
     kernels = totals.engine == "host" or "numba" in sys.modules
@@ -113,7 +114,7 @@ def run(work: Work, jobs: Sequence[Job], tick: Callable[[], None], *, quiet: boo
                 import_module("jpegjax.jpeg.host")
         start = waiting.clock()
         groups = batches((_open(work, job) for job in jobs), _BATCH_PIXELS, _BATCH_FILES)
-        for row in in_turns(groups, partial(_load, work), code, partial(_finish, work)):
+        for row in in_turns(groups, partial(load_item, work), code, partial(_finish, work)):
             rows.append(row)
             tick()
         totals.all_seconds = waiting.clock() - start
