@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "forensics": LEFT | {"api", "container", "jpeg", "learned"},
     "codecs": LEFT | {"api", "dft", "learned", ""},
     "train": LEFT | {"ops", "learned", "metrics", "api", "run.writing"},
-    "bulk": LEFT | {"run", "codecs"},
+    "bulk": LEFT | {"run", "container", "jpeg.codec", "jpeg.transcode", ""},
     "report": LEFT | {"codecs", "metrics", "bulk", ""},
     "studio": LEFT | {"codecs", "metrics", "bulk", "report", "run.threads", ""},
     "": {"errors", "types", "options", "api", "codecs", "forensics", "metrics", "report", "run.forks"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .flags import Version
+from .verbs.bulk import bulk
 from .verbs.codecs import codecs
 from .verbs.compare import compare
 from .verbs.decode import decode
@@ -31,3 +32,4 @@ def _root(version: Version = False) -> None:
 
 for verb in (encode, decode, transcode, info, demo, codecs, compare, studio, train, warmup):
     app.command()(verb)
+app.add_typer(bulk, name="bulk")
