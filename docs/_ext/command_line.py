@@ -15,13 +15,18 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_[]<>#|" else c for c in " ".join(text.split()))
 
 
-def described(name: str, command: Any, context: Any) -> list[str]:
-    """A verb: what it does, how it is called, a definition for each argument and flag."""
-    usage = " ".join(["jpegjax", name, *command.collect_usage_pieces(context)])
-    lines = [f"## {name}", "", *map(plain, (command.help or "").split("\n\n")), "", "```text", usage, "```", ""]
+def described(command: Any, parent: Any, level: int = 2) -> list[str]:
+    """A verb and the verbs inside it: what each does, how it is called, a definition for each argument and flag."""
+    context = command.make_context(command.name, [], parent=parent, resilient_parsing=True)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    words = context.command_path.removeprefix("jpegjax ")
+    about = [line for text in (command.help or "").split("\n\n") for line in (plain(text), "")]
+    lines = [f"{'#' * level} {words}", "", *about, "```text", usage, "```", ""]
     for parameter in command.params:
-        flags, about = parameter.get_help_record(context) or (parameter.make_metavar(context), parameter.help or "")
-        lines += [f"`{flags}`", f": {plain(about) or '–'}", ""]
+        flags, said = parameter.get_help_record(context) or (parameter.make_metavar(context), parameter.help or "")
+        lines += [f"`{flags}`", f": {plain(said) or '–'}", ""]
+    for inner in getattr(command, "commands", {}).values():
+        lines += described(inner, context, level + 1)
     return lines
 
 
@@ -37,9 +42,7 @@ class Verbs(SphinxDirective):
 
         group: Any = get_command(app)
         parent = group.make_context("jpegjax", ["--help"], resilient_parsing=True)
-        lines: list[str] = []
-        for name, command in group.commands.items():
-            lines += described(name, command, command.make_context(name, [], parent=parent, resilient_parsing=True))
+        lines = [line for command in group.commands.values() for line in described(command, parent)]
         held = nodes.section()
         held.document = self.state.document
         self.state.nested_parse(StringList(lines, source="jpegjax.cli"), self.content_offset, held, match_titles=True)
