@@ -28,7 +28,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ from jpegjax.jpeg.transcode import transcode
 from jpegjax.options import TranscodeOptions
 from jpegjax.run.threads import cores
 
-SHARD, KILLS = 1000, 10
+KILLS = 10
 WORK = TranscodeWork(TranscodeOptions(progressive=True))
 
 
@@ -65,20 +65,16 @@ def timed(call: Callable[[], object]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "cpu_seconds": spent() - before}
 
 
-def batches(paths: list[Path]) -> Iterator[list[Path]]:
-    for at in range(0, len(paths), SHARD):
-        yield paths[at : at + SHARD]
-
-
-def in_memory(contents: list[bytes]) -> None:
+def in_memory(contents: list[bytes], shard: int) -> None:
     """The engine alone, on all cores."""
-    for at in range(0, len(contents), SHARD):
-        transcode(contents[at : at + SHARD], WORK.options)
+    for at in range(0, len(contents), shard):
+        transcode(contents[at : at + shard], WORK.options)
 
 
-def by_loop(source: Path, target: Path) -> None:
+def by_loop(source: Path, target: Path, shard: int) -> None:
     """What one writes by hand: a list is read, coded on all cores, and written."""
-    for paths in batches(names_of(source)):
+    names = names_of(source)
+    for paths in (names[at : at + shard] for at in range(0, len(names), shard)):
         results = transcode([p.read_bytes() for p in paths], WORK.options)
         for path, (content, _) in zip(paths, results, strict=True):
             if not isinstance(content, Exception):
@@ -87,14 +83,14 @@ def by_loop(source: Path, target: Path) -> None:
                 out.write_bytes(content)
 
 
-def compare_speed(source: Path, room: Path) -> dict[str, Any]:
+def compare_speed(source: Path, room: Path, shard: int) -> dict[str, Any]:
     """The engine in memory, the loop and the job, one after another on all files; outputs of the last two are compared."""
     contents = [p.read_bytes() for p in names_of(source)]
     transcode(contents[:200], WORK.options)  # kernels are compiled or read
     calls: dict[str, Callable[[], object]] = {
-        "engine in memory": lambda: in_memory(contents),
-        "read, engine, write": lambda: by_loop(source, room / "loop"),
-        "job": lambda: run(Job(WORK, str(source), str(room / "whole"), shard_size=SHARD)),
+        "engine in memory": lambda: in_memory(contents, shard),
+        "read, engine, write": lambda: by_loop(source, room / "loop", shard),
+        "job": lambda: run(Job(WORK, str(source), str(room / "whole"), shard_size=shard)),
     }
     found = {}
     for name, call in calls.items():
@@ -132,7 +128,7 @@ def same(one: Path, other: Path) -> int:
     return len(a)
 
 
-def command(source: Path, target: Path) -> list[str]:
+def command(source: Path, target: Path, shard: int) -> list[str]:
     code = "from jpegjax.cli import main; main()"
     words = [
         "bulk",
@@ -145,17 +141,17 @@ def command(source: Path, target: Path) -> list[str]:
         str(SHARD),
         "--quiet",
     ]
-    return [sys.executable, "-c", code, *words]
+    return [sys.executable, "-c", code, *words, "--quiet"]
 
 
-def killed(source: Path, whole: Path, target: Path, expected_seconds: float) -> dict[str, Any]:
+def killed(source: Path, whole: Path, target: Path, shard: int, expected_seconds: float) -> dict[str, Any]:
     """The job, killed at moments by chance, and finished."""
     draw = random.Random(7)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     kills = []
     records = lambda: len(list((target / STATE / "records").rglob("*.json")))  # noqa: E731
     for _ in range(KILLS):
-        child = subprocess.Popen(command(source, target), env=environment, start_new_session=True)
+        child = subprocess.Popen(command(source, target, shard), env=environment, start_new_session=True)
         wait = draw.uniform(0.5, 2 * expected_seconds / KILLS)
         try:
             code: int | None = child.wait(wait)
@@ -167,7 +163,7 @@ def killed(source: Path, whole: Path, target: Path, expected_seconds: float) -> 
                 child.kill()  # its children see that it is gone
             child.wait()
         kills.append({"after_seconds": round(wait, 2), "shards_done": records(), "had_ended": code})
-    done = subprocess.run(command(source, target), env=environment, check=False)
+    done = subprocess.run(command(source, target, shard), env=environment, check=False)
     leftovers = [p.name for p in target.rglob("*") if ".part" in p.name or "staging" in p.parts]
     return {
         "kills": kills, "exit_code": done.returncode, "outputs": same(whole, target), "equal": True, "leftovers": leftovers,
@@ -305,7 +301,9 @@ def main() -> None:
     parser.add_argument("--cluster-files", type=int, default=6_000)
     parser.add_argument("--parts", default="files,killed,cluster,verbs")
     parser.add_argument("--output", type=Path, default=RESULTS / "bulk.json")
+    parser.add_argument("--shard-size", type=int, default=1000)
     given = parser.parse_args()
+    shard = given.shard_size
     parts = given.parts.split(",")
     origin, images = pictures(given.folder)
     report: dict[str, Any] = json.loads(given.output.read_text()) if given.output.exists() else {}
@@ -328,13 +326,16 @@ def main() -> None:
                 "side": SIDE,
                 "workers": cores(),
             }
-        if "files" in parts or "killed" in parts:
-            report["files"] = {**about, **compare_speed(source, room)}
+        if "files" in parts:
+            report["files"] = {**about, **compare_speed(source, room, shard)}
             print(report["files"]["job_over"], flush=True)
             save(report, given.output)
         if "killed" in parts:
-            expected = report["files"]["rates"]["job"]["seconds"]
-            report["killed"] = {**about, **killed(source, room / "whole", room / "killed", expected)}
+            start = time.perf_counter()
+            if "files" not in parts:
+                run(Job(WORK, str(source), str(room / "whole"), shard_size=shard))
+            expected = report["files"]["rates"]["job"]["seconds"] if "files" in parts else time.perf_counter() - start
+            report["killed"] = {**about, **killed(source, room / "whole", room / "killed", shard, expected)}
             save(report, given.output)
         if "cluster" in parts:
             small = room / "small"

@@ -112,7 +112,7 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .4rem}p{margin:.3rem 0;color:#5a6675}
 .big{display:flex;flex-wrap:wrap;gap:2rem;margin:1.4rem 0}.big div{min-width:7rem}.big b{display:block;font-size:1.7rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}td{padding:.2rem .8rem .2rem 0;border-top:1px solid #e3e7ec;
-vertical-align:top;overflow-wrap:anywhere}svg{width:100%;height:auto}rect{fill:#2a78d6}text{font-size:11px;fill:#5a6675}
+vertical-align:top;overflow-wrap:anywhere}td:first-child{min-width:10rem}svg{width:100%;height:auto}rect{fill:#2a78d6}text{font-size:11px;fill:#5a6675}
 code{font-size:.85rem;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#e4e8ee;background:#14181e}p,text{color:#9aa6b5;fill:#9aa6b5}td{border-color:#2b323c}}
 """
@@ -149,7 +149,7 @@ def page(summary: Summary) -> str:
         ("pictures", f"{summary.pictures:,}"), ("failed", f"{len(summary.bad):,}"),
         ("damaged, saved in part", f"{len(summary.damaged):,}"),
         ("before", size(summary.nbytes)), ("after", size(summary.written_nbytes)),
-        ("saved", "" if percent is None else f"{percent:.1f} %"),
+        ("saved", "" if percent is None else f"{percent:.1f} %".replace("-", "−")),
         ("pixels", f"{summary.pixels / 1e6:,.1f} M"),
     ]  # fmt: skip
     figures += [(name, f"{value:.4g}") for name, value in summary.means.items() if math.isfinite(value)]
