@@ -138,7 +138,7 @@ def command(source: Path, target: Path, shard: int) -> list[str]:
         str(target),
         "--progressive",
         "--shard-size",
-        str(SHARD),
+        str(shard),
         "--quiet",
     ]
     return [sys.executable, "-c", code, *words, "--quiet"]
