@@ -1,6 +1,6 @@
 """The studio on a picture of 24 Mpixel: from a change of quality to what the screen shows of it.
 
-    python benchmarks/studio.py [FOLDER] [--rounds 7] [--codecs jpeg,webp,learned] [--browser]
+    python benchmarks/studio.py [FOLDER] [--rounds 5] [--codecs jpeg,webp,learned] [--browser]
 
 The picture is a mosaic of photographs, 6000×4000; the view is 1008×672, the whole picture as a window of 1440×900 shows it, or
 1008×720 of its pixels. Over HTTP: the request with a new quality, then the pixels of the view. "first" is the first of a codec
@@ -62,7 +62,8 @@ def running() -> Iterator[tuple[int, str]]:
     from jpegjax.studio import make_app
 
     app, token = make_app(metrics=("psnr",))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+    config = uvicorn.Config(app, port=0, log_config=None, log_level="critical", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not (server.started and server.servers):
@@ -170,7 +171,7 @@ def main() -> None:
     """Measure, and write results/studio.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--codecs", default=CODECS)
     parser.add_argument("--browser", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "studio.json")

@@ -86,7 +86,7 @@ def served(folder: Path | None = None, **how: Any) -> Iterator[Client]:
 
     app, token = make_app(folder, **how)
     config = uvicorn.Config(
-        app, port=0, log_config=None, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=2
+        app, port=0, log_config=None, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

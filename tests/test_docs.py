@@ -31,6 +31,7 @@ NEEDS = {
     "jpegjax.cli.samples": "skimage",
     "jpegjax.train": "optax",
     "bulk --runner ray": "ray",
+    "jpegjax.studio": "starlette",
 }
 
 

@@ -14,7 +14,7 @@ from ..codecs import Codec
 from .bounds import Bounds, Refused
 from .codecs import settings_of, suffix_of, sweep_span
 from .store import Picture, Rect, Result, Store
-from .views import fit_rect, reduced
+from .views import fit_rect, reduced_picture
 
 __all__ = ["Asked", "Maker", "encoded"]
 
@@ -144,7 +144,7 @@ class Maker:
         size = part[2:] if full else (max(1, round(out[0] * shrink)), max(1, round(out[1] * shrink)))
         if full and part[2] * part[3] > 2 * self.bounds.preview_pixels:
             raise Refused("the view is larger than a preview may be")
-        pixels = reduced(picture.pixels, part, size)
+        pixels = reduced_picture(picture, part, (size[0], size[1]))
         target = None
         if asked.target_nbytes is not None:
             target = max(1, asked.target_nbytes * pixels.shape[0] * pixels.shape[1] // count)

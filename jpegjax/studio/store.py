@@ -24,14 +24,17 @@ def _name() -> str:
 
 @dataclass(eq=False)
 class Picture:
-    """One picture: its name as shown, uint8 [H, W] or [H, W, 3], bytes of its file, notes of its reader."""
+    """One picture: its name as shown, uint8 [H, W] or [H, W, 3], bytes of its file, notes of its reader.
+
+    last: (what, pixels) of the view that was made of it last.
+    """
 
     name: str
     pixels: np.ndarray
     nbytes: int
     notes: list[str]
     id: str = field(default_factory=_name)
-    base: tuple[Any, np.ndarray] | None = None
+    last: tuple[Any, np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:

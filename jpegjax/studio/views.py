@@ -6,7 +6,7 @@ import numpy as np
 
 from .store import Picture, Rect, Result
 
-__all__ = ["fit_rect", "reduced", "rgba", "view"]
+__all__ = ["fit_rect", "reduced", "reduced_picture", "rgba", "view"]
 
 
 def fit_rect(rect: tuple[float, float, float, float], size: tuple[int, int], grid: int = 1) -> Rect:
@@ -29,6 +29,16 @@ def reduced(pixels: np.ndarray, rect: Rect, out: tuple[int, int]) -> np.ndarray:
 
     whole = Image.fromarray(np.ascontiguousarray(part))
     return np.asarray(whole.resize(out, Image.Resampling.BOX))
+
+
+def reduced_picture(picture: Picture, rect: Rect, out: tuple[int, int]) -> np.ndarray:
+    """`reduced` of a picture; the last one is kept, since a person changes settings more often than the view."""
+    key, last = (rect, out), picture.last
+    if last is not None and last[0] == key:
+        return last[1]
+    made = reduced(picture.pixels, rect, out)
+    picture.last = key, made
+    return made
 
 
 def rgba(pixels: np.ndarray) -> np.ndarray:
@@ -55,7 +65,7 @@ def view(
     kind: "before", "after" or "difference". A preview has its own rectangle and size, whatever was asked.
     """
     if result is None:
-        return rgba(reduced(picture.pixels, rect, out)), rect
+        return rgba(reduced_picture(picture, rect, out)), rect
     if result.exact:
         part = rect
     else:

@@ -11,12 +11,15 @@ export function makePanels({ metrics, order }) {
   }));
   let component = 0, last = null;
   const facts = (rows) => el("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  function closed() { // no file, or that of other settings
+    el("download").removeAttribute("href");
+    el("download").setAttribute("aria-disabled", "true");
+  }
   function file(result, picture) {
     const exact = result?.exact, link = el("download");
     el("nbytes").classList.toggle("stale", !exact);
     el("facts").classList.toggle("stale", !exact);
-    if (exact) { link.href = `api/results/${result.id}/file`; link.setAttribute("download", ""); link.removeAttribute("aria-disabled"); }
-    else { link.removeAttribute("href"); link.setAttribute("aria-disabled", "true"); }
+    if (exact) { link.href = `api/results/${result.id}/file`; link.setAttribute("download", ""); link.removeAttribute("aria-disabled"); } else closed();
     el("notes").hidden = !result?.notes.length;
     el("notes").textContent = (result?.notes ?? []).join("; ");
     if (!result) { el("nbytes").textContent = "–"; el("share").textContent = ""; facts(["bits per pixel", "against raw pixels", "encoded in", "decoded in"].map((name) => [name, "–"])); return; }
@@ -24,7 +27,7 @@ export function makePanels({ metrics, order }) {
     el("nbytes").textContent = bytes(result.nbytes);
     el("share").textContent = `${fixed((100 * result.nbytes) / picture.nbytes, 1)} % of the opened file`;
     const raw = picture.width * picture.height * (picture.grey ? 1 : 3), rows = [["bits per pixel", fixed(result.bpp, 3)], ["against raw pixels", `1 : ${fixed(raw / result.nbytes, 1)}`],
-      ["encoded in", seconds(result.encode_seconds)], ["decoded in", seconds(result.decode_seconds)], ...Object.entries(result.used).map(([name, value]) => [name.replaceAll("_", " "), value])];
+      ["encoded in", seconds(result.encode_seconds)], ["decoded in", seconds(result.decode_seconds)], ...(result.target ? Object.entries(result.used) : []).map(([name, value]) => [name.replaceAll("_", " "), value])];
     facts(rows);
   }
   function numbers(result) {
@@ -71,7 +74,7 @@ export function makePanels({ metrics, order }) {
   }
   return {
     show(result, picture) { file(result, picture); numbers(result); inside(result); },
-    waiting() { el("nbytes").classList.add("stale"); el("facts").classList.add("stale"); for (const name of order) cells[name].className = "wait"; },
+    waiting() { closed(); el("nbytes").classList.add("stale"); el("facts").classList.add("stale"); for (const name of order) cells[name].className = "wait"; },
   };
 }
 

@@ -43,7 +43,7 @@ async function ask(exact = false) {
   busy = true; dirty = false;
   const mine = picture;
   if (exact || !result) chip("working", exact ? "making the exact file…" : "encoding…");
-  const slow = setTimeout(() => chip("working", "encoding… (first time: programs are compiled)"), 2500);
+  const slow = setTimeout(() => chip("working", "encoding… (a codec's first time takes longer)"), 2500);
   try {
     const { rect, out } = stage.seen(), next = await post(`api/pictures/${picture.id}/results`, { ...controls.asked(), rect, out, exact });
     if (picture === mine) { fine(); await take(next); }

@@ -95,8 +95,8 @@ class Studio:
             "size": [result.decoded.shape[1], result.decoded.shape[0]], "reduced": (width * height) != pixels,
             "nbytes": len(result.data), "bpp": 8 * len(result.data) / pixels, "suffix": result.suffix,
             "encode_seconds": result.encode_seconds, "decode_seconds": result.decode_seconds, "notes": result.notes,
-            "used": {name: str(value)[:200] for name, value in result.used.items()}, "metrics": result.metrics,
-            "failed": result.failed, "left": self.measurer.left(result) if result.exact else [], "busy": result.busy,
+            "target": result.key.target_nbytes, "used": {name: str(value)[:200] for name, value in result.used.items()},
+            "metrics": result.metrics, "failed": result.failed, "left": self.measurer.left(result) if result.exact else [], "busy": result.busy,
             "measured": result.measured, "inside": result.inside,
         }  # fmt: skip
 
@@ -117,9 +117,9 @@ def _saying(handler: Handler) -> Handler:
             return _answer({"error": str(error)}, 422)
         except MemoryError:
             return _answer({"error": "not enough memory for this"}, 413)
-        except (OSError, RuntimeError) as error:
-            log.exception("%s", request.url.path.rpartition("/")[2])
-            return _answer({"error": f"failed: {error}"}, 500)
+        except Exception as error:
+            log.exception("the studio's %s", request.scope["route"].name)
+            return _answer({"error": f"failed: {type(error).__name__}: {error}"}, 500)
 
     return handled
 

@@ -53,7 +53,7 @@ def serve(
     name = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
         app, log_config=None,
-        log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="on",
+        log_level="critical", access_log=False, proxy_headers=False, server_header=False, date_header=False, lifespan="on",
         timeout_graceful_shutdown=3, limit_concurrency=64, h11_max_incomplete_event_size=1 << 16,
     )  # fmt: skip
     ready(f"http://{name}:{taken}/{token}/")
