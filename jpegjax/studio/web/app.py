@@ -96,7 +96,8 @@ class Studio:
             "nbytes": len(result.data), "bpp": 8 * len(result.data) / pixels, "suffix": result.suffix,
             "encode_seconds": result.encode_seconds, "decode_seconds": result.decode_seconds, "notes": result.notes,
             "target": result.key.target_nbytes, "used": {name: str(value)[:200] for name, value in result.used.items()},
-            "metrics": result.metrics, "failed": result.failed, "left": self.measurer.left(result) if result.exact else [], "busy": result.busy,
+            "metrics": result.metrics, "failed": result.failed,
+            "left": self.measurer.left(result) if result.exact else [], "busy": result.busy,
             "measured": result.measured, "inside": result.inside,
         }  # fmt: skip
 
