@@ -1,11 +1,11 @@
-/* The page: a picture comes in, results go out. One request at a time is on its way; while a person moves a control, the newest counts. */
+/* The page: a picture comes in, results go out. One preview at a time is on its way; while a person moves a control, the newest counts. */
 import { Dropped, Said, bytes, el, get, post, upload } from "./talk.js";
 import { makeControls } from "./controls.js";
 import { makeFolder, makePanels } from "./panels.js";
 import { makeStage } from "./stage.js";
 
 const EXACT_AFTER = 250, POLL = 350; // milliseconds
-let picture = null, result = null, busy = false, dirty = false, exactTimer = 0, pollTimer = 0, started = null, round = 0;
+let picture = null, result = null, busy = false, dirty = false, exactTimer = 0, pollTimer = 0, started = null, round = 0, version = 0;
 
 function failed(error) {
   if (error instanceof Dropped) return;
@@ -36,30 +36,46 @@ async function take(next) {
 let panels = null, controls = null, folder = { mark() {} };
 
 /* Ask for what the controls say: a preview, or the exact file where that is as quick. */
-async function ask(exact = false) {
+async function ask() {
   clearTimeout(exactTimer);
   if (!picture || !controls) return;
   if (busy) { dirty = true; return; }
   busy = true; dirty = false;
   const mine = picture;
-  if (exact || !result) chip("working", exact ? "making the exact file…" : "encoding…");
+  if (!result) chip("working", "encoding…");
   const slow = setTimeout(() => chip("working", "encoding… (a codec's first time takes longer)"), 2500);
   try {
-    const { rect, out } = stage.seen(), next = await post(`api/pictures/${picture.id}/results`, { ...controls.asked(), rect, out, exact });
+    const next = await post(`api/pictures/${picture.id}/results`, { ...controls.asked(), ...stage.seen(), exact: false });
     if (picture === mine) { fine(); await take(next); }
   } catch (error) {
-    if (picture === mine && !(error instanceof Dropped)) {
-      if (error.status === 410) return gone();
-      failed(error);
-      chip("none", "these settings give no file");
-    }
+    if (picture === mine) refused(error);
   } finally { busy = false; clearTimeout(slow); }
   if (dirty) return ask();
   if (picture !== mine || !result) return;
   if (result.exact) poll();
-  else exactTimer = setTimeout(() => ask(true), EXACT_AFTER);
+  else exactTimer = setTimeout(finish, EXACT_AFTER);
+}
+/* The exact file, on its way beside any preview; dropped where the person has changed something since. */
+async function finish() {
+  const mine = version, of = picture;
+  try {
+    const next = await post(`api/pictures/${picture.id}/results`, { ...controls.asked(), ...stage.seen(), exact: true });
+    if (version !== mine || picture !== of) return;
+    fine();
+    await take(next);
+    poll();
+  } catch (error) {
+    if (version === mine && picture === of) refused(error);
+  }
+}
+function refused(error) {
+  if (error instanceof Dropped) return;
+  if (error.status === 410) return gone();
+  failed(error);
+  chip("none", "these settings give no file");
 }
 function changed() {
+  version += 1;
   fine();
   clearTimeout(pollTimer);
   if (picture) panels.waiting();

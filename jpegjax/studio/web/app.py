@@ -226,7 +226,7 @@ def _doors(studio: Studio) -> list[Route]:
     async def make(request: Request) -> Response:
         body = await _json(request, studio)
         picture, asked = studio.store.picture(request.path_params["id"]), Asked.of(body)
-        exact = body.get("exact") is True or studio.maker.quick(picture, asked)
+        exact = body.get("exact") is True or (studio.maker.quick(picture, asked) and not turns.busy("exact"))
         if exact:
             result = await turns("exact", lambda: studio.maker.exact(picture, asked))
             studio.measurer.look_at(result)

@@ -20,6 +20,7 @@ class Turns:
     def __init__(self, kinds: tuple[str, ...]):
         self._pools = {kind: ThreadPoolExecutor(1, thread_name_prefix=f"studio-{kind}") for kind in kinds}
         self._newest: dict[str, object] = {}
+        self._open = dict.fromkeys(kinds, 0)
 
     async def __call__(self, kind: str, work: Callable[[], T], *, droppable: bool = True) -> T:
         """What work gives, run on its kind's worker. Refused (409) where a newer call came before it began."""
@@ -32,7 +33,15 @@ class Turns:
                 raise Refused("a newer one was asked for", 409)
             return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._pools[kind], begin)
+        self._open[kind] += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pools[kind], begin)
+        finally:
+            self._open[kind] -= 1
+
+    def busy(self, kind: str) -> bool:
+        """Whether something of a kind is at work or waits."""
+        return self._open[kind] > 0
 
     def close(self) -> None:
         """Drop what waits; what runs is waited for."""
