@@ -1,11 +1,12 @@
 """A small SSD: a front of its own for pixels or coefficients, then the same layers and heads.
 
     pixels at half size [N, 240, 320, 3] ─▶ 16 at 120×160 ─▶ 32 at 60×80 ─▶ 48 at 30×40 ─┐
-    luma [N, 60, 80, 64] in cells of 2×2 blocks, chroma [N, 30, 40, 128] ─▶ dense ─▶ 48 ─┴▶ 32 at 30×40 ─▶ 96 at 15×20 ─▶ 96
+    luma [N, 60, 80, 64] in cells of 2×2 blocks, chroma [N, 30, 40, 128] ─▶ dense ─▶ 32 ─┴▶ 32 at 30×40 ─▶ 96 at 15×20 ─▶ 96
                                                                                             └▶ small boxes    large ones ◀─┘
 
 The pictures are 640×480; pixels come from the decoder at half the size (scale=1/2), which makes decoding and network cheaper. A
-place at 30×40 is 16 pixels wide for both.
+place at 30×40 is 16 pixels wide for both. Blocks come out of their one layer with fewer channels than pixels out of three:
+that is where most of their operations are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .data import CLASSES
 
 __all__ = ["Detector", "OnBlocks", "OnPixels", "built", "places"]
 
-WIDTH, NARROWER, WIDER = 48, 32, 96
+WIDTH, BLOCKS_WIDTH, NARROWER, WIDER = 48, 32, 32, 96
 FINE = ((32.0, 32.0), (46.0, 46.0))
 """Anchors at 30×40, pixels: platelets."""
 COARSE = ((84.0, 84.0), (106.0, 106.0), (100.0, 70.0), (70.0, 100.0), (165.0, 165.0), (230.0, 220.0))
@@ -41,6 +42,8 @@ def places() -> np.ndarray:
 class OnPixels(nnx.Module):
     """(pixels less 128 [N, 240, 320, 3],) → [N, 30, 40, 48]."""
 
+    width = WIDTH
+
     def __init__(self, *, rngs: nnx.Rngs) -> None:
         self.layers = nnx.List([Convolution(a, b, stride=2, rngs=rngs) for a, b in ((3, 16), (16, 32), (32, WIDTH))])
 
@@ -52,12 +55,14 @@ class OnPixels(nnx.Module):
 
 
 class OnBlocks(nnx.Module):
-    """(Y [N, 60, 80, 64], Cb and Cr [N, 30, 40, 64]) → [N, 30, 40, 48]: each frequency normalised, one dense layer."""
+    """(Y [N, 60, 80, 64], Cb and Cr [N, 30, 40, 64]) → [N, 30, 40, 32]: each frequency normalised, one dense layer."""
+
+    width = BLOCKS_WIDTH
 
     def __init__(self, statistics: list[BlockStatistics], *, rngs: nnx.Rngs) -> None:
         self.normal = nnx.List([Normalised(one) for one in statistics])
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (384, WIDTH)))
-        self.norm = nnx.BatchNorm(WIDTH, momentum=0.9, rngs=rngs)
+        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (384, self.width)))
+        self.norm = nnx.BatchNorm(self.width, momentum=0.9, rngs=rngs)
 
     def __call__(self, found: tuple[jax.Array, ...]) -> jax.Array:
         y, cb, cr = (normal(plane) for normal, plane in zip(self.normal, found, strict=True))
@@ -73,7 +78,7 @@ class Detector(nnx.Module):
 
     def __init__(self, front: Any, *, rngs: nnx.Rngs) -> None:
         self.front = front
-        self.fine = Convolution(WIDTH, NARROWER, rngs=rngs)
+        self.fine = Convolution(front.width, NARROWER, rngs=rngs)
         self.smaller = Convolution(NARROWER, WIDER, stride=2, rngs=rngs)
         self.coarse = Convolution(WIDER, WIDER, rngs=rngs)
         self.outputs = len(CLASSES) + 1 + 4

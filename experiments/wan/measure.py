@@ -46,7 +46,8 @@ WAYS = {
     "augmentation, tables": Way(0.0, 0.0, "tables"),
 }
 """All see the same pictures and files, as many steps. The last is the modern baseline (QABN). The weight of scores was chosen on
-4,000 pictures of the training part, one seed: there it gained 1.2 points at low qualities."""
+4,000 pictures of the training part, one seed, 12 epochs: at low qualities and clean, 63.0 and 70.3 % by augmentation,
+64.2 and 70.2 by a weight of 1, 63.2 and 68.6 by 3."""
 
 
 @nnx.jit
