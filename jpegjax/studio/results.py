@@ -19,7 +19,8 @@ from .views import fit_rect, reduced_picture
 __all__ = ["Asked", "Maker", "encoded"]
 
 _TRIALS = 9
-_AT_ONCE_SECONDS = 0.4
+_AT_ONCE_SECONDS = 0.2
+_VIEW_SECONDS = 1.5e-8  # a pixel of a decoded picture that is brought to the screen's size
 _SMALL_PIXELS = 600_000
 _GRID = 16
 
@@ -115,7 +116,7 @@ class Maker:
         """Whether the exact file will be there about as soon as a preview."""
         pixels = picture.pixels.shape[0] * picture.pixels.shape[1]
         pace = self._seconds.get(asked.pace_key)
-        return pixels <= _SMALL_PIXELS or (pace is not None and pace * pixels <= _AT_ONCE_SECONDS)
+        return pixels <= _SMALL_PIXELS or (pace is not None and (pace + _VIEW_SECONDS) * pixels <= _AT_ONCE_SECONDS)
 
     def exact(self, picture: Picture, asked: Asked) -> Result:
         """The file of the whole picture; the one that is kept, if it was made before."""
