@@ -144,25 +144,30 @@ def command(source: Path, target: Path, shard: int) -> list[str]:
     return [sys.executable, "-c", code, *words, "--quiet"]
 
 
-def killed(source: Path, whole: Path, target: Path, shard: int, expected_seconds: float) -> dict[str, Any]:
-    """The job, killed at moments by chance, and finished."""
+def killed(source: Path, whole: Path, target: Path, shard: int) -> dict[str, Any]:
+    """The job, killed while it works, at moments by chance, and finished."""
     draw = random.Random(7)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    kills = []
-    records = lambda: len(list((target / STATE / "records").rglob("*.json")))  # noqa: E731
-    for _ in range(KILLS):
+    kills: list[dict[str, Any]] = []
+    shards = len(list((whole / STATE / "records").rglob("*.json")))
+
+    def records() -> int:
+        return len(list((target / STATE / "records").rglob("*.json")))
+
+    for number in range(KILLS):
         child = subprocess.Popen(command(source, target, shard), env=environment, start_new_session=True)
-        wait = draw.uniform(0.5, 2 * expected_seconds / KILLS)
-        try:
-            code: int | None = child.wait(wait)
-        except subprocess.TimeoutExpired:
-            code = None
-            if draw.random() < 0.5:
-                os.killpg(child.pid, signal.SIGKILL)
-            else:
-                child.kill()  # its children see that it is gone
-            child.wait()
-        kills.append({"after_seconds": round(wait, 2), "shards_done": records(), "had_ended": code})
+        before = records()
+        further = draw.uniform(0, 1.8 * (shards - before) / (KILLS - number + 1))
+        while child.poll() is None and records() - before < further:
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.3))
+        ended = child.poll()
+        if together := draw.random() < 0.5:
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()  # its children see that it is gone
+        child.wait()
+        kills.append({"shards_done": records(), "of": shards, "had_ended": ended, "children_killed_too": together})
     done = subprocess.run(command(source, target, shard), env=environment, check=False)
     leftovers = [p.name for p in target.rglob("*") if ".part" in p.name or "staging" in p.parts]
     return {
@@ -331,11 +336,9 @@ def main() -> None:
             print(report["files"]["job_over"], flush=True)
             save(report, given.output)
         if "killed" in parts:
-            start = time.perf_counter()
             if "files" not in parts:
                 run(Job(WORK, str(source), str(room / "whole"), shard_size=shard))
-            expected = report["files"]["rates"]["job"]["seconds"] if "files" in parts else time.perf_counter() - start
-            report["killed"] = {**about, **killed(source, room / "whole", room / "killed", shard, expected)}
+            report["killed"] = {**about, **killed(source, room / "whole", room / "killed", shard)}
             save(report, given.output)
         if "cluster" in parts:
             small = room / "small"
