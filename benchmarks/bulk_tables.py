@@ -39,7 +39,7 @@ def _costs(verbs: Mapping[str, Any]) -> list[str]:
         f"{dollars(PICTURES / IN_A_TAR * (PUT + GET))}. Assumptions ({PRICES_OF}): "
         + ", ".join(f"{name} ${price} a virtual core and hour" for name, price in CORE_HOUR.items())
         + f"; ${PUT * 1e6:g} a million PUTs, ${GET * 1e6:g} a million GETs, ${MONTH * 1e9:g} a gigabyte and month. "
-        "A core is one thread of the machine below; waiting for a network, idle cores and transfers out of a region are not in it, "
+        "A core is one thread of the machine below; networks, idle cores and transfers out of a region are not in it, "
         "and GPUs were not measured."
     )
     return [*table(head, rows), requests, "", *source(verbs)]
