@@ -40,6 +40,7 @@ class Verbs(SphinxDirective):
 
         from jpegjax.cli.app import app
 
+        self.env.note_reread()  # the program may have changed though the page has not
         group: Any = get_command(app)
         parent = group.make_context("jpegjax", ["--help"], resilient_parsing=True)
         lines = [line for command in group.commands.values() for line in described(command, parent)]
