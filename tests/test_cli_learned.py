@@ -43,7 +43,7 @@ def test_folders_and_both_kinds_of_files(run: Run, folder: Path):
     ("words", "message"),
     [
         (("--tune", "psnr", "--codec", "learned"), "--tune is for JPEG files, not for --codec"),
-        (("--codec", "webp"), "--codec webp: must be one of dft, learned, perceptron"),
+        (("--codec", "webp"), "--codec webp: must be one of dft, learned, perceptron, u-system"),
         (("--codec", "learned", "-q", "0"), "--quality=0: must be an integer 1..100"),
         (("--codec", "learned", "-q", "high"), "--quality=high: must be a number 1..100"),
         (("--model", "nobody"), "model='nobody': must be one of light"),

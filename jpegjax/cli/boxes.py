@@ -27,7 +27,7 @@ _TAKES = {
 }  # fmt: skip
 
 
-NAMES = ("dft", "learned", "perceptron")
+NAMES = ("dft", "learned", "perceptron", "u-system")
 """Codecs whose files are boxes. They come with the package: no other codec's library is loaded to know them."""
 PROGRAMS = "networks for pictures of these sizes"
 """What JAX compiles for them."""

@@ -77,7 +77,10 @@ TargetMetric = Annotated[
 ]
 Codec = Annotated[
     str | None,
-    typer.Option(help="learned, perceptron or dft: write .jxj files of that codec in place of JPEG. [-q 50; dft: 75]"),
+    typer.Option(
+        help="learned, perceptron, dft or u-system: write .jxj files of that codec in place of JPEG. "
+        "[-q 50; dft, u-system: 75]"
+    ),
 ]
 Model = Annotated[
     str | None,
