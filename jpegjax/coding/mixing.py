@@ -8,6 +8,8 @@ arithmetic: the same bytes on every machine. One function codes both ways, so th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..simd import kernel
@@ -50,6 +52,7 @@ class Coder:
         self.states = np.full(contexts, FRESH, np.uint32)
         self.weights = np.full((sets, INPUTS), round(0.35 * _UNIT), np.int32)
         self.bounds = np.array([0, 0xFFFFFFFF, 0, 0], np.int64)
+        self.decoding = data is not None
         if data is None:
             self.bytes = np.zeros(room, np.uint8)
             return
@@ -57,6 +60,12 @@ class Coder:
         self.bytes[: len(data)] = np.frombuffer(data, np.uint8)
         self.bounds[CODE] = int.from_bytes(self.bytes[:4].tobytes(), "big")
         self.bounds[AT] = 4
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What kernels take: whether it decodes, places of the contexts int64 [INPUTS], states, weights, bounds, bytes."""
+        at = np.zeros(INPUTS, np.int64)
+        return np.int64(self.decoding), at, self.states, self.weights, self.bounds, self.bytes
 
 
 @kernel(inline=True)
@@ -85,17 +94,18 @@ def _narrow(bit, decoding, p, bounds, data):
 
 
 @kernel(inline=True)
-def code_even(bit, decoding, bounds, data):
+def code_even(bit, state):
     """A decision of probability one half."""
-    return _narrow(bit, decoding, np.int64(32768), bounds, data)
+    return _narrow(bit, state[0], np.int64(32768), state[4], state[5])
 
 
 @kernel
-def code_bit(bit, decoding, at, first, second, states, weights, bounds, data):
-    """The decision 0 or 1: given, or with `decoding` read. at: int64 [INPUTS], its contexts; first, second: its sets of weights.
+def code_bit(bit, first, second, state):
+    """The decision 0 or 1: given, or where the coder decodes read. state: `Coder.state`; first, second: its sets of weights.
 
-    Writes past the end of `data` are counted in bounds[AT] and dropped, reads are zeros.
+    Its contexts stand in state[1]. Writes past the end of the bytes are counted and dropped, reads are zeros.
     """
+    decoding, at, states, weights, bounds, data = state
     one = np.int64(0)
     two = np.int64(0)
     for i in range(INPUTS):
@@ -108,11 +118,11 @@ def code_bit(bit, decoding, at, first, second, states, weights, bounds, data):
     aim = bit << 16
     miss_one, miss_two = (aim - SQUASH[one + 2048]) * _RATE, (aim - SQUASH[two + 2048]) * _RATE
     for i in range(INPUTS):
-        state = np.int64(states[at[i]])
-        logit = np.int64(STRETCH[state >> 20])
+        seen = np.int64(states[at[i]])
+        logit = np.int64(STRETCH[seen >> 20])
         weights[first, i] += (logit * miss_one + (1 << _SHIFT - 1)) >> _SHIFT
         weights[second, i] += (logit * miss_two + (1 << _SHIFT - 1)) >> _SHIFT
-        age, p = state & 1023, state >> 10
+        age, p = seen & 1023, seen >> 10
         p += ((bit << 22) - bit - p) * AGES[age] >> 16
         states[at[i]] = p << 10 | min(age + 1, np.int64(_OLDEST))
     return bit
