@@ -42,6 +42,7 @@ def mosaic(folder: Path | None) -> np.ndarray:
     else:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg"))
         pictures = [np.array(Image.open(path).convert("RGB")) for path in paths]
+    pictures = [np.rot90(one) if one.shape[0] > one.shape[1] else one for one in pictures]  # rows without gaps
     canvas = Image.new("RGB", SIZE)
     y = i = 0
     while y < SIZE[1]:

@@ -23,7 +23,7 @@ export function makePanels({ metrics, order }) {
     el("notes").hidden = !result?.notes.length;
     el("notes").textContent = (result?.notes ?? []).join("; ");
     if (!result) { el("nbytes").textContent = "–"; el("share").textContent = ""; facts(["bits per pixel", "against raw pixels", "encoded in", "decoded in"].map((name) => [name, "–"])); return; }
-    if (!exact) { el("share").textContent = "the last file's; the new one is on its way"; return; }
+    if (!exact) { el("share").textContent = el("nbytes").textContent === "–" ? "being made" : "of the last file"; return; }
     el("nbytes").textContent = bytes(result.nbytes);
     el("share").textContent = `${fixed((100 * result.nbytes) / picture.nbytes, 1)} % of the opened file`;
     const raw = picture.width * picture.height * (picture.grey ? 1 : 3), rows = [["bits per pixel", fixed(result.bpp, 3)], ["against raw pixels", `1 : ${fixed(raw / result.nbytes, 1)}`],

@@ -73,6 +73,7 @@ function refused(error) {
   if (error.status === 410) return gone();
   failed(error);
   chip("none", "these settings give no file");
+  el("share").textContent = "these settings give none";
 }
 function changed() {
   version += 1;
@@ -157,6 +158,7 @@ chip("working", "loading codecs…");
 try {
   started = await get("api/start");
   panels = makePanels(started);
+  panels.show(null);
   controls = makeControls(started.codecs, changed);
   controls.suggest(() => (result?.exact ? (result.nbytes / 1000).toFixed(1) : ""));
   el("taken").textContent = `${started.formats.join(", ")}; up to ${Math.round(started.bounds.pixels / 1e6)} million pixels`;
