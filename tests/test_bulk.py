@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +28,11 @@ from jpegjax.bulk.places.entries import key_of, safe
 from jpegjax.bulk.places.sources import expanded, source
 from jpegjax.bulk.places.storage import STATE, MissingPackage, place
 from jpegjax.bulk.rehearsal import rehearse
+from jpegjax.bulk.work import ahead
 from jpegjax.bulk.works import CoefficientWork, TranscodeWork, unpacked
 from jpegjax.container.markers import claimed_size
 from jpegjax.options import DecodeOptions, EncodeOptions, Limits, TranscodeOptions
+from jpegjax.run.threads import cores, spare_cores, undivided
 
 PROGRESSIVE = TranscodeWork(TranscodeOptions(progressive=True))
 
@@ -273,13 +277,14 @@ def test_parquet_to_parquet_keeps_rows_and_columns(tmp_path: Path, struct: bool)
 def test_stores_in_memory(tmp_path: Path, files: dict[str, bytes]) -> None:
     fsspec = pytest.importorskip("fsspec")
     store = fsspec.filesystem("memory")
+    files = {name.replace("12", "[1]*?"): content for name, content in files.items()}  # a name, not a pattern
     good, refused = wanted(files)
     for name, content in files.items():
-        store.pipe(f"/bulk-in/{name}", content)
+        store.pipe_file(f"/bulk-in/{name}", content)
     job = Job(PROGRESSIVE, "memory://bulk-in", "memory://bulk-out", shard_size=5)
     assert rehearse(job, 4).pictures == 12 and not store.exists("/bulk-out")
     assert run(job).written == 9
-    found = {p.removeprefix("/bulk-out/"): store.cat(p) for p in store.find("/bulk-out")}
+    found = {p.removeprefix("/bulk-out/"): store.cat_file(p) for p in store.find("/bulk-out")}
     assert {n: c for n, c in found.items() if not n.startswith(STATE)} == good
     lines = found[f"{STATE}/bad.jsonl"].splitlines()
     assert {json.loads(line)["name"] for line in lines} == refused
@@ -367,6 +372,50 @@ def test_sizes_at_a_glance_are_the_frames() -> None:
         assert claimed_size(data) == (0, 0)
     for seed in range(300):
         claimed_size(mutant(seed))
+
+
+def test_a_shard_that_cannot_be_written_is_told_and_tried_again(tmp_path: Path) -> None:
+    found = numbered(tmp_path / "in", 9)
+    (tmp_path / "out" / "004.bin" / "folder").mkdir(parents=True)
+    job = Job(Slow(), str(tmp_path / "in"), str(tmp_path / "out"), shard_size=3)
+    for workers in (0, 1):
+        summary = run(job, workers=workers)
+        assert [name for name, _ in summary.failed] == ["000001"] and "004.bin" in summary.failed[0][1]
+        assert (summary.shards_done, summary.shards) == (2, 3)
+    (tmp_path / "out" / "004.bin" / "folder").rmdir()
+    (tmp_path / "out" / "004.bin").rmdir()
+    assert not run(job, workers=0).failed
+    assert made(tmp_path / "out") == {n: c[::-1] for n, c in found.items() if not c.startswith(b"bad")}
+
+
+def test_pictures_are_read_ahead_within_bounds() -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[int]:
+        for i in range(50):
+            taken.append(i)
+            yield i
+        raise OSError("the end")
+
+    items = ahead(source(), 5, lambda item: 1.0)
+    assert next(items) == 0
+    time.sleep(0.1)
+    assert len(taken) <= 8
+    with pytest.raises(OSError, match="the end"):
+        deque(items, maxlen=0)
+    assert len(taken) == 50
+    items = ahead(source(), 5, lambda item: 1.0)
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_undivided_work_stays_on_one_thread() -> None:
+    with undivided():
+        assert spare_cores() == 1
+        with undivided():
+            assert spare_cores() == 1
+        assert spare_cores() == 1
+    assert spare_cores() == cores()
 
 
 def test_mutants_end_in_files_or_reasons(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -30,8 +30,8 @@ At = Callable[[int, int], None]
 """Takes the numbers, first and stop, of the pictures of a shard that are begun next."""
 _BATCH_PIXELS = 16_000_000
 _BATCH_FILES = 256
-_AHEAD = 128
-"""Pictures read before they are asked for."""
+_AHEAD_NBYTES = 32 << 20
+"""Of pictures read before they are asked for."""
 BINS = 20
 """Of the histogram of percent saved, five points each; the first also holds what grew."""
 
@@ -85,43 +85,50 @@ class Task:
     divided: bool = False
 
 
-def ahead(items: Iterable[T], most: int) -> Iterator[T]:
-    """Items, up to `most` of them made by a thread before they are asked for."""
-    waiting: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(most)
-    stop = threading.Event()
+def ahead(items: Iterable[T], most: float, weight: Callable[[T], float]) -> Iterator[T]:
+    """Items, made by a thread before they are asked for, as long as those that wait weigh less than `most` together."""
+    waiting: deque[T] = deque()
+    ready = threading.Condition()
+    state: dict[str, Any] = {"weight": 0.0, "ended": False, "error": None, "stop": False}
 
     def fill() -> None:
-        error: BaseException | None = None
         try:
             for item in items:
-                while not stop.is_set():
-                    try:
-                        waiting.put((item, None, False), timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if stop.is_set():
-                    return
+                with ready:
+                    ready.wait_for(lambda: state["weight"] < most or state["stop"])
+                    if state["stop"]:
+                        return
+                    waiting.append(item)
+                    state["weight"] += weight(item)
+                    ready.notify_all()
         except BaseException as met:
-            error = met
-        while not stop.is_set():
-            try:
-                waiting.put((None, error, True), timeout=0.2)
-                return
-            except queue.Full:
-                continue
+            state["error"] = met
+        with ready:
+            state["ended"] = True
+            ready.notify_all()
 
     threading.Thread(target=fill, daemon=True, name="jpegjax-bulk-read").start()
     try:
         while True:
-            item, error, last = waiting.get()
-            if error is not None:
-                raise error
-            if last:
-                return
-            yield item  # type: ignore[misc]
+            with ready:
+                ready.wait_for(lambda: waiting or state["ended"])
+                if not waiting:
+                    if state["error"] is not None:
+                        raise state["error"]
+                    return
+                item = waiting.popleft()
+                state["weight"] -= weight(item)
+                ready.notify_all()
+            yield item
     finally:
-        stop.set()
+        with ready:
+            state["stop"] = True
+            ready.notify_all()
+
+
+def _weight(entry: Entry) -> float:
+    """Bytes that an entry holds, and some for itself."""
+    return 1000.0 + (len(entry.content) if isinstance(entry.content, bytes) else 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -153,7 +160,7 @@ class _Shard:
         }  # fmt: skip
 
     def begun(self) -> Iterator[tuple[_Piece, int]]:
-        for index, entry in enumerate(ahead(self.task.source.entries(self.shard), _AHEAD)):
+        for index, entry in enumerate(ahead(self.task.source.entries(self.shard), _AHEAD_NBYTES, _weight)):
             piece, pixels = _Piece(index, entry), 0
             if index in self.excluded:
                 piece.error = self.excluded[index]

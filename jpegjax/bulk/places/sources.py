@@ -23,7 +23,7 @@ from .tars import samples
 __all__ = ["KINDS", "Source", "source"]
 
 KINDS = ("files", "list", "tar", "parquet")
-_READ_TOGETHER = 64
+_READ_TOGETHER = 32
 _READERS = 16
 _LOOKED_AT = 1000
 

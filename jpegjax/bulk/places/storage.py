@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, BinaryIO, Protocol
@@ -22,6 +23,10 @@ __all__ = ["STATE", "Local", "MissingPackage", "Place", "Remote", "is_url", "nee
 
 STATE = "_jpegjax"
 """Folder below a target that holds a job's manifest, records and summary. Readers of data sets pass names with a "_" by."""
+
+
+_READERS = 32
+"""Requests of a store at a time, of one process."""
 
 
 class MissingPackage(ImportError):
@@ -167,13 +172,18 @@ class Remote:
 
     def read(self, names: Sequence[str]) -> list[bytes | OSError]:
         paths = [self.path(name) for name in names]
-        if not paths:
-            return []
-        found = self.fs.cat(paths, on_error="return")
-        if isinstance(found, bytes):
-            return [found]
-        by_path = {self.fs._strip_protocol(path): content for path, content in found.items()}
-        return [_or_error(by_path.get(self.fs._strip_protocol(path)), path) for path in paths]
+        if len(paths) < 2:
+            return [self._content(path) for path in paths]
+        with ThreadPoolExecutor(min(_READERS, len(paths))) as pool:
+            return list(pool.map(self._content, paths))
+
+    def _content(self, path: str) -> bytes | OSError:
+        try:
+            return bytes(self.fs.cat_file(path))  # not `cat`, to which a name with a "[" in it is a pattern
+        except OSError as error:
+            return error
+        except Exception as error:  # clients raise their own
+            return OSError(f"{path}: {error}")
 
     def open(self, name: str) -> BinaryIO:
         return self.fs.open(self.path(name), "rb")
@@ -225,16 +235,6 @@ class Remote:
         """Whether only this process sees what is there."""
         protocol = self.fs.protocol
         return "memory" in (protocol if isinstance(protocol, (tuple, list)) else (protocol,))
-
-
-def _or_error(content: Any, path: str) -> bytes | OSError:
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, OSError):
-        return content
-    return (
-        FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) if content is None else OSError(str(content))
-    )
 
 
 def place(url: str) -> Place:
