@@ -27,8 +27,10 @@ _TAKES = {
 }  # fmt: skip
 
 
-NAMES = ("dft", "learned", "perceptron", "u-system")
+NAMES = ("dft", "learned", "perceptron", "u-system", "faces")
 """Codecs whose files are boxes. They come with the package: no other codec's library is loaded to know them."""
+KINDS = {"dft": "dft", "learned": "learned", "perceptron": "perceptron", "u-system": "u-system", "f": "faces"}
+"""Whose a box of a kind is."""
 PROGRAMS = "networks for pictures of these sizes"
 """What JAX compiles for them."""
 
@@ -44,11 +46,11 @@ def unpack(data: Sequence[bytes], model: Any = None) -> list[np.ndarray | Except
     found: list[Any] = [None] * len(data)
     for kind in dict.fromkeys(kinds):
         own = [i for i, k in enumerate(kinds) if k == kind]
-        if kind not in NAMES:
+        if kind not in KINDS:
             for i in own:
-                found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(NAMES)}")
+                found[i] = ValueError(f"a box of kind {kind!r}; here are {', '.join(KINDS)}")
             continue
-        decode = _reader(kind, model)
+        decode = _reader(KINDS[kind], model)
         try:
             pixels: Sequence[Any] = decode([data[i] for i in own])
         except ValueError:
@@ -97,7 +99,7 @@ def described(data: bytes) -> dict[str, Any]:
     """What `jpegjax info` says of a box. JpegError for a damaged one."""
     box = read_box(data)
     found = {
-        "format": "jpegjax box", "codec": box.kind, "width": box.width, "height": box.height,
+        "format": "jpegjax box", "codec": KINDS.get(box.kind, box.kind), "width": box.width, "height": box.height,
         "components": box.channels, "file_nbytes": len(data),
         "bits_per_pixel": round(8 * len(data) / (box.width * box.height), 4),
     }  # fmt: skip
@@ -117,6 +119,11 @@ def described(data: bytes) -> dict[str, Any]:
         head = read_blocks(data)[0]
         own = {"model": head.model, "digest": head.digest.hex()} if head.size is None else {"weights": "in the file"}
         found |= own | {"units": head.units, **({"bits": head.bits} if head.bits else {"step": round(head.step, 3)})}
+    if box.kind == "f":
+        from ..learned.faces.stream import read_stream as read_face
+
+        face, stream, _ = read_face(data)
+        found |= {"digest": face.digest.hex(), "quality": face.quality, "stream_nbytes": len(stream)}
     return found
 
 

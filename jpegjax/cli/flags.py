@@ -78,14 +78,14 @@ TargetMetric = Annotated[
 Codec = Annotated[
     str | None,
     typer.Option(
-        help="learned, perceptron, dft or u-system: write .jxj files of that codec in place of JPEG. "
+        help="learned, perceptron, faces, dft or u-system: write .jxj files of that codec in place of JPEG. "
         "[-q 50; dft, u-system: 75]"
     ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Weights of --codec learned or perceptron: a name, or a path to a .jxw or .npz. [default: light; linear8]"
+        help="Weights of --codec learned, perceptron or faces: a name, or a path to a .jxw or .npz. [default: light; linear8]"
     ),
 ]
 Restart = Annotated[str | None, typer.Option(help="Restart marker every N MCU rows, or NB for every N MCUs.")]

@@ -85,6 +85,7 @@ class Codec:
     sweep: the setting that trades rate for quality, and grid: its values that draw a curve over about 0.1 to 3 bits a
     pixel of a photograph, from low to high rate; codecs for lossless files have no grid. write_many, read_many: the same for
     lists, where a codec works on many at once. suffix: of its files, where the command line writes them.
+    shapes: of the pictures that it takes, where it does not take any.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Codec:
     write_many: Callable[..., list[bytes]] | None = field(default=None, repr=False)
     read_many: Callable[[Sequence[bytes]], list[np.ndarray]] | None = field(default=None, repr=False)
     suffix: str | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))

@@ -45,9 +45,9 @@ class Curve:
 
 
 def default_curves() -> list[Curve]:
-    """Every installed codec that has a grid of rates."""
+    """Every installed codec that has a grid of rates and takes any picture."""
     made = (room.get(name) for name in room.available())
-    return [Curve(codec, {}, tuple(codec.grid)) for codec in made if codec.grid]
+    return [Curve(codec, {}, tuple(codec.grid)) for codec in made if codec.grid and not codec.shapes]
 
 
 def _numbers(name: str, word: str) -> list[str]:

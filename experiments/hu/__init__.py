@@ -1,0 +1,1 @@
+"""Hu 2020: faces by shape, texture and background. See `__main__`."""
