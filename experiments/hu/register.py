@@ -38,15 +38,20 @@ def flow(points: np.ndarray, count: int = 3) -> np.ndarray:
     return _moves([np.cos(np.pi * i * v) * np.cos(np.pi * j * u) for i in range(count) for j in range(count)])
 
 
-def register(planes: np.ndarray, points: np.ndarray, moves: np.ndarray, recipe: Recipe, rounds: int = 8) -> np.ndarray:
-    """Codes [N, S] under which portraits are most alike: models of more and more components, and shapes searched under them."""
+def register(
+    planes: np.ndarray, points: np.ndarray, moves: np.ndarray, recipe: Recipe, rounds: int = 8, more: int = 4
+) -> np.ndarray:
+    """Codes [N, S] under which portraits are most alike: each round a model of so many more components, and shapes under it."""
     size = recipe.size
     kept = tuple((h // 2, w // 2) for h, w in size.kept)
-    small = replace(recipe, size=replace(size, kept=kept, latents=48, behind=0, shape=len(moves)), plain=0, reach=1)
+    latents = min(48, sum(h * w for h, w in kept))
+    small = replace(
+        recipe, size=replace(size, kept=kept, latents=latents, behind=0, shape=len(moves)), plain=0, reach=1
+    )
     codes = np.zeros((len(planes), len(moves)))
     for k in range(rounds):
         shapes = Shapes(points, moves, np.full(len(moves), 2.5), codes)
-        codes = align(built(planes, shapes, small), planes, codes, 4 + 4 * k, 2)
+        codes = align(built(planes, shapes, small), planes, codes, more * (1 + k), 2)
         codes = codes - codes.mean(0)
     return codes
 

@@ -108,8 +108,8 @@ def refined(
 
     model = Refinement(size.channels, size.refine, size.blocks, rngs=nnx.Rngs(1))
     config = FitConfig(
-        steps=steps, batch=16, learning_rate=2e-3, warmup=50, final_rate=0.02, ema=0.99, weight_decay=1e-3, folder=folder,
-        checkpoint_every=steps, evaluate_every=max(steps // 8, 1), best="gain", best_is="highest", log_every=100,
+        steps=steps, batch=16, learning_rate=2e-3, warmup=min(50, steps // 4), final_rate=0.02, ema=0.99, weight_decay=1e-3,
+        folder=folder, checkpoint_every=steps, evaluate_every=max(steps // 8, 1), best="gain", best_is="highest",
     )  # fmt: skip
     result = fit(model, _loss, Arrays({k: v[~held] for k, v in pairs.items()}), config, evaluate=evaluate)
     gain = float(gains(result.model))
