@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ import numpy as np
 from benchmarks.machine import ROOT, describe
 from jpegjax.learned.faces.codec import decode_all, fitting
 from jpegjax.learned.faces.model import FaceSize
-from jpegjax.learned.faces.weights import LoadedFaces, load, write
+from jpegjax.learned.faces.weights import LoadedFaces, load, trainable, write
 
 from .build import Recipe, Shapes, planes_of_all
 from .data import Portraits, colour, orl
 from .measure import TARGETS, found_shapes, ours, recognised, rivals
 from .register import affine, grid, principal_moves, register
 from .report import write_report
-from .train import Trained, refined, trained
+from .train import refined, trained
 
 SHARED = Path(os.environ.get("JPEGJAX_SHARED") or ROOT.parent / "shared")
 COMMAND = "python -m experiments.hu"
@@ -98,42 +98,55 @@ def shape_errors(shapes: Shapes, test: Portraits) -> dict[str, float]:
     }
 
 
+def one_variant(
+    name: str, fit: Portraits, test: Portraits, shapes: Shapes, recipe: Recipe, path: Path
+) -> dict[str, Any]:
+    """Trains a variant and measures it on test pictures."""
+    found = trained(fit, shapes, recipe)
+    row: dict[str, Any] = {"left_out": {"cost": found.cost, "psnr_db": found.db, "nbytes": found.nbytes}}
+    if recipe.size.shape and test.landmarks is not None:
+        row["landmarks_px"] = shape_errors(shapes, test)
+    write(path, name, found.model, found.coder)
+    this = load(path)
+    cases = found_shapes(this, test, given=False)
+    row["curve"] = ours(this, test, cases)
+    if recipe.size.shape:
+        row["unmoved"] = ours(this, test, [one[:1] for one in cases])
+        if test.landmarks is not None:
+            row["given"] = ours(this, test, found_shapes(this, test, given=True))
+    print(name, json.dumps(row["left_out"]), {k: v["psnr_db"] for k, v in row["curve"].items()}, flush=True)
+    return row
+
+
 def one_set(
     name: str, fit: Portraits, test: Portraits, variants: Any, work: Path, steps: int, every: int
 ) -> dict[str, Any]:
-    """Trains and measures all variants of a set. every: of the warped ones' test pictures one in so many is looked at."""
+    """Trains and measures all variants of a set, on one test picture in so many, and refines the best."""
     work.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {"fit": len(fit), "test": len(test), "variants": {}}
-    best: tuple[str, Trained, Shapes, Recipe] | None = None
     some = test.of(np.arange(len(test)) % every == 0)
+    rows: dict[str, Any] = {}
     for variant, made in variants.items():
-        shapes, recipe = made()
-        found = trained(fit, shapes, recipe)
-        row: dict[str, Any] = {"left_out": {"cost": found.cost, "psnr_db": found.db, "nbytes": found.nbytes}}
-        if recipe.size.shape and test.landmarks is not None:
-            row["landmarks_px"] = shape_errors(shapes, test)
-        path = work / f"{name}-{variant}.jxw"
-        write(path, f"{name}-{variant}", found.model, found.coder)
-        this = load(path)
-        cases = found_shapes(this, some, given=False)
-        row["curve"] = ours(this, some, cases)
-        if recipe.size.shape:
-            row["unmoved"] = ours(this, some, [one[:1] for one in cases])
-            if test.landmarks is not None:
-                row["given"] = ours(this, some, found_shapes(this, some, given=True))
-        report["variants"][variant] = row
-        print(
-            name, variant, json.dumps(row["left_out"]), {k: v["psnr_db"] for k, v in row["curve"].items()}, flush=True
-        )
-        if best is None or found.cost < best[1].cost:
-            best = variant, found, shapes, recipe
-    assert best is not None
-    report["chosen"] = best[0]
-    model, report["refinement"] = refined(best[1], fit, best[2], best[3], work / f"{name}-refine", steps)
+        path = work / f"{name}-{variant}.json"
+        if not path.exists():
+            shapes, recipe = made()
+            row = one_variant(f"{name}-{variant}", fit, some, shapes, recipe, path.with_suffix(".jxw"))
+            np.savez(path.with_suffix(".npz"), **vars(shapes))
+            path.write_text(json.dumps(row | {"recipe": asdict(recipe)}))
+        rows[variant] = json.loads(path.read_text())
+    chosen = min(rows, key=lambda variant: rows[variant]["left_out"]["cost"])
+    model, coder = trainable(work / f"{name}-{chosen}.jxw")
+    with np.load(work / f"{name}-{chosen}.npz") as stored:
+        shapes = Shapes(**stored)
+    told = rows[chosen]["recipe"]
+    size = FaceSize(**(told["size"] | {"kept": tuple(map(tuple, told["size"]["kept"]))}))
+    recipe = Recipe(**(told | {"size": size}))
+    model, refinement = refined(model, coder, fit, shapes, recipe, work / f"{name}-refine", steps)
     path = work / f"{name}.jxw"
-    write(path, name, model, best[1].coder)
-    report["nbytes"] = path.stat().st_size
-    return report
+    write(path, name, model, coder)
+    return {
+        "fit": len(fit), "test": len(some), "variants": rows, "chosen": chosen, "refinement": refinement,
+        "nbytes": path.stat().st_size,
+    }  # fmt: skip
 
 
 def whole(name: str, path: Path, test: Portraits) -> dict[str, Any]:

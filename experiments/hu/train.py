@@ -35,7 +35,6 @@ class Trained:
 
     model: Faces
     coder: Coder
-    cases: list[list[Candidate]]
     cost: float
     db: float
     nbytes: float
@@ -52,7 +51,7 @@ def trained(portraits: Portraits, shapes: Shapes, recipe: Recipe) -> Trained:
     errors, bits = np.array([m.error for m in made]), np.array([m.bits for m in made])
     cost = float(np.mean(errors + LAMBDA * step_of(JUDGED) ** 2 * bits))
     db = 10 * np.log10(255**2 * planes[0].size / errors)
-    return Trained(model, coder, cases, cost, float(db.mean()), float(bits.mean() / 8 + 20))
+    return Trained(model, coder, cost, float(db.mean()), float(bits.mean() / 8 + 20))
 
 
 def _pairs(portraits: Portraits, shapes: Shapes, recipe: Recipe, coder: Coder) -> dict[str, np.ndarray]:
@@ -85,23 +84,23 @@ def _loss(model: Refinement, batch: Any, key: jax.Array) -> tuple[jax.Array, dic
 
 
 def refined(
-    made: Trained, portraits: Portraits, shapes: Shapes, recipe: Recipe, folder: Path, steps: int
+    plain: Faces, coder: Coder, portraits: Portraits, shapes: Shapes, recipe: Recipe, folder: Path, steps: int
 ) -> tuple[Faces, dict[str, float]]:
     """The model with a refinement trained on pictures that models of other persons decoded; a tenth of the persons judge it.
 
     Returns the model, and decibels that the refinement gives on those persons; where it gives none, the model has none.
     """
     size = recipe.size
-    pairs = _pairs(portraits, shapes, recipe, made.coder)
+    pairs = _pairs(portraits, shapes, recipe, coder)
     persons = np.concatenate([portraits.persons[own].repeat(len(REFINED)) for own in portraits.folds(FOLDS)])
     held = np.isin(persons, np.unique(portraits.persons)[::10])
     judged = {name: jnp.asarray(values[held]) for name, values in pairs.items()}
 
     @nnx.jit
     def gains(model: Refinement) -> jax.Array:
-        plain = jnp.mean((judged["decoded"] - judged["original"]) ** 2, (1, 2, 3))
+        before = jnp.mean((judged["decoded"] - judged["original"]) ** 2, (1, 2, 3))
         shown = judged["decoded"] + 64 * model(judged["decoded"] / 64, judged["step"])
-        return 10 * jnp.log10(plain / jnp.mean((shown - judged["original"]) ** 2, (1, 2, 3))).mean()
+        return 10 * jnp.log10(before / jnp.mean((shown - judged["original"]) ** 2, (1, 2, 3))).mean()
 
     def evaluate(model: Refinement) -> Mapping[str, float]:
         return {"gain": float(gains(model))}
@@ -114,11 +113,11 @@ def refined(
     result = fit(model, _loss, Arrays({k: v[~held] for k, v in pairs.items()}), config, evaluate=evaluate)
     gain = float(gains(result.model))
     if gain <= 0:
-        return made.model, {"gain_db": gain}
+        return plain, {"gain_db": gain}
     whole = Faces(replace(size), rngs=nnx.Rngs(0))
     for name in ("points", "moves", "spread"):
-        getattr(whole, name)[...] = getattr(made.model, name)[...]
-    whole.face, whole.guess, whole.refine = made.model.face, made.model.guess, result.model
+        getattr(whole, name)[...] = getattr(plain, name)[...]
+    whole.face, whole.guess, whole.refine = plain.face, plain.guess, result.model
     if size.behind:
-        whole.behind, whole.mask = made.model.behind, made.model.mask
+        whole.behind, whole.mask = plain.behind, plain.mask
     return whole, {"gain_db": gain}
