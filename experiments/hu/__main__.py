@@ -1,6 +1,6 @@
 """Faces in a hundred bytes (Hu 2020): `python -m experiments.hu`.
 
-Half an hour on two idle cores; `--set orl` and `--set colour` do one set, and what runs/hu holds already is not done again.
+Half an hour on two idle cores; `--set orl` and `--set colour` do one set; what runs/hu holds already is not done again.
 Models of each set's training persons: the mean shape alone, the shape coded and the texture warped, and on colour faces the
 background apart. The variant that costs persons left out least gets a refinement (`train.fit`) and becomes runs/hu/NAME.jxw; all
 are measured on persons that were not seen, in real bytes, beside JPEG, JPEG 2000, WebP and AVIF at the same. Writes
@@ -174,7 +174,9 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("runs/hu"), help="weights, and what was found so far")
     parser.add_argument("--to", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--set", choices=("orl", "colour"), help="one set alone, without the report")
+    parser.add_argument(
+        "--set", choices=("orl", "colour"), help="one set alone; the report has the other as it was found"
+    )
     parser.add_argument("--steps", type=int, default=1200, help="updates of the refinement")
     given = parser.parse_args(words)
     if not (SHARED / "data" / "orl.npz").exists():
@@ -196,8 +198,11 @@ def main(words: list[str] | None = None) -> None:
                 made["identity"] = identity(path, test)
             measured_at.write_text(json.dumps(made))
         found[name] = {"training": json.loads(trained_at.read_text()), "measured": json.loads(measured_at.read_text())}
-    if given.set is None:
-        write_report(given.to, {**describe(), "command": command, "sets": found})
+    for name in {"orl", "colour"} - {given.set}:
+        files = [given.work / f"{name}-{part}.json" for part in ("trained", "measured")]
+        if name not in found and all(file.exists() for file in files):
+            found[name] = {"training": json.loads(files[0].read_text()), "measured": json.loads(files[1].read_text())}
+    write_report(given.to, {**describe(), "command": command, "sets": found})
 
 
 if __name__ == "__main__":

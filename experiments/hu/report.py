@@ -72,7 +72,7 @@ def claims(report: dict[str, Any]) -> list[dict[str, str]]:
     ours, theirs = measured["curve"], measured["rivals"].get("jpeg2000", {"rows": {}})["rows"]
     first = ours["100"]
     beside = f"; JPEG 2000 {theirs['220']['psnr_db']:.2f} dB in 220" if "220" in theirs else ""
-    colour = report["sets"]["colour"]["measured"]["curve"]
+    colour = report["sets"].get("colour", {"measured": {"curve": {}}})["measured"]["curve"]
     also = f"; colour faces {colour['150']['psnr_db']:.2f} dB in 150" if "150" in colour else ""
     return [
         {
