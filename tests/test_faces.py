@@ -145,25 +145,24 @@ def test_the_mean_shape_moves_nothing(grey):
 
 
 def test_symbols_are_nearly_the_best_of_all():
-    """Of three latents that hang together, against every choice: mostly the best, always better than rounding on the whole."""
+    """Of three latents that hang together, against every choice: mostly the best, and near to it."""
     draw = np.random.default_rng(3)
     table = costs(with_flag(fitted_tables(np.zeros((LEVELS, COUNTED + 1), np.int64)), 0.5))
-    indexes, best, lost, rounded = np.array([30, 25, 20], np.uint8), 0, 0.0, 0.0
+    indexes, best, lost = np.array([30, 25, 20], np.uint8), 0, 0.0
     for _ in range(30):
         columns = draw.normal(size=(6, 3)) * 0.2 + np.eye(6)[:, :3]
-        gram, target = columns.T @ columns, columns.T @ (draw.normal(size=6) * 30)
+        gram, target = columns.T @ columns, columns.T @ (draw.normal(size=6) * 12)
 
         def cost(k, gram=gram, target=target):
             z = 10.0 * np.asarray(k)
             return z @ gram @ z - 2 * target @ z + 20.0 * bits_of(np.asarray(k), indexes, table)
 
         found = cost(descend(gram, target, 10.0, indexes, table, 20.0))
-        least = min(map(cost, itertools.product(range(-8, 9), repeat=3)))
+        least = min(map(cost, itertools.product(range(-9, 10), repeat=3)))
         assert found >= least - 1e-9
         best += found <= least + 1e-9
         lost += found - least
-        rounded += cost(np.rint(np.linalg.solve(gram, target) / 10).astype(int)) - least
-    assert best >= 20 and lost < rounded / 2
+    assert best >= 24 and lost / 30 < 20  # less than a bit in the mean
     assert descend(np.eye(2), np.full(2, 1e9), 1.0, np.array([40, SKIP], np.uint8), table, 1.0).tolist() == [REACH, 0]
 
 

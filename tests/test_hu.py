@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.fft import dctn
 
-from experiments.hu.__main__ import one_set, shape_errors, still
+from experiments.hu.__main__ import Pieces, shape_errors, still
 from experiments.hu.build import Recipe, inside, planes_of_all, textures
 from experiments.hu.components import principal, spectra
 from experiments.hu.data import Portraits
-from experiments.hu.measure import found_shapes, ours, recognised, rivals
+from experiments.hu.measure import RIVALS, recognised
 from experiments.hu.register import affine, grid, principal_moves, register
 from experiments.hu.report import claims, write_report
 from jpegjax.learned.faces.model import FaceSize
-from jpegjax.learned.faces.weights import load
 
 SIZE = FaceSize(24, 20, 3, 0, ((10, 9), (4, 4), (4, 4)), 20, 0, 9, 0, refine=8, blocks=1)
 POINTS = grid(24, 20, 3)
@@ -87,9 +87,8 @@ def test_persons_are_apart_and_recognised():
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory) -> tuple[dict, Path]:
+def pieces(tmp_path_factory) -> dict[str, Any]:
     """A set of drawn portraits through all of the experiment but its real data."""
-    work = tmp_path_factory.mktemp("hu")
     fit, test = portraits(24), portraits(4, 1)
     marks = fit.landmarks[..., ::-1]
     shapes = principal_moves(marks.mean(0), marks, 2, 1.0)
@@ -97,34 +96,34 @@ def measured(tmp_path_factory) -> tuple[dict, Path]:
         "still": lambda: (still(fit, POINTS), Recipe(SIZE, plain=8, reach=0)),
         "apart": lambda: (shapes, Recipe(replace(SIZE, shape=2, latents=12, behind=8), 4, 4, reach=0)),
     }
-    return one_set("drawn", fit, test, recipes, work, 4, 2), work
+    found = Pieces("colour", (fit, test), recipes, tmp_path_factory.mktemp("hu"), 4, 2)
+    for name in found.names():
+        found.find(name)
+    assert list(found.there()) == found.names()
+    return found.there() | {"work": found.work}
 
 
-def test_all_variants_are_trained_and_measured(measured):
-    report, work = measured
-    assert report["chosen"] in ("still", "apart") and set(report["variants"]) == {"still", "apart"}
-    costs = {name: row["left_out"]["cost"] for name, row in report["variants"].items()}
-    assert report["chosen"] == min(costs, key=costs.get)
-    for row in report["variants"].values():
-        sizes = [(int(target), one["most_nbytes"]) for target, one in row["curve"].items()]
+def test_all_variants_are_trained_and_measured(pieces):
+    costs = {name: pieces[f"colour-{name}"]["left_out"]["cost"] for name in ("still", "apart")}
+    refined = pieces["colour-refined"]
+    assert refined["chosen"] == min(costs, key=costs.get) and isinstance(refined["gain_db"], float)
+    assert refined["nbytes"] == (pieces["work"] / "colour.jxw").stat().st_size
+    for name in costs:
+        sizes = [(int(target), one["most_nbytes"]) for target, one in pieces[f"colour-{name}"]["curve"].items()]
         assert sizes and all(most <= target for target, most in sizes)
-    apart = report["variants"]["apart"]
+    apart = pieces["colour-apart"]
     pixels = apart["landmarks_px"]
     assert pixels["components"] <= pixels["coded"] < pixels["mean_shape"] and pixels["components"] < 0.05
-    assert apart["given"] and apart["unmoved"]
-    this = load(work / "drawn.jxw")
-    test = portraits(4, 1)
-    rows = ours(this, test, found_shapes(this, test, given=False))
-    assert rows["100"]["psnr_db"] > 25 and rows["100"]["most_nbytes"] <= 100
-    assert report["nbytes"] == (work / "drawn.jxw").stat().st_size
-    assert "gain_db" in report["refinement"]
+    assert apart["given"] and apart["unmoved"] and apart["test"] == 2
+    row = pieces["colour-curve"]["curve"]["100"]
+    assert row["psnr_db"] > 25 and row["most_nbytes"] <= 100 and pieces["colour-curve"]["test"] == 4
 
 
-def test_others_have_as_many_bytes():
-    found = rivals(portraits(2))
-    for one in found.values():
-        assert one["least_nbytes"] > 0
-        for target, row in one["rows"].items():
+def test_others_have_as_many_bytes(pieces):
+    for codec in RIVALS:
+        found = pieces[f"colour-rival-{codec}"]
+        assert found["least_nbytes"] > 0 and found["rows"]
+        for target, row in found["rows"].items():
             assert row["most_nbytes"] <= int(target) and row["psnr_db"] > 15
 
 
@@ -137,18 +136,15 @@ def test_errors_of_shapes_fall_with_components():
     assert two < one
 
 
-def test_reports_are_written(measured, tmp_path: Path):
-    report, _ = measured
-    curve = report["variants"]["still"]["curve"]
-    some = {
-        "curve": curve, "rivals": {"jpeg2000": {"rows": curve, "least_nbytes": 60.0}}, "identity": {"uncoded": 1.0, "100": 0.9},
-    }  # fmt: skip
-    whole = {
-        "command": "c",
-        "commit": "0" * 12,
-        "sets": {k: {"training": report, "measured": some} for k in ("orl", "colour")},
+def test_reports_are_written(pieces, tmp_path: Path):
+    some = {k: v for k, v in pieces.items() if k != "work"}
+    some |= {k.replace("colour", "orl"): v for k, v in some.items()} | {
+        "orl-identity": {"shares": {"uncoded": 1.0, "100": 0.9}}
     }
+    whole = {"command": "c", "commit": "0" * 12, "pieces": some}
     write_report(tmp_path, whole)
     assert {p.name for p in tmp_path.iterdir()} == {"hu.json", "hu.md", "hu.png", "hu.svg"}
     told = json.loads((tmp_path / "hu.json").read_text())
     assert told["literature"] == claims(whole) and told["literature"][0]["system"].startswith("Hu 2020")
+    text = (tmp_path / "hu.md").read_text()
+    assert "100 bytes 90.0%" in text and "background apart" in text and "JPEG 2000" in text

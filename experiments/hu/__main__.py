@@ -1,6 +1,6 @@
 """Faces in a hundred bytes (Hu 2020): `python -m experiments.hu`.
 
-Half an hour on two idle cores; `--set orl` and `--set colour` do one set; what runs/hu holds already is not done again.
+Half an hour on two idle cores; `--piece` does one piece; what runs/hu holds already is not done again.
 Models of each set's training persons: the mean shape alone, the shape coded and the texture warped, and on colour faces the
 background apart. The variant that costs persons left out least gets a refinement (`train.fit`) and becomes runs/hu/NAME.jxw; all
 are measured on persons that were not seen, in real bytes, beside JPEG, JPEG 2000, WebP and AVIF at the same. Writes
@@ -24,11 +24,11 @@ import numpy as np
 from benchmarks.machine import ROOT, describe
 from jpegjax.learned.faces.codec import decode_all, fitting
 from jpegjax.learned.faces.model import FaceSize
-from jpegjax.learned.faces.weights import LoadedFaces, load, trainable, write
+from jpegjax.learned.faces.weights import load, trainable, write
 
 from .build import Recipe, Shapes, planes_of_all
 from .data import Portraits, colour, orl
-from .measure import TARGETS, found_shapes, ours, recognised, rivals
+from .measure import RIVALS, TARGETS, found_shapes, ours, recognised, rival
 from .register import affine, grid, principal_moves, register
 from .report import write_report
 from .train import refined, trained
@@ -118,41 +118,78 @@ def one_variant(
     return row
 
 
-def one_set(
-    name: str, fit: Portraits, test: Portraits, variants: Any, work: Path, steps: int, every: int
-) -> dict[str, Any]:
-    """Trains and measures all variants of a set, on one test picture in so many, and refines the best."""
-    work.mkdir(parents=True, exist_ok=True)
-    some = test.of(np.arange(len(test)) % every == 0)
-    rows: dict[str, Any] = {}
-    for variant, made in variants.items():
-        path = work / f"{name}-{variant}.json"
-        if not path.exists():
-            shapes, recipe = made()
-            row = one_variant(f"{name}-{variant}", fit, some, shapes, recipe, path.with_suffix(".jxw"))
+class Pieces:
+    """What is to be found of a set, piece by piece, each kept in a file: variants, the refined model, its curve and others'.
+
+    every: of the test pictures that variants are compared on one in so many is looked at; the final curve has all.
+    """
+
+    def __init__(
+        self, name: str, sets: tuple[Portraits, Portraits], variants: Any, work: Path, steps: int, every: int
+    ) -> None:
+        self.name, self.variants, self.work, self.steps, self.every = name, variants, work, steps, every
+        self.fit, self.test = sets
+        work.mkdir(parents=True, exist_ok=True)
+
+    def names(self) -> list[str]:
+        """All pieces, in their order."""
+        later = [
+            "refined",
+            "curve",
+            *(f"rival-{codec}" for codec in RIVALS),
+            *(["identity"] if self.name == "orl" else []),
+        ]
+        return [f"{self.name}-{piece}" for piece in (*self.variants, *later)]
+
+    def path(self, piece: str) -> Path:
+        """The file of a piece."""
+        return self.work / f"{piece}.json"
+
+    def there(self) -> dict[str, Any]:
+        """What was found so far."""
+        return {name: json.loads(self.path(name).read_text()) for name in self.names() if self.path(name).exists()}
+
+    def find(self, name: str) -> None:
+        """Finds a piece, unless it is there."""
+        if not self.path(name).exists():
+            found = describe() | self._found(name.removeprefix(f"{self.name}-"))
+            self.path(name).write_text(json.dumps(found))
+            print(name, {k: v["psnr_db"] for k, v in found.get("curve", {}).items()}, flush=True)
+
+    def _found(self, piece: str) -> dict[str, Any]:
+        model = self.work / f"{self.name}.jxw"
+        if piece in self.variants:
+            shapes, recipe = self.variants[piece]()
+            path = self.work / f"{self.name}-{piece}.jxw"
             np.savez(path.with_suffix(".npz"), **vars(shapes))
-            path.write_text(json.dumps(row | {"recipe": asdict(recipe)}))
-        rows[variant] = json.loads(path.read_text())
-    chosen = min(rows, key=lambda variant: rows[variant]["left_out"]["cost"])
-    model, coder = trainable(work / f"{name}-{chosen}.jxw")
-    with np.load(work / f"{name}-{chosen}.npz") as stored:
-        shapes = Shapes(**stored)
-    told = rows[chosen]["recipe"]
-    size = FaceSize(**(told["size"] | {"kept": tuple(map(tuple, told["size"]["kept"]))}))
-    recipe = Recipe(**(told | {"size": size}))
-    model, refinement = refined(model, coder, fit, shapes, recipe, work / f"{name}-refine", steps)
-    path = work / f"{name}.jxw"
-    write(path, name, model, coder)
-    return {
-        "fit": len(fit), "test": len(some), "variants": rows, "chosen": chosen, "refinement": refinement,
-        "nbytes": path.stat().st_size,
-    }  # fmt: skip
+            some = self.test.of(np.arange(len(self.test)) % self.every == 0)
+            row = one_variant(f"{self.name}-{piece}", self.fit, some, shapes, recipe, path)
+            return row | {"recipe": asdict(recipe), "test": len(some)}
+        if piece == "refined":
+            return self._refined(model)
+        if piece == "curve":
+            this = load(model)
+            return {"curve": ours(this, self.test, found_shapes(this, self.test, given=False)), "test": len(self.test)}
+        if piece == "identity":
+            return {"shares": identity(model, self.test)}
+        return rival(piece.removeprefix("rival-"), self.test)
 
-
-def whole(name: str, path: Path, test: Portraits) -> dict[str, Any]:
-    """The model of a file on all test pictures, and the others."""
-    this: LoadedFaces = load(path)
-    return {"curve": ours(this, test, found_shapes(this, test, given=False)), "rivals": rivals(test)}
+    def _refined(self, to: Path) -> dict[str, Any]:
+        """The variant of the least cost, refined where steps are more than 0."""
+        rows = {variant: self.there().get(f"{self.name}-{variant}") for variant in self.variants}
+        chosen = min((v for v, row in rows.items() if row), key=lambda v: rows[v]["left_out"]["cost"])
+        model, coder = trainable(self.work / f"{self.name}-{chosen}.jxw")
+        gain = None
+        if self.steps:
+            with np.load(self.work / f"{self.name}-{chosen}.npz") as stored:
+                shapes = Shapes(**stored)
+            told = rows[chosen]["recipe"]
+            size = FaceSize(**(told["size"] | {"kept": tuple(map(tuple, told["size"]["kept"]))}))
+            recipe = Recipe(**(told | {"size": size}))
+            folder = self.work / f"{self.name}-refine"
+            model, gain = refined(model, coder, self.fit, shapes, recipe, folder, self.steps)
+        write(to, self.name, model, coder)
+        return {"chosen": chosen, "gain_db": gain, "nbytes": to.stat().st_size, "fit": len(self.fit)}
 
 
 def identity(path: Path, test: Portraits) -> dict[str, float]:
@@ -182,27 +219,15 @@ def main(words: list[str] | None = None) -> None:
     if not (SHARED / "data" / "orl.npz").exists():
         parser.error(f"no faces in {SHARED / 'data'}: set JPEGJAX_SHARED")
     command = shlex.join(["python", "-m", "experiments.hu", *(sys.argv[1:] if words is None else words)])
-    found: dict[str, Any] = {}
-    for name, read, variants, every in (("orl", orl, orl_variants, 1), ("colour", colour, colour_variants, 4)):
-        if given.set not in (None, name):
-            continue
-        fit, test = read(SHARED)
-        trained_at, measured_at = given.work / f"{name}-trained.json", given.work / f"{name}-measured.json"
-        if not trained_at.exists():
-            made = describe() | one_set(name, fit, test, variants(fit), given.work, given.steps, every)
-            trained_at.write_text(json.dumps(made))
-        if not measured_at.exists():
-            path = given.work / f"{name}.jxw"
-            made = describe() | whole(name, path, test)
-            if name == "orl":
-                made["identity"] = identity(path, test)
-            measured_at.write_text(json.dumps(made))
-        found[name] = {"training": json.loads(trained_at.read_text()), "measured": json.loads(measured_at.read_text())}
-    for name in {"orl", "colour"} - {given.set}:
-        files = [given.work / f"{name}-{part}.json" for part in ("trained", "measured")]
-        if name not in found and all(file.exists() for file in files):
-            found[name] = {"training": json.loads(files[0].read_text()), "measured": json.loads(files[1].read_text())}
-    write_report(given.to, {**describe(), "command": command, "sets": found})
+    sets = [
+        Pieces("orl", orl(SHARED), orl_variants(orl(SHARED)[0]), given.work, given.steps, 1),
+        Pieces("colour", colour(SHARED), colour_variants(colour(SHARED)[0]), given.work, given.steps, 4),
+    ]
+    for one in sets:
+        for piece in one.names():
+            if given.piece in (None, piece) or given.piece == one.name:
+                one.find(piece)
+    write_report(given.to, {**describe(), "command": command, "pieces": sets[0].there() | sets[1].there()})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from jpegjax.learned.faces.weights import LoadedFaces
 
 from .data import Portraits
 
-__all__ = ["RIVALS", "TARGETS", "found_shapes", "ours", "recognised", "rivals"]
+__all__ = ["RIVALS", "TARGETS", "found_shapes", "ours", "recognised", "rival"]
 
 TARGETS = (80, 100, 150, 220, 300, 450)
 """The most bytes that a file may have, header and checksum counted."""
@@ -73,28 +73,23 @@ def ours(found: LoadedFaces, portraits: Portraits, shapes: list[list[Candidate]]
     return rows
 
 
-def rivals(portraits: Portraits) -> dict[str, Any]:
-    """Of each codec {target: row}, without targets that some picture has no file for, and the mean of its smallest files."""
-    table: dict[str, dict[str, Any]] = {}
-    for name, (setting, fixed, values) in RIVALS.items():
-        codec = codecs.get(name)
+def rival(name: str, portraits: Portraits) -> dict[str, Any]:
+    """Of a codec {target: row}, without targets that some picture has no file for, and the mean of its smallest files."""
+    setting, fixed, values = RIVALS[name]
+    codec = codecs.get(name)
 
-        @cache
-        def file(
-            i: int, k: int, codec: Any = codec, setting: str = setting, fixed: Any = fixed, values: Any = values
-        ) -> bytes:
-            return codec.encode(portraits.images[i], **{setting: values[k]}, **fixed)
+    @cache
+    def file(i: int, k: int) -> bytes:
+        return codec.encode(portraits.images[i], **{setting: values[k]}, **fixed)
 
-        rows: dict[str, Any] = {}
-        for target in (*TARGETS, 600):
-            files = [_largest(partial(file, i), len(values), target) for i in range(len(portraits))]
-            made = [data for data in files if data is not None]
-            if len(made) == len(files):
-                rows[str(target)] = _row(list(portraits.images), made, [codec.decode(data) for data in made])
-        least = [len(file(i, 0)) for i in range(len(portraits))]
-        table[name] = {"rows": rows, "least_nbytes": round(float(np.mean(least)), 1)}
-        print(name, least[0], {k: (v["nbytes"], v["psnr_db"]) for k, v in rows.items()}, flush=True)
-    return table
+    rows: dict[str, Any] = {}
+    for target in (*TARGETS, 600):
+        files = [_largest(partial(file, i), len(values), target) for i in range(len(portraits))]
+        made = [data for data in files if data is not None]
+        if len(made) == len(files):
+            rows[str(target)] = _row(list(portraits.images), made, [codec.decode(data) for data in made])
+    least = [len(file(i, 0)) for i in range(len(portraits))]
+    return {"rows": rows, "least_nbytes": round(float(np.mean(least)), 1)}
 
 
 def recognised(

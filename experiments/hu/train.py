@@ -85,7 +85,7 @@ def _loss(model: Refinement, batch: Any, key: jax.Array) -> tuple[jax.Array, dic
 
 def refined(
     plain: Faces, coder: Coder, portraits: Portraits, shapes: Shapes, recipe: Recipe, folder: Path, steps: int
-) -> tuple[Faces, dict[str, float]]:
+) -> tuple[Faces, float]:
     """The model with a refinement trained on pictures that models of other persons decoded; a tenth of the persons judge it.
 
     Returns the model, and decibels that the refinement gives on those persons; where it gives none, the model has none.
@@ -113,11 +113,11 @@ def refined(
     result = fit(model, _loss, Arrays({k: v[~held] for k, v in pairs.items()}), config, evaluate=evaluate)
     gain = float(gains(result.model))
     if gain <= 0:
-        return plain, {"gain_db": gain}
+        return plain, gain
     whole = Faces(replace(size), rngs=nnx.Rngs(0))
     for name in ("points", "moves", "spread"):
         getattr(whole, name)[...] = getattr(plain, name)[...]
     whole.face, whole.guess, whole.refine = plain.face, plain.guess, result.model
     if size.behind:
         whole.behind, whole.mask = plain.behind, plain.mask
-    return whole, {"gain_db": gain}
+    return whole, gain
