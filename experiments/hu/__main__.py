@@ -212,7 +212,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/hu"), help="weights, and what was found so far")
     parser.add_argument("--to", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument(
-        "--set", choices=("orl", "colour"), help="one set alone; the report has the other as it was found"
+        "--piece", help="one piece alone, or those of a set: orl-still, orl; the report has what is there"
     )
     parser.add_argument("--steps", type=int, default=1200, help="updates of the refinement")
     given = parser.parse_args(words)
