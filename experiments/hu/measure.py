@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from jpegjax import codecs, metrics
 from jpegjax.learned.faces.codec import checked_landmarks, decode_all, fitting
@@ -73,6 +74,13 @@ def ours(found: LoadedFaces, portraits: Portraits, shapes: list[list[Candidate]]
     return rows
 
 
+def _alike(pixels: np.ndarray, portraits: Portraits) -> np.ndarray:
+    """Pixels of a codec that gives grey pictures back in colour, as grey."""
+    if pixels.ndim == portraits.images.ndim - 1:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
 def rival(name: str, portraits: Portraits) -> dict[str, Any]:
     """Of a codec {target: row}, without targets that some picture has no file for, and the mean of its smallest files."""
     setting, fixed, values = RIVALS[name]
@@ -87,7 +95,9 @@ def rival(name: str, portraits: Portraits) -> dict[str, Any]:
         files = [_largest(partial(file, i), len(values), target) for i in range(len(portraits))]
         made = [data for data in files if data is not None]
         if len(made) == len(files):
-            rows[str(target)] = _row(list(portraits.images), made, [codec.decode(data) for data in made])
+            rows[str(target)] = _row(
+                list(portraits.images), made, [_alike(codec.decode(data), portraits) for data in made]
+            )
     least = [len(file(i, 0)) for i in range(len(portraits))]
     return {"rows": rows, "least_nbytes": round(float(np.mean(least)), 1)}
 

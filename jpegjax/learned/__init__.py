@@ -5,6 +5,7 @@
     dct/         networks on DCT coefficients: blocks turned and resized, stems that start as the inverse DCT
     detect/      anchors, matching, suppression and loss of detectors
     perceptron/  networks n²–k–n² on blocks, and their codec
+    faces/       faces of one framing in some hundred bytes: texture, shape, background
     published/   factorized, hyperprior and mean-scale of the literature, and CompressAI's weights
     parts        what a model shows to the codec
     windows      what of a picture a program sees at a time

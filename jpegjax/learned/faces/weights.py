@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from flax import nnx
 from ...coding.rans import SKIP, Tables
 from ...run.forks import check_jax
 from .. import shipped
+from ..stored import read_about
 from .model import QUALITIES, Faces, FaceSize
 from .symbols import FLAG, costs
 
@@ -129,18 +129,14 @@ def loaded(name: str, size: FaceSize, arrays: Mapping[str, np.ndarray]) -> Loade
 
 
 def _read(path: Path) -> tuple[str, FaceSize, dict[str, np.ndarray]]:
+    about, arrays = read_about(path, "a face model", KIND)
+    if about["format"] != FORMAT:
+        raise ValueError(f"{path}: weights of format {about['format']}; this library reads format {FORMAT}")
     try:
-        arrays = shipped.read_arrays(path)
-        about: dict[str, Any] = json.loads(arrays.pop("about").tobytes())
-        if about["kind"] != KIND:
-            raise ValueError(f"they are of a {about['kind']}")
-        version, name, fields = about["format"], about["name"], about["size"]
-        size = FaceSize(**(fields | {"kept": tuple(map(tuple, fields["kept"]))}))
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        size = FaceSize(**(about["size"] | {"kept": tuple(map(tuple, about["size"]["kept"]))}))
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: not weights of a face model ({error})") from None
-    if version != FORMAT:
-        raise ValueError(f"{path}: weights of format {version}; this library reads format {FORMAT}")
-    return name, size, arrays
+    return about["name"], size, arrays
 
 
 def load(path: Path) -> LoadedFaces:
