@@ -75,7 +75,8 @@ class Run:
         return partial(networks.loss, augment=self.network.augment)
 
     def _tied_loss(self) -> Callable[..., Any]:
-        loss = self.loss
+        taught = self.network.taught
+        loss = partial(self.loss, teacher=self.longer(), taught=taught) if taught else self.loss
         return lambda tied, batch, key: tied.run(loss, batch, key)
 
     def trained(self) -> Any:
