@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +28,29 @@ import numpy as np
 from . import ops
 from .coding.spectrum import MAX_LEVEL, decode_spectrum, encode_spectrum
 from .container.box import Box, read_box, write_box
-from .errors import CorruptStream, JpegError, LimitExceeded, UnsupportedJpeg
-from .options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
-from .run.devices import Devices, local_devices
-from .run.engines import pick
+from .errors import CorruptStream, UnsupportedJpeg
+from .options import Limits, check_choice, check_int, check_number
+from .planes import (
+    STEPS,
+    SUBSAMPLINGS,
+    Frame,
+    check_memory,
+    check_steps,
+    decoded,
+    devices_of,
+    images_of,
+    quality_step,
+    reconstructed,
+    sampled,
+    shown,
+)
 from .run.flow import Call, singly
-from .run.threads import cores, run_parallel, submit
+from .run.threads import submit
 
 __all__ = ["DftOptions", "decode", "encode", "quality_step"]
 
 KIND = "dft"
 MAX_BLOCK = 128
-STEPS = 1 / 16, 4096.0
-"""Steps that there are, in grey levels of the unitary transform."""
 
 _ROUNDING = 1 / 3
 _ABOVE = (
@@ -51,34 +61,18 @@ _ABOVE = (
 _NBYTES = 24  # of working memory for one sample
 
 
-def quality_step(quality: int) -> float:
-    """Quantiser step of a quality 1..100: 16 at 50, and scaled as IJG scales JPEG's tables."""
-    scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return max(0.16 * scale, 0.16)
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a program depends on. block: n, or None for the whole plane. halved: chroma 4:2:0."""
+    """What a program depends on. block: n, or None for the whole plane."""
 
-    height: int
-    width: int
-    channels: int
+    frame: Frame
     block: int | None
-    halved: bool
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of each component."""
-        half = (self.height + 1) // 2, (self.width + 1) // 2
-        full = self.height, self.width
-        return [full] + [half if self.halved else full] * (self.channels - 1)
 
     @property
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """[R, C, n, m] of each component's levels."""
         n = self.block
-        return [(1, 1, h, w) if n is None else (-(-h // n), -(-w // n), n, n) for h, w in self.sizes]
+        return [(1, 1, h, w) if n is None else (-(-h // n), -(-w // n), n, n) for h, w in self.frame.sizes]
 
 
 def _forward(plan: _Plan, keeps: bool, pixels: jax.Array, controls: jax.Array) -> tuple[jax.Array, ...]:
@@ -86,12 +80,8 @@ def _forward(plan: _Plan, keeps: bool, pixels: jax.Array, controls: jax.Array) -
 
     controls: float32, the threshold, the fraction kept, and the components' steps. keeps: whether the fraction counts.
     """
-    x = pixels.astype(jnp.float32)
-    planes = [x] if plan.channels == 1 else list(jnp.moveaxis(ops.rgb_to_ycbcr_float(x), -1, 0))
     levels = []
-    for c, (plane, (height, width)) in enumerate(zip(planes, plan.sizes, strict=True)):
-        if (height, width) != (plan.height, plan.width):
-            plane = ops.downsample_float(ops.pad_plane(plane, 2 * height, 2 * width), 2, 2)
+    for c, plane in enumerate(sampled(plan.frame, pixels)):
         reals = ops.block_dft(plane - 128, plan.block)
         if keeps:
             reals = ops.keep_largest(reals, controls[1])
@@ -104,45 +94,10 @@ def _forward(plan: _Plan, keeps: bool, pixels: jax.Array, controls: jax.Array) -
 def _backward(plan: _Plan, levels: tuple[jax.Array, ...], steps: jax.Array) -> jax.Array:
     """Pixels uint8 [H, W] or [H, W, 3] of levels; steps: float32, one a component."""
     planes = []
-    for c, (q, (height, width)) in enumerate(zip(levels, plan.sizes, strict=True)):
-        above = jnp.asarray((0.0, *_ABOVE), jnp.float32)[jnp.minimum(jnp.abs(q), 3)]
-        reals = (q.astype(jnp.float32) + jnp.sign(q).astype(jnp.float32) * above) * steps[c]
-        plane = ops.block_idft(reals, height, width) + 128
-        if (height, width) != (plan.height, plan.width):
-            plane = ops.upsample_float(plane, 2, 2)[: plan.height, : plan.width]
-        planes.append(plane)
-    x = planes[0] if plan.channels == 1 else ops.ycbcr_to_rgb_float(jnp.stack(planes, -1))
-    return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
-
-
-def _devices(engine: str, device: Any) -> Devices:
-    """The devices of an engine: host means those of the CPU."""
-    check_choice("engine", engine, ENGINES)
-    return local_devices("cpu" if pick(engine, device) == "host" else device)
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    """The value as float; TypeError or ValueError naming the argument and its range."""
-    if isinstance(value, (bool, str, bytes)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name}={value!r}: must be a number {low:g}..{high:g}, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{name}={value}: must be {low:g}..{high:g}")
-    return float(value)
-
-
-def _image(image: Any, name: str) -> Any:
-    """The image as a NumPy or JAX array [H, W] or [H, W, 3]."""
-    if not hasattr(image, "__array__") or not hasattr(image, "dtype"):
-        raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(image).__name__}")
-    if image.dtype != np.uint8:
-        raise TypeError(f"{name}: dtype {image.dtype}; must be uint8 (values 0..255)")
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"{name}: shape {image.shape}; must be [H, W], [H, W, 1] or [H, W, 3] (grey, RGB)")
-    if not all(1 <= side <= MAX_SIDE for side in image.shape[:2]):
-        raise ValueError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
-    return image if isinstance(image, jax.Array) else np.asarray(image)
+    for c, (q, size) in enumerate(zip(levels, plan.frame.sizes, strict=True)):
+        reals = reconstructed(q, jnp.asarray((0.0, *_ABOVE), jnp.float32)) * steps[c]
+        planes.append(ops.block_idft(reals, *size) + 128)
+    return shown(plan.frame, planes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +113,26 @@ class DftOptions:
 
     def __post_init__(self) -> None:
         quality = check_int("quality", self.quality, 1, 100)
-        step = _number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
+        step = check_number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
         object.__setattr__(self, "step", step)
         if self.keep is not None:
-            _number("keep", self.keep, 0, 1)
+            check_number("keep", self.keep, 0, 1)
         if self.threshold is not None:
-            _number("threshold", self.threshold, 0, math.inf)
+            check_number("threshold", self.threshold, 0, math.inf)
         if self.block is not None and check_int("block", self.block, 2, MAX_BLOCK) % 2:
             raise ValueError(
                 f"block={self.block}: must be None, for the whole picture, or an even number 2..{MAX_BLOCK}"
             )
-        check_choice("subsampling", self.subsampling, ("4:2:0", "4:4:4"))
+        check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
 
     def plan(self, shape: Sequence[int]) -> _Plan:
         """The plan of an image of this shape."""
-        color = len(shape) == 3
-        return _Plan(shape[0], shape[1], 3 if color else 1, self.block, color and self.subsampling == "4:2:0")
+        return _Plan(Frame.of(shape, self.subsampling), self.block)
 
     def steps(self, plan: _Plan) -> list[float]:
         """The step of each component."""
         assert self.step is not None
-        return [self.step] + [self.step if plan.halved else 2 * self.step] * (plan.channels - 1)
+        return plan.frame.steps(self.step)
 
 
 def encode(
@@ -209,9 +163,8 @@ def encode(
     TypeError and ValueError name the argument, its value and what is allowed.
     """
     options = DftOptions(quality, step, keep, threshold, block, subsampling)
-    single = not isinstance(images, (list, tuple)) and getattr(images, "ndim", None) != 4
-    batch = [_image(images, "images")] if single else [_image(x, f"images[{i}]") for i, x in enumerate(images)]
-    devices = _devices(engine, device)
+    batch, single = images_of(images)
+    devices = devices_of(engine, device)
     plans = [options.plan(image.shape) for image in batch]
 
     def call(image: Any, plan: _Plan) -> Call:
@@ -225,9 +178,10 @@ def encode(
 
 
 def _file(plan: _Plan, steps: Sequence[float], levels: Sequence[np.ndarray]) -> bytes:
-    params = struct.pack(f">BB{len(steps)}f", plan.block or 0, plan.halved, *steps)
+    params = struct.pack(f">BB{len(steps)}f", plan.block or 0, plan.frame.halved, *steps)
     payloads = tuple([encode_spectrum(q) for q in levels])
-    return write_box(Box(KIND, plan.height, plan.width, plan.channels, params, payloads))
+    frame = plan.frame
+    return write_box(Box(KIND, frame.height, frame.width, frame.channels, params, payloads))
 
 
 def _open(data: Any, limits: Limits) -> tuple[_Plan, list[np.ndarray], np.ndarray]:
@@ -243,12 +197,9 @@ def _open(data: Any, limits: Limits) -> tuple[_Plan, list[np.ndarray], np.ndarra
     block, halved, *steps = layout.unpack(box.params)
     if block == 1 or block % 2 or block > MAX_BLOCK or halved > (box.channels == 3):
         raise CorruptStream(f"blocks of {block} and sampling {halved} are none of this codec's", 0)
-    if not all(STEPS[0] <= step <= 2 * STEPS[1] for step in steps):
-        raise CorruptStream(f"quantiser steps {steps}", 0)
-    plan = _Plan(box.height, box.width, box.channels, block or None, bool(halved))
-    samples = sum(math.prod(shape) for shape in plan.shapes)
-    if limits.memory is not None and _NBYTES * samples > limits.memory:
-        raise LimitExceeded(f"{_NBYTES * samples} bytes to decode it; Limits.memory is {limits.memory}", 0)
+    check_steps(steps)
+    plan = _Plan(Frame(box.height, box.width, box.channels, bool(halved)), block or None)
+    check_memory(_NBYTES * sum(math.prod(shape) for shape in plan.shapes), limits)
     levels = [decode_spectrum(p, shape) for p, shape in zip(box.payloads, plan.shapes, strict=True)]
     return plan, levels, np.array(steps, np.float32)
 
@@ -261,29 +212,12 @@ def decode(data: Any, *, limits: Limits = Limits(), engine: str = "auto", device
 
     Raises CorruptStream, UnsupportedJpeg or LimitExceeded, all JpegError; in a list the first error, with a note of its index.
     """
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits={limits!r}: must be a jpegjax.Limits")
-    single = not isinstance(data, (list, tuple))
-    files = [data] if single else list(data)
-    for i, file in enumerate(files):
-        if not isinstance(file, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data{'' if single else f'[{i}]'}: must be bytes, not {type(file).__name__}")
-    devices = _devices(engine, device)
 
-    def open_one(i: int) -> Any:
-        try:
-            return _open(files[i], limits)
-        except JpegError as error:
-            if not single:
-                error.add_note(f"in data[{i}]")
-            raise
+    def opened(file: Any) -> tuple[_Plan, list[np.ndarray], np.ndarray]:
+        return _open(file, limits)
 
-    group = 2 * max(len(devices), cores())
+    def call(found: tuple[_Plan, list[np.ndarray], np.ndarray]) -> Call:
+        plan, levels, steps = found
+        return _backward, (plan,), (tuple(levels), steps)
 
-    def calls() -> Iterator[Call]:
-        for start in range(0, len(files), group):
-            for plan, levels, steps in run_parallel(open_one, range(start, min(start + group, len(files)))):
-                yield _backward, (plan,), (tuple(levels), steps)
-
-    images = list(singly(calls(), devices, stay=device is not None))
-    return images[0] if single else images
+    return decoded(data, "data", limits, devices_of(engine, device), opened, call, stay=device is not None)

@@ -47,7 +47,7 @@ from .choices import (
 from .groups import DEFAULT_LIMITS, NO_METADATA, Limits, Metadata, Restart
 
 if TYPE_CHECKING:
-    from .checks import about, check_choice, check_int
+    from .checks import about, check_choice, check_int, check_number
     from .decode import DecodeOptions
     from .encode import EncodeOptions
     from .gain_map import GainMap, GainMapMetadata
@@ -94,6 +94,7 @@ __all__ = [
     "about",
     "check_choice",
     "check_int",
+    "check_number",
     "parse_subsampling",
 ]
 
@@ -106,6 +107,7 @@ _LATER = {
     "about": "checks",
     "check_choice": "checks",
     "check_int": "checks",
+    "check_number": "checks",
     "parse_subsampling": "parse",
 }
 

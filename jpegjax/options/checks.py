@@ -19,6 +19,7 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_int",
+    "check_number",
     "check_options",
     "choice",
     "default",
@@ -99,6 +100,15 @@ def check_int(name: str, value: Any, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name}={number}: must be {low}..{high}")
     return number
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """The value as float; TypeError for what is no number (bool included), ValueError outside low..high."""
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}={value!r}: must be a number {low:g}..{high:g}, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{name}={value}: must be {low:g}..{high:g}")
+    return float(value)
 
 
 def check_flag(name: str, value: Any) -> bool:

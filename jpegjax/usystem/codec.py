@@ -23,12 +23,24 @@ import numpy as np
 
 from .. import ops
 from ..container.box import Box, read_box, write_box
-from ..errors import CorruptStream, JpegError, LimitExceeded, UnsupportedJpeg
-from ..options import ENGINES, MAX_SIDE, Limits, check_choice, check_int
-from ..run.devices import Devices, local_devices
-from ..run.engines import pick
+from ..errors import CorruptStream, UnsupportedJpeg
+from ..options import Limits, check_choice, check_int, check_number
+from ..planes import (
+    STEPS,
+    SUBSAMPLINGS,
+    Frame,
+    check_memory,
+    check_steps,
+    decoded,
+    devices_of,
+    images_of,
+    quality_step,
+    sampled,
+    shown,
+)
+from ..run.devices import Devices
 from ..run.flow import Call, singly
-from ..run.threads import cores, run_parallel, submit
+from ..run.threads import submit
 from .basis import KINDS
 from .search import LEAST, SHAPES, TILE, Choice, offered, search, stacked
 from .stream import Plane, read_planes, write_planes
@@ -36,8 +48,6 @@ from .stream import Plane, read_planes, write_planes
 __all__ = ["BASES", "USystemOptions", "decode", "encode", "parts", "quality_step"]
 
 KIND = "u-system"
-STEPS = 1 / 16, 4096.0
-"""Steps that there are, in grey levels of the unitary transform."""
 BASES = {"adaptive": ("dct", "v1", "v2", "u3"), **{kind: (kind,) for kind in KINDS}}
 """What a rectangle's basis is chosen from: one of each degree beside the DCT, or a single one."""
 PARTITIONS = ("rate", "fit")
@@ -52,42 +62,15 @@ _ABOVE = 0.03, 0.05, 0.06
 _NBYTES = 40  # of working memory for one sample
 
 
-def quality_step(quality: int) -> float:
-    """Quantiser step of a quality 1..100: 16 at 50, and scaled as IJG scales JPEG's tables."""
-    scale = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return max(0.16 * scale, 0.16)
+def _tiles(frame: Frame) -> list[tuple[int, int]]:
+    """(rows, columns) of tiles of each component."""
+    return [(-(-h // TILE), -(-w // TILE)) for h, w in frame.sizes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a program depends on. halved: chroma 4:2:0."""
-
-    height: int
-    width: int
-    channels: int
-    halved: bool
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of each component."""
-        half = (self.height + 1) // 2, (self.width + 1) // 2
-        full = self.height, self.width
-        return [full] + [half if self.halved else full] * (self.channels - 1)
-
-    @property
-    def tiles(self) -> list[tuple[int, int]]:
-        """(rows, columns) of tiles of each component."""
-        return [(-(-h // TILE), -(-w // TILE)) for h, w in self.sizes]
-
-
-def _forward(plan: _Plan, pixels: jax.Array, steps: jax.Array) -> jax.Array:
+def _forward(frame: Frame, pixels: jax.Array, steps: jax.Array) -> jax.Array:
     """Tiles float32 [T, TILE, TILE] of all components in order, over their steps, of uint8 pixels [H, W] or [H, W, 3]."""
-    x = pixels.astype(jnp.float32)
-    planes = [x] if plan.channels == 1 else list(jnp.moveaxis(ops.rgb_to_ycbcr_float(x), -1, 0))
     found = []
-    for c, (plane, size, (rows, columns)) in enumerate(zip(planes, plan.sizes, plan.tiles, strict=True)):
-        if size != (plan.height, plan.width):
-            plane = ops.downsample_float(ops.pad_plane(plane, 2 * size[0], 2 * size[1]), 2, 2)
+    for c, (plane, (rows, columns)) in enumerate(zip(sampled(frame, pixels), _tiles(frame), strict=True)):
         plane = ops.pad_plane(plane - 128, rows * TILE, columns * TILE) / steps[c]
         found.append(ops.split_blocks(plane, TILE).reshape(-1, TILE, TILE))
     return jnp.concatenate(found)
@@ -103,37 +86,9 @@ def _inverse(h: int, w: int, levels: jax.Array, kinds: jax.Array, steps: jax.Arr
     return jnp.einsum("niy,nix->nyx", jnp.asarray(stacked(h))[kinds], rows, precision=exact)
 
 
-def _backward(plan: _Plan, planes: tuple[jax.Array, ...]) -> jax.Array:
+def _backward(frame: Frame, planes: tuple[jax.Array, ...]) -> jax.Array:
     """Pixels uint8 [H, W] or [H, W, 3] of whole tiles' samples, less their middle."""
-    found = []
-    for plane, size in zip(planes, plan.sizes, strict=True):
-        plane = plane[: size[0], : size[1]] + 128
-        if size != (plan.height, plan.width):
-            plane = ops.upsample_float(plane, 2, 2)[: plan.height, : plan.width]
-        found.append(plane)
-    x = found[0] if plan.channels == 1 else ops.ycbcr_to_rgb_float(jnp.stack(found, -1))
-    return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
-
-
-def _devices(engine: str, device: Any) -> Devices:
-    """The devices of an engine: host means those of the CPU."""
-    check_choice("engine", engine, ENGINES)
-    return local_devices("cpu" if pick(engine, device) == "host" else device)
-
-
-def _image(image: Any, name: str) -> Any:
-    """The image as a NumPy or JAX array [H, W] or [H, W, 3]."""
-    if not hasattr(image, "__array__") or not hasattr(image, "dtype"):
-        raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(image).__name__}")
-    if image.dtype != np.uint8:
-        raise TypeError(f"{name}: dtype {image.dtype}; must be uint8 (values 0..255)")
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"{name}: shape {image.shape}; must be [H, W], [H, W, 1] or [H, W, 3] (grey, RGB)")
-    if not all(1 <= side <= MAX_SIDE for side in image.shape[:2]):
-        raise ValueError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
-    return image if isinstance(image, jax.Array) else np.asarray(image)
+    return shown(frame, [plane[:h, :w] + 128 for plane, (h, w) in zip(planes, frame.sizes, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +106,16 @@ class USystemOptions:
         quality = check_int("quality", self.quality, 1, 100)
         check_choice("basis", self.basis, tuple(BASES))
         check_choice("partition", self.partition, PARTITIONS)
-        check_choice("subsampling", self.subsampling, ("4:2:0", "4:4:4"))
-        step = _number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
+        check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
+        step = check_number("step", quality_step(quality) if self.step is None else self.step, *STEPS)
         object.__setattr__(self, "step", step)
         if self.epsilon is not None:
-            _number("epsilon", self.epsilon, 0, math.inf)
+            check_number("epsilon", self.epsilon, 0, math.inf)
 
-    def plan(self, shape: Sequence[int]) -> _Plan:
-        """The plan of an image of this shape."""
-        color = len(shape) == 3
-        return _Plan(shape[0], shape[1], 3 if color else 1, color and self.subsampling == "4:2:0")
-
-    def steps(self, plan: _Plan) -> np.ndarray:
+    def steps(self, frame: Frame) -> np.ndarray:
         """The step of each component, float32."""
         assert self.step is not None
-        return np.array([self.step] + [self.step if plan.halved else 2 * self.step] * (plan.channels - 1), np.float32)
+        return np.array(frame.steps(self.step), np.float32)
 
     def controls(self) -> tuple[np.ndarray, Choice]:
         """(controls, choice) of `search`."""
@@ -173,15 +123,6 @@ class USystemOptions:
         fitted = self.partition == "fit"
         epsilon = (_FIT if fitted else _EPSILON) if self.epsilon is None else self.epsilon / self.step
         return np.array([_LAMBDA, epsilon, _ROUNDING, fitted], np.float32), offered(BASES[self.basis])
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    """The value as float; TypeError or ValueError naming the argument and its range."""
-    if isinstance(value, (bool, str, bytes)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name}={value!r}: must be a number {low:g}..{high:g}, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{name}={value}: must be {low:g}..{high:g}")
-    return float(value)
 
 
 def encode(
@@ -213,16 +154,15 @@ def encode(
     TypeError and ValueError name the argument, its value and what is allowed.
     """
     options = USystemOptions(quality, step, basis, partition, epsilon, subsampling)
-    single = not isinstance(images, (list, tuple)) and getattr(images, "ndim", None) != 4
-    batch = [_image(images, "images")] if single else [_image(x, f"images[{i}]") for i, x in enumerate(images)]
-    devices = _devices(engine, device)
-    plans = [options.plan(image.shape) for image in batch]
-    forward: list[Call] = [(_forward, (p,), (image, options.steps(p))) for image, p in zip(batch, plans, strict=True)]
+    batch, single = images_of(images)
+    devices = devices_of(engine, device)
+    frames = [Frame.of(image.shape, options.subsampling) for image in batch]
+    forward: list[Call] = [(_forward, (f,), (image, options.steps(f))) for image, f in zip(batch, frames, strict=True)]
     pending = []
-    for plan, tiles in zip(plans, singly(forward, devices), strict=True):
+    for frame, tiles in zip(frames, singly(forward, devices), strict=True):
         parts = list(singly(_searches(tiles, options), devices))
         found = [np.concatenate(part)[: len(tiles)] for part in zip(*parts, strict=True)]
-        pending.append(submit(_file, plan, options.steps(plan), found))
+        pending.append(submit(_file, frame, options.steps(frame), found))
     files = [future.result() for future in pending]
     return files[0] if single else files
 
@@ -236,20 +176,20 @@ def _searches(tiles: np.ndarray, options: USystemOptions) -> Iterator[Call]:
         yield search, (), (chunk, *options.controls())
 
 
-def _file(plan: _Plan, steps: np.ndarray, found: Sequence[np.ndarray]) -> bytes:
+def _file(frame: Frame, steps: np.ndarray, found: Sequence[np.ndarray]) -> bytes:
     planes: list[Plane] = []
     at = 0
-    for rows, columns in plan.tiles:
+    for rows, columns in _tiles(frame):
         parts = [x[at : at + rows * columns].reshape(rows, columns, *x.shape[1:]) for x in found]
         planes.append((parts[0], parts[1], parts[2]))
         at += rows * columns
-    params = struct.pack(f">B{len(steps)}f", plan.halved, *steps.tolist())
-    payload = write_planes(planes, plan.halved)
-    return write_box(Box(KIND, plan.height, plan.width, plan.channels, params, (payload,)))
+    params = struct.pack(f">B{len(steps)}f", frame.halved, *steps.tolist())
+    payload = write_planes(planes, frame.halved)
+    return write_box(Box(KIND, frame.height, frame.width, frame.channels, params, (payload,)))
 
 
-def _open(data: Any, limits: Limits) -> tuple[_Plan, list[Plane], np.ndarray]:
-    """(plan, planes, steps) of a file."""
+def _open(data: Any, limits: Limits) -> tuple[Frame, list[Plane], np.ndarray]:
+    """(frame, planes, steps) of a file."""
     box = read_box(data, limits)
     if box.kind != KIND:
         raise UnsupportedJpeg(f"a box of kind {box.kind!r}, not {KIND!r}", 5)
@@ -261,13 +201,11 @@ def _open(data: Any, limits: Limits) -> tuple[_Plan, list[Plane], np.ndarray]:
     halved, *steps = layout.unpack(box.params)
     if halved > (box.channels == 3):
         raise CorruptStream(f"sampling {halved} is none of this codec's", 0)
-    if not all(STEPS[0] <= step <= 2 * STEPS[1] for step in steps):
-        raise CorruptStream(f"quantiser steps {steps}", 0)
-    plan = _Plan(box.height, box.width, box.channels, bool(halved))
-    samples = sum(rows * columns for rows, columns in plan.tiles) * TILE * TILE
-    if limits.memory is not None and _NBYTES * samples > limits.memory:
-        raise LimitExceeded(f"{_NBYTES * samples} bytes to decode it; Limits.memory is {limits.memory}", 0)
-    return plan, read_planes(box.payloads[0], plan.tiles, plan.halved), np.array(steps, np.float32)
+    check_steps(steps)
+    frame = Frame(box.height, box.width, box.channels, bool(halved))
+    tiles = _tiles(frame)
+    check_memory(_NBYTES * sum(rows * columns for rows, columns in tiles) * TILE * TILE, limits)
+    return frame, read_planes(box.payloads[0], tiles, frame.halved), np.array(steps, np.float32)
 
 
 def parts(data: Any, limits: Limits = Limits()) -> list[Plane]:
@@ -321,29 +259,13 @@ def decode(data: Any, *, limits: Limits = Limits(), engine: str = "auto", device
 
     Raises CorruptStream, UnsupportedJpeg or LimitExceeded, all JpegError; in a list the first error, with a note of its index.
     """
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits={limits!r}: must be a jpegjax.Limits")
-    single = not isinstance(data, (list, tuple))
-    files = [data] if single else list(data)
-    for i, file in enumerate(files):
-        if not isinstance(file, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data{'' if single else f'[{i}]'}: must be bytes, not {type(file).__name__}")
-    devices = _devices(engine, device)
+    devices = devices_of(engine, device)
 
-    def open_one(i: int) -> Any:
-        try:
-            return _open(files[i], limits)
-        except JpegError as error:
-            if not single:
-                error.add_note(f"in data[{i}]")
-            raise
+    def opened(file: Any) -> tuple[Frame, list[Plane], np.ndarray]:
+        return _open(file, limits)
 
-    group = 2 * max(len(devices), cores())
+    def call(found: tuple[Frame, list[Plane], np.ndarray]) -> Call:
+        frame, planes, steps = found
+        return _backward, (frame,), (tuple(_samples(planes, steps, devices)),)
 
-    def calls() -> Iterator[Call]:
-        for start in range(0, len(files), group):
-            for plan, planes, steps in run_parallel(open_one, range(start, min(start + group, len(files)))):
-                yield _backward, (plan,), (tuple(_samples(planes, steps, devices)),)
-
-    images = list(singly(calls(), devices, stay=device is not None))
-    return images[0] if single else images
+    return decoded(data, "data", limits, devices, opened, call, stay=device is not None)

@@ -15,7 +15,7 @@ backend alone, and so do its pixels, up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,12 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ... import ops
-from ...annex_k import quality_scale
-from ...errors import CorruptStream, JpegError, LimitExceeded
-from ...options import MAX_SIDE, Limits, check_choice, check_int
+from ...errors import CorruptStream
+from ...options import Limits, check_choice, check_int
+from ...planes import SUBSAMPLINGS, Frame, check_memory, decoded, images_of, quality_step, reconstructed, sampled
+from ...planes import shown as pixels_of
 from ...run.devices import local_devices
 from ...run.flow import Call, singly
-from ...run.threads import cores, run_parallel, submit
+from ...run.threads import submit
 from .levels import MOST, decode_levels, encode_levels
 from .network import UNIT, PerceptronSize, hidden, shown
 from .streams import BITS, Header, Payload, read_stream, write_stream
@@ -40,11 +41,6 @@ __all__ = ["PerceptronOptions", "decode_all", "encode_all", "quality_step", "rea
 _ROUNDING = 1 / 3
 _ABOVE = (0.05, 0.09, 0.13)  # where levels 1, 2 and more are decoded above their multiple, as in the DFT codec
 _NBYTES = 32  # of working memory for one sample
-
-
-def quality_step(quality: int) -> float:
-    """Quantiser step of a quality 1..100 in grey levels: 16 at 50, and scaled as IJG scales JPEG's tables."""
-    return max(0.16 * quality_scale(quality), 0.16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ class PerceptronOptions:
             check_int("bits", self.bits, *BITS)
         if self.units is not None:
             check_int("units", self.units, 1, 256)
-        check_choice("subsampling", self.subsampling, ("4:2:0", "4:4:4"))
+        check_choice("subsampling", self.subsampling, SUBSAMPLINGS)
         check_choice("weights", self.weights, ("shared", "sent"))
 
     def units_of(self, size: PerceptronSize) -> int:
@@ -84,31 +80,20 @@ class PerceptronOptions:
 
     def plan(self, shape: Sequence[int], size: PerceptronSize) -> _Plan:
         """The plan of an image of this shape."""
-        color = len(shape) == 3
-        return _Plan(shape[0], shape[1], 3 if color else 1, color and self.subsampling == "4:2:0", size)
+        return _Plan(Frame.of(shape, self.subsampling), size)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a program depends on. halved: chroma 4:2:0."""
+    """What a program depends on."""
 
-    height: int
-    width: int
-    channels: int
-    halved: bool
+    frame: Frame
     size: PerceptronSize
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of each component."""
-        half = (self.height + 1) // 2, (self.width + 1) // 2
-        full = self.height, self.width
-        return [full] + [half if self.halved else full] * (self.channels - 1)
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
         """(rows, columns) of blocks of each component."""
-        return [(-(-h // self.size.block), -(-w // self.size.block)) for h, w in self.sizes]
+        return [(-(-h // self.size.block), -(-w // self.size.block)) for h, w in self.frame.sizes]
 
 
 Weights = dict[str, Any]
@@ -119,12 +104,8 @@ def _forward(plan: _Plan, pixels: jax.Array, weights: Weights, steps: jax.Array,
 
     steps: float32 [components, k], in activations. controls: float32, what is added before rounding down, and the largest level.
     """
-    x = pixels.astype(jnp.float32)
-    planes = [x] if plan.channels == 1 else list(jnp.moveaxis(ops.rgb_to_ycbcr_float(x), -1, 0))
     n, levels = plan.size.block, []
-    for c, (plane, (height, width), (rows, columns)) in enumerate(zip(planes, plan.sizes, plan.blocks, strict=True)):
-        if (height, width) != (plan.height, plan.width):
-            plane = ops.downsample_float(ops.pad_plane(plane, 2 * height, 2 * width), 2, 2)
+    for c, (plane, (rows, columns)) in enumerate(zip(sampled(plan.frame, pixels), plan.blocks, strict=True)):
         blocks = ops.split_blocks(ops.pad_plane(plane, rows * n, columns * n), n).reshape(rows, columns, n * n)
         a = (hidden(plan.size, weights, (blocks - UNIT) / UNIT) - weights["centre"]) / steps[c]
         found = jnp.minimum(jnp.floor(jnp.abs(a) + controls[0]), controls[1])
@@ -135,15 +116,10 @@ def _forward(plan: _Plan, pixels: jax.Array, weights: Weights, steps: jax.Array,
 def _backward(plan: _Plan, levels: tuple[Any, ...], weights: Weights, steps: jax.Array, above: jax.Array) -> jax.Array:
     """Pixels uint8 [H, W] or [H, W, 3] of levels. above: float32 [4], by how much levels 0, 1, 2 and more are larger."""
     n, planes = plan.size.block, []
-    for c, (q, (height, width), (rows, columns)) in enumerate(zip(levels, plan.sizes, plan.blocks, strict=True)):
-        moved = q.astype(jnp.float32) + jnp.sign(q).astype(jnp.float32) * above[jnp.minimum(jnp.abs(q), 3)]
-        blocks = shown(plan.size, weights, weights["centre"] + moved * steps[c])
-        plane = ops.merge_blocks(blocks.reshape(rows, columns, n, n))[:height, :width] * UNIT + UNIT
-        if (height, width) != (plan.height, plan.width):
-            plane = ops.upsample_float(plane, 2, 2)[: plan.height, : plan.width]
-        planes.append(plane)
-    x = planes[0] if plan.channels == 1 else ops.ycbcr_to_rgb_float(jnp.stack(planes, -1))
-    return jnp.clip(jnp.round(x), 0, 255).astype(jnp.uint8)
+    for c, (q, (height, width), (rows, columns)) in enumerate(zip(levels, plan.frame.sizes, plan.blocks, strict=True)):
+        blocks = shown(plan.size, weights, weights["centre"] + reconstructed(q, above) * steps[c])
+        planes.append(ops.merge_blocks(blocks.reshape(rows, columns, n, n))[:height, :width] * UNIT + UNIT)
+    return pixels_of(plan.frame, planes)
 
 
 def _floats(model: LoadedPerceptron) -> Weights:
@@ -154,25 +130,11 @@ def _steps(plan: _Plan, model: LoadedPerceptron, bits: int, step: float) -> np.n
     """Float32 [components, k]: of b bits, or of a step in grey levels; of full chroma twice that, for samples stand for less."""
     if bits:
         steps = np.broadcast_to(
-            model.arrays["reach"].astype(np.float32) / ((1 << bits - 1) - 1), (plan.channels, plan.size.units)
+            model.arrays["reach"].astype(np.float32) / ((1 << bits - 1) - 1), (plan.frame.channels, plan.size.units)
         )
         return np.ascontiguousarray(steps)
-    each = np.full(plan.channels, step if plan.halved else 2 * step, np.float32)
-    each[0] = step
+    each = np.array(plan.frame.steps(step), np.float32)
     return each[:, None] * model.arrays["grain"].astype(np.float32)
-
-
-def _pixels(image: Any, name: str) -> Any:
-    """The image as a NumPy or JAX array [H, W] or [H, W, 3]. TypeError, ValueError."""
-    if not hasattr(image, "__array__") or not hasattr(image, "dtype"):
-        raise TypeError(f"{name}: must be a NumPy or JAX array of uint8, not {type(image).__name__}")
-    if image.dtype != np.uint8:
-        raise TypeError(f"{name}: dtype {image.dtype}; must be uint8 (values 0..255)")
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"{name}: shape {image.shape}; must be [H, W] or [H, W, 3] (grey, RGB)")
-    if not all(1 <= side <= MAX_SIDE for side in image.shape[:2]):
-        raise ValueError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels; each side must be 1..{MAX_SIDE}")
-    return image if isinstance(image, jax.Array) else np.asarray(image)
 
 
 def encode_all(
@@ -180,7 +142,7 @@ def encode_all(
 ) -> list[bytes]:
     """Files of pictures.
 
-    images: uint8 [H, W] or [H, W, 3] (RGB), NumPy or JAX, sides 1..65,535. model: default: the package's `weights.DEFAULT`.
+    images: uint8 [H, W], [H, W, 1] or [H, W, 3] (RGB), NumPy or JAX, sides 1..65,535. model: default `weights.DEFAULT`.
 
     Raises TypeError and ValueError, which name the argument, its value and what is allowed.
     """
@@ -188,7 +150,7 @@ def encode_all(
     if "encoder" not in model.arrays:
         raise ValueError("model: has a decoder alone")
     units = options.units_of(model.size)
-    batch = [_pixels(image, f"images[{i}]") for i, image in enumerate(images)]
+    batch, _ = images_of(list(images))
     plans = [options.plan(x.shape, model.size) for x in batch]
     bits, step = options.bits or 0, options.step
     most = (1 << bits - 1) - 1 if bits else MOST
@@ -208,9 +170,9 @@ def encode_all(
 def _file(plan: _Plan, options: PerceptronOptions, model: LoadedPerceptron, levels: Sequence[np.ndarray]) -> bytes:
     used = np.concatenate([np.flatnonzero(q.any((0, 1))) for q in levels])
     units = max(1 + model.size.mean, 1 + int(used.max(initial=0)))
-    sent = options.weights == "sent"
+    sent, frame = options.weights == "sent", plan.frame
     header = Header(
-        plan.height, plan.width, plan.channels, plan.halved, options.bits or 0, units, options.step, model.name,
+        frame.height, frame.width, frame.channels, frame.halved, options.bits or 0, units, options.step, model.name,
         model.digest, replace(model.size, units=units) if sent else None,
     )  # fmt: skip
     payloads = [encode_levels(q[:, :, :units]) for q in levels]
@@ -243,10 +205,8 @@ def _open(data: Any, models: Sequence[LoadedPerceptron], limits: Limits) -> tupl
     """(plan, what `_backward` takes) of a file."""
     header, payloads = read_stream(data, limits)
     model = _model(header, payloads, models)
-    plan = _Plan(header.height, header.width, header.channels, header.halved, model.size)
-    samples = sum(rows * columns for rows, columns in plan.blocks) * model.size.samples
-    if limits.memory is not None and _NBYTES * samples > limits.memory:
-        raise LimitExceeded(f"{_NBYTES * samples} bytes to decode it; Limits.memory is {limits.memory}", 0)
+    plan = _Plan(Frame(header.height, header.width, header.channels, header.halved), model.size)
+    check_memory(_NBYTES * sum(rows * columns for rows, columns in plan.blocks) * model.size.samples, limits)
     if not 1 <= header.units <= model.size.units:
         raise CorruptStream(f"{header.units} units; the network has 1..{model.size.units}", 0)
     levels = []
@@ -269,24 +229,13 @@ def decode_all(
 
     Raises CorruptStream, UnsupportedJpeg or LimitExceeded, all JpegError: the first error, with a note of its index.
     """
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits={limits!r}: must be a jpegjax.Limits")
-    for i, file in enumerate(files):
-        if not isinstance(file, (bytes, bytearray, memoryview)):
-            raise TypeError(f"files[{i}]: must be bytes, not {type(file).__name__}")
-    devices = local_devices()
-    group = 2 * max(len(devices), cores())
 
-    def open_one(i: int) -> Any:
-        try:
-            return _open(files[i], models, limits)
-        except JpegError as error:
-            error.add_note(f"in files[{i}]")
-            raise
+    def opened(file: Any) -> tuple[_Plan, tuple[Any, ...]]:
+        return _open(file, models, limits)
 
-    def calls() -> Iterator[Call]:
-        for start in range(0, len(files), group):
-            for plan, arrays in run_parallel(open_one, range(start, min(start + group, len(files)))):
-                yield _backward, (plan,), arrays
+    def call(found: tuple[_Plan, tuple[Any, ...]]) -> Call:
+        plan, arrays = found
+        return _backward, (plan,), arrays
 
-    return list(singly(calls(), devices))
+    images: list[np.ndarray] = decoded(list(files), "files", limits, local_devices(), opened, call)
+    return images
