@@ -18,7 +18,7 @@ __all__ = ["Codec", "MissingCodec", "Setting", "available", "get", "missing", "n
 
 # Which module makes each codec; ours first.
 _MADE_BY = {
-    "jpeg": "jpeg", "jpeg+restore": "jpeg", "jpeg-lossless": "jpeg", "dft": "dft", "u-system": "usystem",
+    "jpeg": "jpeg", "jpeg+restore": "jpeg", "jpeg-lossless": "jpeg", "dft": "transforms", "u-system": "transforms",
     "learned": "learned", "perceptron": "perceptron", "faces": "faces",
     "libjpeg-turbo": "pillow", "mozjpeg": "outside", "jpegli": "outside", "jpeg2000": "pillow", "jpegxl": "outside",
     "jpeg-ls": "outside", "webp": "pillow", "avif": "pillow",
