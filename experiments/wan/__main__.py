@@ -1,6 +1,6 @@
 """Feature consistency on CIFAR-10 behind JPEG (Wan 2020): `python -m experiments.wan`.
 
-Half an hour on two idle cores: five ways, three seeds, 10 epochs of the 20,000 pictures at hand, each seen with a JPEG file of
+An hour and a half on two idle cores: five ways, three seeds, 20 epochs of the 20,000 pictures at hand, each seen with a JPEG file of
 quality 5 to 95 beside it; test files are libjpeg's at seven qualities. Pieces are kept in runs/wan, so that it goes on where it
 stopped; `--piece WAY SEED` makes one, `--stored` takes those that are there. Writes experiments/results/wan.json, .md, .png.
 

@@ -24,7 +24,7 @@ from .network import Form, Network, forward, task, turned
 __all__ = ["LOW", "QUALITIES", "SEEDS", "WAYS", "piece", "summed", "table"]
 
 SEEDS = (0, 1, 2)
-BATCH, EPOCHS = 64, 10
+BATCH, EPOCHS = 64, 20
 QUALITIES = (5, 10, 15, 20, 40, 75, 95)
 LOW = (5, 10, 15, 20)
 """Those that the mean of low qualities is over."""
