@@ -1,8 +1,9 @@
 """Feature consistency on CIFAR-10 behind JPEG (Wan 2020): `python -m experiments.wan`.
 
-An hour and a half on two idle cores: six ways, three seeds, 20 epochs of the 20,000 pictures at hand, each seen with a JPEG file of
-quality 5 to 95 beside it; test files are libjpeg's at seven qualities. Pieces are kept in runs/wan, so that it goes on where it
-stopped; `--piece WAY SEED` makes one, `--stored` takes those that are there. Writes experiments/results/wan.json, .md, .png.
+An hour and a half on two idle cores: six ways, three seeds, 20 epochs of the 20,000 pictures at hand, each seen with a JPEG
+file of quality 5 to 95 beside it; test files are libjpeg's at seven qualities. Pieces are kept in runs/wan, so that it goes on
+where it stopped; `--piece WAY SEED` makes one, `--stored` takes those that are there. Writes experiments/results/wan.json, .md,
+.png.
 
 augmentation               files are learned from like pictures
 consistency [, mapped]     besides, the scores of a file are drawn to those of its picture, as probabilities
@@ -49,7 +50,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
 
 def claim(found: dict[str, Any]) -> dict[str, str]:
     row = found["consistency"]
-    others = {"consistency, mapped": "with the paper's mapping", "of features": "features", "of features, mapped": "features and mapping", "augmentation, tables": "QABN"}
+    others = {
+        "consistency, mapped": "with the paper's mapping", "of features": "features", "of features, mapped": "features and mapping",
+        "augmentation, tables": "QABN",
+    }  # fmt: skip
     said = "".join(f"; {told} {found[way]['gain_low']['mean']:+.1f}" for way, told in others.items() if way in found)
     return {
         "system": "Wan 2020 (feature consistency)",
