@@ -51,9 +51,11 @@ def plot(found: dict[str, Any], path: Path) -> None:
 def claim(found: dict[str, Any]) -> dict[str, str]:
     row = found["consistency"]
     others = {
-        "consistency, mapped": "with the paper's mapping", "of features": "features", "of features, mapped": "features and mapping",
+        "consistency, mapped": "with the paper's mapping",
+        "of features": "features",
+        "of features, mapped": "features and mapping",
         "augmentation, tables": "QABN",
-    }  # fmt: skip
+    }
     said = "".join(f"; {told} {found[way]['gain_low']['mean']:+.1f}" for way, told in others.items() if way in found)
     return {
         "system": "Wan 2020 (feature consistency)",
