@@ -1,12 +1,13 @@
 """Networks as small files (Ge 2017, Deep Compression): `python -m experiments.network_compression`.
 
 LeNet-300-100 on MNIST and a network of four convolutions on CIFAR-10 (20,000 pictures to train on, 5,000 to test), three
-seeds each: trained; pruned gradually by magnitude while training on; the weights left clustered by k-means to 16 or 32
-values a layer; these values tuned; packed. Bytes are those of the file, against 4 bytes a parameter; accuracies are of
-the model that the file gives back, which equals what was packed bit for bit. Beside it what each reduction does alone, with
-nothing trained after it. Allocation looks at the loss of training pictures; epochs, densities and the share of what is taught
-were set once more after a run with others (22.7 times smaller, 2.4 points behind) had been tested. Pruning trains on for 12 epochs, tuning for 2 or 3; “trained on” is the
-plain network trained on alike, whose answers also teach the pruned network on CIFAR.
+seeds each: trained; pruned gradually by magnitude while training on; the weights left clustered by k-means to 16 or 32 values
+a layer; these values tuned; packed. Bytes are those of the file, against 4 bytes a parameter; accuracies are of the model
+that the file gives back, which equals what was packed bit for bit. Beside it what each reduction does alone, with nothing
+trained after it. Allocation looks at the loss of training pictures; epochs, densities and the share of what is taught were
+set once more after a run with others (22.7 times smaller, 2.4 points behind) had been tested. Pruning trains on for 12
+epochs, tuning for 2 or 3; “trained on” is the plain network trained on alike, whose answers also teach the pruned network on
+CIFAR.
 
 Expect: MNIST 52 times smaller and CIFAR 16 times, both at no less accuracy than the network that was pruned, CIFAR 0.8 points
 behind the one trained on.
