@@ -42,6 +42,7 @@ WAYS = {
     "augmentation": Way(0.0, 0.0, "plain"),
     "consistency": Way(0.0, 1.0, "plain"),
     "consistency, mapped": Way(0.0, 1.0, "mapped"),
+    "consistency, mapped, half": Way(0.0, 0.5, "mapped"),
     "of features": Way(0.3, 0.0, "plain"),
     "of features, mapped": Way(0.3, 0.0, "mapped"),
     "augmentation, tables": Way(0.0, 0.0, "tables"),
