@@ -2,9 +2,8 @@
 
     picture ─▶ scaled, cut ─▶ (file of table 1 ─▶ pixels) ─▶ file of table 2 ─▶ traces
 
-Tables are drawn from the 1,170 that the DJPEG work met in the wild, four times in ten from the IJG's of quality 30 to 100 among
-them. Each recipe gives both files, once and twice compressed. Recipes depend on their number alone; pieces of them are made on
-all cores and kept. The second encoder of one in twelve is jpegli: needs `pip install pyjpegli`.
+Tables are drawn from the 1,170 that the DJPEG work met in the wild, half the time from the IJG's among them. Each recipe gives
+both files, once and twice compressed. Recipes depend on their number alone; pieces of them are made on all cores and kept.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from PIL import Image
 
 import jpegjax
 from benchmarks.machine import ROOT
-from jpegjax import codecs
 from jpegjax.forensics.traces import Traces, observe
 from jpegjax.train.pictures import Files, Store, split
 
@@ -50,27 +48,22 @@ def held_tables() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a pair of files is made of pixels. first, second: tables; encoder: of the second compression, "plain", or of the two
-    that have tables of their own, at this quality, and do not round to the nearest: "tuned" and "jpegli"."""
+    """How a pair of files is made of pixels. first, second: tables; tuned: quality of a second encoder that has its own table
+    and leaves out coefficients that are not worth their bits, 0 for a plain one."""
 
     pixels: np.ndarray
     first: np.ndarray
     second: np.ndarray
     samplings: tuple[str, str]
-    encoder: str = "plain"
-    quality: int = 0
+    tuned: int = 0
 
 
 def pair(recipe: Recipe) -> tuple[bytes, bytes]:
     """(compressed once, compressed twice), both by the second table."""
     before, after = recipe.samplings
     first = jpegjax.encode(recipe.pixels, qtables=[recipe.first, recipe.first], subsampling=before)
-    kinds: dict[str, Callable[[Any], bytes]] = {
-        "plain": partial(jpegjax.encode, subsampling=after, qtables=[recipe.second] * 2),
-        "tuned": partial(jpegjax.encode, subsampling=after, quality=recipe.quality, tune=True),
-        "jpegli": lambda pixels: codecs.get("jpegli").encode(pixels, quality=recipe.quality),
-    }
-    second = kinds[recipe.encoder]
+    how: dict[str, Any] = {"quality": recipe.tuned, "tune": True} if recipe.tuned else {"qtables": [recipe.second] * 2}
+    second: Callable[[Any], bytes] = partial(jpegjax.encode, subsampling=after, **how)
     return second(recipe.pixels), second(jpegjax.decode(first))
 
 
@@ -88,7 +81,7 @@ class Recipes:
         self.free = np.flatnonzero(~held_tables())
 
     def _table(self, random: np.random.Generator) -> np.ndarray:
-        number = random.integers(30, 101) if random.random() < 0.4 else random.choice(self.free)
+        number = random.integers(30, 101) if random.random() < 0.5 else random.choice(self.free)
         return tables()[number]
 
     def __getitem__(self, number: int) -> Recipe:
@@ -106,9 +99,8 @@ class Recipes:
         while np.array_equal(first, second):
             first = self._table(random)
         before, after = random.choice(SAMPLINGS, 2, p=OFTEN)
-        kind = random.random()
-        encoder = "tuned" if kind < 0.08 else "jpegli" if kind < 0.16 else "plain"
-        return Recipe(pixels, first, second, (str(before), str(after)), encoder, int(random.integers(40, 96)))
+        tuned = int(random.integers(40, 96)) if random.random() < 0.08 else 0
+        return Recipe(pixels, first, second, (str(before), str(after)), tuned)
 
 
 def _observed(store: str, seed: int, number: int) -> tuple[Traces, Traces]:

@@ -25,7 +25,7 @@ from jpegjax.train import Arrays, FitConfig, fit
 
 from . import samples
 
-PIECES, SEEDS = 8, (0, 1, 2)
+PIECES, SEEDS = 3, (0, 1, 2)
 EVIDENCE, HISTOGRAMS = HistorySize(), HistorySize(evidence=False)
 Data = Mapping[str, np.ndarray]
 
@@ -74,7 +74,7 @@ def together(folder: Path, store: str, pieces: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
-def train(data: Data, held: Data, size: HistorySize, seed: int, steps: int = 2000, batch: int = 128) -> Any:
+def train(data: Data, held: Data, size: HistorySize, seed: int, steps: int = 800, batch: int = 128) -> Any:
     """(model with its scale fitted, log)."""
     config = FitConfig(
         steps=steps, batch=batch, learning_rate=2e-3, warmup=steps // 40, weight_decay=0.02, ema=1 - 10 / steps, seed=seed,
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, required=True, help="for samples and models")
     parser.add_argument("--pieces", type=int, default=PIECES, help="of 400 recipes each")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--weights", type=Path, help="also write the first model here")
     given = parser.parse_args(arguments)
     data, held = together(given.folder, "train", given.pieces), together(given.folder, "held", 1)
