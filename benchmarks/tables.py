@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bulk_tables import bulk
 from landing import equal_size, landing, panel
 from machine import ROOT
 from shown import Result, contestants, literature, named, of, pace, percent, source, table
@@ -23,6 +24,7 @@ BEGIN, END = "<!-- benchmarks{}: made by benchmarks/tables.py -->", "<!-- benchm
 """Between which a part of a page stands; BEGIN with its name where a page has several."""
 LEARNED, FRONT = "experiments/results/learned-kodak.json", "experiments/results/front.json"
 CODEC = "benchmarks/results/codec.json"
+BULK = "benchmarks/results/bulk.json"
 KODAK, VALIDATION = "experiments/results/tuning-kodak.json", "experiments/results/tuning-validation.json"
 PANELS = {name: f"experiments/results/panel-{name}.json" for name in ("photographs", "graphics", "photographs-444")}
 RESTORED = {name: f"experiments/results/restoration-{name}.json" for name in ("kodak", "grey", "speed")}
@@ -177,6 +179,28 @@ def races(report: Result, head: str) -> list[str]:
     return [*table([head, "jpegjax, ms", "fastest other, ms", "times"], rows), *source(report)]
 
 
+def studio(report: Result) -> list[str]:
+    """From a change of quality to an answer: of the server by codec and view, and of the page in Chromium."""
+    rows = [
+        [f"{codec}, {view}", f"{1e3 * one['median_seconds']:.0f}", f"{1e3 * one['most_seconds']:.0f}"]
+        for codec, found in report["codecs"].items()
+        for view, one in found.items()
+        if view in report["views"]
+    ]
+    if page := report.get("chromium"):
+        rows.append(
+            [
+                "jpeg in Chromium, on the screen",
+                f"{1e3 * page['median_seconds']:.0f}",
+                f"{1e3 * page['most_seconds']:.0f}",
+            ]
+        )
+    width, height = report["size"]
+    head = [f"{width}×{height}, another quality, a view of the screen's size", "median, ms", "most, ms"]
+    exact = ", ".join(f"{codec} {found['exact_seconds']:.1f} s" for codec, found in report["codecs"].items())
+    return [*table(head, rows), f"Exact files, encoded and decoded, follow: {exact}.", "", *source(report)]
+
+
 def against(report: Result) -> list[str]:
     """This checkout beside an older one: each section's rows, by the median of their ratios."""
     rows = []
@@ -304,6 +328,7 @@ def rest(reports: Reports) -> Iterator[list[str]]:
             lambda r: races(r, "{} files of {}²".format(r["results"][0]["files"], r["images"]["side"])),
         ),
         "rans": ("The entropy coder of learned codecs", rans),
+        "studio": ("The studio on a large picture", studio),
         "against": ("Beside an older checkout", against),
     }
     for name, (title, make) in makers.items():
@@ -324,6 +349,7 @@ PAGES: dict[str, dict[str, Callable[[Reports], list[str]]]] = {
         "restored": lambda r: restored(r[RESTORED["kodak"]], r[RESTORED["grey"]], r.get(RESTORED["speed"])),
         "learned": lambda r: learned(r[LEARNED]),
         "speed": lambda r: main_speed(r[CODEC]),
+        "bulk": lambda r: bulk(r[BULK]),
     },
     "docs/literature.md": {"": lambda r: literature(r, "../")},
     "benchmarks/README.md": {"": lambda r: [line for part in rest(r) for line in (*part, "")]},
@@ -332,11 +358,16 @@ PAGES: dict[str, dict[str, Callable[[Reports], list[str]]]] = {
 
 
 def unclean(reports: Reports) -> list[str]:
-    """What to say of each result that was not measured at a commit."""
-    return [
-        f"{name} was measured at {report['commit']}, which is no commit: run `{report['command']}` again, all committed"
+    """What to say of each result, or part of one, that was not measured at a commit."""
+    parts = [
+        (name, part)
         for name, report in reports.items()
-        if not re.fullmatch("[0-9a-f]{12}", report["commit"])
+        for part in ([report] if "commit" in report else report.values())
+    ]
+    return [
+        f"{name} was measured at {part['commit']}, which is no commit: run `{part['command']}` again, all committed"
+        for name, part in parts
+        if not re.fullmatch("[0-9a-f]{12}", part["commit"])
     ]
 
 
