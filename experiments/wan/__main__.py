@@ -60,16 +60,16 @@ def claim(found: dict[str, Any]) -> dict[str, str]:
         row = found[way]
         low, clean = row["gain_low"], row["gain_clean"]
         return (
-            f"{low['mean']:+.1f} ± {low['deviation']:.1f} points at quality 5–20 and {clean['mean']:+.1f} ± {clean['deviation']:.1f} on "
-            "clean pictures"
+            f"{low['mean']:+.1f} ± {low['deviation']:.1f} points at quality 5–20 and "
+            f"{clean['mean']:+.1f} ± {clean['deviation']:.1f} on clean pictures"
         )
 
     others = "; ".join(f"{way}: {gains(way)}" for way in found if way not in (best, "augmentation"))
     return {
         "system": "Wan 2020 (feature consistency)",
         "claims": "features of a picture and of its JPEG file drawn together make networks robust; no figure at hand",
-        "measured": f"CIFAR-10, {len(found[best]['low']['seeds'])} seeds, scores drawn together, against augmentation alone: {best}: "
-        f"{gains(best)}" + (f". {others}" if others else ""),
+        "measured": f"CIFAR-10, {len(found[best]['low']['seeds'])} seeds, scores drawn together, against augmentation alone: "
+        f"{best}: {gains(best)}" + (f". {others}" if others else ""),
         "command": COMMAND,
     }
 
