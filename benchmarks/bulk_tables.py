@@ -1,13 +1,13 @@
-"""What results/bulk.json says, as tables; and on paper what a billion pictures cost by it."""
+"""What results/bulk.json says, as tables; on paper what a billion pictures cost by it; and what results/studio.json says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from shown import source, table
+from shown import Result, source, table
 
-__all__ = ["PRICES_OF", "bulk", "dollars"]
+__all__ = ["PRICES_OF", "bulk", "dollars", "studio"]
 
 PICTURES = 1e9
 PRICES_OF = "list prices as assumed on 2026-11-30"
@@ -102,3 +102,25 @@ def bulk(report: Mapping[str, Any]) -> list[str]:
     """All parts that there are."""
     makers = {"files": _speed, "killed": _survived, "cluster": _cluster, "verbs": _costs}
     return [line for name, make in makers.items() if name in report for line in make(report[name])]
+
+
+def studio(report: Result) -> list[str]:
+    """From a change of quality to an answer: of the server by codec and view, and of the page in Chromium."""
+    rows = [
+        [f"{codec}, {view}", f"{1e3 * one['median_seconds']:.0f}", f"{1e3 * one['most_seconds']:.0f}"]
+        for codec, found in report["codecs"].items()
+        for view, one in found.items()
+        if view in report["views"]
+    ]
+    if page := report.get("chromium"):
+        rows.append(
+            [
+                "jpeg in Chromium, on the screen",
+                f"{1e3 * page['median_seconds']:.0f}",
+                f"{1e3 * page['most_seconds']:.0f}",
+            ]
+        )
+    width, height = report["size"]
+    head = [f"{width}×{height}, another quality, a view of the screen's size", "median, ms", "most, ms"]
+    exact = ", ".join(f"{codec} {found['exact_seconds']:.1f} s" for codec, found in report["codecs"].items())
+    return [*table(head, rows), f"Exact files, encoded and decoded, follow: {exact}.", "", *source(report)]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bulk_tables import bulk
+from bulk_tables import bulk, studio
 from landing import equal_size, landing, panel
 from machine import ROOT
 from shown import Result, contestants, literature, named, of, pace, percent, source, table
@@ -177,28 +177,6 @@ def races(report: Result, head: str) -> list[str]:
             row += [f"{1e3 * result['seconds'][best]:.0f} ({best})", f"{result['ratios'][best]['median']:.1f}×"]
         rows.append(row + [""] * (4 - len(row)))
     return [*table([head, "jpegjax, ms", "fastest other, ms", "times"], rows), *source(report)]
-
-
-def studio(report: Result) -> list[str]:
-    """From a change of quality to an answer: of the server by codec and view, and of the page in Chromium."""
-    rows = [
-        [f"{codec}, {view}", f"{1e3 * one['median_seconds']:.0f}", f"{1e3 * one['most_seconds']:.0f}"]
-        for codec, found in report["codecs"].items()
-        for view, one in found.items()
-        if view in report["views"]
-    ]
-    if page := report.get("chromium"):
-        rows.append(
-            [
-                "jpeg in Chromium, on the screen",
-                f"{1e3 * page['median_seconds']:.0f}",
-                f"{1e3 * page['most_seconds']:.0f}",
-            ]
-        )
-    width, height = report["size"]
-    head = [f"{width}×{height}, another quality, a view of the screen's size", "median, ms", "most, ms"]
-    exact = ", ".join(f"{codec} {found['exact_seconds']:.1f} s" for codec, found in report["codecs"].items())
-    return [*table(head, rows), f"Exact files, encoded and decoded, follow: {exact}.", "", *source(report)]
 
 
 def against(report: Result) -> list[str]:
