@@ -45,7 +45,7 @@ def test_network_compression(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert rows["pruned, clustered, tuned"]["times"]["mean"] > 30 > rows["linear, 8 bits"]["times"]["mean"] > 4
     assert (tmp_path / "out.png").stat().st_size > 1000
     stored = {p.name for p in tmp_path.glob("*.jxw")}
-    assert stored == {f"mnist-0-{stage}.jxw" for stage in ("trained", "pruned", "tuned")}
+    assert stored == {f"mnist-0-{stage}.jxw" for stage in ("trained", "pruned", "tuned", "longer")}
 
 
 def test_activations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
