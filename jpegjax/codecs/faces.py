@@ -21,8 +21,7 @@ def _check(settings: Mapping[str, Any]) -> None:
     from ..learned.faces import weights
 
     model, target = settings.get("model", "auto"), settings.get("target_bytes")
-    if not isinstance(model, str):
-        raise TypeError(f"model={model!r}: must be a name or a path, as text")
+    shipped.check_model(model)
     if model != "auto" and not (shipped.is_path(model) and Path(model).exists()):
         weights.named(model)
     if target is not None and (isinstance(target, bool) or not isinstance(target, (int, np.integer))):

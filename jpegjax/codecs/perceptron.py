@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,7 @@ def _model(model: str) -> Any:
     from ..learned import shipped
     from ..learned.perceptron import weights
 
-    if not isinstance(model, str):
-        raise TypeError(f"model={model!r}: must be a name or a path, as text")
-    return weights.load(Path(model)) if shipped.is_path(model) else weights.named(model)
+    return shipped.chosen(model, weights.load, weights.named)
 
 
 def _check(settings: Mapping[str, Any]) -> None:

@@ -7,9 +7,10 @@ name.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,9 @@ from flax import nnx
 from ..run.writing import write_file
 from . import compress
 
-__all__ = ["file_of", "fill", "is_path", "leaves", "names", "read_arrays", "write_arrays"]
+__all__ = ["check_model", "chosen", "file_of", "fill", "is_path", "leaves", "names", "read_arrays", "write_arrays"]
+
+T = TypeVar("T")
 
 _FOLDER = "models"
 _SUFFIXES = (".jxw", ".npz")
@@ -27,6 +30,18 @@ _SUFFIXES = (".jxw", ".npz")
 def is_path(model: str) -> bool:
     """Whether this is a path to weights, not a name of a model."""
     return model.endswith(_SUFFIXES)
+
+
+def check_model(model: Any) -> str:
+    """The name or path of a model, as somebody gave it. TypeError for what is no text."""
+    if not isinstance(model, str):
+        raise TypeError(f"model={model!r}: must be a name or a path, as text")
+    return model
+
+
+def chosen(model: Any, load: Callable[[Path], T], named: Callable[[str], T]) -> T:
+    """The model of a path, read anew, or of a name. TypeError for what is no text, and what the readers raise."""
+    return load(Path(model)) if is_path(check_model(model)) else named(model)
 
 
 def names(package: str) -> list[str]:
